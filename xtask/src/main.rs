@@ -1,0 +1,74 @@
+//! `cargo xtask`: the commands of this repository. This file owns the arguments, the exit code and the
+//! shell, the others one command or one noun each. Std only: it builds before anything else does.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool"
+)]
+
+mod ci;
+mod prerequisite;
+mod timings;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+commands:
+  test  installs what is missing, then everything that CI runs:
+        format, lints, docs, all suites, doctests
+  help  prints this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args[..] {
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        ["test"] => enter_root().and_then(|()| ci::test()),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nxtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Moves to the root of the repository: every relative path and every call of this tool starts there.
+fn enter_root() -> Result<(), String> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    std::env::set_current_dir(root).map_err(|e| format!("cannot enter {}: {e}", root.display()))
+}
+
+/// Returns the command that runs a line of shell.
+fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    command
+}
+
+/// Runs `command`, its output going straight to the terminal; an error says how it ended.
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(status.to_string()),
+        Err(e) => Err(format!("cannot start {command:?}: {e}")),
+    }
+}
+
+/// Says, without any output, whether a line of shell succeeds.
+fn succeeds(line: &str) -> bool {
+    shell(line).output().is_ok_and(|o| o.status.success())
+}
