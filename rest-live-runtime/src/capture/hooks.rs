@@ -1,0 +1,206 @@
+//! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
+//! and `#[live]` write these calls.
+
+use std::{any::TypeId, collections::HashSet, sync::Mutex};
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter,
+    QuerySelect, TryIntoModel,
+};
+
+use super::{Scope, probe, stash::Before};
+use crate::{
+    event::{Event, Row},
+    key::KeyValue,
+};
+
+type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
+
+/// Runs before an insert or update. Reads the old row where the write could move it to another
+/// group; otherwise it adds no statement.
+///
+/// # Errors
+/// The database's, of reading the old row.
+pub async fn before_save<A, C>(active: &A, db: &C, insert: bool) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
+    C: ConnectionTrait,
+{
+    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+        return Ok(());
+    };
+    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+        return Ok(());
+    };
+    if insert {
+        return Ok(());
+    }
+    let before = if !active.is_changed() {
+        // SeaORM sends no UPDATE then, and still runs the second hook.
+        Some(Before::Nothing)
+    } else if model
+        .columns::<A::Entity>()
+        .any(|column| matches!(active.get(column), ActiveValue::Set(_)))
+    {
+        read_old(active, db, &scope).await?.map(Before::Row)
+    } else {
+        None
+    };
+    if let (Some(before), Some(key)) = (before, key_of(active)) {
+        scope.stash.put(TypeId::of::<A::Entity>(), key, before);
+    }
+    Ok(())
+}
+
+/// Runs after an insert or update.
+pub async fn after_save<A, C>(row: &Model<A>, db: &C, insert: bool)
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
+    C: ConnectionTrait,
+{
+    let Some(scope) = probe::scope_of(db) else {
+        return;
+    };
+    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+        return;
+    };
+    let new = Row::new(row.clone());
+    let Some(key) = model.key_of(&new) else {
+        return;
+    };
+    let label = model.label.clone();
+    let event = if insert {
+        Event::created(label, key, new)
+    } else {
+        match scope.stash.take(TypeId::of::<A::Entity>(), &key) {
+            Some(Before::Nothing) => return,
+            Some(Before::Row(old)) => Event::updated(label, key, Some(old), new),
+            None => Event::updated(label, key, None, new),
+        }
+    };
+    scope.record(vec![event]).await;
+}
+
+/// Runs before a delete. Reads the row where the given model is not a whole one.
+///
+/// # Errors
+/// The database's, of reading the row.
+pub async fn before_delete<A, C>(active: &A, db: &C) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
+    C: ConnectionTrait,
+{
+    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+        return Ok(());
+    };
+    if scope.registry.of_entity::<A::Entity>().is_none() {
+        return Ok(());
+    }
+    let old = match whole_row(active) {
+        Some(row) => Some(row),
+        None => read_old(active, db, &scope).await?,
+    };
+    if let (Some(old), Some(key)) = (old, key_of(active)) {
+        scope
+            .stash
+            .put(TypeId::of::<A::Entity>(), key, Before::Row(old));
+    }
+    Ok(())
+}
+
+/// Runs after a delete. Where there was no row there is no event.
+pub async fn after_delete<A, C>(active: &A, db: &C)
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
+    C: ConnectionTrait,
+{
+    let Some(scope) = probe::scope_of(db) else {
+        return;
+    };
+    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+        return;
+    };
+    let Some(key) = key_of(active) else { return };
+    if let Some(Before::Row(old)) = scope.stash.take(TypeId::of::<A::Entity>(), &key) {
+        scope
+            .record(vec![Event::deleted(model.label.clone(), key, old)])
+            .await;
+    }
+}
+
+/// Returns the row that a model stands for, if nothing of it was set since it was read.
+fn whole_row<A>(active: &A) -> Option<Row>
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
+{
+    let unchanged = |column| matches!(active.get(column), ActiveValue::Unchanged(_));
+    if !<A::Entity as EntityTrait>::Column::iter().all(unchanged) {
+        return None;
+    }
+    active.clone().try_into_model().ok().map(Row::new)
+}
+
+/// Reads the row that is about to be written. In a transaction it is locked, so that it stays what
+/// was read until the transaction ends (SQLite has no row locks and needs none: one writer).
+async fn read_old<A, C>(active: &A, db: &C, scope: &Scope) -> Result<Option<Row>, DbErr>
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
+    C: ConnectionTrait,
+{
+    let mut select = A::Entity::find();
+    for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
+        let column = key.into_column();
+        let Some(value) = active.get(column).into_value() else {
+            // SeaORM refuses the write itself, with its own words.
+            return Ok(None);
+        };
+        select = select.filter(column.eq(value));
+    }
+    if scope.is_transaction() {
+        select = select.lock_exclusive();
+    }
+    Ok(select.one(db).await?.map(Row::new))
+}
+
+/// Returns the primary key of a model, `None` where it is not set.
+fn key_of<A: ActiveModelTrait>(active: &A) -> Option<KeyValue> {
+    let mut values = <A::Entity as EntityTrait>::PrimaryKey::iter()
+        .map(|key| KeyValue::from_column(active.get(key.into_column()).into_value()?))
+        .collect::<Option<Vec<_>>>()?;
+    if values.len() == 1 {
+        values.pop()
+    } else {
+        Some(KeyValue::Composite(values.into()))
+    }
+}
+
+/// Returns the scope of a live connection. A plain one is not captured, which is said once a model.
+fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<std::sync::Arc<Scope>> {
+    let scope = probe::scope_of(db);
+    if scope.is_none() {
+        warn_of_plain::<E, C>();
+    }
+    scope
+}
+
+fn warn_of_plain<E: EntityTrait, C>() {
+    // Process-wide, but only so as not to say the same thing with every write.
+    static WARNED: Mutex<Option<HashSet<TypeId>>> = Mutex::new(None);
+    let plain = [
+        typeid::of::<DatabaseConnection>(),
+        typeid::of::<DatabaseTransaction>(),
+    ];
+    if !plain.contains(&typeid::of::<C>()) {
+        return;
+    }
+    let mut warned = WARNED
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if warned.get_or_insert_default().insert(TypeId::of::<E>()) {
+        tracing::warn!(
+            table = E::default().table_name(),
+            "a row was written on a plain database connection: its subscribers are not told. Write on Live::db()"
+        );
+    }
+}

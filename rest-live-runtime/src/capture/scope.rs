@@ -1,0 +1,79 @@
+//! Where events go while their write is not yet final.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::stash::Stash;
+use crate::{event::Event, log::EventLog, registry::Registry};
+
+/// One connection or one (nested) transaction, as the hooks see it.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) registry: Arc<Registry>,
+    log: Arc<dyn EventLog>,
+    /// What `before_*` hooks found out for `after_*` hooks.
+    pub(super) stash: Stash,
+    /// The events of a transaction that is still open; `None` where every write commits by itself.
+    open: Option<Mutex<Vec<Event>>>,
+}
+
+impl Scope {
+    /// Returns the scope of a connection: every write commits by itself.
+    pub(crate) fn autocommit(registry: Arc<Registry>, log: Arc<dyn EventLog>) -> Self {
+        Self {
+            registry,
+            log,
+            stash: Stash::default(),
+            open: None,
+        }
+    }
+
+    /// Returns the scope of a transaction begun in this one.
+    pub(super) fn begin(&self) -> Self {
+        Self {
+            registry: Arc::clone(&self.registry),
+            log: Arc::clone(&self.log),
+            stash: Stash::default(),
+            open: Some(Mutex::default()),
+        }
+    }
+
+    pub(super) fn is_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Takes in the events of a write that is done: keeps them while a transaction is open, hands
+    /// them to the log where none is. It never fails the write: a log that cannot take the events
+    /// is an error in the application's log.
+    pub(super) async fn record(&self, mut events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        match &self.open {
+            Some(open) => open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .append(&mut events),
+            None => {
+                let count = events.len();
+                if let Err(error) = self.log.append(events).await {
+                    tracing::error!(
+                        count,
+                        error = &error as &dyn std::error::Error,
+                        "events are lost: the log did not take them"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Takes the events of a transaction out, in the order of their writes.
+    pub(super) fn take(&self) -> Vec<Event> {
+        self.open
+            .as_ref()
+            .map(|open| mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner)))
+            .unwrap_or_default()
+    }
+}

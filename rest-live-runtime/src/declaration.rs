@@ -1,0 +1,252 @@
+//! What `#[subscribable]` says of a serializer, in types: the macro emits data, and the generic
+//! code here turns it into the erased form that the registry keeps.
+
+use std::{any::TypeId, fmt, sync::Arc};
+
+use sea_orm::{ColumnTrait, EntityName, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    event::Row,
+    key::{KeyKind, KeyValue},
+};
+
+/// A serializer whose model clients can subscribe to. Implemented by `#[subscribable]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not subscribable",
+    note = "write `#[subscribable]` above the serializer struct"
+)]
+pub trait Subscribable: Serialize + Sized + 'static {
+    /// The entity whose rows it shows.
+    type Entity: EntityTrait<Model: Sync>;
+
+    /// What the attributes say.
+    const DECLARATION: Declaration<<Self::Entity as EntityTrait>::Column>;
+
+    /// Returns the serializer of a row.
+    fn from_row(row: &<Self::Entity as EntityTrait>::Model) -> Self;
+}
+
+/// A model whose saves and deletes are captured: its `ActiveModelBehavior` has rest-live's hooks.
+/// Implemented by `#[subscribable]` and by `#[live]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no live hooks: its changes would reach nobody",
+    label = "this model is not captured",
+    note = "leave `hooks = false` out, or write `#[rest_live::live] impl ActiveModelBehavior for ActiveModel {{}}` where the entity is"
+)]
+pub trait LiveModel {}
+
+/// Compiles only for an entity with live hooks.
+#[doc(hidden)]
+pub const fn assert_live<E: EntityTrait>()
+where
+    E::ActiveModel: LiveModel,
+{
+}
+
+/// The stacked `#[subscribable]` attributes of one serializer.
+#[derive(Debug)]
+pub struct Declaration<C: 'static> {
+    /// Name of the serializer struct.
+    pub serializer: &'static str,
+    /// `module_path!()` of the struct; its first segment is the application's label.
+    pub module: &'static str,
+    /// The model's label, where it was given.
+    pub model: Option<&'static str>,
+    /// Which of several serializers of one group is taken: the highest.
+    pub rank: i32,
+    /// Whether `check_permission` was given.
+    pub check_permission: bool,
+    /// One for each attribute.
+    pub groups: &'static [GroupDeclaration<C>],
+}
+
+/// One `#[subscribable]` attribute.
+#[derive(Debug)]
+pub struct GroupDeclaration<C: 'static> {
+    /// The group key as written and its column; `None` is the primary key.
+    pub group_key: Option<(&'static str, C)>,
+    /// Whether `authorize` was given.
+    pub authorize: bool,
+    /// Whether `public` was given.
+    pub public: bool,
+}
+
+/// The name of the primary key's group on the wire.
+pub(crate) const PK: &str = "pk";
+
+/// A serializer in the erased form, linked into the program by the macro or given to
+/// [`LiveBuilder::register`](crate::LiveBuilder::register).
+#[derive(Clone, Copy)]
+pub struct Registration(fn() -> Described);
+
+inventory::collect!(Registration);
+
+impl Registration {
+    /// Returns the registration of a serializer.
+    pub const fn of<S: Subscribable>() -> Self {
+        Self(describe::<S>)
+    }
+
+    pub(crate) fn describe(self) -> Described {
+        (self.0)()
+    }
+
+    /// Returns the registrations that are linked into this program, in no order.
+    pub(crate) fn linked() -> impl Iterator<Item = Self> {
+        inventory::iter::<Self>().copied()
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registration({})", self.describe().serializer.name)
+    }
+}
+
+/// Reads a group's value from a row: `None` where the column is NULL.
+pub(crate) type ReadKey = Arc<dyn Fn(&Row) -> Option<KeyValue> + Send + Sync>;
+
+/// Turns a row into its payload.
+type Serialise = fn(&Row) -> Result<Box<RawValue>, serde_json::Error>;
+
+/// A serializer, erased.
+#[derive(Clone)]
+pub(crate) struct Serializer {
+    /// The struct, with its module, for errors and logs.
+    pub(crate) name: String,
+    pub(crate) rank: i32,
+    pub(crate) serialise: Serialise,
+}
+
+/// All that the registry needs to know of one serializer.
+pub(crate) struct Described {
+    pub(crate) serializer: Serializer,
+    /// Which `Subscribable` it is: the same one may be linked and registered.
+    pub(crate) type_id: TypeId,
+    pub(crate) label: String,
+    pub(crate) entity: TypeId,
+    pub(crate) restricted: bool,
+    pub(crate) read_pk: ReadKey,
+    pub(crate) groups: Vec<DescribedGroup>,
+}
+
+/// One group key of a serializer.
+pub(crate) struct DescribedGroup {
+    pub(crate) key: &'static str,
+    /// What the column can hold; `Err` with its type where it cannot be a key.
+    pub(crate) kind: Result<KeyKind, String>,
+    /// The column, an `E::Column`, where it is not the primary key.
+    pub(crate) column: Option<Arc<dyn std::any::Any + Send + Sync>>,
+    pub(crate) read: ReadKey,
+}
+
+fn describe<S: Subscribable>() -> Described {
+    let declaration = S::DECLARATION;
+    let (pk_kind, read_pk) = primary_key::<S::Entity>();
+    let groups = declaration
+        .groups
+        .iter()
+        .map(|group| match group.group_key {
+            None => DescribedGroup {
+                key: PK,
+                kind: pk_kind.clone(),
+                column: None,
+                read: Arc::clone(&read_pk),
+            },
+            Some((key, column)) => DescribedGroup {
+                key,
+                kind: column_kind(&column),
+                column: Some(Arc::new(column)),
+                read: Arc::new(move |row| {
+                    KeyValue::from_column(row_of::<S::Entity>(row)?.get(column))
+                }),
+            },
+        });
+    Described {
+        serializer: Serializer {
+            name: format!("{}::{}", declaration.module, declaration.serializer),
+            rank: declaration.rank,
+            serialise: |row| match row_of::<S::Entity>(row) {
+                Some(row) => serde_json::value::to_raw_value(&S::from_row(row)),
+                None => Err(serde::ser::Error::custom("the row is of another model")),
+            },
+        },
+        type_id: TypeId::of::<S>(),
+        label: match declaration.model {
+            Some(label) => label.to_owned(),
+            None => default_label(declaration.module, S::Entity::default().table_name()),
+        },
+        entity: TypeId::of::<S::Entity>(),
+        restricted: declaration.check_permission || declaration.groups.iter().any(|g| g.authorize),
+        groups: groups.collect(),
+        read_pk,
+    }
+}
+
+fn row_of<E: EntityTrait<Model: Sync>>(row: &Row) -> Option<&E::Model> {
+    row.downcast()
+}
+
+fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
+    let def = column.def();
+    let column_type = def.get_column_type();
+    KeyKind::of(column_type).ok_or_else(|| format!("`{}` is {column_type:?}", column.as_str()))
+}
+
+fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {
+    let columns: Vec<E::Column> = E::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    let kinds: Result<Vec<_>, _> = columns.iter().map(column_kind).collect();
+    match columns[..] {
+        [column] => (
+            kinds.map(|mut kinds| kinds.remove(0)),
+            Arc::new(move |row| KeyValue::from_column(row_of::<E>(row)?.get(column))),
+        ),
+        _ => (
+            kinds.map(|kinds| KeyKind::Composite(kinds.into())),
+            Arc::new(move |row| {
+                let row = row_of::<E>(row)?;
+                columns
+                    .iter()
+                    .map(|c| KeyValue::from_column(row.get(*c)))
+                    .collect::<Option<_>>()
+                    .map(KeyValue::Composite)
+            }),
+        ),
+    }
+}
+
+/// `todolist::task` and `task` give `todolist.Task`.
+fn default_label(module: &str, table: &str) -> String {
+    let application = module.split("::").next().unwrap_or(module);
+    let mut label = format!("{application}.");
+    for word in table.split(|c: char| !c.is_alphanumeric()) {
+        let mut chars = word.chars();
+        label.extend(
+            chars
+                .next()
+                .into_iter()
+                .flat_map(char::to_uppercase)
+                .chain(chars),
+        );
+    }
+    label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_the_crate_and_the_table_in_pascal_case() {
+        assert_eq!(
+            default_label("todolist::entities::task", "task"),
+            "todolist.Task"
+        );
+        assert_eq!(default_label("shop", "order_line"), "shop.OrderLine");
+        assert_eq!(default_label("shop", "OrderLine"), "shop.OrderLine");
+    }
+}

@@ -1,0 +1,56 @@
+//! The runtime of [rest-live](https://docs.rs/rest-live): everything between a SeaORM write and a
+//! client's socket, except HTTP. Applications depend on `rest-live`, which re-exports what they use.
+//!
+//! ```text
+//! SeaORM write -> capture -> EventLog -> dispatcher -> hub[group] -> Session -> frame -> socket
+//! ```
+
+mod capture;
+mod change;
+mod code;
+mod cursor;
+mod declaration;
+mod dialect;
+mod dispatcher;
+mod event;
+mod frame;
+mod group;
+mod hub;
+mod key;
+mod limits;
+mod live;
+mod log;
+mod outbox;
+mod registry;
+mod session;
+mod websocket;
+
+pub use self::{
+    capture::{LiveConnection, LiveTransaction},
+    code::{CloseCode, ErrorCode},
+    cursor::{Cursor, Epoch},
+    declaration::{LiveModel, Subscribable},
+    event::{Action, Event, Row},
+    frame::Frame,
+    key::{Expected, KeyKind, KeyValue},
+    limits::Limits,
+    live::{BuildError, Live, LiveBuilder},
+    log::{Entry, EventLog, LogError, MemoryLog, Tail},
+    outbox::Outgoing,
+    registry::RegistryError,
+    session::Session,
+    websocket::Io,
+};
+
+/// What generated code uses. No promises.
+#[doc(hidden)]
+pub mod __private {
+    pub use async_trait::async_trait;
+    pub use inventory;
+    pub use sea_orm;
+
+    pub use crate::{
+        capture::hooks,
+        declaration::{Declaration, GroupDeclaration, Registration, assert_live},
+    };
+}

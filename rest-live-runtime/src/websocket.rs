@@ -1,0 +1,172 @@
+//! Runs one session over one websocket, whatever carries it.
+//!
+//! A transport does the HTTP upgrade and hands over the byte stream. The protocol (masking,
+//! fragments, UTF-8, limits, ping, close) is tungstenite's; when to read, write and end is ours.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{self, Instant, MissedTickBehavior},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Error, Message,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+
+use crate::{code::CloseCode, frame::Frame, limits::Limits, outbox::Outgoing, session::Session};
+
+/// Bytes read at a time. tungstenite's default, 128 KiB, is what most of an idle connection weighs.
+const READ_BUFFER: usize = 4 * 1024;
+/// Bytes gathered before they are written, if no flush comes first.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// A byte stream that was upgraded to a websocket.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+/// Serves a session until either side ends it. `early` is what the client sent right behind its
+/// handshake.
+pub(crate) async fn serve(io: impl Io, early: Vec<u8>, session: Session) {
+    let limits = session.limits();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(limits.message_bytes))
+        .max_frame_size(Some(limits.message_bytes));
+    let socket = WebSocketStream::from_partially_read(io, early, Role::Server, Some(config)).await;
+    let mut connection = Connection {
+        socket,
+        stall: limits.stall,
+    };
+    let end = connection.run(&session).await;
+    // From here on nothing is published to it; what it still sends is read for the close's sake only.
+    drop(session);
+    connection.end(end).await;
+}
+
+struct Connection<S> {
+    socket: WebSocketStream<S>,
+    stall: Duration,
+}
+
+/// How a connection came to its end.
+enum End {
+    /// The client closed: tungstenite has its answer ready.
+    ByClient,
+    /// The server closes.
+    ByServer(CloseCode),
+    /// The stream is gone, or cannot be written to.
+    Lost,
+}
+
+type Flow = ControlFlow<End>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(&mut self, session: &Session) -> End {
+        let Limits { ping_interval, .. } = *session.limits();
+        let mut ping = time::interval_at(Instant::now() + ping_interval, ping_interval);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_intervals = 0;
+
+        loop {
+            let flow = tokio::select! {
+                message = self.socket.next() => {
+                    silent_intervals = 0;
+                    match message {
+                        Some(message) => read(message, session).await,
+                        None => Flow::Break(End::ByClient),
+                    }
+                }
+                outgoing = session.outgoing() => match outgoing {
+                    Outgoing::Frames(frames) => self.send(frames.into_iter().map(Frame::into_text).map(Message::Text)).await,
+                    Outgoing::Close(code) => Flow::Break(End::ByServer(code)),
+                },
+                _ = ping.tick() => {
+                    silent_intervals += 1;
+                    if silent_intervals > 2 {
+                        Flow::Break(End::ByServer(CloseCode::Silent))
+                    } else {
+                        self.send([Message::Ping(tungstenite::Bytes::new())]).await
+                    }
+                }
+            };
+            if let Flow::Break(end) = flow {
+                return end;
+            }
+        }
+    }
+
+    /// Writes messages out in as few writes as they fit in.
+    async fn send(&mut self, messages: impl IntoIterator<Item = Message>) -> Flow {
+        let send = async {
+            for message in messages {
+                self.socket.feed(message).await?;
+            }
+            self.socket.flush().await
+        };
+        match time::timeout(self.stall, send).await {
+            Ok(Ok(())) => Flow::Continue(()),
+            Ok(Err(_)) | Err(_) => Flow::Break(End::Lost),
+        }
+    }
+
+    /// Closes the websocket so that the client gets to read why.
+    async fn end(&mut self, end: End) {
+        let stall = self.stall;
+        let close = async {
+            match end {
+                End::Lost => {}
+                End::ByClient => _ = self.socket.flush().await,
+                End::ByServer(code) => {
+                    let (code, reason) = code.on_the_wire();
+                    let frame = CloseFrame {
+                        code: code.into(),
+                        reason: reason.into(),
+                    };
+                    if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                        self.linger().await;
+                    }
+                }
+            }
+        };
+        _ = time::timeout(stall, close).await;
+    }
+
+    /// Ends our direction and reads until the client has ended its own. A TCP connection that is
+    /// closed with bytes unread is reset, and the reset can overtake the close frame (RFC 6455,
+    /// section 7.1.1).
+    async fn linger(&mut self) {
+        // Below tungstenite: what comes may be what it could not make sense of.
+        let io = self.socket.get_mut();
+        if io.shutdown().await.is_ok() {
+            let mut scratch = [0; 4096];
+            while let Ok(1..) = io.read(&mut scratch).await {}
+        }
+    }
+}
+
+async fn read(message: Result<Message, Error>, session: &Session) -> Flow {
+    match message {
+        Ok(Message::Text(text)) => {
+            session.receive(&text).await;
+            Flow::Continue(())
+        }
+        Ok(Message::Binary(_)) => Flow::Break(End::ByServer(CloseCode::Unsupported)),
+        // tungstenite answers pings, and a close with the next read.
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+            Flow::Continue(())
+        }
+        Err(Error::Capacity(_)) => Flow::Break(End::ByServer(CloseCode::TooBig)),
+        Err(Error::Utf8(_)) => Flow::Break(End::ByServer(CloseCode::NotUtf8)),
+        Err(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake))
+        | Err(Error::Io(_)) => Flow::Break(End::Lost),
+        Err(Error::Protocol(_)) => Flow::Break(End::ByServer(CloseCode::Protocol)),
+        Err(_) => Flow::Break(End::Lost),
+    }
+}
