@@ -1,0 +1,260 @@
+//! A serializer with all its attributes, validated.
+
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::{
+    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Path,
+    Token, punctuated::Punctuated, spanned::Spanned,
+};
+
+use crate::{
+    attr::Attr,
+    stack::{default_crate, text},
+};
+
+/// What is written out for one serializer struct.
+pub(crate) struct Serializer {
+    pub(crate) ident: Ident,
+    pub(crate) entity: Path,
+    pub(crate) krate: Path,
+    pub(crate) model: Option<LitStr>,
+    pub(crate) rank: i32,
+    pub(crate) check_permission: Option<Path>,
+    pub(crate) hooks: bool,
+    /// `None` where the user writes the conversion.
+    pub(crate) fields: Option<Vec<SerializerField>>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// One attribute of the stack.
+pub(crate) struct Group {
+    pub(crate) key: Option<LitStr>,
+    pub(crate) authorize: Option<Path>,
+    pub(crate) public: bool,
+}
+
+/// One field of the struct.
+pub(crate) struct SerializerField {
+    pub(crate) ident: Ident,
+    pub(crate) cfg: Vec<Attribute>,
+    pub(crate) source: Source,
+}
+
+/// Where a field's value comes from.
+pub(crate) enum Source {
+    /// A field of the model.
+    Column(Ident),
+    /// `#[sea_orm(skip)]`: its default.
+    Default,
+}
+
+impl Serializer {
+    /// Validates an item with its attributes. Every mistake goes into `errors`; with one that leaves
+    /// nothing to go on with, the result is `None`.
+    pub(crate) fn new(
+        attrs: Vec<Attr>,
+        item: &DeriveInput,
+        errors: &mut Vec<syn::Error>,
+    ) -> Option<Self> {
+        let fields = named_fields(item, errors);
+        if !item.generics.params.is_empty() {
+            errors.push(syn::Error::new_spanned(
+                &item.generics,
+                "a serializer has no generic parameters, for it is registered as one type: write one struct for each",
+            ));
+        }
+        let krate =
+            agreed(&attrs, "crate", |a| a.krate.clone(), errors).unwrap_or_else(default_crate);
+        let entity = agreed(&attrs, "entity", |a| a.entity.clone(), errors)
+            .or_else(|| entity_of(item, errors));
+        if entity.is_none() {
+            let place = attrs.first().map_or_else(Span::call_site, |a| a.span);
+            errors.push(syn::Error::new(
+                place,
+                "which entity's rows does it show? Write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
+            ));
+        }
+        let from_model =
+            agreed(&attrs, "from_model", |a| a.from_model.clone(), errors).is_none_or(|f| f.value);
+        let model = agreed(&attrs, "model", |a| a.model.clone(), errors);
+        let rank = agreed(
+            &attrs,
+            "rank",
+            |a| a.rank.as_ref().map(|r| r.expr.clone()),
+            errors,
+        );
+        let rank = rank
+            .and_then(|_| attrs.iter().find_map(|a| a.rank.as_ref()).map(|r| r.value))
+            .unwrap_or(0);
+        let check_permission = agreed(
+            &attrs,
+            "check_permission",
+            |a| a.check_permission.clone(),
+            errors,
+        );
+        let hooks = agreed(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
+        check_keys(&attrs, errors);
+        let fields = fields.filter(|_| from_model).map(|fields| {
+            fields
+                .iter()
+                .filter_map(|f| SerializerField::new(f, errors))
+                .collect()
+        });
+
+        Some(Self {
+            ident: item.ident.clone(),
+            entity: entity?,
+            krate,
+            model,
+            rank,
+            check_permission,
+            hooks,
+            fields,
+            groups: attrs
+                .into_iter()
+                .map(|a| Group {
+                    key: a.group_key,
+                    authorize: a.authorize,
+                    public: a.public,
+                })
+                .collect(),
+        })
+    }
+}
+
+fn named_fields<'i>(
+    item: &'i DeriveInput,
+    errors: &mut Vec<syn::Error>,
+) -> Option<&'i Punctuated<Field, Token![,]>> {
+    let wrong = match &item.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => return Some(&fields.named),
+            Fields::Unnamed(fields) => fields.span(),
+            Fields::Unit => item.ident.span(),
+        },
+        Data::Enum(data) => data.enum_token.span,
+        Data::Union(data) => data.union_token.span,
+    };
+    errors.push(syn::Error::new(
+        wrong,
+        "a serializer is a struct with named fields, which become the keys of its JSON: write `struct Name { id: i32, .. }`",
+    ));
+    None
+}
+
+/// Returns the value of an argument that holds for the whole struct. It may be given on any
+/// attribute of the stack, and on several if they agree.
+fn agreed<T: ToTokens>(
+    attrs: &[Attr],
+    name: &str,
+    get: impl Fn(&Attr) -> Option<T>,
+    errors: &mut Vec<syn::Error>,
+) -> Option<T> {
+    let mut given = attrs.iter().filter_map(get);
+    let first = given.next()?;
+    for other in given {
+        if text(&other) != text(&first) {
+            let message = format!(
+                "`{name}` holds for the whole struct and is `{}` in another attribute: give it once",
+                text(&first)
+            );
+            errors.push(syn::Error::new_spanned(other, message));
+        }
+    }
+    Some(first)
+}
+
+fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
+    for (i, attr) in attrs.iter().enumerate() {
+        let key = attr.group_key.as_ref().map(LitStr::value);
+        let is_second = attrs[..i]
+            .iter()
+            .any(|a| a.group_key.as_ref().map(LitStr::value) == key);
+        if is_second {
+            errors.push(match &attr.group_key {
+                Some(key) => syn::Error::new_spanned(key, format!("the group key `{}` is given twice: drop one of the attributes", key.value())),
+                None => syn::Error::new(attr.span, "the primary key is given twice: drop one of the attributes, or give it a `group_key`"),
+            });
+        }
+    }
+}
+
+/// Reads `#[sea_orm(entity = "...")]`, which `DerivePartialModel` reads too.
+fn entity_of(item: &DeriveInput, errors: &mut Vec<syn::Error>) -> Option<Path> {
+    let value = sea_orm_args(&item.attrs)
+        .into_iter()
+        .find_map(|meta| named_value(&meta, "entity"))?;
+    match value.parse() {
+        Ok(path) => Some(path),
+        Err(_) => {
+            errors.push(syn::Error::new_spanned(
+                &value,
+                "this is no path: write `entity = \"task::Entity\"`",
+            ));
+            // Not missing, only wrong.
+            Some(syn::parse_quote!(Entity))
+        }
+    }
+}
+
+impl SerializerField {
+    fn new(field: &Field, errors: &mut Vec<syn::Error>) -> Option<Self> {
+        let ident = field.ident.clone()?;
+        let mut source = Source::Column(ident.clone());
+        for meta in sea_orm_args(&field.attrs) {
+            if meta.path().is_ident("skip") {
+                source = Source::Default;
+            } else if let Some(column) = named_value(&meta, "from_col") {
+                match column.parse() {
+                    Ok(column) => source = Source::Column(column),
+                    Err(_) => errors.push(syn::Error::new_spanned(
+                        &column,
+                        "this is no field of the model: write `from_col = \"title\"`",
+                    )),
+                }
+            } else if meta.path().is_ident("nested") || meta.path().is_ident("from_expr") {
+                errors.push(syn::Error::new_spanned(
+                    meta.path(),
+                    format!(
+                        "`{}` takes a query, and a live payload is made from the row alone: write `from_model = false` in \
+                         #[subscribable] and `impl From<&Model>` yourself, or give the nested form a struct of its own",
+                        text(meta.path())
+                    ),
+                ));
+            }
+        }
+        let cfg = field
+            .attrs
+            .iter()
+            .filter(|a| a.path().is_ident("cfg"))
+            .cloned()
+            .collect();
+        Some(Self { ident, cfg, source })
+    }
+}
+
+fn sea_orm_args(attrs: &[Attribute]) -> Vec<Meta> {
+    attrs
+        .iter()
+        .filter(|a| a.path().is_ident("sea_orm"))
+        // What SeaORM cannot read either, it reports itself.
+        .filter_map(|a| {
+            a.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+                .ok()
+        })
+        .flatten()
+        .collect()
+}
+
+fn named_value(meta: &Meta, name: &str) -> Option<LitStr> {
+    match meta {
+        Meta::NameValue(pair) if pair.path.is_ident(name) => match &pair.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(value),
+                ..
+            }) => Some(value.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! The code of a serializer: data and one-line calls; the logic is in the runtime.
+
+use heck::ToUpperCamelCase;
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Path, spanned::Spanned};
+
+use crate::ast::{Group, Serializer, SerializerField, Source};
+
+/// Writes what a serializer and its attributes stand for.
+pub(crate) fn serializer(serializer: &Serializer) -> TokenStream {
+    let conversion = serializer
+        .fields
+        .as_ref()
+        .map(|fields| conversion(serializer, fields));
+    let subscribable = subscribable(serializer);
+    let hooks = if serializer.hooks {
+        hooks(serializer)
+    } else {
+        assert_live(serializer)
+    };
+    quote!(#conversion #subscribable #hooks)
+}
+
+fn conversion(
+    Serializer {
+        ident,
+        entity,
+        krate,
+        ..
+    }: &Serializer,
+    fields: &[SerializerField],
+) -> TokenStream {
+    let fields = fields.iter().map(|SerializerField { ident, cfg, source }| {
+        let value = match source {
+            Source::Default => quote!(::core::default::Default::default()),
+            Source::Column(column) => {
+                quote_spanned!(column.span()=> ::core::convert::Into::into(::core::clone::Clone::clone(&row.#column)))
+            }
+        };
+        quote!(#(#cfg)* #ident: #value)
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::core::convert::From<&<#entity as #krate::__private::sea_orm::EntityTrait>::Model> for #ident {
+            fn from(row: &<#entity as #krate::__private::sea_orm::EntityTrait>::Model) -> Self {
+                Self { #(#fields),* }
+            }
+        }
+    }
+}
+
+fn subscribable(serializer: &Serializer) -> TokenStream {
+    let Serializer {
+        ident,
+        entity,
+        krate,
+        rank,
+        check_permission,
+        groups,
+        ..
+    } = serializer;
+    let name = ident.to_string();
+    let model = match &serializer.model {
+        Some(label) => quote!(::core::option::Option::Some(#label)),
+        None => quote!(::core::option::Option::None),
+    };
+    let restricted = check_permission.is_some();
+    let declarations = groups
+        .iter()
+        .map(|group| group_declaration(group, entity, krate));
+    // Named, so that a path that leads nowhere is an error at its own place.
+    let paths = check_permission
+        .iter()
+        .chain(groups.iter().filter_map(|g| g.authorize.as_ref()));
+    quote! {
+        #[automatically_derived]
+        impl #krate::Subscribable for #ident {
+            type Entity = #entity;
+
+            const DECLARATION: #krate::__private::Declaration<<#entity as #krate::__private::sea_orm::EntityTrait>::Column> =
+                #krate::__private::Declaration {
+                    serializer: #name,
+                    module: ::core::module_path!(),
+                    model: #model,
+                    rank: #rank,
+                    check_permission: #restricted,
+                    groups: &[#(#declarations),*],
+                };
+
+            fn from_row(row: &<#entity as #krate::__private::sea_orm::EntityTrait>::Model) -> Self {
+                <Self as ::core::convert::From<&<#entity as #krate::__private::sea_orm::EntityTrait>::Model>>::from(row)
+            }
+        }
+        #krate::__private::inventory::submit! { #krate::__private::Registration::of::<#ident>() }
+        #(const _: fn() = || _ = #paths;)*
+    }
+}
+
+fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream {
+    let Group {
+        key,
+        authorize,
+        public,
+    } = group;
+    let key = match key {
+        None => quote!(::core::option::Option::None),
+        Some(key) => {
+            // As SeaORM names the variant of a field; at the string, so that the compiler's list of
+            // similar columns stands there.
+            let variant = Ident::new(&key.value().to_upper_camel_case(), key.span());
+            quote!(::core::option::Option::Some((#key, <#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)))
+        }
+    };
+    let authorize = authorize.is_some();
+    quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
+}
+
+/// The `ActiveModelBehavior` of an entity whose user wrote none.
+fn hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
+    let active_model = quote_spanned!(entity.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
+    let before_save = crate::live::before_save(krate, None);
+    let after_save = crate::live::after_save(krate, None);
+    let before_delete = crate::live::before_delete(krate, None);
+    let after_delete = crate::live::after_delete(krate, None);
+    quote! {
+        #[automatically_derived]
+        #[#krate::__private::async_trait]
+        impl #krate::__private::sea_orm::ActiveModelBehavior for #active_model {
+            #before_save
+            #after_save
+            #before_delete
+            #after_delete
+        }
+        #[automatically_derived]
+        impl #krate::LiveModel for #active_model {}
+    }
+}
+
+fn assert_live(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
+    quote_spanned!(entity.span()=> const _: () = #krate::__private::assert_live::<#entity>();)
+}
