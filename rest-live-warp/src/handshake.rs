@@ -1,0 +1,70 @@
+//! The HTTP side of the websocket handshake: RFC 6455, section 4.2.
+
+use headers::{
+    Connection, HeaderMapExt, SecWebsocketAccept, SecWebsocketKey, SecWebsocketVersion, Upgrade,
+};
+use hyper::upgrade::OnUpgrade;
+use rest_live_runtime::Live;
+use warp::{
+    http::{HeaderMap, StatusCode},
+    reply::Response,
+};
+
+use crate::upgrade::accept;
+
+/// Answers a request for a websocket, and serves it if all is well.
+pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrade>) -> Response {
+    if !headers
+        .typed_get::<Connection>()
+        .is_some_and(|c| c.contains("upgrade"))
+    {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "a websocket handshake has the header `Connection: Upgrade`",
+        );
+    }
+    if headers.typed_get::<SecWebsocketVersion>() != Some(SecWebsocketVersion::V13) {
+        let mut response = refusal(
+            StatusCode::UPGRADE_REQUIRED,
+            "this server speaks websocket version 13",
+        );
+        response
+            .headers_mut()
+            .typed_insert(SecWebsocketVersion::V13);
+        return response;
+    }
+    let Some(key) = headers.typed_get::<SecWebsocketKey>() else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "a websocket handshake has the header `Sec-WebSocket-Key`",
+        );
+    };
+    let Some(upgrade) = upgrade else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "this connection cannot be upgraded: a websocket is asked for over HTTP/1.1",
+        );
+    };
+    if live.is_closed() {
+        return refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is shutting down",
+        );
+    }
+    accept(live, upgrade);
+
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().typed_insert(Connection::upgrade());
+    response.headers_mut().typed_insert(Upgrade::websocket());
+    response
+        .headers_mut()
+        .typed_insert(SecWebsocketAccept::from(key));
+    response
+}
+
+fn refusal(status: StatusCode, message: &'static str) -> Response {
+    let mut response = Response::new(message.to_owned().into());
+    *response.status_mut() = status;
+    response
+}

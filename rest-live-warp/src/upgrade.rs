@@ -1,0 +1,26 @@
+//! From hyper's upgraded connection to the bytes that a session is served on.
+
+use std::io;
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use rest_live_runtime::{Io, Live};
+use tokio::net::TcpStream;
+
+/// Serves the connection once hyper has let go of it.
+pub(crate) fn accept(live: &Live, upgrade: OnUpgrade) {
+    live.accept(async move {
+        let upgraded = upgrade.await.map_err(io::Error::other)?;
+        Ok(match downcast::<TokioIo<TcpStream>>(upgraded) {
+            // `warp::serve` on TCP. Without TCP_NODELAY the second of two frames that follow each
+            // other waits for the client's delayed acknowledgement, 40 ms.
+            Ok(parts) => {
+                let stream = parts.io.into_inner();
+                stream.set_nodelay(true)?;
+                (Box::new(stream) as Box<dyn Io>, parts.read_buf.to_vec())
+            }
+            // A Unix socket, or the application's own TLS. What was read ahead is in there.
+            Err(upgraded) => (Box::new(TokioIo::new(upgraded)) as Box<dyn Io>, Vec::new()),
+        })
+    });
+}
