@@ -1,0 +1,169 @@
+//! `/api/lists`.
+
+use rest_live::LiveConnection;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::Deserialize;
+use serde_json::json;
+use warp::{Filter, filters::BoxedFilter, hyper::body::Bytes, reply::Response};
+
+use super::{
+    ApiError, ApiResult, answer, begin, body, check_text, created, no_content, ok, parse, with,
+};
+use crate::{
+    list,
+    serializers::{ListSerializer, TaskSerializer, TodoListSerializer},
+    task,
+};
+
+pub fn routes(db: &LiveConnection) -> BoxedFilter<(Response,)> {
+    let all = warp::path!("api" / "lists");
+    let one = warp::path!("api" / "lists" / i32);
+    let get_all = all.and(warp::get()).and(with(db)).then(index).map(answer);
+    let post = all
+        .and(warp::post())
+        .and(with(db))
+        .and(body())
+        .then(create)
+        .map(answer);
+    let get = one.and(warp::get()).and(with(db)).then(show).map(answer);
+    let patch = one
+        .and(warp::patch())
+        .and(with(db))
+        .and(body())
+        .then(rename)
+        .map(answer);
+    let delete = one
+        .and(warp::delete())
+        .and(with(db))
+        .then(remove)
+        .map(answer);
+    let shift = warp::path!("api" / "lists" / i32 / "move")
+        .and(warp::post())
+        .and(with(db))
+        .and(body())
+        .then(move_tasks)
+        .map(answer);
+    get_all
+        .or(post)
+        .unify()
+        .or(get)
+        .unify()
+        .or(patch)
+        .unify()
+        .or(delete)
+        .unify()
+        .or(shift)
+        .unify()
+        .boxed()
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+async fn index(db: LiveConnection) -> ApiResult {
+    ok(&list::Entity::find()
+        .order_by_asc(list::Column::Id)
+        .into_partial_model::<ListSerializer>()
+        .all(&db)
+        .await?)
+}
+
+async fn create(db: LiveConnection, body: Bytes) -> ApiResult {
+    let Named { name } = parse(&body)?;
+    check_text("name", &name)?;
+    let list = list::ActiveModel {
+        name: Set(name),
+        ..Default::default()
+    }
+    .insert(&db)
+    .await?;
+    created(&ListSerializer::from(&list))
+}
+
+async fn show(id: i32, db: LiveConnection) -> ApiResult {
+    let list::Model { id, name } = find(id, &db).await?;
+    let tasks = task::Entity::find()
+        .filter(task::Column::ListId.eq(id))
+        .order_by_asc(task::Column::Id);
+    let tasks = tasks
+        .into_partial_model::<TaskSerializer>()
+        .all(&db)
+        .await?;
+    ok(&TodoListSerializer { id, name, tasks })
+}
+
+async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
+    let Named { name } = parse(&body)?;
+    check_text("name", &name)?;
+    let transaction = begin(&db).await?;
+    let mut list = find(id, &transaction).await?.into_active_model();
+    list.name = Set(name);
+    let list = list.update(&transaction).await?;
+    transaction.commit().await?;
+    ok(&ListSerializer::from(&list))
+}
+
+async fn remove(id: i32, db: LiveConnection) -> ApiResult {
+    let transaction = begin(&db).await?;
+    let list = find(id, &transaction).await?;
+    for task in list.find_related(task::Entity).all(&transaction).await? {
+        task.delete(&transaction).await?;
+    }
+    list.delete(&transaction).await?;
+    transaction.commit().await?;
+    no_content()
+}
+
+#[derive(Deserialize)]
+struct Move {
+    to: i32,
+}
+
+/// Moves every task of a list to another one, or none: when the other list turns out to be missing,
+/// the moves are already written, and the rollback takes them back. No subscriber hears of them.
+async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
+    let Move { to } = parse(&body)?;
+    let transaction = begin(&db).await?;
+    let list = find(id, &transaction).await?;
+    let tasks = list
+        .find_related(task::Entity)
+        .order_by_asc(task::Column::Id)
+        .all(&transaction)
+        .await?;
+    let moved = tasks.len();
+    for task in tasks {
+        let mut task = task.into_active_model();
+        task.list_id.set_if_not_equals(to);
+        task.update(&transaction).await?;
+    }
+    if let Err(missing) = find(to, &transaction).await {
+        transaction.rollback().await?;
+        return Err(missing);
+    }
+    transaction.commit().await?;
+    ok(&json!({ "moved": moved }))
+}
+
+/// Finds a list. In a transaction it stays until the end.
+async fn find(id: i32, db: &impl ConnectionTrait) -> Result<list::Model, ApiError> {
+    list::Entity::find_by_id(id)
+        .lock_shared()
+        .one(db)
+        .await?
+        .ok_or_else(|| ApiError::missing("list", id))
+}
+
+/// Fails with 400 unless there is a list to put a task in.
+pub async fn require(id: i32, db: &impl ConnectionTrait) -> Result<(), ApiError> {
+    match find(id, db).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(ApiError::bad(format!(
+            "`list_id` is {id}, and there is no such list"
+        ))),
+    }
+}
