@@ -74,6 +74,11 @@ impl Live {
             .spawn(async move { abort.run_until_cancelled(connection).await });
     }
 
+    /// Returns how many connections are being served, or ended, right now.
+    pub fn connections(&self) -> usize {
+        self.inner.connections.len()
+    }
+
     /// Returns whether [`shutdown`](Self::shutdown) was called: a new session would be closed at once.
     pub fn is_closed(&self) -> bool {
         self.inner.connections.is_closed()

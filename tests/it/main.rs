@@ -1,1 +1,27 @@
-fn main() {}
+//! How rest-live behaves, seen from outside: real SQLite, real websocket clients, port 0.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "tests say what they are by their names"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
+#![allow(clippy::print_stderr, reason = "what a test measured")]
+
+mod browser;
+mod build;
+mod capture;
+mod compose;
+mod entities;
+mod golden;
+mod hostile;
+mod keys;
+mod seed;
+mod shutdown;
+mod slow;
+mod support;
+mod todolist;
+mod transactions;

@@ -1,0 +1,126 @@
+"""The session of django-rest-live's first README, against the todolist example.
+
+    /usr/bin/python3 tests/clients/seed_session.py 127.0.0.1:3030
+
+It needs a fresh server. Python's own HTTP client and the `websockets` library: nothing of rest-live.
+"""
+
+import asyncio
+import json
+import sys
+import urllib.request
+
+import websockets
+
+ADDR = sys.argv[1]
+DEADLINE = 20
+
+
+def http(method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://{ADDR}{path}", data=data, method=method)
+    with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+        return response.status
+
+
+def task(action, id, text, done):
+    done = json.dumps(done)
+    return '{"model":"todolist.Task","payload":{"id":%d,"text":"%s","done":%s},"action":"%s"}' % (id, text, done, action)
+
+
+async def expect(ws, *frames):
+    for frame in frames:
+        came = await asyncio.wait_for(ws.recv(), DEADLINE)
+        assert came == frame, f"expected {frame}\n     came {came}"
+
+
+async def expect_error(ws, code, error):
+    came = json.loads(await asyncio.wait_for(ws.recv(), DEADLINE))
+    assert list(came) == ["type", "code", "error", "message", "retry"], came
+    assert (came["type"], came["code"], came["error"]) == ("error", code, error), came
+
+
+async def subscribe(ws, *requests):
+    for request in requests:
+        await ws.send(request)
+    # The plain dialect acknowledges nothing; the answer to nonsense comes behind what was before.
+    await ws.send("?")
+    await expect_error(ws, 400, "malformed_json")
+
+
+async def expect_close(ws, code):
+    try:
+        came = await asyncio.wait_for(ws.recv(), DEADLINE)
+    except websockets.ConnectionClosed:
+        assert ws.close_code == code, ws.close_code
+    else:
+        raise AssertionError(f"expected a close with {code}, came {came}")
+
+
+async def main():
+    url = f"ws://{ADDR}/ws/subscribe/"
+    http("POST", "/api/lists", {"name": "Home"})
+    http("POST", "/api/lists", {"name": "Work"})
+
+    async with websockets.connect(url) as by_pk, websockets.connect(url) as by_list, websockets.connect(url) as by_both:
+        await subscribe(by_pk, '{"model":"todolist.Task","pk":1}')
+        await subscribe(by_list, '{"model":"todolist.Task","list_id":1}')
+        await subscribe(by_both, '{"model":"todolist.Task","pk":1}', '{"model":"todolist.Task","list_id":1}')
+
+        async def all_expect(*frames):
+            await expect(by_pk, *frames)
+            await expect(by_list, *frames)
+            for frame in frames:
+                await expect(by_both, frame, frame)
+
+        assert http("POST", "/api/tasks", {"text": "test", "list_id": 1}) == 201
+        await all_expect(task("CREATED", 1, "test", False))
+        http("PATCH", "/api/tasks/1", {"done": True})
+        await all_expect(task("UPDATED", 1, "test", True))
+
+        for text in ["one", "two", "three"]:
+            http("PATCH", "/api/tasks/1", {"text": text})
+        await all_expect(*[task("UPDATED", 1, text, True) for text in ["one", "two", "three"]])
+
+        http("PATCH", "/api/tasks/1", {"list_id": 2})
+        await expect(by_pk, task("UPDATED", 1, "three", True))
+        await expect(by_list, task("DELETED", 1, "three", True))
+        await expect(by_both, task("DELETED", 1, "three", True), task("UPDATED", 1, "three", True))
+
+        http("PATCH", "/api/tasks/1", {"list_id": 1})
+        await expect(by_pk, task("UPDATED", 1, "three", True))
+        await expect(by_list, task("CREATED", 1, "three", True))
+        await expect(by_both, task("UPDATED", 1, "three", True), task("CREATED", 1, "three", True))
+
+        await subscribe(by_both, '{"model":"todolist.Task","list_id":1,"unsubscribe":true}')
+        assert http("DELETE", "/api/tasks/1") == 204
+        await expect(by_pk, task("DELETED", 1, "three", True))
+        await expect(by_list, task("DELETED", 1, "three", True))
+        await expect(by_both, task("DELETED", 1, "three", True))
+
+        for request, code, error in [
+            ("{", 400, "malformed_json"),
+            ('{"model":"todolist.Task","pk":' + "[" * 50_000, 400, "malformed_json"),
+            ("[]", 400, "unknown_shape"),
+            ('{"model":"todolist.Task"}', 400, "unknown_shape"),
+            ('{"model":"todolist.Nothing","pk":1}', 404, "unknown_model"),
+            ('{"model":"todolist.Task","text":"test"}', 404, "unknown_group_key"),
+            ('{"model":"todolist.Task","pk":"one"}', 400, "bad_value"),
+        ]:
+            await by_pk.send(request)
+            await expect_error(by_pk, code, error)
+
+        await by_pk.send(b"\x00")
+        await expect_close(by_pk, 1003)
+        await by_both.send("x" * 1024 * 1024)
+        await expect_close(by_both, 1009)
+
+        # The server lives, and so does the other connection.
+        http("POST", "/api/tasks", {"text": "still here", "list_id": 1})
+        came = json.loads(await asyncio.wait_for(by_list.recv(), DEADLINE))
+        assert came["payload"]["text"] == "still here", came
+
+    print("the session went as it should")
+
+
+asyncio.run(main())

@@ -1,0 +1,205 @@
+//! The todolist's page in a real browser: headless Chromium.
+
+use std::{
+    env,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use chromiumoxide::{
+    Browser, BrowserConfig, Page,
+    cdp::browser_protocol::network::{EnableParams, EventRequestWillBeSent},
+};
+use futures_util::StreamExt;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::support::{Todolist, soon};
+
+struct Chromium {
+    browser: Browser,
+    events: JoinHandle<()>,
+    _profile: TempDir,
+}
+
+impl Chromium {
+    async fn launch() -> Self {
+        let program = env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+        let profile = tempfile::tempdir().unwrap();
+        let config = BrowserConfig::builder()
+            .chrome_executable(&program)
+            .no_sandbox()
+            .user_data_dir(profile.path())
+            .args([
+                "disable-gpu",
+                "disable-quic",
+                "no-first-run",
+                "disable-background-networking",
+                "disable-component-update",
+                "disable-sync",
+            ])
+            .build()
+            .unwrap();
+        let (browser, mut handler) = Browser::launch(config)
+            .await
+            .unwrap_or_else(|error| panic!("{program} does not start ({error}): run `cargo xtask test`, or `apt-get install chromium`"));
+        let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
+        Self {
+            browser,
+            events,
+            _profile: profile,
+        }
+    }
+
+    /// Opens the page and waits until it is live. The list is of the requests that it makes.
+    async fn open(&self, app: &Todolist) -> (Page, Arc<Mutex<Vec<String>>>) {
+        let page = self.browser.new_page("about:blank").await.unwrap();
+        page.execute(EnableParams::default()).await.unwrap();
+        let mut sent = page
+            .event_listener::<EventRequestWillBeSent>()
+            .await
+            .unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Some(event) = sent.next().await {
+                list.lock().unwrap().push(event.request.url.clone());
+            }
+        });
+        page.goto(app.url("/")).await.unwrap();
+        wait_for(&page, "document.body.dataset.state === 'live'").await;
+        (page, requests)
+    }
+
+    async fn close(mut self) {
+        self.browser.close().await.unwrap();
+        self.browser.wait().await.unwrap();
+        self.events.abort();
+    }
+}
+
+/// Waits until an expression of JavaScript is true in a page.
+async fn wait_for(page: &Page, expression: &str) {
+    let script = format!(
+        "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 10); look(); }})"
+    );
+    // A page may be on its way to another document, and the script with it.
+    soon(expression, async {
+        while page.evaluate(script.as_str()).await.is_err() {}
+    })
+    .await;
+}
+
+fn row(id: i32, text: &str) -> String {
+    format!(
+        r#"[...document.querySelectorAll('[data-task-id="{id}"]')].some(row => row.outerHTML.includes('{text}') || [...row.querySelectorAll('input')].some(input => input.value === '{text}'))"#
+    )
+}
+
+#[tokio::test]
+async fn what_happens_over_http_shows_in_every_tab_without_a_request() {
+    let app = Todolist::start().await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    app.post("/api/lists", r#"{"name":"Work"}"#).await;
+    let chromium = Chromium::launch().await;
+    let (one, one_requests) = chromium.open(&app).await;
+    let (other, other_requests) = chromium.open(&app).await;
+    assert!(
+        one_requests
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|url| url.contains("/api/lists")),
+        "the page's requests are seen"
+    );
+    let loaded = (
+        one_requests.lock().unwrap().len(),
+        other_requests.lock().unwrap().len(),
+    );
+
+    let start = Instant::now();
+    app.post("/api/tasks", r#"{"text":"milk","list_id":1}"#)
+        .await;
+    for page in [&one, &other] {
+        wait_for(
+            page,
+            &format!(
+                r#"document.querySelector('[data-list-id="1"] [data-task-id="1"]') && {}"#,
+                row(1, "milk")
+            ),
+        )
+        .await;
+    }
+    eprintln!(
+        "a task created over HTTP was in two tabs after {:?}",
+        start.elapsed()
+    );
+
+    app.http("PATCH", "/api/tasks/1", r#"{"done":true,"list_id":2}"#)
+        .await;
+    app.post("/api/lists", r#"{"name":"A new list"}"#).await;
+    app.post("/api/tasks", r#"{"text":"in the new list","list_id":3}"#)
+        .await;
+    app.http("PATCH", "/api/lists/1", r#"{"name":"House"}"#)
+        .await;
+    app.post("/api/tasks", r#"{"text":"goes again","list_id":1}"#)
+        .await;
+    app.http("DELETE", "/api/tasks/3", "").await;
+    app.http("DELETE", "/api/lists/1", "").await;
+    for page in [&one, &other] {
+        wait_for(
+            page,
+            r#"document.querySelector('[data-list-id="2"] [data-task-id="1"].done')"#,
+        )
+        .await;
+        wait_for(page, r#"document.querySelector('[data-list-id="3"]')"#).await;
+        wait_for(page, r#"!document.querySelector('[data-list-id="1"]') && !document.querySelector('[data-task-id="3"]')"#).await;
+    }
+    let after = (
+        one_requests.lock().unwrap().clone(),
+        other_requests.lock().unwrap().clone(),
+    );
+    // The new list has a card, whose tasks were fetched once: nothing but that was asked for.
+    for (before, requests) in [(loaded.0, after.0), (loaded.1, after.1)] {
+        let made: Vec<_> = requests[before..]
+            .iter()
+            .filter(|url| !url.ends_with("/api/lists/3") && !url.ends_with("/api/tasks?list_id=3"))
+            .collect();
+        assert!(made.is_empty(), "{made:?}");
+    }
+    chromium.close().await;
+}
+
+#[tokio::test]
+async fn a_page_finds_back_after_the_server_was_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!(
+        "sqlite://{}?mode=rwc",
+        folder.path().join("todolist.sqlite").display()
+    );
+    let app = Todolist::start_with(|command| command.env("DATABASE_URL", &url)).await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    app.post("/api/tasks", r#"{"text":"before","list_id":1}"#)
+        .await;
+    let chromium = Chromium::launch().await;
+    let (page, _) = chromium.open(&app).await;
+    wait_for(&page, &row(1, "before")).await;
+
+    let addr = app.addr.clone();
+    assert!(app.end("TERM").await.success());
+    wait_for(&page, "document.body.dataset.state !== 'live'").await;
+    let app = Todolist::start_with(|command| {
+        command
+            .env("DATABASE_URL", &url)
+            .env("TODOLIST_ADDR", &addr)
+    })
+    .await;
+    app.http("PATCH", "/api/tasks/1", r#"{"text":"meanwhile"}"#)
+        .await;
+    wait_for(&page, &row(1, "meanwhile")).await;
+    wait_for(&page, "document.body.dataset.state === 'live'").await;
+    app.post("/api/tasks", r#"{"text":"and on","list_id":1}"#)
+        .await;
+    wait_for(&page, &row(2, "and on")).await;
+    chromium.close().await;
+}

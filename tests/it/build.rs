@@ -1,0 +1,193 @@
+//! What `build()` checks: every mistake in what is registered, all at once.
+
+use rest_live::{BuildError, Live, RegistryError};
+use sea_orm::entity::prelude::*;
+use serde::Serialize;
+
+use crate::{
+    entities::{article::*, task::TaskSerializer},
+    support::{App, database},
+};
+
+/// A second model that is called as the task is; in no registry but of this file's tests, since it
+/// would break those of all others.
+mod impostor {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "impostor")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub weight: f64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[rest_live::live]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Declares a serializer without linking its registration in: what `#[subscribable]` writes, by hand.
+macro_rules! unlinked {
+    ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, restricted: $restricted:expr, groups: $groups:expr) => {
+        #[derive(Serialize)]
+        struct $name {}
+
+        impl rest_live::Subscribable for $name {
+            type Entity = $entity;
+            const DECLARATION: rest_live::__private::Declaration<<$entity as EntityTrait>::Column> =
+                rest_live::__private::Declaration {
+                    serializer: stringify!($name),
+                    module: module_path!(),
+                    model: $model,
+                    rank: $rank,
+                    check_permission: $restricted,
+                    groups: $groups,
+                };
+            fn from_row(_: &<$entity as EntityTrait>::Model) -> Self {
+                Self {}
+            }
+        }
+    };
+}
+
+const fn by<C>(group_key: Option<(&'static str, C)>) -> rest_live::__private::GroupDeclaration<C>
+where
+    C: Copy,
+{
+    rest_live::__private::GroupDeclaration {
+        group_key,
+        authorize: false,
+        public: false,
+    }
+}
+
+unlinked!(CalledTask, impostor::Entity, model: Some("todolist.Task"), rank: 0, restricted: false, groups: &[by(None)]);
+unlinked!(SecondTask, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 0, restricted: false, groups: &[by(None)]);
+unlinked!(OtherName, crate::entities::task::Entity, model: Some("todolist.Chore"), rank: 1, restricted: false, groups: &[by(None)]);
+unlinked!(ByWeight, impostor::Entity, model: None, rank: 0, restricted: false, groups: &[by(Some(("weight", impostor::Column::Weight)))]);
+unlinked!(Secret, impostor::Entity, model: Some("it.Secret"), rank: 0, restricted: true, groups: &[by(None)]);
+
+async fn mistakes(
+    build: impl FnOnce(rest_live::LiveBuilder) -> rest_live::LiveBuilder,
+) -> Vec<RegistryError> {
+    let (db, _folder) = database().await;
+    match build(Live::builder(db).discover(false)).build() {
+        Err(BuildError::Registry(errors)) => errors,
+        other => panic!("mistakes were expected, {other:?} came"),
+    }
+}
+
+#[tokio::test]
+async fn an_empty_registry_is_an_error() {
+    assert!(matches!(mistakes(|b| b).await[..], [RegistryError::Empty]));
+}
+
+#[tokio::test]
+async fn two_models_with_one_label_are_an_error() {
+    let errors = mistakes(|b| b.register::<TaskSerializer>().register::<CalledTask>()).await;
+    let [
+        RegistryError::TwoModels {
+            label,
+            first,
+            second,
+        },
+    ] = &errors[..]
+    else {
+        panic!("{errors:?}")
+    };
+    assert_eq!(
+        (label.as_str(), first.as_str(), second.as_str()),
+        (
+            "todolist.Task",
+            "it::build::CalledTask",
+            "it::entities::task::TaskSerializer"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_model_with_two_labels_is_an_error() {
+    let errors = mistakes(|b| b.register::<TaskSerializer>().register::<OtherName>()).await;
+    assert!(
+        matches!(errors[..], [RegistryError::TwoLabels { .. }]),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_serializers_of_one_group_need_ranks() {
+    let errors = mistakes(|b| b.register::<TaskSerializer>().register::<SecondTask>()).await;
+    assert!(
+        matches!(
+            errors[..],
+            [RegistryError::DuplicateGroupKey {
+                group_key: "pk",
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_permission_that_would_not_be_checked_is_an_error() {
+    let errors = mistakes(|b| b.register::<Secret>()).await;
+    assert!(
+        matches!(errors[..], [RegistryError::PermissionUnsupported { .. }]),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn all_mistakes_are_reported_at_once_and_say_what_to_do() {
+    let (db, _folder) = database().await;
+    let builder = Live::builder(db)
+        .discover(false)
+        .register::<TaskSerializer>()
+        .register::<SecondTask>()
+        .register::<ByWeight>();
+    let report = builder.build().expect_err("mistakes").to_string();
+    assert_eq!(report.lines().count(), 3, "{report}");
+    for part in [
+        "give one of them a higher rank",
+        "cannot be subscribed to by `weight`",
+        "it::build::SecondTask",
+    ] {
+        assert!(report.contains(part), "{part} is not in: {report}");
+    }
+}
+
+#[tokio::test]
+async fn registering_what_is_linked_in_changes_nothing() {
+    let (db, _folder) = database().await;
+    Live::builder(db)
+        .register::<TaskSerializer>()
+        .register::<ArticleSerializer>()
+        .register::<TaskSerializer>()
+        .build()
+        .unwrap();
+}
+
+#[test]
+fn building_outside_a_runtime_is_an_error() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (db, _folder) = runtime.block_on(database());
+    assert!(matches!(
+        Live::builder(db).build(),
+        Err(BuildError::NoRuntime)
+    ));
+}
+
+#[tokio::test]
+async fn two_lives_in_one_process_do_not_hear_each_other() {
+    let (one, other) = (App::start().await, App::start().await);
+    let mut client = other.client().await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    one.insert_task(1, "elsewhere", 1).await;
+    other.assert_silent(&mut client).await;
+}

@@ -1,0 +1,113 @@
+//! The filter among other routes.
+
+use reqwest::{Client as Http, StatusCode};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio_tungstenite::{client_async, connect_async};
+use warp::Filter;
+
+use crate::support::{App, Client, soon};
+
+#[tokio::test]
+async fn it_stands_at_any_path_and_lets_other_requests_pass() {
+    let app = App::start().await;
+    let ws = rest_live::warp::subscriptions(&app.live);
+    let routes = warp::path!("deep" / "down")
+        .and(ws.clone())
+        .or(warp::path!("deep" / "down")
+            .and(warp::get())
+            .map(|| "the same path, for browsers"))
+        .or(warp::path("any").and(ws))
+        .or(warp::path::end().map(|| "home"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(warp::serve(routes).incoming(listener).run());
+
+    for path in [
+        "deep/down",
+        "deep/down/",
+        "deep/down?token=1",
+        "any/thing/at/all",
+    ] {
+        let mut client = Client::connect(&format!("ws://{addr}/{path}")).await;
+        client.synchronise().await;
+    }
+    let get = async |path: &str| {
+        reqwest::get(format!("http://{addr}/{path}"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    assert_eq!(get("").await, "home");
+    assert_eq!(get("deep/down").await, "the same path, for browsers");
+    assert!(
+        connect_async(format!("ws://{addr}/elsewhere"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_none_is_refused() {
+    let app = App::start().await;
+    let url = format!("http://{}/ws/subscribe", app.addr);
+    let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
+    let version = ("sec-websocket-version", "13");
+    let cases: [(&[(&str, &str)], StatusCode); 5] = [
+        (&[], StatusCode::BAD_REQUEST),
+        (
+            &[("upgrade", "websocket"), version, key],
+            StatusCode::BAD_REQUEST,
+        ),
+        (&[upgrade[0], upgrade[1], version], StatusCode::BAD_REQUEST),
+        (
+            &[upgrade[0], upgrade[1], key, ("sec-websocket-version", "8")],
+            StatusCode::UPGRADE_REQUIRED,
+        ),
+        (&[upgrade[0], upgrade[1], key], StatusCode::UPGRADE_REQUIRED),
+    ];
+    for (headers, status) in cases {
+        let request = headers
+            .iter()
+            .fold(Http::new().get(&url), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{headers:?}");
+        if status == StatusCode::UPGRADE_REQUIRED {
+            assert_eq!(response.headers()["sec-websocket-version"], "13");
+        }
+    }
+    assert_eq!(
+        Http::new().post(&url).send().await.unwrap().status(),
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+/// Not TCP, so not the fast path: what a TLS stack of the application's own takes, too.
+#[tokio::test]
+async fn it_serves_a_connection_that_is_no_tcp_stream() {
+    let app = App::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(
+        warp::serve(rest_live::warp::subscriptions(&app.live))
+            .incoming(listener)
+            .run(),
+    );
+    let stream = UnixStream::connect(&path).await.unwrap();
+    let (mut socket, _) = soon("the handshake", client_async("ws://localhost/", stream))
+        .await
+        .unwrap();
+    futures_util::SinkExt::send(&mut socket, "nonsense".into())
+        .await
+        .unwrap();
+    let answer = soon("the answer", futures_util::StreamExt::next(&mut socket))
+        .await
+        .unwrap()
+        .unwrap();
+    crate::support::assert_error(answer.to_text().unwrap(), 400, "malformed_json", false);
+}

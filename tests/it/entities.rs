@@ -1,0 +1,160 @@
+//! The models that the tests write, and their serializers.
+
+pub mod task {
+    use rest_live::subscribable;
+    use sea_orm::{DerivePartialModel, entity::prelude::*};
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "task")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub text: String,
+        pub done: bool,
+        pub list_id: i32,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(model = "todolist.Task")]
+    #[subscribable(group_key = "list_id")]
+    #[derive(Clone, Debug, Serialize, DerivePartialModel)]
+    #[sea_orm(entity = "Entity")]
+    pub struct TaskSerializer {
+        pub id: i32,
+        pub text: String,
+        pub done: bool,
+    }
+}
+
+/// A string for a primary key, and a group column that may be NULL.
+pub mod note {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::{Serialize, Serializer, ser::Error};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sticky_note")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub body: String,
+        pub topic: Option<String>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(entity = Entity)]
+    #[subscribable(group_key = "topic")]
+    #[derive(Serialize)]
+    pub struct NoteSerializer {
+        name: String,
+        #[serde(serialize_with = "careless")]
+        body: String,
+        topic: Option<String>,
+    }
+
+    fn careless<S: Serializer>(body: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        match body {
+            "panic" => panic!("a serializer that panics"),
+            "fail" => Err(S::Error::custom("a serializer that fails")),
+            body => serializer.serialize_str(body),
+        }
+    }
+}
+
+/// A UUID for a primary key, and large integers for a group column.
+pub mod device {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "device")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub site: i64,
+        pub active: bool,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable]
+    #[subscribable(group_key = "site")]
+    #[subscribable(group_key = "active", entity = Entity)]
+    #[derive(Serialize)]
+    pub struct DeviceSerializer {
+        #[serde(serialize_with = "as_text")]
+        id: Uuid,
+        site: i64,
+    }
+
+    fn as_text<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+}
+
+/// A primary key of two columns.
+pub mod seat {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "seat")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hall: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub number: i32,
+        pub guest: Option<String>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(entity = Entity)]
+    #[subscribable(group_key = "hall")]
+    #[derive(Serialize)]
+    pub struct SeatSerializer {
+        hall: String,
+        number: i32,
+        guest: Option<String>,
+    }
+}
+
+/// Two serializers of an entity in another crate, whose hooks are there.
+pub mod article {
+    use rest_live::subscribable;
+    pub use rest_live_test_entities::article::*;
+    use serde::Serialize;
+
+    #[subscribable(entity = Entity, hooks = false)]
+    #[subscribable(group_key = "section")]
+    #[derive(Serialize)]
+    pub struct ArticleSerializer {
+        id: i32,
+        title: String,
+        slug: String,
+    }
+
+    /// Shows sections, for its rank is higher, and has its own conversion.
+    #[subscribable(group_key = "section", rank = 1, entity = Entity, hooks = false, from_model = false)]
+    #[derive(Serialize)]
+    pub struct TeaserSerializer {
+        teaser: String,
+    }
+
+    impl From<&Model> for TeaserSerializer {
+        fn from(article: &Model) -> Self {
+            Self {
+                teaser: format!("{}: {}", article.section, article.title),
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Clients that are wrong, broken or malicious: an error frame or the right close code, and the
+//! server goes on to serve the others.
+
+use futures_util::SinkExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{App, Client, raw, soon};
+
+/// Proves that the server still serves.
+async fn assert_alive(app: &App) {
+    let mut client = app.client().await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","pk":1}"#)
+        .await;
+    app.assert_silent(&mut client).await;
+}
+
+/// Reads to the end and returns the code of the close frame.
+async fn close_code(mut stream: TcpStream) -> u16 {
+    let mut bytes = Vec::new();
+    soon("the end of the stream", stream.read_to_end(&mut bytes))
+        .await
+        .unwrap();
+    assert_eq!(bytes.first(), Some(&0x88), "a close frame, not {bytes:?}");
+    u16::from_be_bytes([bytes[2], bytes[3]])
+}
+
+/// A client's frame with a mask of zeros.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    bytes.extend(payload);
+    bytes
+}
+
+#[tokio::test]
+async fn a_binary_frame_closes_with_1003() {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    client
+        .socket
+        .send(Message::binary(vec![1, 2, 3]))
+        .await
+        .unwrap();
+    assert_eq!(client.closed().await.0, 1003);
+    assert_alive(&app).await;
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_closes_with_1009() {
+    let app = App::start().await;
+    for bytes in [64 * 1024 + 1, 1024 * 1024] {
+        let mut client = app.client().await;
+        client.send(&"x".repeat(bytes)).await;
+        assert_eq!(client.closed().await.0, 1009, "{bytes} bytes");
+    }
+    let mut client = app.client().await;
+    client.send(&"x".repeat(64 * 1024)).await;
+    client.expect_error(400, "malformed_json", false).await;
+    assert_alive(&app).await;
+}
+
+#[tokio::test]
+async fn fragments_count_towards_one_message() {
+    let app = App::start().await;
+    let mut stream = raw(&app).await;
+    let fragment = frame(0x00, &[b'x'; 125]);
+    stream.write_all(&frame(0x01, &[b'x'; 125])).await.unwrap();
+    for _ in 0..64 * 1024 / 125 {
+        stream.write_all(&fragment).await.unwrap();
+    }
+    assert_eq!(close_code(stream).await, 1009);
+    assert_alive(&app).await;
+}
+
+#[tokio::test]
+async fn a_broken_protocol_closes_with_1002_and_bad_utf8_with_1007() {
+    let app = App::start().await;
+    for (what, bytes, code) in [
+        ("an unmasked frame", vec![0x81, 0x01, b'x'], 1002),
+        ("a reserved bit", frame(0xC1, b"x"), 1002),
+        ("an unknown opcode", frame(0x83, b"x"), 1002),
+        ("a fragmented ping", frame(0x09, b"x"), 1002),
+        ("a continuation of nothing", frame(0x80, b"x"), 1002),
+        ("text that is not UTF-8", frame(0x81, &[0xFF, 0xFE]), 1007),
+    ] {
+        let mut stream = raw(&app).await;
+        stream.write_all(&bytes).await.unwrap();
+        assert_eq!(close_code(stream).await, code, "{what}");
+    }
+    assert_alive(&app).await;
+}
+
+#[tokio::test]
+async fn what_comes_with_the_handshake_is_not_lost() {
+    let app = App::start().await;
+    let mut stream = TcpStream::connect(app.addr).await.unwrap();
+    let mut bytes = format!(
+        "GET /ws/subscribe/ HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        app.addr
+    )
+    .into_bytes();
+    bytes.extend(frame(0x81, br#"{"model":"a.B","pk":1}"#));
+    stream.write_all(&bytes).await.unwrap();
+    let mut came = Vec::new();
+    while !String::from_utf8_lossy(&came).contains("unknown_model") {
+        assert_ne!(
+            soon("the answer", stream.read_buf(&mut came))
+                .await
+                .unwrap(),
+            0,
+            "{}",
+            String::from_utf8_lossy(&came)
+        );
+    }
+}
+
+#[tokio::test]
+async fn pings_are_answered_also_between_fragments() {
+    let app = App::start().await;
+    let mut stream = raw(&app).await;
+    stream
+        .write_all(&frame(0x01, br#"{"model":"#))
+        .await
+        .unwrap();
+    stream.write_all(&frame(0x89, b"hello")).await.unwrap();
+    let mut pong = [0; 7];
+    soon("the pong", stream.read_exact(&mut pong))
+        .await
+        .unwrap();
+    assert_eq!(&pong, b"\x8A\x05hello");
+    stream
+        .write_all(&frame(0x80, br#""a.B","pk":1}"#))
+        .await
+        .unwrap();
+    let mut header = [0; 2];
+    soon("the answer", stream.read_exact(&mut header))
+        .await
+        .unwrap();
+    assert_eq!(header[0], 0x81, "a text frame");
+}
+
+#[tokio::test]
+async fn a_client_that_closes_gets_its_code_back() {
+    let app = App::start().await;
+    let mut stream = raw(&app).await;
+    stream.write_all(&frame(0x88, &[0x03, 0xE8])).await.unwrap();
+    assert_eq!(close_code(stream).await, 1000);
+}
+
+#[tokio::test]
+async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    let nested = format!(r#"{{"model":"todolist.Task","pk":{}"#, "[".repeat(60_000));
+    for text in [
+        "",
+        " ",
+        "{",
+        "\u{0}",
+        "{\"model\":\"todolist.Task\",\"pk\":1",
+        "nul",
+        nested.as_str(),
+        "{\"a\":\"\\ud800\"}",
+    ] {
+        client.send(text).await;
+        client.expect_error(400, "malformed_json", false).await;
+    }
+    // Names are quoted, cut, and never believed.
+    client
+        .send(&format!(
+            r#"{{"model":{},"pk":1}}"#,
+            serde_json::to_string(&"é\u{202e}<script>".repeat(2000)).unwrap()
+        ))
+        .await;
+    let error = client.text().await;
+    assert!(error.len() < 1024, "{error}");
+    assert!(error.contains("unknown_model"), "{error}");
+    assert_alive(&app).await;
+}
+
+#[tokio::test]
+async fn the_129th_subscription_is_refused_and_the_others_go_on() {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    for pk in 0..128 {
+        client
+            .send(&format!(r#"{{"model":"todolist.Task","pk":{pk}}}"#))
+            .await;
+    }
+    // One that is there already is not one more.
+    client.send(r#"{"model":"todolist.Task","pk":5}"#).await;
+    client.send(r#"{"model":"todolist.Task","pk":128}"#).await;
+    client
+        .expect_error(429, "too_many_subscriptions", true)
+        .await;
+    client
+        .send(r#"{"model":"todolist.Task","pk":0,"unsubscribe":true}"#)
+        .await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","pk":128}"#)
+        .await;
+    for id in [127, 128] {
+        app.insert_task(id, "within", 1).await;
+        assert_eq!(client.json().await["payload"]["id"], id);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_vanish_leave_nothing_behind() {
+    let app = App::start().await;
+    for _ in 0..50 {
+        let mut client = app.client().await;
+        client
+            .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+            .await;
+        drop(client); // no close frame: the connection is just gone
+    }
+    let mut left: Client = app.client().await;
+    left.subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    app.insert_task(1, "for who is left", 1).await;
+    assert_eq!(left.json().await["payload"]["id"], 1);
+    drop(left);
+    soon("the end of all connections", async {
+        while app.live.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,33 @@
+//! The seed's session, from a client that was written without this project: Python's `websockets`.
+
+use std::process::Command;
+
+use crate::support::{Todolist, soon};
+
+#[tokio::test]
+async fn a_foreign_client_has_the_seeds_session_byte_for_byte() {
+    let app = Todolist::start().await;
+    let mut command = Command::new("/usr/bin/python3");
+    command
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/clients/seed_session.py"
+        ))
+        .arg(&app.addr);
+    let output = soon(
+        "the session",
+        tokio::task::spawn_blocking(move || command.output()),
+    )
+    .await
+    .unwrap()
+    .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "{stdout}{stderr}\nWithout the module, run `cargo xtask test`, or `apt-get install python3-websockets`."
+    );
+    assert_eq!(stdout.lines().last(), Some("the session went as it should"));
+}

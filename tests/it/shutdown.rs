@@ -1,0 +1,68 @@
+//! How it ends: clients are told, and nothing is left.
+
+use futures_util::StreamExt;
+use rest_live::Limits;
+use tokio_tungstenite::{connect_async, tungstenite::Error};
+
+use crate::support::{App, soon};
+
+#[tokio::test]
+async fn shutdown_sends_what_was_published_and_then_1001() {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    app.insert_task(1, "before the end", 1).await;
+    assert_eq!(client.json().await["payload"]["text"], "before the end");
+    let (closed, ()) = tokio::join!(client.closed(), soon("the shutdown", app.live.shutdown()));
+    assert_eq!(closed, (1001, "going away".to_owned()));
+    assert_eq!(app.live.connections(), 0);
+
+    // Writes go on, and newcomers are sent away.
+    app.insert_task(2, "after the end", 1).await;
+    match connect_async(app.url()).await {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("{other:?}"),
+    }
+    soon("a second shutdown", app.live.shutdown()).await;
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_ever_for_a_client_that_does_not_answer() {
+    let mut limits = Limits::default();
+    limits.stall = std::time::Duration::from_millis(100);
+    let app = App::start_with(limits).await;
+    let _mute = app.client().await; // never read, so its library never answers the close
+    soon("the shutdown", app.live.shutdown()).await;
+    assert_eq!(app.live.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_live_that_is_dropped_takes_its_connections_along() {
+    let App { live, addr, .. } = &App::start().await;
+    let (other, folder) = crate::support::database().await;
+    let other = rest_live::Live::builder(other).build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap();
+    let server = tokio::spawn(
+        warp::serve(rest_live::warp::subscriptions(&other))
+            .incoming(listener)
+            .run(),
+    );
+    let (mut socket, _) = connect_async(format!("ws://{own}/")).await.unwrap();
+    // The server's routes hold the last handle but this one.
+    server.abort();
+    _ = server.await;
+    drop(other);
+    let end = soon("the end of the connection", socket.next()).await;
+    assert!(matches!(end, None | Some(Err(_))), "{end:?}");
+    drop(folder);
+    // And takes nobody else's.
+    assert!(
+        connect_async(format!("ws://{addr}/ws/subscribe"))
+            .await
+            .is_ok()
+    );
+    assert!(!live.is_closed());
+}

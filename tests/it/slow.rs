@@ -1,0 +1,217 @@
+//! Clients that read too slowly: told to reset, then closed; and nobody else notices.
+
+use futures_util::StreamExt;
+use rest_live::{CloseCode, Limits, Outgoing, Session};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use tokio::{io::AsyncReadExt, net::TcpSocket};
+use tokio_tungstenite::client_async;
+
+use crate::{
+    entities::task,
+    support::{App, raw, soon},
+};
+
+fn limits(pending_messages: usize) -> Limits {
+    let mut limits = Limits::default();
+    limits.pending_messages = pending_messages;
+    limits
+}
+
+async fn outgoing(session: &Session) -> Result<Vec<String>, CloseCode> {
+    match soon("something to send", session.outgoing()).await {
+        Outgoing::Frames(frames) => Ok(frames.iter().map(|f| f.as_str().to_owned()).collect()),
+        Outgoing::Close(code) => Err(code),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Subscribes a session to list 1 that reads nothing by itself, and a witness: what reached the
+/// witness reached the session's outbox before or with it.
+async fn session(app: &App) -> Session {
+    let session = app.live.connect();
+    session
+        .receive(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    session.receive(r#"{"model":"todolist.Task","pk":1}"#).await;
+    session
+        .receive(r#"{"model":"it.Device","active":true}"#)
+        .await;
+    session
+}
+
+#[tokio::test]
+async fn a_session_that_lags_is_told_to_reset_each_model_and_goes_on() {
+    let app = App::start_with(limits(3)).await;
+    let mut witness = app.client().await;
+    witness
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let slow = session(&app).await;
+    for id in 2..=5 {
+        app.insert_task(id, "too many", 1).await;
+        witness.json().await;
+    }
+    app.insert_task(100, "elsewhere", 2).await;
+    app.assert_silent(&mut witness).await;
+
+    let mut frames = outgoing(&slow).await.unwrap();
+    frames.sort();
+    assert_eq!(frames.len(), 2, "{frames:?}");
+    for (frame, model) in frames.iter().zip(["it.Device", "todolist.Task"]) {
+        let json: serde_json::Value = serde_json::from_str(frame).unwrap();
+        assert_eq!(
+            (&json["type"], &json["code"], &json["error"], &json["model"]),
+            (&"error".into(), &410.into(), &"reset".into(), &model.into())
+        );
+    }
+    // It has caught up: what happens now reaches it again.
+    app.insert_task(6, "after", 1).await;
+    assert_eq!(outgoing(&slow).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_lags_twice_without_reading_is_closed() {
+    let app = App::start_with(limits(3)).await;
+    let mut witness = app.client().await;
+    witness
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let slow = session(&app).await;
+    for id in 2..=9 {
+        app.insert_task(id, "too many", 1).await;
+        witness.json().await;
+    }
+    app.assert_silent(&mut witness).await;
+    assert_eq!(outgoing(&slow).await, Err(CloseCode::TooSlow));
+    assert_eq!(CloseCode::TooSlow.on_the_wire().0, 4508);
+}
+
+#[tokio::test]
+async fn a_session_that_asks_and_never_reads_is_closed() {
+    let app = App::start_with(limits(3)).await;
+    let session = app.live.connect();
+    for _ in 0..8 {
+        session.receive("nonsense").await;
+    }
+    assert_eq!(outgoing(&session).await, Err(CloseCode::TooSlow));
+}
+
+/// The same over a real socket: a reader that stalls costs the server a bounded amount and the others
+/// nothing; when it reads again, it learns that it missed something.
+#[tokio::test]
+async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
+    let app = App::start().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(app.addr).await.unwrap();
+    let (mut stalled, _) = client_async(app.url(), stream).await.unwrap();
+    futures_util::SinkExt::send(
+        &mut stalled,
+        r#"{"model":"todolist.Task","list_id":1}"#.into(),
+    )
+    .await
+    .unwrap();
+    let mut witness = app.client().await;
+    witness
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+
+    // More than the kernel's buffers hold (4 MB by default) and than may be pending (256 KiB).
+    let text = "x".repeat(100_000);
+    app.insert_task(1, &text, 1).await;
+    witness.json().await;
+    for n in 0..100 {
+        let task = task::ActiveModel {
+            id: Set(1),
+            text: Set(format!("{n} {text}")),
+            ..Default::default()
+        };
+        task.update(&app.db()).await.unwrap();
+        assert!(
+            witness.text().await.contains(&format!(r#""text":"{n} "#)),
+            "the witness misses nothing"
+        );
+    }
+    let mut texts = Vec::new();
+    loop {
+        match soon("the reset or the close", stalled.next()).await {
+            Some(Ok(message)) if message.is_text() => {
+                let text = message.into_text().unwrap();
+                if text.contains(r#""error":"reset""#) {
+                    break;
+                }
+                texts.push(text);
+            }
+            Some(Ok(message)) if message.is_close() => {
+                assert!(message.to_string().contains("too slow"), "{message}");
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(texts.len() < 100, "what it missed it was not sent");
+}
+
+#[tokio::test]
+async fn a_connection_whose_writes_stall_too_long_is_dropped() {
+    let mut limits = Limits::default();
+    limits.stall = std::time::Duration::from_millis(200);
+    let app = App::start_with(limits).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(app.addr).await.unwrap();
+    let (mut stalled, _) = client_async(app.url(), stream).await.unwrap();
+    futures_util::SinkExt::send(
+        &mut stalled,
+        r#"{"model":"todolist.Task","list_id":1}"#.into(),
+    )
+    .await
+    .unwrap();
+    let mut witness = app.client().await;
+    witness
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let text = "x".repeat(1_000_000);
+    for id in 0..12 {
+        app.insert_task(id, &text, 1).await;
+        witness.json().await;
+    }
+    drop(witness);
+    soon("the end of the stalled connection", async {
+        while app.live.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_closed_after_two_pings() {
+    let mut limits = Limits::default();
+    limits.ping_interval = std::time::Duration::from_millis(50);
+    let app = App::start_with(limits).await;
+    // It reads, and answers nothing.
+    let mut silent = raw(&app).await;
+    // One that answers lives on meanwhile.
+    let mut lively = app.client().await;
+    let mut came = Vec::new();
+    let (read, ()) = soon("the end of the silent connection", async {
+        tokio::join!(silent.read_to_end(&mut came), async {
+            while app.live.connections() > 1 {
+                tokio::time::timeout(std::time::Duration::from_millis(10), lively.socket.next())
+                    .await
+                    .ok();
+            }
+        })
+    })
+    .await;
+    read.unwrap();
+    let pings_and_close = [
+        &[0x89, 0, 0x89, 0, 0x88, came[5]],
+        &4408_u16.to_be_bytes()[..],
+        b"no traffic in time",
+    ]
+    .concat();
+    assert_eq!(came, pings_and_close);
+    app.assert_silent(&mut lively).await;
+}

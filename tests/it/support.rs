@@ -1,0 +1,26 @@
+//! What the tests have in common.
+
+mod app;
+mod client;
+mod process;
+mod raw;
+
+pub use self::{
+    app::{App, database, task},
+    client::{Client, assert_error},
+    process::Todolist,
+    raw::raw,
+};
+
+use std::time::Duration;
+
+/// How long a test waits for what must happen before it says that it did not.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits for what must happen.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
+    }
+}

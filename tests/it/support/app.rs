@@ -1,0 +1,128 @@
+//! An application in the test's process: a fresh SQLite file, a warp server on port 0.
+
+use std::net::SocketAddr;
+
+use rest_live::{EventLog, Limits, Live, LiveConnection, MemoryLog};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+    Schema,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::AbortHandle};
+use warp::Filter;
+
+use super::Client;
+use crate::entities::{article, device, note, seat, task};
+
+pub struct App {
+    pub live: Live,
+    pub addr: SocketAddr,
+    log: MemoryLog,
+    server: AbortHandle,
+    _folder: TempDir,
+}
+
+impl App {
+    pub async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    pub async fn start_with(limits: Limits) -> Self {
+        let (db, folder) = database().await;
+        let log = MemoryLog::default();
+        let live = Live::builder(db)
+            .limits(limits)
+            .log(log.clone())
+            .build()
+            .unwrap();
+        let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = tokio::spawn(warp::serve(routes).incoming(listener).run()).abort_handle();
+        Self {
+            live,
+            addr,
+            log,
+            server,
+            _folder: folder,
+        }
+    }
+
+    pub fn db(&self) -> LiveConnection {
+        self.live.db()
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}/ws/subscribe/", self.addr)
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(&self.url()).await
+    }
+
+    pub async fn insert_task(&self, id: i32, text: &str, list_id: i32) -> task::Model {
+        task(id, text, list_id).insert(&self.db()).await.unwrap()
+    }
+
+    /// Asserts that nothing more reaches a client: what was captured up to now was dispatched, and
+    /// the client was told none of it.
+    pub async fn assert_silent(&self, client: &mut Client) {
+        // A row of its own, published behind everything else.
+        client.send(r#"{"model":"todolist.Task","pk":-1}"#).await;
+        client.synchronise().await;
+        task(-1, "sentinel", -1).insert(&self.db()).await.unwrap();
+        client.expect(r#"{"model":"todolist.Task","payload":{"id":-1,"text":"sentinel","done":false},"action":"CREATED"}"#).await;
+        task::Entity::delete_by_id(-1)
+            .exec(&self.db())
+            .await
+            .unwrap();
+        client
+            .send(r#"{"model":"todolist.Task","pk":-1,"unsubscribe":true}"#)
+            .await;
+    }
+
+    /// Returns how many events the log took in so far.
+    pub async fn events(&self) -> u64 {
+        self.log.head().await.unwrap().position
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+pub fn task(id: i32, text: &str, list_id: i32) -> task::ActiveModel {
+    task::ActiveModel {
+        id: Set(id),
+        text: Set(text.to_owned()),
+        done: Set(false),
+        list_id: Set(list_id),
+    }
+}
+
+/// Opens a fresh database with the tables of all test models.
+pub async fn database() -> (DatabaseConnection, TempDir) {
+    async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
+        db.execute(&Schema::new(db.get_database_backend()).create_table_from_entity(entity))
+            .await
+            .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::connect(format!(
+        "sqlite://{}?mode=rwc",
+        folder.path().join("test.sqlite").display()
+    ))
+    .await
+    .unwrap();
+    db.execute_unprepared("PRAGMA journal_mode = WAL")
+        .await
+        .unwrap();
+    create(&db, task::Entity).await;
+    create(&db, note::Entity).await;
+    create(&db, device::Entity).await;
+    create(&db, seat::Entity).await;
+    create(&db, article::Entity).await;
+    (db, folder)
+}

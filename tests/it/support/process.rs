@@ -1,0 +1,132 @@
+//! The todolist example as a process of its own: what `cargo run --example todolist` starts.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Client, soon};
+
+pub struct Todolist {
+    pub child: Child,
+    pub addr: String,
+    http: reqwest::Client,
+}
+
+impl Todolist {
+    /// The program, which every build of the tests builds.
+    pub fn program() -> PathBuf {
+        // .../target/debug/deps/it-0123 to .../target/debug/examples/todolist
+        let test = std::env::current_exe().unwrap();
+        let program = test.ancestors().nth(2).unwrap().join("examples/todolist");
+        assert!(
+            program.exists(),
+            "{} is missing: run `cargo build --example todolist` first",
+            program.display()
+        );
+        program
+    }
+
+    pub async fn start() -> Self {
+        Self::start_with(|command| command).await
+    }
+
+    pub async fn start_with(settings: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(Self::program());
+        command
+            .env("TODOLIST_ADDR", "127.0.0.1:0")
+            .env_remove("DATABASE_URL")
+            .stdout(Stdio::piped());
+        let mut child = settings(&mut command).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let line = soon(
+            "the line `listening on`",
+            tokio::task::spawn_blocking(move || {
+                let mut line = String::new();
+                BufReader::new(stdout).read_line(&mut line).map(|_| line)
+            }),
+        );
+        let line = line.await.unwrap().unwrap();
+        let addr = line
+            .strip_prefix("listening on http://")
+            .unwrap_or_else(|| panic!("{line:?} is not the line"))
+            .trim_end()
+            .to_owned();
+        Self {
+            child,
+            addr,
+            http: reqwest::Client::new(),
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(&format!("ws://{}/ws/subscribe/", self.addr)).await
+    }
+
+    /// Sends a request and returns its status and body; `Null` for none.
+    pub async fn http(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
+        let method: Method = method.parse().unwrap();
+        let response = soon(
+            "a response",
+            self.http.request(method, self.url(path)).body(body).send(),
+        )
+        .await
+        .unwrap();
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap();
+        let json = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&body).unwrap_or(Value::String(body))
+        };
+        (status, json)
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> Value {
+        let (status, json) = self.http("POST", path, body.to_owned()).await;
+        assert_eq!(status, 201, "POST {path} {body}: {json}");
+        json
+    }
+
+    /// Sends a signal by its name and waits for the end.
+    pub async fn end(mut self, signal: &str) -> std::process::ExitStatus {
+        self.signal(signal);
+        soon("the end of the program", async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args(["-s", signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Todolist {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

@@ -1,0 +1,224 @@
+//! What subscribers see of a transaction: all of it at its commit, in order, or nothing.
+
+use futures_util::FutureExt;
+use rest_live::{LiveConnection, LiveTransaction};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, StreamTrait,
+    TransactionSession, TransactionTrait,
+};
+
+use crate::{
+    entities::task,
+    support::{App, Client, task as new_task},
+};
+
+async fn subscribed() -> (App, Client) {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    (app, client)
+}
+
+async fn expect_texts(client: &mut Client, texts: &[&str]) {
+    for text in texts {
+        assert_eq!(client.json().await["payload"]["text"], *text);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_releases_its_changes_in_the_order_of_the_writes() {
+    let (app, mut client) = subscribed().await;
+    let transaction = app.db().begin().await.unwrap();
+    new_task(1, "one", 1).insert(&transaction).await.unwrap();
+    new_task(2, "two", 1).insert(&transaction).await.unwrap();
+    task::ActiveModel {
+        id: Set(1),
+        text: Set("one, again".to_owned()),
+        ..Default::default()
+    }
+    .update(&transaction)
+    .await
+    .unwrap();
+    assert_eq!(
+        app.events().await,
+        0,
+        "while it is open, nobody hears of it"
+    );
+    transaction.commit().await.unwrap();
+    assert_eq!(app.events().await, 3);
+    expect_texts(&mut client, &["one", "two", "one, again"]).await;
+    app.assert_silent(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_rollback_tells_nothing() {
+    let (app, mut client) = subscribed().await;
+    let transaction = app.db().begin().await.unwrap();
+    new_task(1, "phantom", 1)
+        .insert(&transaction)
+        .await
+        .unwrap();
+    transaction.rollback().await.unwrap();
+    app.assert_silent(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_tells_nothing() {
+    let (app, mut client) = subscribed().await;
+    let transaction = app.db().begin().await.unwrap();
+    new_task(1, "phantom", 1)
+        .insert(&transaction)
+        .await
+        .unwrap();
+    drop(transaction);
+    app.assert_silent(&mut client).await;
+    assert!(task::Entity::find().one(&app.db()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_closure_commits_or_rolls_back_by_its_result() {
+    let (app, mut client) = subscribed().await;
+    app.db()
+        .transaction::<_, (), DbErr>(|transaction| {
+            Box::pin(async move { new_task(1, "boxed", 1).insert(transaction).await.map(drop) })
+        })
+        .await
+        .unwrap();
+    app.db()
+        .transaction_async(async |transaction| new_task(2, "async", 1).insert(transaction).await)
+        .await
+        .unwrap();
+    let fail = async |transaction: &LiveTransaction| {
+        new_task(3, "phantom", 1).insert(transaction).await?;
+        Err::<(), _>(DbErr::Custom("no".to_owned()))
+    };
+    app.db().transaction_async(fail).await.unwrap_err();
+    app.db()
+        .transaction_with_config::<_, (), DbErr>(
+            |transaction| {
+                Box::pin(async move {
+                    new_task(4, "phantom", 1).insert(transaction).await?;
+                    Err(DbErr::Custom("no".to_owned()))
+                })
+            },
+            None,
+            None,
+        )
+        .await
+        .unwrap_err();
+    expect_texts(&mut client, &["boxed", "async"]).await;
+    app.assert_silent(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_savepoint_joins_the_outer_transaction_or_is_forgotten() {
+    let (app, mut client) = subscribed().await;
+    let outer = app.db().begin().await.unwrap();
+    new_task(1, "outer", 1).insert(&outer).await.unwrap();
+
+    let kept = outer.begin().await.unwrap();
+    new_task(2, "kept", 1).insert(&kept).await.unwrap();
+    let inmost = kept.begin().await.unwrap();
+    new_task(3, "inmost", 1).insert(&inmost).await.unwrap();
+    inmost.commit().await.unwrap();
+    kept.commit().await.unwrap();
+
+    let undone = outer.begin().await.unwrap();
+    new_task(4, "undone", 1).insert(&undone).await.unwrap();
+    let inside = undone.begin().await.unwrap();
+    new_task(5, "inside what is undone", 1)
+        .insert(&inside)
+        .await
+        .unwrap();
+    inside.commit().await.unwrap();
+    undone.rollback().await.unwrap();
+
+    new_task(6, "last", 1).insert(&outer).await.unwrap();
+    TransactionSession::commit(outer).await.unwrap();
+    expect_texts(&mut client, &["outer", "kept", "inmost", "last"]).await;
+    app.assert_silent(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_move_inside_a_transaction_is_seen_from_both_lists() {
+    let (app, mut client) = subscribed().await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":2}"#)
+        .await;
+    let transaction = app.db().begin().await.unwrap();
+    new_task(1, "moving", 1).insert(&transaction).await.unwrap();
+    task::ActiveModel {
+        id: Set(1),
+        list_id: Set(2),
+        ..Default::default()
+    }
+    .update(&transaction)
+    .await
+    .unwrap();
+    transaction.commit().await.unwrap();
+    for action in ["CREATED", "DELETED", "CREATED"] {
+        assert_eq!(client.json().await["action"], action);
+    }
+}
+
+/// A request that is given up while its COMMIT is on the way: the row is there, so the change is told.
+#[tokio::test]
+async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
+    let (app, mut client) = subscribed().await;
+    let transaction = app.db().begin().await.unwrap();
+    new_task(1, "given up", 1)
+        .insert(&transaction)
+        .await
+        .unwrap();
+    let mut commit = Box::pin(transaction.commit());
+    assert!(
+        (&mut commit).now_or_never().is_none(),
+        "COMMIT takes a turn of the runtime"
+    );
+    drop(commit);
+    expect_texts(&mut client, &["given up"]).await;
+    assert!(
+        task::Entity::find_by_id(1)
+            .one(&app.db())
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn generic_code_captures_on_whatever_it_is_given() {
+    /// As applications write it.
+    async fn add<C: ConnectionTrait + TransactionTrait + StreamTrait>(
+        db: &C,
+        id: i32,
+    ) -> Result<(), DbErr> {
+        let transaction = db.begin().await?;
+        new_task(id, "generic", 1).insert(&transaction).await?;
+        transaction.commit().await
+    }
+    fn assert_usable<
+        T: ConnectionTrait + TransactionTrait + StreamTrait + Send + Sync + 'static,
+    >() {
+    }
+    assert_usable::<LiveConnection>();
+    assert_usable::<LiveTransaction>();
+
+    let (app, mut client) = subscribed().await;
+    add(&app.db(), 1).await.unwrap();
+    let outer = app.db().begin().await.unwrap();
+    add(&outer, 2).await.unwrap();
+    outer.commit().await.unwrap();
+    expect_texts(&mut client, &["generic", "generic"]).await;
+}
+
+/// Documented first among the limits: a plain connection is not captured.
+#[tokio::test]
+async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody() {
+    let (app, mut client) = subscribed().await;
+    let db = app.db();
+    new_task(1, "plain", 1).insert(db.inner()).await.unwrap();
+    app.assert_silent(&mut client).await;
+}
