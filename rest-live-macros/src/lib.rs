@@ -1,9 +1,9 @@
 //! The attribute macros of [rest-live](https://docs.rs/rest-live): `#[subscribable]` and `#[live]`.
 //! Their documentation is on the re-exports in `rest-live`.
 //!
-//! Tokens come in here and go out here. [`attr`] parses one attribute, [`stack`] gathers the
-//! stacked ones of an item, [`ast`] validates the item with all of them, [`expand`] writes the code;
-//! [`live`] is the other macro.
+//! Tokens come in here and go out here. `attr` parses one attribute, `stack` gathers the
+//! stacked ones of an item, `ast` validates the item with all of them, `expand` writes the code;
+//! `live` is the other macro.
 
 mod ast;
 mod attr;
