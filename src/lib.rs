@@ -85,7 +85,7 @@
 //! * **Bulk statements are not seen**: `insert_many`, `update_many`, `delete_many`, `Entity::insert`,
 //!   `Entity::update`, `Entity::delete` and `delete_by_id`, raw SQL, cascades of the database and
 //!   `update_without_returning`. SeaORM runs no hooks for them.
-//! * Two writes to one row at the same moment, outside transactions, may be told in either order. A
+//! * Two writes to one row at the same moment may, rarely, be told in the other order. A
 //!   row that is deleted through a `Model` that was read before another writer moved it is `DELETED` for its old group.
 //! * Everybody may subscribe to everything that is registered. `check_permission` and `authorize` are read,
 //!   and refused by [`LiveBuilder::build`], for nothing would check them yet.

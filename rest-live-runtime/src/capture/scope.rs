@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::runtime::Handle;
+
 use super::stash::Stash;
 use crate::{event::Event, log::EventLog, registry::Registry};
 
@@ -13,6 +15,8 @@ use crate::{event::Event, log::EventLog, registry::Registry};
 pub(crate) struct Scope {
     pub(crate) registry: Arc<Registry>,
     log: Arc<dyn EventLog>,
+    /// Where a commit runs on when its future is dropped.
+    pub(super) runtime: Handle,
     /// What `before_*` hooks found out for `after_*` hooks.
     pub(super) stash: Stash,
     /// The events of a transaction that is still open; `None` where every write commits by itself.
@@ -21,10 +25,15 @@ pub(crate) struct Scope {
 
 impl Scope {
     /// Returns the scope of a connection: every write commits by itself.
-    pub(crate) fn autocommit(registry: Arc<Registry>, log: Arc<dyn EventLog>) -> Self {
+    pub(crate) fn autocommit(
+        registry: Arc<Registry>,
+        log: Arc<dyn EventLog>,
+        runtime: Handle,
+    ) -> Self {
         Self {
             registry,
             log,
+            runtime,
             stash: Stash::default(),
             open: None,
         }
@@ -35,6 +44,7 @@ impl Scope {
         Self {
             registry: Arc::clone(&self.registry),
             log: Arc::clone(&self.log),
+            runtime: self.runtime.clone(),
             stash: Stash::default(),
             open: Some(Mutex::default()),
         }

@@ -40,6 +40,7 @@ impl LiveTransaction {
             parent,
         } = self;
         let events = scope.take();
+        let runtime = scope.runtime.clone();
         if events.is_empty() || parent.is_transaction() {
             // Nothing to tell, or not final yet: with a dropped future the outer one is dropped too.
             inner.commit().await?;
@@ -51,7 +52,7 @@ impl LiveTransaction {
             parent.record(events).await;
             Ok(())
         };
-        match tokio::spawn(commit.in_current_span()).await {
+        match runtime.spawn(commit.in_current_span()).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(DbErr::Exec(RuntimeErr::Internal(

@@ -85,7 +85,7 @@ impl LiveBuilder {
             Arc::clone(&registry),
             Arc::clone(&hub),
         ));
-        let scope = Scope::autocommit(Arc::clone(&registry), Arc::clone(&self.log));
+        let scope = Scope::autocommit(Arc::clone(&registry), Arc::clone(&self.log), runtime);
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db, scope),
