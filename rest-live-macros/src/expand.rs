@@ -119,10 +119,10 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
 /// The `ActiveModelBehavior` of an entity whose user wrote none.
 fn hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
     let active_model = quote_spanned!(entity.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
-    let before_save = crate::live::before_save(krate, None);
-    let after_save = crate::live::after_save(krate, None);
-    let before_delete = crate::live::before_delete(krate, None);
-    let after_delete = crate::live::after_delete(krate, None);
+    let before_save = crate::live::before_save(krate, &[]);
+    let after_save = crate::live::after_save(krate, &[]);
+    let before_delete = crate::live::before_delete(krate, &[]);
+    let after_delete = crate::live::after_delete(krate, &[]);
     quote! {
         #[automatically_derived]
         #[#krate::__private::async_trait]

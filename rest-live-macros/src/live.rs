@@ -3,9 +3,9 @@
 //! Before a write the user's hook runs first, so that ours sees what will be written; after it ours
 //! runs first, so that a row that is written is told of even if the user's hook fails.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, parse::Parser};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, parse::Parser, spanned::Spanned};
 
 use crate::stack::default_crate;
 
@@ -13,30 +13,32 @@ const HOOKS: [&str; 4] = ["before_save", "after_save", "before_delete", "after_d
 
 /// Expands `#[live]`.
 pub(crate) fn live(args: TokenStream, item: TokenStream) -> TokenStream {
-    let krate = match krate(args) {
-        Ok(krate) => krate,
-        Err(error) => return with(error, item),
-    };
-    let parsed = match syn::parse2::<ItemImpl>(item.clone()) {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            let error = syn::Error::new_spanned(
-                &item,
-                "write `#[live] impl ActiveModelBehavior for ActiveModel {}`",
-            );
-            return with(error, item);
+    let mut errors = Vec::new();
+    let krate = krate(args).unwrap_or_else(|error| {
+        errors.push(error);
+        default_crate()
+    });
+    let code = match hooks(&item) {
+        Err(error) => {
+            errors.push(error);
+            item
         }
+        Ok(hooks) => match expanded_hook(&hooks) {
+            None => expand(hooks, &krate),
+            Some(hook) => {
+                let message = format!(
+                    "`{}` was expanded by #[async_trait] already: write #[live] above it",
+                    hook.sig.ident
+                );
+                errors.push(syn::Error::new(Span::call_site(), message));
+                // Not live, but meant to be: no error wherever it is expected.
+                let self_ty = &hooks.self_ty;
+                quote!(#hooks impl #krate::LiveModel for #self_ty {})
+            }
+        },
     };
-    match check(&parsed) {
-        Ok(()) => expand(parsed, &krate),
-        Err(error) => with(error, item),
-    }
-}
-
-fn with(error: syn::Error, item: TokenStream) -> TokenStream {
-    let mut tokens = error.into_compile_error();
-    tokens.extend(item);
-    tokens
+    let errors = errors.into_iter().map(syn::Error::into_compile_error);
+    quote!(#(#errors)* #code)
 }
 
 fn krate(args: TokenStream) -> syn::Result<Path> {
@@ -52,32 +54,31 @@ fn krate(args: TokenStream) -> syn::Result<Path> {
     Ok(krate.unwrap_or_else(default_crate))
 }
 
-fn check(item: &ItemImpl) -> syn::Result<()> {
-    let behavior = item.trait_.as_ref().is_some_and(|(path, ..)| {
-        path.segments
-            .last()
-            .is_some_and(|s| s.ident == "ActiveModelBehavior")
-    });
-    if !behavior {
-        let message = "#[live] goes on the model's hooks: write `#[live] impl ActiveModelBehavior for ActiveModel {}`";
-        return Err(syn::Error::new_spanned(&item.self_ty, message));
+fn hooks(item: &TokenStream) -> syn::Result<ItemImpl> {
+    let wrong = |at| {
+        syn::Error::new(
+            at,
+            "#[live] goes on the model's hooks: write `#[live] impl ActiveModelBehavior for ActiveModel {}`",
+        )
+    };
+    let hooks: ItemImpl = syn::parse2(item.clone()).map_err(|_| wrong(Span::call_site()))?;
+    let name = match &hooks.trait_ {
+        Some((path, ..)) => path.segments.last().map(|segment| &segment.ident),
+        None => None,
+    };
+    match name {
+        Some(name) if name == "ActiveModelBehavior" => Ok(hooks),
+        Some(name) => Err(wrong(name.span())),
+        None => Err(wrong(hooks.self_ty.span())),
     }
-    let mut errors = item.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(hook) if is_hook(hook) && hook.sig.asyncness.is_none() => {
-            Some(syn::Error::new_spanned(
-                hook.sig.fn_token,
-                "this is expanded already: put #[live] above #[async_trait]",
-            ))
-        }
+}
+
+/// Returns the first hook that `#[async_trait]` was at before us.
+fn expanded_hook(hooks: &ItemImpl) -> Option<&ImplItemFn> {
+    hooks.items.iter().find_map(|item| match item {
+        ImplItem::Fn(hook) if is_hook(hook) && hook.sig.asyncness.is_none() => Some(hook),
         _ => None,
-    });
-    match errors.next() {
-        None => Ok(()),
-        Some(first) => Err(errors.fold(first, |mut all, error| {
-            all.combine(error);
-            all
-        })),
-    }
+    })
 }
 
 fn is_hook(item: &ImplItemFn) -> bool {
@@ -85,12 +86,6 @@ fn is_hook(item: &ImplItemFn) -> bool {
 }
 
 fn expand(mut item: ItemImpl, krate: &Path) -> TokenStream {
-    item.attrs.retain(|attr: &Attribute| {
-        attr.path()
-            .segments
-            .last()
-            .is_none_or(|s| s.ident != "async_trait")
-    });
     let (hooks, others): (Vec<_>, Vec<_>) = std::mem::take(&mut item.items)
         .into_iter()
         .partition(|item| matches!(item, ImplItem::Fn(hook) if is_hook(hook)));
@@ -103,35 +98,32 @@ fn expand(mut item: ItemImpl, krate: &Path) -> TokenStream {
             theirs.push(hook);
         }
     }
-    let own = |name: &str| {
-        let own = own_name(&format_ident!("{name}"));
-        theirs
-            .iter()
-            .any(|hook| hook.sig.ident == own)
-            .then_some(own)
-    };
     let woven = [
-        before_save(krate, own("before_save").as_ref()),
-        after_save(krate, own("after_save").as_ref()),
-        before_delete(krate, own("before_delete").as_ref()),
-        after_delete(krate, own("after_delete").as_ref()),
+        before_save(krate, &theirs),
+        after_save(krate, &theirs),
+        before_delete(krate, &theirs),
+        after_delete(krate, &theirs),
     ];
-    let (attrs, self_ty) = (&item.attrs, &item.self_ty);
-    let behavior = item
-        .trait_
-        .as_ref()
-        .map(|(path, ..)| path.to_token_stream());
+    // The user's own `impl`, for its place in errors.
+    item.items = others;
+    item.items.extend(woven.map(ImplItem::Verbatim));
+    let is_async_trait = |attr: &Attribute| {
+        let name = attr.path().segments.last();
+        name.is_some_and(|s| s.ident == "async_trait")
+    };
+    let async_trait =
+        (!item.attrs.iter().any(is_async_trait)).then(|| quote!(#[#krate::__private::async_trait]));
+    let cfg: Vec<_> = cfg(&item.attrs).collect();
+    let self_ty = &item.self_ty;
     quote! {
-        #(#attrs)*
-        #[#krate::__private::async_trait]
-        impl #behavior for #self_ty {
-            #(#others)*
-            #(#woven)*
-        }
+        #async_trait
+        #item
+        #(#cfg)*
         #[doc(hidden)]
         impl #self_ty {
             #(#theirs)*
         }
+        #(#cfg)*
         #[automatically_derived]
         impl #krate::LiveModel for #self_ty {}
     }
@@ -141,9 +133,36 @@ fn own_name(hook: &Ident) -> Ident {
     format_ident!("__live_{hook}", span = hook.span())
 }
 
-/// Writes `before_save`, around the user's own if there is one.
-pub(crate) fn before_save(krate: &Path, own: Option<&Ident>) -> TokenStream {
-    let own = own.map(|own| quote!(let active = active.#own(db, insert).await?;));
+fn cfg(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
+}
+
+/// Writes one statement for the user's own hook of a name: none if there is none, several if the
+/// user has one for each of several `cfg`.
+fn calls(
+    name: &str,
+    theirs: &[ImplItemFn],
+    statement: impl Fn(&Ident) -> TokenStream,
+) -> TokenStream {
+    let name = own_name(&format_ident!("{name}"));
+    theirs
+        .iter()
+        .filter(|hook| hook.sig.ident == name)
+        .flat_map(|hook| {
+            let cfg = cfg(&hook.attrs);
+            let statement = statement(&hook.sig.ident);
+            quote!(#(#cfg)* #statement)
+        })
+        .collect()
+}
+
+/// Writes `before_save`, around the user's own if there is one among theirs.
+pub(crate) fn before_save(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
+    let own = calls(
+        "before_save",
+        theirs,
+        |own| quote!(let active = active.#own(db, insert).await?;),
+    );
     quote! {
         async fn before_save<C>(self, db: &C, insert: bool) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
         where
@@ -157,12 +176,13 @@ pub(crate) fn before_save(krate: &Path, own: Option<&Ident>) -> TokenStream {
     }
 }
 
-/// Writes `after_save`, around the user's own if there is one.
-pub(crate) fn after_save(krate: &Path, own: Option<&Ident>) -> TokenStream {
-    let result = match own {
-        Some(own) => quote!(Self::#own(model, db, insert).await),
-        None => quote!(::core::result::Result::Ok(model)),
-    };
+/// Writes `after_save`, around the user's own if there is one among theirs.
+pub(crate) fn after_save(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
+    let own = calls(
+        "after_save",
+        theirs,
+        |own| quote!(let model = Self::#own(model, db, insert).await?;),
+    );
     let model = quote!(
         <<Self as #krate::__private::sea_orm::ActiveModelTrait>::Entity as #krate::__private::sea_orm::EntityTrait>::Model
     );
@@ -172,14 +192,19 @@ pub(crate) fn after_save(krate: &Path, own: Option<&Ident>) -> TokenStream {
             C: #krate::__private::sea_orm::ConnectionTrait,
         {
             #krate::__private::hooks::after_save::<Self, C>(&model, db, insert).await;
-            #result
+            #own
+            ::core::result::Result::Ok(model)
         }
     }
 }
 
-/// Writes `before_delete`, around the user's own if there is one.
-pub(crate) fn before_delete(krate: &Path, own: Option<&Ident>) -> TokenStream {
-    let own = own.map(|own| quote!(let active = active.#own(db).await?;));
+/// Writes `before_delete`, around the user's own if there is one among theirs.
+pub(crate) fn before_delete(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
+    let own = calls(
+        "before_delete",
+        theirs,
+        |own| quote!(let active = active.#own(db).await?;),
+    );
     quote! {
         async fn before_delete<C>(self, db: &C) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
         where
@@ -193,19 +218,22 @@ pub(crate) fn before_delete(krate: &Path, own: Option<&Ident>) -> TokenStream {
     }
 }
 
-/// Writes `after_delete`, around the user's own if there is one.
-pub(crate) fn after_delete(krate: &Path, own: Option<&Ident>) -> TokenStream {
-    let result = match own {
-        Some(own) => quote!(self.#own(db).await),
-        None => quote!(::core::result::Result::Ok(self)),
-    };
+/// Writes `after_delete`, around the user's own if there is one among theirs.
+pub(crate) fn after_delete(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
+    let own = calls(
+        "after_delete",
+        theirs,
+        |own| quote!(let active = active.#own(db).await?;),
+    );
     quote! {
         async fn after_delete<C>(self, db: &C) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
         where
             C: #krate::__private::sea_orm::ConnectionTrait,
         {
-            #krate::__private::hooks::after_delete(&self, db).await;
-            #result
+            let active = self;
+            #krate::__private::hooks::after_delete(&active, db).await;
+            #own
+            ::core::result::Result::Ok(active)
         }
     }
 }
