@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{
     Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Path,
-    Token, punctuated::Punctuated, spanned::Spanned,
+    Token, ext::IdentExt, parse::ParseStream, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{
@@ -21,8 +21,9 @@ pub(crate) struct Serializer {
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
     pub(crate) hooks: bool,
-    /// `None` where the user writes the conversion.
-    pub(crate) fields: Option<Vec<SerializerField>>,
+    /// Whether the conversion is not the user's.
+    pub(crate) from_model: bool,
+    pub(crate) fields: Vec<SerializerField>,
     pub(crate) groups: Vec<Group>,
 }
 
@@ -66,14 +67,7 @@ impl Serializer {
         let krate =
             agreed(&attrs, "crate", |a| a.krate.clone(), errors).unwrap_or_else(default_crate);
         let entity = agreed(&attrs, "entity", |a| a.entity.clone(), errors)
-            .or_else(|| entity_of(item, errors));
-        if entity.is_none() {
-            let place = attrs.first().map_or_else(Span::call_site, |a| a.span);
-            errors.push(syn::Error::new(
-                place,
-                "which entity's rows does it show? Write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
-            ));
-        }
+            .or_else(|| entity_of(item, &attrs, errors));
         let from_model =
             agreed(&attrs, "from_model", |a| a.from_model.clone(), errors).is_none_or(|f| f.value);
         let model = agreed(&attrs, "model", |a| a.model.clone(), errors);
@@ -94,12 +88,12 @@ impl Serializer {
         );
         let hooks = agreed(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
         check_keys(&attrs, errors);
-        let fields = fields.filter(|_| from_model).map(|fields| {
-            fields
-                .iter()
-                .filter_map(|f| SerializerField::new(f, errors))
-                .collect()
-        });
+        let fields = fields
+            .filter(|_| from_model)
+            .into_iter()
+            .flatten()
+            .filter_map(|f| SerializerField::new(f, errors))
+            .collect();
 
         Some(Self {
             ident: item.ident.clone(),
@@ -109,6 +103,7 @@ impl Serializer {
             rank,
             check_permission,
             hooks,
+            from_model,
             fields,
             groups: attrs
                 .into_iter()
@@ -137,7 +132,7 @@ fn named_fields<'i>(
     };
     errors.push(syn::Error::new(
         wrong,
-        "a serializer is a struct with named fields, which become the keys of its JSON: write `struct Name { id: i32, .. }`",
+        format!("a serializer is a struct with named fields, which become the keys of its JSON: write `struct {} {{ id: i32, .. }}`", item.ident),
     ));
     None
 }
@@ -165,6 +160,10 @@ fn agreed<T: ToTokens>(
 }
 
 fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
+    let attrs: Vec<_> = attrs
+        .iter()
+        .filter(|a| a.group_key.is_some() || !a.mistaken.contains(&"group_key"))
+        .collect();
     for (i, attr) in attrs.iter().enumerate() {
         let key = attr.group_key.as_ref().map(LitStr::value);
         let is_second = attrs[..i]
@@ -180,21 +179,26 @@ fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
 }
 
 /// Reads `#[sea_orm(entity = "...")]`, which `DerivePartialModel` reads too.
-fn entity_of(item: &DeriveInput, errors: &mut Vec<syn::Error>) -> Option<Path> {
+fn entity_of(item: &DeriveInput, attrs: &[Attr], errors: &mut Vec<syn::Error>) -> Option<Path> {
     let value = sea_orm_args(&item.attrs)
         .into_iter()
-        .find_map(|meta| named_value(&meta, "entity"))?;
-    match value.parse() {
-        Ok(path) => Some(path),
-        Err(_) => {
-            errors.push(syn::Error::new_spanned(
+        .find_map(|meta| named_value(&meta, "entity"));
+    let error = match value {
+        Some(value) => match value.parse() {
+            Ok(path) => return Some(path),
+            Err(_) => syn::Error::new_spanned(
                 &value,
                 "this is no path: write `entity = \"task::Entity\"`",
-            ));
-            // Not missing, only wrong.
-            Some(syn::parse_quote!(Entity))
-        }
-    }
+            ),
+        },
+        None if attrs.iter().any(|a| a.mistaken.contains(&"entity")) => return None,
+        None => syn::Error::new(
+            attrs.first().map_or_else(Span::call_site, |a| a.span),
+            "which entity's rows does it show? Write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
+        ),
+    };
+    errors.push(error);
+    None
 }
 
 impl SerializerField {
@@ -205,7 +209,7 @@ impl SerializerField {
             if meta.path().is_ident("skip") {
                 source = Source::Default;
             } else if let Some(column) = named_value(&meta, "from_col") {
-                match column.parse() {
+                match column.parse_with(field_ident) {
                     Ok(column) => source = Source::Column(column),
                     Err(_) => errors.push(syn::Error::new_spanned(
                         &column,
@@ -217,7 +221,7 @@ impl SerializerField {
                     meta.path(),
                     format!(
                         "`{}` takes a query, and a live payload is made from the row alone: write `from_model = false` in \
-                         #[subscribable] and `impl From<&Model>` yourself, or give the nested form a struct of its own",
+                         #[subscribable] and `impl From<&Model>` yourself, or leave the field to another struct",
                         text(meta.path())
                     ),
                 ));
@@ -231,6 +235,16 @@ impl SerializerField {
             .collect();
         Some(Self { ident, cfg, source })
     }
+}
+
+/// Parses the name of a field: `type` is one, too, of the field `r#type`.
+fn field_ident(input: ParseStream<'_>) -> syn::Result<Ident> {
+    if input.peek(Ident) {
+        return input.parse();
+    }
+    let keyword = input.call(Ident::parse_any)?;
+    syn::parse_str::<Ident>(&format!("r#{keyword}"))
+        .map(|_| Ident::new_raw(&keyword.to_string(), keyword.span()))
 }
 
 fn sea_orm_args(attrs: &[Attribute]) -> Vec<Meta> {
@@ -256,5 +270,22 @@ fn named_value(meta: &Meta, name: &str) -> Option<LitStr> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_keyword_names_a_raw_field() {
+        let named = |name| field_ident.parse_str(name).map(|ident| ident.to_string());
+        assert_eq!(named("title").ok().as_deref(), Some("title"));
+        assert_eq!(named("type").ok().as_deref(), Some("r#type"));
+        assert_eq!(named("r#type").ok().as_deref(), Some("r#type"));
+        assert!(named("self").is_err());
+        assert!(named("list-id").is_err());
     }
 }

@@ -1,12 +1,14 @@
 //! One `#[subscribable(...)]` attribute.
 
-use proc_macro2::{Span, TokenStream};
+use heck::ToUpperCamelCase;
+use proc_macro2::{Group, Span, TokenTree};
 use syn::{
     Expr, ExprLit, ExprPath, Ident, Lit, LitBool, LitStr, Meta, MetaNameValue, Path, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
-    spanned::Spanned,
 };
+
+use crate::stack::text;
 
 /// The arguments of one attribute, each as it was written.
 pub(crate) struct Attr {
@@ -22,6 +24,8 @@ pub(crate) struct Attr {
     pub(crate) hooks: Option<LitBool>,
     pub(crate) from_model: Option<LitBool>,
     pub(crate) krate: Option<Path>,
+    /// The arguments that are there, but wrong: nobody should be told that they are missing.
+    pub(crate) mistaken: Vec<&'static str>,
 }
 
 /// A rank, with the place it was written at.
@@ -45,10 +49,11 @@ const ARGUMENTS: [&str; 10] = [
 ];
 
 impl Attr {
-    /// Parses the arguments. Every mistake goes into `errors`; what is right is kept.
-    pub(crate) fn parse(args: TokenStream, span: Span, errors: &mut Vec<syn::Error>) -> Self {
+    /// Parses the arguments, in parentheses that stand at the attribute's place. Every mistake goes
+    /// into `errors`; what is right is kept.
+    pub(crate) fn parse(args: Group, errors: &mut Vec<syn::Error>) -> Self {
         let mut attr = Self {
-            span,
+            span: args.span(),
             group_key: None,
             authorize: None,
             public: false,
@@ -59,23 +64,44 @@ impl Attr {
             hooks: None,
             from_model: None,
             krate: None,
+            mistaken: Vec::new(),
         };
         let metas = |input: ParseStream<'_>| {
-            while !input.is_empty() {
-                if let Err(error) = argument(input).and_then(|meta| attr.take(&meta)) {
+            let content;
+            syn::parenthesized!(content in input);
+            while !content.is_empty() {
+                if let Err(error) = attr.argument(&content) {
                     errors.push(error);
-                    skip_argument(input)?;
+                    skip_argument(&content)?;
                 }
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                if content.is_empty() {
+                    break;
+                }
+                if let Err(error) = content.parse::<Token![,]>() {
+                    errors.push(error);
                 }
             }
             Ok(())
         };
-        if let Err(error) = metas.parse2(args) {
+        if let Err(error) = metas.parse2(TokenTree::Group(args).into()) {
             errors.push(error);
         }
         attr
+    }
+
+    fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        // A value without a name, and a name that is like none of ours, were meant as the group's.
+        let meant = input
+            .fork()
+            .call(Ident::parse_any)
+            .ok()
+            .and_then(|name| nearest(&name.to_string()))
+            .unwrap_or("group_key");
+        let taken = argument(input).and_then(|meta| self.take(&meta));
+        if taken.is_err() {
+            self.mistaken.push(meant);
+        }
+        taken
     }
 
     fn take(&mut self, meta: &Meta) -> syn::Result<()> {
@@ -86,10 +112,10 @@ impl Attr {
             .filter(|_| name.segments.len() == 1)
             .map(|s| s.ident.unraw())
         else {
-            return Err(unknown(name, &crate::stack::text(name)));
+            return Err(unknown(meta, &text(name)));
         };
         match ident.to_string().as_str() {
-            "group_key" => set(&mut self.group_key, &ident, string(meta, r#""list_id""#)?)
+            "group_key" => set(&mut self.group_key, &ident, string(meta, &quoted(meta))?)
                 .and_then(|()| self.check_group_key()),
             "authorize" => set(
                 &mut self.authorize,
@@ -116,7 +142,7 @@ impl Attr {
             "hooks" => set(&mut self.hooks, &ident, boolean(meta)?),
             "from_model" => set(&mut self.from_model, &ident, boolean(meta)?),
             "crate" => set(&mut self.krate, &ident, path(meta, "rest_live")?),
-            other => Err(unknown(name, other)),
+            other => Err(unknown(meta, other)),
         }
     }
 
@@ -129,11 +155,11 @@ impl Attr {
                 key,
                 "`pk` is the primary key: write `#[subscribable]` without a group key",
             )),
-            name if Ident::parse_any.parse_str(name).is_err() => Err(syn::Error::new_spanned(
+            name if is_column(name) => Ok(()),
+            _ => Err(syn::Error::new_spanned(
                 key,
-                r#"a group key is the field name of a column: write `group_key = "list_id"`"#,
+                r#"a group key is the name of a column's field in the model: write `group_key = "list_id"`"#,
             )),
-            _ => Ok(()),
         }
     }
 
@@ -154,18 +180,34 @@ impl Attr {
     }
 }
 
+/// Returns whether a field can have this name, and its column the one that SeaORM makes of it.
+fn is_column(name: &str) -> bool {
+    let is_ident = |name: &str| Ident::parse_any.parse_str(name).is_ok();
+    is_ident(name) && !name.starts_with("r#") && is_ident(&name.to_upper_camel_case())
+}
+
 fn argument(input: ParseStream<'_>) -> syn::Result<Meta> {
     if input.peek(Lit) {
         let literal: Lit = input.parse()?;
+        let key = match &literal {
+            Lit::Str(key) => text(key),
+            _ => r#""list_id""#.to_owned(),
+        };
         return Err(syn::Error::new_spanned(
             &literal,
-            format!(
-                "arguments have names: write `group_key = {}`",
-                crate::stack::text(&literal)
-            ),
+            format!("arguments have names: write `group_key = {key}`"),
         ));
     }
-    input.parse()
+    let name = input.fork().call(Path::parse_mod_style)?;
+    let meta: syn::Result<Meta> = input.parse();
+    meta.map_err(|error| match input.is_empty() || input.peek(Token![,]) {
+        // What the compiler's parser says of the end of the tokens has no place.
+        true => syn::Error::new_spanned(
+            &name,
+            format!("write a value behind `{} =`, or leave it out", text(&name)),
+        ),
+        false => error,
+    })
 }
 
 /// Goes on to the comma behind a wrong argument.
@@ -187,15 +229,18 @@ fn set<T>(slot: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     Ok(())
 }
 
-fn unknown(at: &Path, name: &str) -> syn::Error {
-    let message = match nearest(name) {
-        Some(near) => format!("unknown argument `{name}`: did you mean `{near}`?"),
-        None => format!(
+fn unknown(meta: &Meta, name: &str) -> syn::Error {
+    let message = match (nearest(name), meta) {
+        (Some(near), _) => format!("unknown argument `{name}`: did you mean `{near}`?"),
+        (None, Meta::Path(_)) if is_column(name) => {
+            format!("unknown argument `{name}`: for a column, write `group_key = \"{name}\"`")
+        }
+        (None, _) => format!(
             "unknown argument `{name}`: there are {}",
             ARGUMENTS.map(|a| format!("`{a}`")).join(", ")
         ),
     };
-    syn::Error::new_spanned(at, message)
+    syn::Error::new_spanned(meta.path(), message)
 }
 
 /// Returns the argument that a misspelt name is nearest to, if any is near.
@@ -226,7 +271,7 @@ fn value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
     match meta {
         Meta::NameValue(MetaNameValue { value, .. }) => Ok(value),
         _ => {
-            let name = crate::stack::text(meta.path());
+            let name = text(meta.path());
             Err(syn::Error::new_spanned(
                 meta,
                 format!("`{name}` takes a value: write `{name} = {example}`"),
@@ -236,10 +281,24 @@ fn value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
 }
 
 fn mismatch(meta: &Meta, at: &Expr, example: &str) -> syn::Error {
-    syn::Error::new(
-        at.span(),
-        format!("write `{} = {example}`", crate::stack::text(meta.path())),
-    )
+    syn::Error::new_spanned(at, format!("write `{} = {example}`", text(meta.path())))
+}
+
+/// Returns the column that was meant where it was written without quotes, or some column.
+fn quoted(meta: &Meta) -> String {
+    let column = match meta {
+        Meta::NameValue(MetaNameValue {
+            value: Expr::Path(value),
+            ..
+        }) => text(value),
+        _ => String::new(),
+    };
+    let column = if is_column(&column) {
+        &column
+    } else {
+        "list_id"
+    };
+    format!("{column:?}")
 }
 
 fn string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
@@ -280,7 +339,7 @@ fn path(meta: &Meta, example: &str) -> syn::Result<Path> {
 fn rank(meta: &Meta) -> syn::Result<Rank> {
     let expr = value(meta, "1")?;
     // Also `-1`, which is an expression of two tokens.
-    let value = crate::stack::text(expr)
+    let value = text(expr)
         .replace(' ', "")
         .parse()
         .map_err(|_| mismatch(meta, expr, "1"))?;
@@ -306,5 +365,50 @@ mod tests {
         ] {
             assert_eq!(nearest(written), meant, "{written}");
         }
+    }
+    #[test]
+    fn a_column_is_what_a_field_can_be_called() {
+        for name in ["id", "list_id", "type", "größe", "line2"] {
+            assert!(is_column(name), "{name}");
+        }
+        // The last two have no variant: heck leaves nothing of `_`, and a digit of `_1`.
+        for name in [
+            "", "list id", "list-id", "task.id", "1st", "r#type", "_", "_1",
+        ] {
+            assert!(!is_column(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_kept_and_what_is_wrong_was_meant() {
+        let mut errors = Vec::new();
+        let args = syn::parse_quote!((
+            model = "app.Task",
+            "list_id",
+            enity = task::Entity,
+            rank = -7 public,
+            hooks = ,
+            from_model = false,
+        ));
+        let attr = Attr::parse(args, &mut errors);
+
+        assert_eq!(
+            attr.model.map(|model| model.value()).as_deref(),
+            Some("app.Task")
+        );
+        assert_eq!(attr.rank.map(|rank| rank.value), Some(-7));
+        assert!(attr.public);
+        assert!(attr.from_model.is_some_and(|from_model| !from_model.value));
+        assert_eq!(attr.mistaken, ["group_key", "entity", "hooks"]);
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            [
+                r#"arguments have names: write `group_key = "list_id"`"#,
+                "unknown argument `enity`: did you mean `entity`?",
+                "expected `,`",
+                "write a value behind `hooks =`, or leave it out",
+            ]
+        );
     }
 }

@@ -3,16 +3,13 @@
 use heck::ToUpperCamelCase;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Path, spanned::Spanned};
+use syn::{Generics, Path, spanned::Spanned};
 
 use crate::ast::{Group, Serializer, SerializerField, Source};
 
 /// Writes what a serializer and its attributes stand for.
 pub(crate) fn serializer(serializer: &Serializer) -> TokenStream {
-    let conversion = serializer
-        .fields
-        .as_ref()
-        .map(|fields| conversion(serializer, fields));
+    let conversion = serializer.from_model.then(|| conversion(serializer));
     let subscribable = subscribable(serializer);
     let hooks = if serializer.hooks {
         hooks(serializer)
@@ -22,14 +19,38 @@ pub(crate) fn serializer(serializer: &Serializer) -> TokenStream {
     quote!(#conversion #subscribable #hooks)
 }
 
+/// What the rest of the program expects of a serializer that has a mistake: without it, each use
+/// of the conversion and of the entity would be one more error, about nothing.
+pub(crate) fn stand_in(serializer: &Serializer, generics: &Generics) -> TokenStream {
+    let Serializer {
+        ident,
+        entity,
+        krate,
+        ..
+    } = serializer;
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let conversion = serializer.from_model.then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #parameters ::core::convert::From<&<#entity as #krate::__private::sea_orm::EntityTrait>::Model> for #ident #arguments #bounds {
+                fn from(_: &<#entity as #krate::__private::sea_orm::EntityTrait>::Model) -> Self {
+                    ::core::unreachable!()
+                }
+            }
+        }
+    });
+    let hooks = serializer.hooks.then(|| hooks(serializer));
+    quote!(#conversion #hooks)
+}
+
 fn conversion(
     Serializer {
         ident,
         entity,
         krate,
+        fields,
         ..
     }: &Serializer,
-    fields: &[SerializerField],
 ) -> TokenStream {
     let fields = fields.iter().map(|SerializerField { ident, cfg, source }| {
         let value = match source {
@@ -116,22 +137,21 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
     quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
 }
 
-/// The `ActiveModelBehavior` of an entity whose user wrote none.
+/// The `ActiveModelBehavior` of an entity whose user wrote none. It stands where the entity is
+/// named, which is what the compiler shows beside another implementation.
 fn hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
-    let active_model = quote_spanned!(entity.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
+    let at = entity.span();
+    let active_model =
+        quote_spanned!(at=> <#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
     let before_save = crate::live::before_save(krate, &[]);
     let after_save = crate::live::after_save(krate, &[]);
     let before_delete = crate::live::before_delete(krate, &[]);
     let after_delete = crate::live::after_delete(krate, &[]);
-    quote! {
+    let hooks = quote!(#before_save #after_save #before_delete #after_delete);
+    quote_spanned! {at=>
         #[automatically_derived]
         #[#krate::__private::async_trait]
-        impl #krate::__private::sea_orm::ActiveModelBehavior for #active_model {
-            #before_save
-            #after_save
-            #before_delete
-            #after_delete
-        }
+        impl #krate::__private::sea_orm::ActiveModelBehavior for #active_model { #hooks }
         #[automatically_derived]
         impl #krate::LiveModel for #active_model {}
     }

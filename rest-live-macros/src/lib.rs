@@ -16,7 +16,7 @@ use proc_macro::TokenStream;
 #[doc = "Makes the rows that a serializer shows subscribable. Documented in `rest-live`."]
 #[proc_macro_attribute]
 pub fn subscribable(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::subscribable(args.into(), &item.into()).into()
+    stack::subscribable(args.into(), item.into()).into()
 }
 
 #[doc(hidden)]
