@@ -8,6 +8,8 @@
 mod ast;
 mod attr;
 mod expand;
+#[cfg(test)]
+mod golden;
 mod live;
 mod stack;
 

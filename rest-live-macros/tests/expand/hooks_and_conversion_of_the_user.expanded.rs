@@ -1,0 +1,45 @@
+#[derive(Serialize)]
+pub struct TaskSerializer {
+    pub id: i32,
+}
+#[automatically_derived]
+impl ::rest_live::Subscribable for TaskSerializer {
+    type Entity = task::Entity;
+    const DECLARATION: ::rest_live::__private::Declaration<
+        <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column,
+    > = ::rest_live::__private::Declaration {
+        serializer: "TaskSerializer",
+        module: ::core::module_path!(),
+        model: ::core::option::Option::Some("todolist.Task"),
+        rank: -1i32,
+        check_permission: true,
+        groups: &[
+            ::rest_live::__private::GroupDeclaration {
+                group_key: ::core::option::Option::None,
+                authorize: false,
+                public: true,
+            },
+            ::rest_live::__private::GroupDeclaration {
+                group_key: ::core::option::Option::Some((
+                    "list_id",
+                    <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
+                )),
+                authorize: true,
+                public: false,
+            },
+        ],
+    };
+    fn from_row(
+        row: &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+    ) -> Self {
+        <Self as ::core::convert::From<
+            &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        >>::from(row)
+    }
+}
+::rest_live::__private::inventory::submit! {
+    ::rest_live::__private::Registration::of:: < TaskSerializer > ()
+}
+const _: fn() = || _ = permissions::may_see;
+const _: fn() = || _ = permissions::may_see_list;
+const _: () = ::rest_live::__private::assert_live::<task::Entity>();

@@ -1,0 +1,123 @@
+#[derive(Clone, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "task::Entity")]
+pub struct TaskSerializer {
+    pub id: i32,
+    #[sea_orm(from_col = "text")]
+    pub title: String,
+    #[cfg(feature = "colours")]
+    pub colour: String,
+    #[sea_orm(skip)]
+    pub tags: Vec<String>,
+}
+#[automatically_derived]
+impl ::core::convert::From<
+    &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+> for TaskSerializer {
+    fn from(
+        row: &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+    ) -> Self {
+        Self {
+            id: ::core::convert::Into::into(::core::clone::Clone::clone(&row.id)),
+            title: ::core::convert::Into::into(::core::clone::Clone::clone(&row.text)),
+            #[cfg(feature = "colours")]
+            colour: ::core::convert::Into::into(
+                ::core::clone::Clone::clone(&row.colour),
+            ),
+            tags: ::core::default::Default::default(),
+        }
+    }
+}
+#[automatically_derived]
+impl ::rest_live::Subscribable for TaskSerializer {
+    type Entity = task::Entity;
+    const DECLARATION: ::rest_live::__private::Declaration<
+        <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column,
+    > = ::rest_live::__private::Declaration {
+        serializer: "TaskSerializer",
+        module: ::core::module_path!(),
+        model: ::core::option::Option::None,
+        rank: 0i32,
+        check_permission: false,
+        groups: &[
+            ::rest_live::__private::GroupDeclaration {
+                group_key: ::core::option::Option::None,
+                authorize: false,
+                public: false,
+            },
+            ::rest_live::__private::GroupDeclaration {
+                group_key: ::core::option::Option::Some((
+                    "list_id",
+                    <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
+                )),
+                authorize: false,
+                public: false,
+            },
+        ],
+    };
+    fn from_row(
+        row: &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+    ) -> Self {
+        <Self as ::core::convert::From<
+            &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        >>::from(row)
+    }
+}
+::rest_live::__private::inventory::submit! {
+    ::rest_live::__private::Registration::of:: < TaskSerializer > ()
+}
+#[automatically_derived]
+#[::rest_live::__private::async_trait]
+impl ::rest_live::__private::sea_orm::ActiveModelBehavior
+for <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::ActiveModel {
+    async fn before_save<C>(
+        self,
+        db: &C,
+        insert: bool,
+    ) -> ::core::result::Result<Self, ::rest_live::__private::sea_orm::DbErr>
+    where
+        C: ::rest_live::__private::sea_orm::ConnectionTrait,
+    {
+        let active = self;
+        ::rest_live::__private::hooks::before_save(&active, db, insert).await?;
+        ::core::result::Result::Ok(active)
+    }
+    async fn after_save<C>(
+        model: <<Self as ::rest_live::__private::sea_orm::ActiveModelTrait>::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        db: &C,
+        insert: bool,
+    ) -> ::core::result::Result<
+        <<Self as ::rest_live::__private::sea_orm::ActiveModelTrait>::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        ::rest_live::__private::sea_orm::DbErr,
+    >
+    where
+        C: ::rest_live::__private::sea_orm::ConnectionTrait,
+    {
+        ::rest_live::__private::hooks::after_save::<Self, C>(&model, db, insert).await;
+        ::core::result::Result::Ok(model)
+    }
+    async fn before_delete<C>(
+        self,
+        db: &C,
+    ) -> ::core::result::Result<Self, ::rest_live::__private::sea_orm::DbErr>
+    where
+        C: ::rest_live::__private::sea_orm::ConnectionTrait,
+    {
+        let active = self;
+        ::rest_live::__private::hooks::before_delete(&active, db).await?;
+        ::core::result::Result::Ok(active)
+    }
+    async fn after_delete<C>(
+        self,
+        db: &C,
+    ) -> ::core::result::Result<Self, ::rest_live::__private::sea_orm::DbErr>
+    where
+        C: ::rest_live::__private::sea_orm::ConnectionTrait,
+    {
+        let active = self;
+        ::rest_live::__private::hooks::after_delete(&active, db).await;
+        ::core::result::Result::Ok(active)
+    }
+}
+#[automatically_derived]
+impl ::rest_live::LiveModel
+for <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::ActiveModel {}

@@ -1,0 +1,13 @@
+#[subscribable]
+#[subscribable(group_key = "list_id")]
+#[derive(Clone, Serialize, DerivePartialModel)]
+#[sea_orm(entity = "task::Entity")]
+pub struct TaskSerializer {
+    pub id: i32,
+    #[sea_orm(from_col = "text")]
+    pub title: String,
+    #[cfg(feature = "colours")]
+    pub colour: String,
+    #[sea_orm(skip)]
+    pub tags: Vec<String>,
+}
