@@ -1,0 +1,16 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use serde::Serialize;
+
+#[subscribable(entity = task::Entity)]
+#[subscribable(group_key = , model = "todolist.Task")]
+#[subscribable(group_key = "done", model = )]
+#[derive(Serialize)]
+struct TaskSerializer {
+    id: i32,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use rest_live::subscribable;
+use serde::Serialize;
+
+#[subscribable(entity = 1)]
+#[subscribable(group_key = "list_id")]
+#[derive(Serialize)]
+struct TaskSerializer {
+    id: i32,
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use sea_orm::DerivePartialModel;
+use serde::Serialize;
+
+#[subscribable(entity = task::Entity)]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "task::Entity")]
+struct TaskSerializer {
+    id: i32,
+    #[sea_orm(nested)]
+    list: Option<Text>,
+}
+
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "task::Entity")]
+struct Text {
+    text: String,
+}
+
+fn main() {}

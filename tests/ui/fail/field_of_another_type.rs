@@ -1,0 +1,18 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use serde::Serialize;
+
+#[subscribable(entity = task::Entity)]
+#[derive(Serialize)]
+struct TaskSerializer {
+    id: i32,
+    text: Text,
+}
+
+#[derive(Serialize)]
+struct Text;
+
+fn main() {}

@@ -1,0 +1,17 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use serde::Serialize;
+
+#[subscribable(entity = task::Entity)]
+#[subscribable(group_key = "list id")]
+#[subscribable(group_key = "r#type")]
+#[subscribable(group_key = "_")]
+#[derive(Serialize)]
+struct TaskSerializer {
+    id: i32,
+}
+
+fn main() {}

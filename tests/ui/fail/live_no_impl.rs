@@ -1,0 +1,6 @@
+#[rest_live::live]
+struct ActiveModel {
+    id: i32,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use serde::Serialize;
+
+#[subscribable(entity = task::Entity)]
+#[derive(Serialize)]
+struct TaskSerializer;
+
+fn main() {}
