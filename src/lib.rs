@@ -72,7 +72,7 @@
 //! * **Dispatcher and hub.** A row is serialised once and a frame encoded once, and both are shared by all
 //!   subscribers. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
 //! * **Session.** One for each connection, bounded by [`Limits`]. A client that reads too slowly is told to fetch
-//!   again, then closed; it delays nobody.
+//!   again, and in the end closed; it delays nobody.
 //!
 //! # Features
 //! * `warp` (default): [`warp::subscriptions`](mod@warp), the filter.
@@ -84,14 +84,17 @@
 //!   writes. Write on [`Live::db`]; a write on a plain connection is warned of once a model in the log.
 //! * **Bulk statements are not seen**: `insert_many`, `update_many`, `delete_many`, `Entity::insert`,
 //!   `Entity::update`, `Entity::delete` and `delete_by_id`, raw SQL, cascades of the database and
-//!   `update_without_returning`. SeaORM runs no hooks for them.
-//! * Two writes to one row at the same moment may, rarely, be told in the other order. A
-//!   row that is deleted through a `Model` that was read before another writer moved it is `DELETED` for its old group.
+//!   `update_without_returning`. SeaORM runs no `after_save` for them.
+//! * Two writes that move one row at the same moment, outside transactions, tell what each saw: a
+//!   list can go on showing the row that left it. Write moves in a transaction. A delete through a
+//!   `Model` that was read earlier is believed: if the row has moved or gone since, the list that
+//!   it was read in is told `DELETED`.
 //! * Everybody may subscribe to everything that is registered. `check_permission` and `authorize` are read,
 //!   and refused by [`LiveBuilder::build`], for nothing would check them yet.
 //! * A client that reconnects fetches again; what happens between a page's request and its
 //!   subscription is missed. One server: the log is in its memory.
-//! * Group keys are integers, strings, booleans, enumerations and UUIDs.
+//! * Keys are integers, strings, booleans, enumerations and UUIDs; strings are compared byte by byte,
+//!   also where the database's collation ignores case.
 
 pub use rest_live_runtime::{
     Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventLog, Expected,

@@ -55,7 +55,7 @@ pub enum CloseCode {
     TooBig,
     /// Nothing came from the client for two ping intervals.
     Silent,
-    /// The client read too slowly, twice; it reconnects and fetches again.
+    /// The client read too slowly, too often; it reconnects and fetches again.
     TooSlow,
 }
 

@@ -128,6 +128,8 @@ pub(crate) struct Described {
     pub(crate) label: String,
     pub(crate) entity: TypeId,
     pub(crate) restricted: bool,
+    /// What the primary key can hold; `Err` with its type where it cannot be a key.
+    pub(crate) pk_kind: Result<KeyKind, String>,
     pub(crate) read_pk: ReadKey,
     pub(crate) groups: Vec<DescribedGroup>,
 }
@@ -181,6 +183,7 @@ fn describe<S: Subscribable>() -> Described {
         entity: TypeId::of::<S::Entity>(),
         restricted: declaration.check_permission || declaration.groups.iter().any(|g| g.authorize),
         groups: groups.collect(),
+        pk_kind,
         read_pk,
     }
 }

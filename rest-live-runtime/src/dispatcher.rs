@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::BoxStream};
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use crate::{
     change::{Change, Side, changes},
@@ -16,31 +17,43 @@ use crate::{
     event::{Action, Event},
     frame::Frame,
     hub::Hub,
-    log::Tail,
+    log::{Entry, Tail},
     registry::Registry,
 };
 
-/// Runs until the log ends.
+/// Runs until the log ends. `progress` follows the position up to which all is with the sessions.
 pub(crate) async fn run(
     mut tail: BoxStream<'static, Tail>,
     registry: Arc<Registry>,
     hub: Arc<Hub>,
+    progress: watch::Sender<u64>,
 ) {
     while let Some(tail) = tail.next().await {
         match tail {
             Tail::Entries(entries) => {
-                for entry in entries {
-                    dispatch(&entry.event, entry.position, &registry, &hub);
-                    // A long batch must not keep the sessions of this thread waiting.
-                    tokio::task::consume_budget().await;
+                for Entry { position, event } in entries {
+                    // Reading a row's columns is the application's code, too.
+                    let dispatched = catch_unwind(AssertUnwindSafe(|| {
+                        dispatch(&event, position, &registry, &hub);
+                    }));
+                    if dispatched.is_err() {
+                        let model = &*event.model;
+                        tracing::error!(model, "an event was not dispatched: a column panicked");
+                    }
+                    progress.send_replace(position);
+                    // The sessions' turn: an outbox fills up only if its client is slow, not
+                    // because a transaction was large.
+                    tokio::task::yield_now().await;
                 }
             }
             Tail::Reset(cursor) => {
                 tracing::warn!(%cursor, "events were lost: every subscriber is told to reset");
-                hub.reset();
+                hub.reset(cursor.position);
+                progress.send_replace(cursor.position);
             }
         }
     }
+    tracing::debug!("the event log ended, and with it the dispatcher");
 }
 
 fn dispatch(event: &Event, position: u64, registry: &Registry, hub: &Hub) {
@@ -53,11 +66,13 @@ fn dispatch(event: &Event, position: u64, registry: &Registry, hub: &Hub) {
         frames: Vec::new(),
     };
     for change in changes(model, event) {
-        // The serializer is the application's code, and no lock is held while it runs.
-        if hub.wants(&change.group, position)
+        let subscribers = hub.subscribers(&change.group, position);
+        if !subscribers.is_empty()
             && let Some(frame) = encoder.frame(&change)
         {
-            hub.publish(&change.group, position, &frame);
+            subscribers
+                .iter()
+                .for_each(|outbox| outbox.push(frame.clone()));
         }
     }
 }

@@ -8,24 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    code::CloseCode,
-    dialect::plain,
-    frame::Frame,
-    group::GroupKey,
-    outbox::{Lagged, Outbox},
-    registry::Registry,
-};
+use crate::{code::CloseCode, group::GroupKey, outbox::Outbox};
 
 /// Number of a session of this node, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(u64);
 
-#[derive(Debug)]
-pub(crate) struct Hub {
-    registry: Arc<Registry>,
-    state: Mutex<State>,
-}
+#[derive(Debug, Default)]
+pub(crate) struct Hub(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -44,16 +34,9 @@ struct SessionEntry {
 }
 
 impl Hub {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self {
-            registry,
-            state: Mutex::default(),
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a session. After [`close`](Self::close) it is closed at once.
@@ -124,38 +107,42 @@ impl Hub {
         }
     }
 
-    /// Returns whether anybody is to see what happened in a group at a position of the log.
-    pub(crate) fn wants(&self, group: &GroupKey, position: u64) -> bool {
-        let state = self.state();
-        state
-            .groups
-            .get(group)
-            .is_some_and(|subscribers| subscribers.values().any(|after| position > *after))
-    }
-
-    /// Gives a frame to those subscribers of a group who are to see what happened at a position of
-    /// the log.
-    pub(crate) fn publish(&self, group: &GroupKey, position: u64, frame: &Frame) {
+    /// Returns the outboxes of those subscribers of a group who are to see what happened at a
+    /// position of the log.
+    pub(crate) fn subscribers(&self, group: &GroupKey, position: u64) -> Vec<Arc<Outbox>> {
         let state = self.state();
         let Some(subscribers) = state.groups.get(group) else {
-            return;
+            return Vec::new();
         };
-        for (id, after) in subscribers {
-            let Some(session) = state.sessions.get(id) else {
-                continue;
-            };
-            if position > *after && session.outbox.push(frame.clone()) == Err(Lagged) {
-                tracing::debug!(session = id.0, "a client is too slow: it is told to reset");
-                session.reset(&self.registry);
-            }
-        }
+        let concerned = subscribers.iter().filter(|(_, after)| position > **after);
+        concerned
+            .filter_map(|(id, _)| state.sessions.get(id))
+            .map(|session| Arc::clone(&session.outbox))
+            .collect()
     }
 
-    /// Tells every subscriber that changes were missed.
-    pub(crate) fn reset(&self) {
-        for session in self.state().sessions.values() {
-            session.reset(&self.registry);
-        }
+    /// Returns the groups that a session is subscribed to.
+    pub(crate) fn groups_of(&self, id: SessionId) -> Vec<GroupKey> {
+        self.state()
+            .sessions
+            .get(&id)
+            .map(|session| session.groups.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Tells every subscriber that changes were missed, and goes on behind a position of the log,
+    /// which may be another log's by now.
+    pub(crate) fn reset(&self, position: u64) {
+        let state = &mut *self.state();
+        state
+            .groups
+            .values_mut()
+            .flat_map(HashMap::values_mut)
+            .for_each(|after| *after = position);
+        state
+            .sessions
+            .values()
+            .for_each(|session| session.outbox.reset());
     }
 
     /// Closes every session, now and from now on.
@@ -179,19 +166,68 @@ impl State {
     }
 }
 
-impl SessionEntry {
-    /// Queues one reset for each model that the session is subscribed to.
-    fn reset(&self, registry: &Registry) {
-        let labels: HashSet<&str> = self
-            .groups
-            .iter()
-            .filter_map(|group| registry.of_group(group.index))
-            .map(|model| &*model.label)
-            .collect();
-        self.outbox.reset(labels.into_iter().map(plain::reset));
-    }
-}
-
 /// A session has all the subscriptions that it may have.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{group::GroupIndex, key::KeyValue, limits::Limits};
+
+    fn group(value: i128) -> GroupKey {
+        GroupKey {
+            index: GroupIndex(0),
+            value: KeyValue::Integer(value),
+        }
+    }
+
+    fn join(hub: &Hub) -> SessionId {
+        hub.join(Arc::new(Outbox::new(&Limits::default())))
+    }
+
+    #[test]
+    fn a_subscription_is_to_what_happens_after_it() {
+        let hub = Hub::default();
+        let session = join(&hub);
+        assert_eq!(hub.subscribe(session, group(1), 7, 10), Ok(()));
+        // Not begun anew: it would miss what came since.
+        assert_eq!(hub.subscribe(session, group(1), 9, 10), Ok(()));
+        for (position, subscribers) in [(6, 0), (7, 0), (8, 1), (9, 1)] {
+            assert_eq!(
+                hub.subscribers(&group(1), position).len(),
+                subscribers,
+                "at {position}"
+            );
+        }
+        assert!(hub.subscribers(&group(2), 8).is_empty());
+        // A log that begins anew has smaller positions.
+        hub.reset(3);
+        assert_eq!(hub.subscribers(&group(1), 4).len(), 1);
+    }
+
+    #[test]
+    fn who_leaves_leaves_nothing_behind() {
+        let hub = Hub::default();
+        let (one, other) = (join(&hub), join(&hub));
+        for session in [one, other] {
+            hub.subscribe(session, group(1), 0, 10).expect("room");
+        }
+        hub.subscribe(one, group(2), 0, 10).expect("room");
+        hub.unsubscribe(one, &group(3));
+        hub.unsubscribe(one, &group(1));
+        assert_eq!(hub.subscribers(&group(1), 1).len(), 1);
+        hub.leave(one);
+        hub.leave(other);
+        assert!(hub.state().groups.is_empty() && hub.state().sessions.is_empty());
+    }
+
+    #[test]
+    fn a_group_counts_once_towards_the_most() {
+        let hub = Hub::default();
+        let session = join(&hub);
+        assert_eq!(hub.subscribe(session, group(1), 0, 1), Ok(()));
+        assert_eq!(hub.subscribe(session, group(1), 0, 1), Ok(()));
+        assert_eq!(hub.subscribe(session, group(2), 0, 1), Err(TooMany));
+    }
+}

@@ -6,7 +6,11 @@
 
 use std::{fmt, sync::Arc};
 
-use sea_orm::{ColumnType, Value, prelude::Uuid, sea_query::StringLen};
+use sea_orm::{
+    ColumnType, Value,
+    prelude::Uuid,
+    sea_query::{OptionEnum, StringLen},
+};
 
 /// The value of a primary key or of a group column, never NULL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +45,14 @@ impl KeyValue {
             Value::String(v) => Self::Text(v?.into()),
             Value::Char(v) => Self::Text(v?.to_string().into()),
             Value::Uuid(v) => Self::Uuid(v?),
-            _ => return None,
+            Value::Enum(OptionEnum::Some(v)) => Self::Text(v.value.as_ref().into()),
+            other => {
+                // The column's declared type could be a key's, or `build` had refused it.
+                if other != other.as_null() {
+                    tracing::error!(value_type = ?other.array_type(), "a key column holds what is no key: its row is in no group");
+                }
+                return None;
+            }
         })
     }
 }

@@ -36,9 +36,8 @@ pub use self::{
     limits::Limits,
     live::{BuildError, Live, LiveBuilder},
     log::{Entry, EventLog, LogError, MemoryLog, Tail},
-    outbox::Outgoing,
     registry::RegistryError,
-    session::Session,
+    session::{Outgoing, Session},
     websocket::Io,
 };
 

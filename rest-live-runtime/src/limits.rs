@@ -17,18 +17,22 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Bytes of one inbound message: 65,536. A larger one closes the connection with 1009.
     pub message_bytes: usize,
-    /// Messages waiting for one client: 1,024. At more it is told to reset: the messages are
-    /// dropped for an error frame 410 a model. If the same happens before it has caught up, it is
-    /// closed with 4508.
+    /// Messages waiting for one client: 1,024. At more it *lags*: they are dropped, and it gets an
+    /// error frame 410 for each model it follows, to fetch again. The third time within a minute the
+    /// connection is closed with 4508.
     pub pending_messages: usize,
     /// Bytes waiting for one client: 262,144; as `pending_messages`. A single larger message passes.
     pub pending_bytes: usize,
-    /// Time between two websocket pings: 25 s. A client from which nothing came for two intervals
-    /// is closed with 4408.
+    /// Time between two websocket pings: 25 s; zero is none. A client from which nothing came for
+    /// two intervals is closed with 4408.
     pub ping_interval: Duration,
-    /// Time that the handshake, a stalled write and the end of a closing connection may take: 10 s
-    /// each. Then the connection is dropped.
+    /// Time that the upgrade to a websocket may take: 10 s. Then the connection is dropped.
+    pub handshake: Duration,
+    /// Time that a write to a client may take, and then the client's answer to a close: 10 s. Then
+    /// the connection is dropped.
     pub stall: Duration,
+    /// Time that a shutdown waits for the clients: 10 s. Then they are dropped.
+    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -39,7 +43,9 @@ impl Default for Limits {
             pending_messages: 1024,
             pending_bytes: 256 * 1024,
             ping_interval: Duration::from_secs(25),
+            handshake: Duration::from_secs(10),
             stall: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
         }
     }
 }

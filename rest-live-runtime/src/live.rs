@@ -2,9 +2,9 @@
 
 mod builder;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc};
 
-use tokio::{task::AbortHandle, time};
+use tokio::{sync::watch, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::builder::{BuildError, LiveBuilder};
@@ -28,6 +28,7 @@ struct Inner {
     db: LiveConnection,
     sessions: Arc<session::Shared>,
     dispatcher: AbortHandle,
+    progress: watch::Receiver<u64>,
     connections: TaskTracker,
     /// Cancelled when the connections are to end at once.
     abort: CancellationToken,
@@ -52,7 +53,7 @@ impl Live {
 
     /// Serves a client whose connection is being upgraded to a websocket, in a task of its own.
     /// `upgrade` yields the byte stream and what the client sent right behind its handshake; it may
-    /// take as long as [`Limits::stall`](crate::Limits::stall).
+    /// take as long as [`Limits::handshake`](crate::Limits::handshake).
     ///
     /// For transports: the HTTP side of the handshake (RFC 6455, section 4) is theirs.
     pub fn accept<S: Io>(
@@ -60,9 +61,9 @@ impl Live {
         upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
     ) {
         let session = self.connect();
-        let stall = session.limits().stall;
+        let handshake = session.limits().handshake;
         let connection = async move {
-            match time::timeout(stall, upgrade).await {
+            match time::timeout(handshake, upgrade).await {
                 Ok(Ok((io, early))) => websocket::serve(io, early, session).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a connection could not be upgraded"),
                 Err(_) => tracing::debug!("a connection took too long to upgrade"),
@@ -84,14 +85,14 @@ impl Live {
         self.inner.connections.is_closed()
     }
 
-    /// Ends every session, now and from now on: each client gets what was published before and the
+    /// Ends every session, now and from now on: each client gets what was written before and the
     /// close code 1001. Returns when the connections are gone, at the latest after
-    /// [`Limits::stall`](crate::Limits::stall), when those that are left are dropped.
+    /// [`Limits::drain`](crate::Limits::drain), when those that are left are dropped.
     ///
     /// Writes go on to work. Call it before the HTTP server stops.
     ///
     /// # Cancel safety
-    /// The clients are told in any case; what a dropped future misses is the wait.
+    /// New sessions are refused in any case; a dropped future may leave the others open.
     pub async fn shutdown(&self) {
         let Inner {
             sessions,
@@ -99,16 +100,33 @@ impl Live {
             abort,
             ..
         } = &*self.inner;
-        sessions.hub.close(CloseCode::GoingAway);
         connections.close();
-        let patience: Duration = sessions.limits.stall;
-        if time::timeout(patience, connections.wait()).await.is_err() {
+        let drained = time::timeout(sessions.limits.drain, async {
+            self.dispatched().await;
+            sessions.hub.close(CloseCode::GoingAway);
+            connections.wait().await;
+        });
+        if drained.await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "clients did not answer the close in time: they are dropped"
             );
+            sessions.hub.close(CloseCode::GoingAway);
             abort.cancel();
             connections.wait().await;
+        }
+    }
+
+    /// Waits until everything in the log is with the sessions.
+    async fn dispatched(&self) {
+        if let Ok(head) = self.inner.sessions.log.head().await {
+            // An error is a dispatcher that ended: nothing more will come.
+            _ = self
+                .inner
+                .progress
+                .clone()
+                .wait_for(|position| *position >= head.position)
+                .await;
         }
     }
 }

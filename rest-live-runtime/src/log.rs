@@ -43,11 +43,19 @@ pub enum Tail {
 
 /// An event and its place.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     /// The position of the event.
     pub position: u64,
     /// The event.
     pub event: Arc<Event>,
+}
+
+impl Entry {
+    /// Returns the entry of an event at a position.
+    pub fn new(position: u64, event: Arc<Event>) -> Self {
+        Self { position, event }
+    }
 }
 
 /// A log that cannot be reached.

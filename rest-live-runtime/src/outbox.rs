@@ -1,13 +1,24 @@
 //! What waits to be sent to one client: a bounded queue with a stated answer when it is full.
+//!
+//! A client that has more waiting than it may *lags*: what waits is dropped for one reset, and what
+//! comes until the reset leaves is dropped too, for the reset covers it. So a lag costs nothing
+//! more, however long it lasts, and no change is missed without a word. The queue does not know what a reset
+//! looks like; who takes it out writes it.
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
 use crate::{code::CloseCode, frame::Frame, limits::Limits};
+
+/// So many lags within [`LAG_WINDOW`] close the connection: its client is not slow for a moment.
+const MOST_LAGS: usize = 3;
+const LAG_WINDOW: Duration = Duration::from_secs(60);
 
 /// The queue between the hub and the connection of one session.
 #[derive(Debug)]
@@ -20,26 +31,25 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<Frame>,
+    frames: Vec<Frame>,
     bytes: usize,
-    /// A reset was queued and has not left yet.
+    /// Whether the client is to be told to reset, behind what waits.
+    reset: bool,
+    /// Whether what comes is dropped, for the reset covers it.
     lagging: bool,
+    /// When the last lags began, oldest first.
+    lags: VecDeque<Instant>,
     close: Option<CloseCode>,
 }
 
-/// What the connection has to do next.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outgoing {
-    /// Send these, oldest first.
-    Frames(Vec<Frame>),
-    /// Send a close frame and end. Nothing follows.
+/// What was taken out of an outbox.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Taken {
+    /// Frames, oldest first, and whether a reset follows them.
+    Frames { frames: Vec<Frame>, reset: bool },
+    /// The connection is to be closed. Nothing follows.
     Close(CloseCode),
 }
-
-/// The client has more waiting than it may: its resets are to be queued.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Lagged;
 
 impl Outbox {
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -56,40 +66,28 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a frame. On `Err` the frame and all before it are dropped, and the caller owes the
-    /// client its [resets](Self::reset).
-    pub(crate) fn push(&self, frame: Frame) -> Result<(), Lagged> {
+    /// Queues a frame, or lags. A frame that is alone passes whatever its length.
+    pub(crate) fn push(&self, frame: Frame) {
         let mut state = self.state();
-        if state.close.is_some() {
-            return Ok(());
+        if state.lagging || state.close.is_some() {
+            return;
         }
-        let bytes = frame.as_str().len();
-        let fits =
-            state.frames.len() < self.most_messages && state.bytes + bytes <= self.most_bytes;
-        if !fits && !state.frames.is_empty() {
-            state.frames.clear();
-            state.bytes = 0;
-            if state.lagging {
-                state.close = Some(CloseCode::TooSlow);
-                self.changed.notify_one();
-                return Ok(());
-            }
-            return Err(Lagged);
+        let bytes = state.bytes + frame.as_str().len();
+        if state.frames.is_empty()
+            || state.frames.len() < self.most_messages && bytes <= self.most_bytes
+        {
+            state.bytes = bytes;
+            state.frames.push(frame);
+        } else {
+            state.lag(Instant::now());
         }
-        state.bytes += bytes;
-        state.frames.push_back(frame);
         drop(state);
         self.changed.notify_one();
-        Ok(())
     }
 
-    /// Queues the resets of a client that lagged. Until they have left, it may not lag again.
-    pub(crate) fn reset(&self, frames: impl IntoIterator<Item = Frame>) {
-        let mut state = self.state();
-        state.lagging = true;
-        state.frames.extend(frames);
-        state.bytes = state.frames.iter().map(|f| f.as_str().len()).sum();
-        drop(state);
+    /// Has the client told to reset, behind what waits.
+    pub(crate) fn reset(&self) {
+        self.state().reset = true;
         self.changed.notify_one();
     }
 
@@ -99,25 +97,45 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Waits until there is something to do. One caller at a time.
+    /// Waits until there is something to take out. One caller at a time.
     ///
     /// # Cancel safety
     /// Safe: nothing is taken before it is returned.
-    pub(crate) async fn next(&self) -> Outgoing {
+    pub(crate) async fn next(&self) -> Taken {
         loop {
-            {
-                let mut state = self.state();
-                if !state.frames.is_empty() {
-                    state.bytes = 0;
-                    state.lagging = false;
-                    return Outgoing::Frames(std::mem::take(&mut state.frames).into());
-                }
-                if let Some(code) = state.close {
-                    return Outgoing::Close(code);
-                }
+            if let Some(taken) = self.state().take() {
+                return taken;
             }
             self.changed.notified().await;
         }
+    }
+}
+
+impl State {
+    fn lag(&mut self, now: Instant) {
+        self.frames.clear();
+        self.bytes = 0;
+        self.lagging = true;
+        self.reset = true;
+        self.lags
+            .retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
+        self.lags.push_back(now);
+        if self.lags.len() >= MOST_LAGS {
+            self.reset = false;
+            self.close = Some(CloseCode::TooSlow);
+        }
+    }
+
+    fn take(&mut self) -> Option<Taken> {
+        if self.reset || !self.frames.is_empty() {
+            self.bytes = 0;
+            self.lagging = false;
+            return Some(Taken::Frames {
+                frames: mem::take(&mut self.frames),
+                reset: mem::take(&mut self.reset),
+            });
+        }
+        self.close.map(Taken::Close)
     }
 }
 
@@ -133,58 +151,75 @@ mod tests {
         })
     }
 
-    fn frame(text: &str) -> Frame {
-        Frame::new(text.to_owned())
+    fn push(outbox: &Outbox, texts: &[&str]) {
+        texts
+            .iter()
+            .for_each(|text| outbox.push(Frame::new((*text).to_owned())));
     }
 
-    async fn next(outbox: &Outbox) -> Result<Vec<String>, CloseCode> {
-        match outbox.next().await {
-            Outgoing::Frames(frames) => Ok(frames.iter().map(|f| f.as_str().to_owned()).collect()),
-            Outgoing::Close(code) => Err(code),
+    fn frames(texts: &[&str], reset: bool) -> Taken {
+        Taken::Frames {
+            frames: texts
+                .iter()
+                .map(|text| Frame::new((*text).to_owned()))
+                .collect(),
+            reset,
         }
     }
 
     #[tokio::test]
-    async fn frames_leave_in_order_and_a_close_comes_last() {
+    async fn frames_leave_in_order_then_the_reset_then_the_close() {
         let outbox = outbox(8, 1024);
-        for text in ["a", "b"] {
-            outbox.push(frame(text)).expect("room");
-        }
+        push(&outbox, &["a"]);
+        outbox.reset();
+        push(&outbox, &["b"]);
         outbox.close(CloseCode::GoingAway);
         outbox.close(CloseCode::TooSlow);
-        outbox.push(frame("late")).expect("dropped in silence");
-        assert_eq!(next(&outbox).await, Ok(vec!["a".into(), "b".into()]));
-        assert_eq!(next(&outbox).await, Err(CloseCode::GoingAway));
+        push(&outbox, &["too late"]);
+        assert_eq!(outbox.next().await, frames(&["a", "b"], true));
+        assert_eq!(outbox.next().await, Taken::Close(CloseCode::GoingAway));
     }
 
     #[tokio::test]
-    async fn a_full_outbox_is_reset_once_and_then_closed() {
+    async fn a_full_outbox_becomes_one_reset_however_much_comes() {
         let outbox = outbox(2, 1024);
-        for text in ["a", "b"] {
-            outbox.push(frame(text)).expect("room");
-        }
-        assert_eq!(outbox.push(frame("c")), Err(Lagged));
-        outbox.reset([frame("reset")]);
-        outbox.push(frame("d")).expect("room");
-        outbox.push(frame("e")).expect("closes instead");
-        assert_eq!(next(&outbox).await, Err(CloseCode::TooSlow));
+        push(&outbox, &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        assert_eq!(outbox.next().await, frames(&[], true));
+        push(&outbox, &["k"]);
+        assert_eq!(outbox.next().await, frames(&["k"], false));
     }
 
     #[tokio::test]
-    async fn a_client_that_caught_up_may_lag_again() {
+    async fn the_third_lag_of_a_minute_closes() {
         let outbox = outbox(1, 1024);
-        for _ in 0..3 {
-            outbox.push(frame("a")).expect("room");
-            assert_eq!(outbox.push(frame("b")), Err(Lagged));
-            outbox.reset([frame("reset")]);
-            assert_eq!(next(&outbox).await, Ok(vec!["reset".into()]));
+        for _ in 0..2 {
+            push(&outbox, &["a", "b"]);
+            assert_eq!(outbox.next().await, frames(&[], true));
         }
+        push(&outbox, &["a", "b"]);
+        assert_eq!(outbox.next().await, Taken::Close(CloseCode::TooSlow));
+    }
+
+    #[test]
+    fn lags_that_are_long_past_do_not_count() {
+        let mut state = State::default();
+        let start = Instant::now();
+        for minute in 0..10 {
+            state.lag(start + LAG_WINDOW * minute);
+            assert_eq!(state.close, None);
+        }
+        state.lag(start + LAG_WINDOW * 9);
+        assert_eq!(state.close, None);
+        state.lag(start + LAG_WINDOW * 9);
+        assert_eq!(state.close, Some(CloseCode::TooSlow));
     }
 
     #[tokio::test]
     async fn bytes_are_bounded_but_a_lone_large_frame_passes() {
         let outbox = outbox(8, 4);
-        outbox.push(frame("larger than four")).expect("alone");
-        assert_eq!(outbox.push(frame("x")), Err(Lagged));
+        push(&outbox, &["larger than four"]);
+        assert_eq!(outbox.next().await, frames(&["larger than four"], false));
+        push(&outbox, &["abc", "de"]);
+        assert_eq!(outbox.next().await, frames(&[], true));
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use sea_orm::EntityTrait;
 
 use crate::{
-    declaration::{Described, DescribedGroup, ReadKey, Registration, Serializer},
+    declaration::{Described, DescribedGroup, PK, ReadKey, Registration, Serializer},
     event::Row,
     group::{GroupIndex, GroupKey},
     key::{KeyKind, KeyValue},
@@ -95,6 +95,7 @@ pub(crate) struct Registry {
     models: Vec<ModelEntry>,
     by_label: HashMap<Arc<str>, usize>,
     by_entity: HashMap<TypeId, usize>,
+    by_group: Vec<usize>,
 }
 
 /// A subscribable model.
@@ -136,6 +137,7 @@ impl Registry {
             models: Vec::new(),
             by_label: HashMap::new(),
             by_entity: HashMap::new(),
+            by_group: Vec::new(),
         };
         let mut errors = Vec::new();
         if described.is_empty() {
@@ -145,10 +147,12 @@ impl Registry {
             registry.add(serializer, &mut errors);
         }
         // Indexed last: a higher rank replaces an entry.
-        let groups = registry.models.iter_mut().flat_map(|m| &mut m.groups);
-        groups
-            .enumerate()
-            .for_each(|(index, group)| group.index = GroupIndex(index));
+        for (model, entry) in registry.models.iter_mut().enumerate() {
+            for group in &mut entry.groups {
+                group.index = GroupIndex(registry.by_group.len());
+                registry.by_group.push(model);
+            }
+        }
         if errors.is_empty() {
             Ok(registry)
         } else {
@@ -186,6 +190,16 @@ impl Registry {
                 return;
             }
             (None, None) => {
+                // Also where nobody subscribes by it: it is the row's address in every event.
+                if let Err(column) = described.pk_kind {
+                    let group_key = PK;
+                    errors.push(RegistryError::NotAKey {
+                        serializer: name,
+                        group_key,
+                        column,
+                    });
+                    return;
+                }
                 let label: Arc<str> = described.label.into();
                 self.by_label.insert(Arc::clone(&label), self.models.len());
                 self.by_entity.insert(described.entity, self.models.len());
@@ -221,9 +235,7 @@ impl Registry {
 
     /// Returns the model that a group belongs to.
     pub(crate) fn of_group(&self, group: GroupIndex) -> Option<&ModelEntry> {
-        self.models
-            .iter()
-            .find(|model| model.groups.iter().any(|g| g.index == group))
+        self.by_group.get(group.0).map(|model| &self.models[*model])
     }
 
     /// Returns every model's label and keys, for the log at start.

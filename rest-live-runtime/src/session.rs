@@ -3,16 +3,17 @@
 //! A session knows no socket and no web framework. A connection feeds it the client's messages
 //! ([`Session::receive`]) and sends what it yields ([`Session::outgoing`]).
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use crate::{
-    code::ErrorCode,
+    code::{CloseCode, ErrorCode},
     dialect::{Refusal, Request, Verb, plain, quoted},
+    frame::Frame,
     group::GroupKey,
     hub::{Hub, SessionId, TooMany},
     limits::Limits,
     log::EventLog,
-    outbox::{Outbox, Outgoing},
+    outbox::{Outbox, Taken},
     registry::Registry,
 };
 
@@ -23,6 +24,16 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) limits: Limits,
+}
+
+/// What a connection has to do next for its session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outgoing {
+    /// Send these, oldest first.
+    Frames(Vec<Frame>),
+    /// Send a close frame and end. Nothing follows.
+    Close(CloseCode),
 }
 
 /// One client connection. Its subscriptions end when it is dropped.
@@ -51,10 +62,7 @@ impl Session {
     /// A message whose future is dropped may not have been taken in.
     pub async fn receive(&self, text: &str) {
         if let Err(refusal) = self.handle(text).await {
-            // A client that asks much and reads nothing lags like any other.
-            if self.outbox.push(plain::error(&refusal)).is_err() {
-                self.outbox.reset([plain::error(&refusal)]);
-            }
+            self.outbox.push(plain::error(&refusal));
         }
     }
 
@@ -63,7 +71,26 @@ impl Session {
     /// # Cancel safety
     /// Safe: nothing is lost when the future is dropped.
     pub async fn outgoing(&self) -> Outgoing {
-        self.outbox.next().await
+        match self.outbox.next().await {
+            Taken::Close(code) => Outgoing::Close(code),
+            Taken::Frames { mut frames, reset } => {
+                if reset {
+                    frames.extend(self.resets());
+                }
+                Outgoing::Frames(frames)
+            }
+        }
+    }
+
+    /// Returns one reset for each model that the session is subscribed to.
+    fn resets(&self) -> impl Iterator<Item = Frame> {
+        let groups = self.shared.hub.groups_of(self.id);
+        let labels: BTreeSet<_> = groups
+            .iter()
+            .filter_map(|group| self.shared.registry.of_group(group.index))
+            .map(|model| &*model.label)
+            .collect();
+        labels.into_iter().map(plain::reset)
     }
 
     async fn handle(&self, text: &str) -> Result<(), Refusal> {

@@ -8,7 +8,7 @@ use std::{ops::ControlFlow, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{self, Instant, MissedTickBehavior},
+    time::{self, Instant, Interval, MissedTickBehavior},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -18,7 +18,11 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{code::CloseCode, frame::Frame, limits::Limits, outbox::Outgoing, session::Session};
+use crate::{
+    code::CloseCode,
+    frame::Frame,
+    session::{Outgoing, Session},
+};
 
 /// Bytes read at a time. tungstenite's default, 128 KiB, is what most of an idle connection weighs.
 const READ_BUFFER: usize = 4 * 1024;
@@ -57,7 +61,7 @@ struct Connection<S> {
 
 /// How a connection came to its end.
 enum End {
-    /// The client closed: tungstenite has its answer ready.
+    /// The client closed, or hung up.
     ByClient,
     /// The server closes.
     ByServer(CloseCode),
@@ -69,9 +73,7 @@ type Flow = ControlFlow<End>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self, session: &Session) -> End {
-        let Limits { ping_interval, .. } = *session.limits();
-        let mut ping = time::interval_at(Instant::now() + ping_interval, ping_interval);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ping = ping_timer(session.limits().ping_interval);
         let mut silent_intervals = 0;
 
         loop {
@@ -87,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Outgoing::Frames(frames) => self.send(frames.into_iter().map(Frame::into_text).map(Message::Text)).await,
                     Outgoing::Close(code) => Flow::Break(End::ByServer(code)),
                 },
-                _ = ping.tick() => {
+                _ = tick(&mut ping) => {
                     silent_intervals += 1;
                     if silent_intervals > 2 {
                         Flow::Break(End::ByServer(CloseCode::Silent))
@@ -122,7 +124,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let close = async {
             match end {
                 End::Lost => {}
-                End::ByClient => _ = self.socket.flush().await,
+                End::ByClient => {
+                    // tungstenite has the answer ready.
+                    if self.socket.flush().await.is_ok() {
+                        self.linger().await;
+                    }
+                }
                 End::ByServer(code) => {
                     let (code, reason) = code.on_the_wire();
                     let frame = CloseFrame {
@@ -151,6 +158,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+/// Returns the timer of the pings; `None` for an interval of zero, or past the end of the clock.
+fn ping_timer(interval: Duration) -> Option<Interval> {
+    let start = Instant::now()
+        .checked_add(interval)
+        .filter(|_| !interval.is_zero())?;
+    let mut timer = time::interval_at(start, interval);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => _ = timer.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn read(message: Result<Message, Error>, session: &Session) -> Flow {
     match message {
         Ok(Message::Text(text)) => {
@@ -158,10 +182,9 @@ async fn read(message: Result<Message, Error>, session: &Session) -> Flow {
             Flow::Continue(())
         }
         Ok(Message::Binary(_)) => Flow::Break(End::ByServer(CloseCode::Unsupported)),
-        // tungstenite answers pings, and a close with the next read.
-        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
-            Flow::Continue(())
-        }
+        // tungstenite answers pings, with the next read or write.
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Flow::Continue(()),
+        Ok(Message::Close(_)) => Flow::Break(End::ByClient),
         Err(Error::Capacity(_)) => Flow::Break(End::ByServer(CloseCode::TooBig)),
         Err(Error::Utf8(_)) => Flow::Break(End::ByServer(CloseCode::NotUtf8)),
         Err(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake))

@@ -29,6 +29,25 @@ mod impostor {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A model whose primary key is no key of the wire.
+mod blob {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "blob")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: Vec<u8>,
+        pub owner: i32,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[rest_live::live]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Declares a serializer without linking its registration in: what `#[subscribable]` writes, by hand.
 macro_rules! unlinked {
     ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, restricted: $restricted:expr, groups: $groups:expr) => {
@@ -68,6 +87,7 @@ unlinked!(CalledTask, impostor::Entity, model: Some("todolist.Task"), rank: 0, r
 unlinked!(SecondTask, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 0, restricted: false, groups: &[by(None)]);
 unlinked!(OtherName, crate::entities::task::Entity, model: Some("todolist.Chore"), rank: 1, restricted: false, groups: &[by(None)]);
 unlinked!(ByWeight, impostor::Entity, model: None, rank: 0, restricted: false, groups: &[by(Some(("weight", impostor::Column::Weight)))]);
+unlinked!(OfHash, blob::Entity, model: None, rank: 0, restricted: false, groups: &[by(Some(("owner", blob::Column::Owner)))]);
 unlinked!(Secret, impostor::Entity, model: Some("it.Secret"), rank: 0, restricted: true, groups: &[by(None)]);
 
 async fn mistakes(
@@ -124,6 +144,22 @@ async fn two_serializers_of_one_group_need_ranks() {
         matches!(
             errors[..],
             [RegistryError::DuplicateGroupKey {
+                group_key: "pk",
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+}
+
+/// Also where nobody subscribes by it: without one, no event of the model has an address.
+#[tokio::test]
+async fn a_primary_key_that_is_no_key_is_an_error() {
+    let errors = mistakes(|b| b.register::<OfHash>()).await;
+    assert!(
+        matches!(
+            errors[..],
+            [RegistryError::NotAKey {
                 group_key: "pk",
                 ..
             }]

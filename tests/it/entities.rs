@@ -34,6 +34,7 @@ pub mod note {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
     use serde::{Serialize, Serializer, ser::Error};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "sticky_note")]
@@ -57,8 +58,15 @@ pub mod note {
         topic: Option<String>,
     }
 
+    /// How often a body was serialised that says `count me`.
+    pub static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
     fn careless<S: Serializer>(body: &str, serializer: S) -> Result<S::Ok, S::Error> {
         match body {
+            "count me" => {
+                COUNTED.fetch_add(1, Ordering::SeqCst);
+                serializer.serialize_str(body)
+            }
             "panic" => panic!("a serializer that panics"),
             "fail" => Err(S::Error::custom("a serializer that fails")),
             body => serializer.serialize_str(body),
@@ -156,5 +164,38 @@ pub mod article {
                 teaser: format!("{}: {}", article.section, article.title),
             }
         }
+    }
+}
+
+/// A database enumeration for a group column.
+pub mod ticket {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+    #[sea_orm(db_type = "Enum", enum_name = "ticket_state")]
+    pub enum State {
+        #[sea_orm(string_value = "open")]
+        Open,
+        #[sea_orm(string_value = "shut")]
+        Shut,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ticket")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub state: State,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(group_key = "state", entity = Entity)]
+    #[derive(Serialize)]
+    pub struct TicketSerializer {
+        id: i32,
     }
 }

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{App, Client, raw, soon};
+use crate::support::{App, Client, TICK, raw, soon};
 
 /// Proves that the server still serves.
 async fn assert_alive(app: &App) {
@@ -153,6 +153,57 @@ async fn a_client_that_closes_gets_its_code_back() {
 }
 
 #[tokio::test]
+async fn a_close_is_answered_also_when_something_waits_to_be_sent() {
+    let app = App::start().await;
+    for round in 0..100 {
+        let mut stream = raw(&app).await;
+        let bytes = [frame(0x81, b"nonsense"), frame(0x88, &[0x03, 0xE8])].concat();
+        stream.write_all(&bytes).await.unwrap();
+        let mut came = Vec::new();
+        soon("the end of the stream", stream.read_to_end(&mut came))
+            .await
+            .unwrap();
+        assert!(
+            came.ends_with(&[0x88, 0x02, 0x03, 0xE8]),
+            "round {round}: {came:?}"
+        );
+    }
+}
+
+/// A client that is still sending when it is closed must not be cut off by a reset, which could
+/// overtake the close frame.
+#[tokio::test]
+async fn what_a_closed_client_still_sends_is_read_out() {
+    let app = App::start().await;
+    let mut stream = raw(&app).await;
+    let mut header = vec![0x81, 0x80 | 127];
+    header.extend((1024 * 1024_u64).to_be_bytes());
+    header.extend([0; 4]);
+    stream.write_all(&header).await.unwrap();
+    let mut close = [0; 4];
+    soon("the close frame", stream.read_exact(&mut close))
+        .await
+        .unwrap();
+    assert_eq!(
+        (close[0], u16::from_be_bytes([close[2], close[3]])),
+        (0x88, 1009)
+    );
+    for _ in 0..64 {
+        soon(
+            "the rest of the message",
+            stream.write_all(&[b'x'; 16 * 1024]),
+        )
+        .await
+        .unwrap();
+    }
+    let mut rest = Vec::new();
+    soon("the end of the stream", stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
     let app = App::start().await;
     let mut client = app.client().await;
@@ -228,7 +279,7 @@ async fn clients_that_vanish_leave_nothing_behind() {
     drop(left);
     soon("the end of all connections", async {
         while app.live.connections() > 0 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(TICK).await;
         }
     })
     .await;

@@ -3,7 +3,7 @@
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, prelude::Uuid};
 
 use crate::{
-    entities::{device, note, seat},
+    entities::{device, note, seat, ticket},
     support::App,
 };
 
@@ -133,4 +133,23 @@ async fn a_composite_key_is_an_array_in_column_order() {
     client.expect(r#"{"model":"it.Seat","payload":{"hall":"red","number":7,"guest":"Ada"},"action":"UPDATED"}"#).await;
     seat("red", 7).delete(&app.db()).await.unwrap();
     client.expect(r#"{"model":"it.Seat","payload":{"hall":"red","number":7,"guest":"Ada"},"action":"DELETED"}"#).await;
+}
+
+#[tokio::test]
+async fn an_enumeration_is_a_key_by_its_values() {
+    let app = App::start().await;
+    let mut client = app.client().await;
+    client
+        .subscribe(r#"{"model":"it.Ticket","state":"open"}"#)
+        .await;
+    client.send(r#"{"model":"it.Ticket","state":"ajar"}"#).await;
+    client.expect_error(400, "bad_value", false).await;
+    let ticket = |state| ticket::ActiveModel {
+        id: Set(1),
+        state: Set(state),
+    };
+    ticket(ticket::State::Open).insert(&app.db()).await.unwrap();
+    assert_eq!(client.json().await["action"], "CREATED");
+    ticket(ticket::State::Shut).update(&app.db()).await.unwrap();
+    assert_eq!(client.json().await["action"], "DELETED");
 }

@@ -7,16 +7,18 @@ use tokio_tungstenite::{connect_async, tungstenite::Error};
 use crate::support::{App, soon};
 
 #[tokio::test]
-async fn shutdown_sends_what_was_published_and_then_1001() {
+async fn shutdown_sends_what_was_written_and_then_1001() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
         .await;
     app.insert_task(1, "before the end", 1).await;
-    assert_eq!(client.json().await["payload"]["text"], "before the end");
-    let (closed, ()) = tokio::join!(client.closed(), soon("the shutdown", app.live.shutdown()));
-    assert_eq!(closed, (1001, "going away".to_owned()));
+    let read = async {
+        assert_eq!(client.json().await["payload"]["text"], "before the end");
+        assert_eq!(client.closed().await, (1001, "going away".to_owned()));
+    };
+    tokio::join!(read, soon("the shutdown", app.live.shutdown()));
     assert_eq!(app.live.connections(), 0);
 
     // Writes go on, and newcomers are sent away.
@@ -31,7 +33,7 @@ async fn shutdown_sends_what_was_published_and_then_1001() {
 #[tokio::test]
 async fn shutdown_does_not_wait_for_ever_for_a_client_that_does_not_answer() {
     let mut limits = Limits::default();
-    limits.stall = std::time::Duration::from_millis(100);
+    limits.drain = std::time::Duration::from_millis(100);
     let app = App::start_with(limits).await;
     let _mute = app.client().await; // never read, so its library never answers the close
     soon("the shutdown", app.live.shutdown()).await;

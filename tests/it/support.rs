@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long a test waits for what must happen before it says that it did not.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How often a condition is looked at that cannot be awaited.
+pub const TICK: Duration = Duration::from_millis(5);
+
 /// Waits for what must happen.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {

@@ -215,6 +215,14 @@ async fn bad_input_gets_a_json_error_with_the_right_status() {
         );
     }
     let (status, json) = app
+        .http(
+            "POST",
+            "/api/tasks/bulk",
+            format!("[{}]", [r#"{"text":"x","list_id":1}"#; 10_001].join(",")),
+        )
+        .await;
+    assert_eq!(status, 400, "{json}");
+    let (status, json) = app
         .http("POST", "/api/lists", "x".repeat(2 * 1024 * 1024))
         .await;
     assert_eq!(status, 413, "{json}");

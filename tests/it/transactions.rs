@@ -1,7 +1,12 @@
 //! What subscribers see of a transaction: all of it at its commit, in order, or nothing.
 
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
 use futures_util::FutureExt;
-use rest_live::{LiveConnection, LiveTransaction};
+use rest_live::{Live, LiveConnection, LiveTransaction};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, StreamTrait,
     TransactionSession, TransactionTrait,
@@ -9,7 +14,7 @@ use sea_orm::{
 
 use crate::{
     entities::task,
-    support::{App, Client, task as new_task},
+    support::{App, Client, database, soon, task as new_task},
 };
 
 async fn subscribed() -> (App, Client) {
@@ -188,6 +193,31 @@ async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
     );
 }
 
+/// As where a static `Live` is shared by tests that each have a runtime of their own.
+#[test]
+fn a_commit_does_not_need_the_runtime_that_built_the_live() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (first, second) = (runtime(), runtime());
+    let (live, _folder) = first.block_on(async {
+        let (db, folder) = database().await;
+        (Live::builder(db).build().unwrap(), folder)
+    });
+    drop(first);
+    second.block_on(async {
+        let transaction = live.db().begin().await.unwrap();
+        new_task(1, "elsewhere", 1)
+            .insert(&transaction)
+            .await
+            .unwrap();
+        soon("the commit", transaction.commit()).await.unwrap();
+    });
+}
+
 #[tokio::test]
 async fn generic_code_captures_on_whatever_it_is_given() {
     /// As applications write it.
@@ -214,11 +244,52 @@ async fn generic_code_captures_on_whatever_it_is_given() {
     expect_texts(&mut client, &["generic", "generic"]).await;
 }
 
-/// Documented first among the limits: a plain connection is not captured.
+/// Documented first among the limits: a plain connection is not captured, and the log says so once.
 #[tokio::test]
-async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody() {
+async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody_and_is_warned_of() {
     let (app, mut client) = subscribed().await;
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
     let db = app.db();
     new_task(1, "plain", 1).insert(db.inner()).await.unwrap();
+    new_task(2, "plain", 1).insert(db.inner()).await.unwrap();
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(
+        log.matches("written on a plain database connection")
+            .count(),
+        1,
+        "{log}"
+    );
+    assert!(
+        log.contains("WARN") && log.contains("table=\"task\""),
+        "{log}"
+    );
     app.assert_silent(&mut client).await;
+}
+
+/// The lines of the application's log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }

@@ -35,6 +35,10 @@ impl ApiError {
         }
     }
 
+    pub fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     pub fn into_response(self) -> Response {
         with_status(json(&json!({ "error": self.message })), self.status).into_response()
     }

@@ -1,6 +1,6 @@
 //! `/api/lists`.
 
-use rest_live::LiveConnection;
+use rest_live::{LiveConnection, LiveTransaction};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
     ModelTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -101,7 +101,7 @@ async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let Named { name } = parse(&body)?;
     check_text("name", &name)?;
     let transaction = begin(&db).await?;
-    let mut list = find(id, &transaction).await?.into_active_model();
+    let mut list = hold(id, &transaction).await?.into_active_model();
     list.name = Set(name);
     let list = list.update(&transaction).await?;
     transaction.commit().await?;
@@ -110,7 +110,7 @@ async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
 
 async fn remove(id: i32, db: LiveConnection) -> ApiResult {
     let transaction = begin(&db).await?;
-    let list = find(id, &transaction).await?;
+    let list = hold(id, &transaction).await?;
     for task in list.find_related(task::Entity).all(&transaction).await? {
         task.delete(&transaction).await?;
     }
@@ -129,7 +129,7 @@ struct Move {
 async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let Move { to } = parse(&body)?;
     let transaction = begin(&db).await?;
-    let list = find(id, &transaction).await?;
+    let list = hold(id, &transaction).await?;
     let tasks = list
         .find_related(task::Entity)
         .order_by_asc(task::Column::Id)
@@ -141,7 +141,7 @@ async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
         task.list_id.set_if_not_equals(to);
         task.update(&transaction).await?;
     }
-    if let Err(missing) = find(to, &transaction).await {
+    if let Err(missing) = hold(to, &transaction).await {
         transaction.rollback().await?;
         return Err(missing);
     }
@@ -149,21 +149,31 @@ async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     ok(&json!({ "moved": moved }))
 }
 
-/// Finds a list. In a transaction it stays until the end.
 async fn find(id: i32, db: &impl ConnectionTrait) -> Result<list::Model, ApiError> {
     list::Entity::find_by_id(id)
-        .lock_shared()
         .one(db)
         .await?
         .ok_or_else(|| ApiError::missing("list", id))
 }
 
+/// Finds a list that is there until the transaction ends. SQLite has one writer and no such locks.
+async fn hold(id: i32, transaction: &LiveTransaction) -> Result<list::Model, ApiError> {
+    let list = list::Entity::find_by_id(id)
+        .lock_shared()
+        .one(transaction)
+        .await?;
+    list.ok_or_else(|| ApiError::missing("list", id))
+}
+
 /// Fails with 400 unless there is a list to put a task in.
-pub async fn require(id: i32, db: &impl ConnectionTrait) -> Result<(), ApiError> {
-    match find(id, db).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(ApiError::bad(format!(
-            "`list_id` is {id}, and there is no such list"
-        ))),
-    }
+pub async fn require(id: i32, transaction: &LiveTransaction) -> Result<(), ApiError> {
+    hold(id, transaction)
+        .await
+        .map(drop)
+        .map_err(|error| match error {
+            error if error.is_missing() => {
+                ApiError::bad(format!("`list_id` is {id}, and there is no such list"))
+            }
+            error => error,
+        })
 }

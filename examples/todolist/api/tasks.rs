@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rest_live::LiveConnection;
+use rest_live::{LiveConnection, LiveTransaction};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
     IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -16,6 +16,9 @@ use super::{
     with,
 };
 use crate::{serializers::TaskSerializer, task};
+
+/// How many tasks one statement can insert: SQLite takes 32,766 parameters, and a task is three.
+const MOST_AT_ONCE: usize = 10_000;
 
 pub fn routes(db: &LiveConnection) -> BoxedFilter<(Response,)> {
     let all = warp::path!("api" / "tasks");
@@ -137,12 +140,12 @@ struct Changes {
 }
 
 impl Changes {
-    async fn check(&self, db: &impl ConnectionTrait) -> Result<(), ApiError> {
+    async fn check(&self, transaction: &LiveTransaction) -> Result<(), ApiError> {
         if let Some(text) = &self.text {
             check_text("text", text)?;
         }
         match self.list_id {
-            Some(list_id) => lists::require(list_id, db).await,
+            Some(list_id) => lists::require(list_id, transaction).await,
             None => Ok(()),
         }
     }
@@ -174,7 +177,7 @@ async fn show(id: i32, db: LiveConnection) -> ApiResult {
 async fn change(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let changes: Changes = parse(&body)?;
     let transaction = begin(&db).await?;
-    let mut task = find(id, &transaction).await?.into_active_model();
+    let mut task = hold(id, &transaction).await?.into_active_model();
     changes.check(&transaction).await?;
     // A column that stays equal is not written, and nobody is told that it was.
     if let Some(text) = changes.text {
@@ -193,7 +196,7 @@ async fn change(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
 
 async fn remove(id: i32, db: LiveConnection) -> ApiResult {
     let transaction = begin(&db).await?;
-    find(id, &transaction).await?.delete(&transaction).await?;
+    hold(id, &transaction).await?.delete(&transaction).await?;
     transaction.commit().await?;
     no_content()
 }
@@ -202,6 +205,12 @@ async fn create_many(db: LiveConnection, body: Bytes) -> ApiResult {
     let tasks: Vec<NewTask> = parse(&body)?;
     if tasks.is_empty() {
         return created(&[(); 0]);
+    }
+    if tasks.len() > MOST_AT_ONCE {
+        return Err(ApiError::bad(format!(
+            "{} tasks are too many at once: at most {MOST_AT_ONCE}",
+            tasks.len()
+        )));
     }
     let transaction = begin(&db).await?;
     for list_id in tasks
@@ -257,8 +266,16 @@ async fn remove_many(db: LiveConnection, selection: Selection) -> ApiResult {
 
 async fn find(id: i32, db: &impl ConnectionTrait) -> Result<task::Model, ApiError> {
     task::Entity::find_by_id(id)
-        .lock_exclusive()
         .one(db)
         .await?
         .ok_or_else(|| ApiError::missing("task", id))
+}
+
+/// Finds a task that nobody else writes until the transaction ends.
+async fn hold(id: i32, transaction: &LiveTransaction) -> Result<task::Model, ApiError> {
+    let task = task::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
+    task.ok_or_else(|| ApiError::missing("task", id))
 }

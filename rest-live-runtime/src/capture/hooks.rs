@@ -1,15 +1,21 @@
 //! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
 //! and `#[live]` write these calls.
 
-use std::{any::TypeId, collections::HashSet, sync::Mutex};
-
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter,
-    QuerySelect, TryIntoModel,
+use std::{
+    any::TypeId,
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Scope, probe, stash::Before};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Iterable,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
+};
+
+use super::{
+    Scope, probe,
+    stash::{Before, Write},
+};
 use crate::{
     event::{Event, Row},
     key::KeyValue,
@@ -36,20 +42,25 @@ where
     if insert {
         return Ok(());
     }
-    let before = if !active.is_changed() {
+    // SeaORM refuses an update without a key itself, in its own words.
+    let Some(key) = key_of(active) else {
+        return Ok(());
+    };
+    let is_set = |column| matches!(active.get(column), ActiveValue::Set(_));
+    let before = if !<A::Entity as EntityTrait>::Column::iter()
+        .any(|column| !is_key::<A::Entity>(column) && is_set(column))
+    {
         // SeaORM sends no UPDATE then, and still runs the second hook.
         Some(Before::Nothing)
     } else if model
         .columns::<A::Entity>()
-        .any(|column| matches!(active.get(column), ActiveValue::Set(_)))
+        .any(|column| !is_key::<A::Entity>(column) && is_set(column))
     {
         read_old(active, db, &scope).await?.map(Before::Row)
     } else {
         None
     };
-    if let (Some(before), Some(key)) = (before, key_of(active)) {
-        scope.stash.put(TypeId::of::<A::Entity>(), key, before);
-    }
+    scope.stash.begin(Write::of::<A::Entity>(key), before);
     Ok(())
 }
 
@@ -69,11 +80,11 @@ where
     let Some(key) = model.key_of(&new) else {
         return;
     };
-    let label = model.label.clone();
+    let label = Arc::clone(&model.label);
     let event = if insert {
         Event::created(label, key, new)
     } else {
-        match scope.stash.take(TypeId::of::<A::Entity>(), &key) {
+        match scope.stash.end(&Write::of::<A::Entity>(key.clone())) {
             Some(Before::Nothing) => return,
             Some(Before::Row(old)) => Event::updated(label, key, Some(old), new),
             None => Event::updated(label, key, None, new),
@@ -97,19 +108,21 @@ where
     if scope.registry.of_entity::<A::Entity>().is_none() {
         return Ok(());
     }
+    let Some(key) = key_of(active) else {
+        return Ok(());
+    };
     let old = match whole_row(active) {
         Some(row) => Some(row),
         None => read_old(active, db, &scope).await?,
     };
-    if let (Some(old), Some(key)) = (old, key_of(active)) {
-        scope
-            .stash
-            .put(TypeId::of::<A::Entity>(), key, Before::Row(old));
-    }
+    scope
+        .stash
+        .begin(Write::of::<A::Entity>(key), old.map(Before::Row));
     Ok(())
 }
 
-/// Runs after a delete. Where there was no row there is no event.
+/// Runs after a delete. Where no row was found there is no event; a whole model is believed to have
+/// been a row.
 pub async fn after_delete<A, C>(active: &A, db: &C)
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
@@ -122,11 +135,16 @@ where
         return;
     };
     let Some(key) = key_of(active) else { return };
-    if let Some(Before::Row(old)) = scope.stash.take(TypeId::of::<A::Entity>(), &key) {
+    if let Some(Before::Row(old)) = scope.stash.end(&Write::of::<A::Entity>(key.clone())) {
         scope
-            .record(vec![Event::deleted(model.label.clone(), key, old)])
+            .record(vec![Event::deleted(Arc::clone(&model.label), key, old)])
             .await;
     }
+}
+
+/// Returns whether a column is of the primary key, which no update changes.
+fn is_key<E: EntityTrait>(column: E::Column) -> bool {
+    E::PrimaryKey::from_column(column).is_some()
 }
 
 /// Returns the row that a model stands for, if nothing of it was set since it was read.
@@ -175,28 +193,19 @@ fn key_of<A: ActiveModelTrait>(active: &A) -> Option<KeyValue> {
     }
 }
 
-/// Returns the scope of a live connection. A plain one is not captured, which is said once a model.
-fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<std::sync::Arc<Scope>> {
+/// Returns the scope of a live connection. Any other is not captured, which is said once a model.
+fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     let scope = probe::scope_of(db);
     if scope.is_none() {
-        warn_of_plain::<E, C>();
+        warn_of_plain::<E>();
     }
     scope
 }
 
-fn warn_of_plain<E: EntityTrait, C>() {
+fn warn_of_plain<E: EntityTrait>() {
     // Process-wide, but only so as not to say the same thing with every write.
     static WARNED: Mutex<Option<HashSet<TypeId>>> = Mutex::new(None);
-    let plain = [
-        typeid::of::<DatabaseConnection>(),
-        typeid::of::<DatabaseTransaction>(),
-    ];
-    if !plain.contains(&typeid::of::<C>()) {
-        return;
-    }
-    let mut warned = WARNED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
     if warned.get_or_insert_default().insert(TypeId::of::<E>()) {
         tracing::warn!(
             table = E::default().table_name(),

@@ -2,13 +2,19 @@
 
 use std::{
     mem,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use super::stash::Stash;
-use crate::{event::Event, log::EventLog, registry::Registry};
+use crate::{
+    event::Event,
+    log::{EventLog, LogError},
+    registry::Registry,
+};
 
 /// One connection or one (nested) transaction, as the hooks see it.
 #[derive(Debug)]
@@ -68,7 +74,15 @@ impl Scope {
                 .append(&mut events),
             None => {
                 let count = events.len();
-                if let Err(error) = self.log.append(events).await {
+                // Whose code a log is, nobody knows: what it does must not reach the writer.
+                let append =
+                    AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
+                let error = match append.await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error),
+                    Err(_) => Some(LogError::new("it panicked")),
+                };
+                if let Some(error) = error {
                     tracing::error!(
                         count,
                         error = &error as &dyn std::error::Error,

@@ -3,6 +3,7 @@
 use std::{fmt, panic::resume_unwind, pin::Pin, sync::Arc};
 
 use sea_orm::{DatabaseTransaction, DbErr, RuntimeErr, TransactionError, TransactionSession};
+use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{Scope, delegate::delegate};
@@ -40,9 +41,8 @@ impl LiveTransaction {
             parent,
         } = self;
         let events = scope.take();
-        let runtime = scope.runtime.clone();
         if events.is_empty() || parent.is_transaction() {
-            // Nothing to tell, or not final yet: with a dropped future the outer one is dropped too.
+            // Nothing to tell, or not final yet: who gives up a savepoint gives up its transaction.
             inner.commit().await?;
             parent.record(events).await;
             return Ok(());
@@ -52,6 +52,8 @@ impl LiveTransaction {
             parent.record(events).await;
             Ok(())
         };
+        // The runtime of the caller, which drives the connection; the Live's where there is none.
+        let runtime = Handle::try_current().unwrap_or_else(|_| scope.runtime.clone());
         match runtime.spawn(commit.in_current_span()).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

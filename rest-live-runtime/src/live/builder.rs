@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use sea_orm::DatabaseConnection;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Inner, Live};
@@ -77,13 +77,15 @@ impl LiveBuilder {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         tracing::info!(models = registry.summary(), "live");
 
-        let hub = Arc::new(Hub::new(Arc::clone(&registry)));
+        let hub = Arc::new(Hub::default());
         // Before any write: the tail yields what comes after it was made.
         let tail = self.log.tail();
+        let (position, progress) = watch::channel(0);
         let dispatcher = runtime.spawn(dispatcher::run(
             tail,
             Arc::clone(&registry),
             Arc::clone(&hub),
+            position,
         ));
         let scope = Scope::autocommit(Arc::clone(&registry), Arc::clone(&self.log), runtime);
         Ok(Live {
@@ -96,6 +98,7 @@ impl LiveBuilder {
                     limits: self.limits,
                 }),
                 dispatcher: dispatcher.abort_handle(),
+                progress,
                 connections: TaskTracker::new(),
                 abort: CancellationToken::new(),
             }),

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use warp::Filter;
 
 use super::Client;
-use crate::entities::{article, device, note, seat, task};
+use crate::entities::{article, device, note, seat, task, ticket};
 
 pub struct App {
     pub live: Live,
@@ -124,5 +124,6 @@ pub async fn database() -> (DatabaseConnection, TempDir) {
     create(&db, device::Entity).await;
     create(&db, seat::Entity).await;
     create(&db, article::Entity).await;
+    create(&db, ticket::Entity).await;
     (db, folder)
 }

@@ -109,7 +109,7 @@ impl Todolist {
                 if let Some(status) = self.child.try_wait().unwrap() {
                     return status;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(super::TICK).await;
             }
         })
         .await
