@@ -89,7 +89,10 @@
 //!   list can go on showing the row that left it. Write moves in a transaction. A delete through a
 //!   `Model` that was read earlier is believed: if the row has moved or gone since, the list that
 //!   it was read in is told `DELETED`.
-//! * Everybody may subscribe to everything that is registered. `check_permission` and `authorize` are read,
+//! * A request that is given up (its client hangs up) between an autocommit statement and its hook
+//!   leaves a row that nobody is told of. In a transaction it cannot.
+//! * Everybody may subscribe to everything that is registered, from any web page (`Origin` is not
+//!   checked yet). `check_permission` and `authorize` are read,
 //!   and refused by [`LiveBuilder::build`], for nothing would check them yet.
 //! * A client that reconnects fetches again; what happens between a page's request and its
 //!   subscription is missed. One server: the log is in its memory.

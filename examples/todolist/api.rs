@@ -7,6 +7,7 @@ mod tasks;
 use rest_live::LiveConnection;
 use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use warp::{
     Filter, Rejection, Reply,
     filters::BoxedFilter,
@@ -47,7 +48,23 @@ fn body() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Copy {
     warp::body::content_length_limit(MOST_BYTES).and(warp::body::bytes())
 }
 
+/// Reads an object. Left alone, serde would take an array for a struct, field by field.
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    parse_json(body).and_then(object)
+}
+
+fn parse_all<T: DeserializeOwned>(body: &Bytes) -> Result<Vec<T>, ApiError> {
+    parse_json::<Vec<_>>(body)?
+        .into_iter()
+        .map(object)
+        .collect()
+}
+
+fn object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
+    serde_json::from_value(object.into()).map_err(|error| ApiError::bad(error.to_string()))
+}
+
+fn parse_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::bad(format!("the body is not what is expected: {error}")))
 }

@@ -23,7 +23,7 @@ mod task;
 
 use std::{env, error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
-use rest_live::Live;
+use rest_live::{Limits, Live};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -33,8 +33,9 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 use warp::Filter;
 
-/// How long requests under way may take to finish once the server is to stop.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long clients may take to answer the goodbye once the server is to stop, and then requests
+/// under way to finish.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -61,7 +62,11 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     })?;
     let database = database::open(env::var("DATABASE_URL").ok()).await?;
 
-    let live = Live::builder(database.connection()).build()?;
+    let mut limits = Limits::default();
+    limits.drain = PATIENCE;
+    let live = Live::builder(database.connection())
+        .limits(limits)
+        .build()?;
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let routes = ws.or(api::routes(&live.db())).recover(api::explain);
 

@@ -124,7 +124,8 @@ impl KeyKind {
                     .as_i64()
                     .map(i128::from)
                     .or_else(|| v.as_u64().map(i128::from)),
-                Json::String(v) => v.parse().ok(),
+                // The one way to write it: `+1` and `01` are typing errors.
+                Json::String(v) => v.parse().ok().filter(|n: &i128| n.to_string() == *v),
                 _ => None,
             }
             .filter(|v| (min..=max).contains(&v))
@@ -198,6 +199,8 @@ mod tests {
             json!("one"),
             json!(""),
             json!(" 1"),
+            json!("+1"),
+            json!("01"),
             json!(null),
             json!(true),
             json!([1]),

@@ -81,6 +81,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 message = self.socket.next() => {
                     silent_intervals = 0;
                     match message {
+                        // tungstenite has the pong ready. A client that pings and reads nothing
+                        // must not have it pile them up: they leave before the next is read.
+                        Some(Ok(Message::Ping(_))) => self.send([]).await,
                         Some(message) => read(message, session).await,
                         None => Flow::Break(End::ByClient),
                     }
@@ -182,7 +185,6 @@ async fn read(message: Result<Message, Error>, session: &Session) -> Flow {
             Flow::Continue(())
         }
         Ok(Message::Binary(_)) => Flow::Break(End::ByServer(CloseCode::Unsupported)),
-        // tungstenite answers pings, with the next read or write.
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Flow::Continue(()),
         Ok(Message::Close(_)) => Flow::Break(End::ByClient),
         Err(Error::Capacity(_)) => Flow::Break(End::ByServer(CloseCode::TooBig)),

@@ -33,10 +33,13 @@ pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrad
             .typed_insert(SecWebsocketVersion::V13);
         return response;
     }
-    let Some(key) = headers.typed_get::<SecWebsocketKey>() else {
+    let Some(key) = headers
+        .typed_get::<SecWebsocketKey>()
+        .filter(|_| has_good_key(headers))
+    else {
         return refusal(
             StatusCode::BAD_REQUEST,
-            "a websocket handshake has the header `Sec-WebSocket-Key`",
+            "a websocket handshake has one header `Sec-WebSocket-Key`, 16 bytes in base64",
         );
     };
     let Some(upgrade) = upgrade else {
@@ -61,6 +64,18 @@ pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrad
         .headers_mut()
         .typed_insert(SecWebsocketAccept::from(key));
     response
+}
+
+/// 16 bytes in base64, once (RFC 6455, section 4.1).
+fn has_good_key(headers: &HeaderMap) -> bool {
+    let mut keys = headers.get_all("sec-websocket-key").iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return false;
+    };
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.as_bytes()
+        .strip_suffix(b"==")
+        .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_digit))
 }
 
 fn refusal(status: StatusCode, message: &'static str) -> Response {

@@ -55,13 +55,21 @@ async fn a_handshake_that_is_none_is_refused() {
     let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
     let version = ("sec-websocket-version", "13");
-    let cases: [(&[(&str, &str)], StatusCode); 5] = [
+    let cases: [(&[(&str, &str)], StatusCode); 7] = [
         (&[], StatusCode::BAD_REQUEST),
         (
             &[("upgrade", "websocket"), version, key],
             StatusCode::BAD_REQUEST,
         ),
         (&[upgrade[0], upgrade[1], version], StatusCode::BAD_REQUEST),
+        (
+            &[upgrade[0], upgrade[1], version, (key.0, "short")],
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            &[upgrade[0], upgrade[1], version, key, key],
+            StatusCode::BAD_REQUEST,
+        ),
         (
             &[upgrade[0], upgrade[1], key, ("sec-websocket-version", "8")],
             StatusCode::UPGRADE_REQUIRED,

@@ -2,13 +2,14 @@
 //! server goes on to serve the others.
 
 use futures_util::SinkExt;
+use rest_live::Limits;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{App, Client, TICK, raw, soon};
+use crate::support::{App, Client, TICK, raw, raw_on, soon};
 
 /// Proves that the server still serves.
 async fn assert_alive(app: &App) {
@@ -142,6 +143,29 @@ async fn pings_are_answered_also_between_fragments() {
         .await
         .unwrap();
     assert_eq!(header[0], 0x81, "a text frame");
+}
+
+/// It must be made to wait, or dropped; its pongs must not pile up in the server.
+#[tokio::test]
+async fn a_client_that_pings_and_reads_nothing_is_held_up() {
+    let mut limits = Limits::default();
+    limits.stall = std::time::Duration::from_secs(1);
+    let app = App::start_with(limits).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = raw_on(&app, socket.connect(app.addr).await.unwrap()).await;
+    let pings = frame(0x89, &[b'x'; 125]).repeat(1000);
+    // The kernels' buffers are full long before 64 MB, if the server stops to read; and a second
+    // later it drops the connection, which fails the write.
+    let mut sent = 0;
+    let end = async {
+        while stream.write_all(&pings).await.is_ok() {
+            sent += pings.len();
+            assert!(sent < 64 * 1024 * 1024, "{sent} bytes of pings went in");
+        }
+    };
+    soon("the end of the connection", end).await;
+    assert_alive(&app).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ pub use self::{
     app::{App, database, task},
     client::{Client, assert_error},
     process::Todolist,
-    raw::raw,
+    raw::{raw, raw_on},
 };
 
 use std::time::Duration;

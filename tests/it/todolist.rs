@@ -197,6 +197,8 @@ async fn bad_input_gets_a_json_error_with_the_right_status() {
         ("POST", "/api/tasks", nested.as_str(), 400),
         ("POST", "/api/lists", long.as_str(), 400),
         ("POST", "/api/tasks/bulk", "{}", 400),
+        ("POST", "/api/lists", r#"["an array"]"#, 400),
+        ("PATCH", "/api/tasks/1", r#"["by place",true,2]"#, 400),
         ("PATCH", "/api/tasks", r#"{"done":true}"#, 400),
         ("DELETE", "/api/tasks", "", 400),
         ("DELETE", "/api/tasks?lst_id=1", "", 400),

@@ -79,9 +79,12 @@ async fn create(db: LiveConnection, body: Bytes) -> ApiResult {
     let list = list::ActiveModel {
         name: Set(name),
         ..Default::default()
-    }
-    .insert(&db)
-    .await?;
+    };
+    // One statement, and in a transaction all the same: a request that is given up is done whole,
+    // row and event, or not at all.
+    let transaction = begin(&db).await?;
+    let list = list.insert(&transaction).await?;
+    transaction.commit().await?;
     created(&ListSerializer::from(&list))
 }
 

@@ -13,7 +13,7 @@ use warp::{Filter, filters::BoxedFilter, hyper::body::Bytes, reply::Response};
 
 use super::{
     ApiError, ApiResult, answer, begin, body, check_text, created, lists, no_content, ok, parse,
-    with,
+    parse_all, with,
 };
 use crate::{serializers::TaskSerializer, task};
 
@@ -202,7 +202,7 @@ async fn remove(id: i32, db: LiveConnection) -> ApiResult {
 }
 
 async fn create_many(db: LiveConnection, body: Bytes) -> ApiResult {
-    let tasks: Vec<NewTask> = parse(&body)?;
+    let tasks: Vec<NewTask> = parse_all(&body)?;
     if tasks.is_empty() {
         return created(&[(); 0]);
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use sea_orm::DbBackend;
 use tokio::runtime::Handle;
 
 use super::stash::Stash;
@@ -23,6 +24,9 @@ pub(crate) struct Scope {
     log: Arc<dyn EventLog>,
     /// Where a commit runs on when its future is dropped.
     pub(super) runtime: Handle,
+    /// Held from COMMIT to the log, where commits come one after the other anyway: SQLite has one
+    /// writer. So the log has the transactions in the order in which they were committed.
+    pub(super) turn: Option<Arc<tokio::sync::Mutex<()>>>,
     /// What `before_*` hooks found out for `after_*` hooks.
     pub(super) stash: Stash,
     /// The events of a transaction that is still open; `None` where every write commits by itself.
@@ -35,11 +39,13 @@ impl Scope {
         registry: Arc<Registry>,
         log: Arc<dyn EventLog>,
         runtime: Handle,
+        backend: DbBackend,
     ) -> Self {
         Self {
             registry,
             log,
             runtime,
+            turn: (backend == DbBackend::Sqlite).then(Arc::default),
             stash: Stash::default(),
             open: None,
         }
@@ -51,6 +57,7 @@ impl Scope {
             registry: Arc::clone(&self.registry),
             log: Arc::clone(&self.log),
             runtime: self.runtime.clone(),
+            turn: self.turn.clone(),
             stash: Stash::default(),
             open: Some(Mutex::default()),
         }

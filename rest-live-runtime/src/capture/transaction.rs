@@ -47,7 +47,12 @@ impl LiveTransaction {
             parent.record(events).await;
             return Ok(());
         }
+        let turn = scope.turn.clone();
         let commit = async move {
+            let _turn = match &turn {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
+            };
             inner.commit().await?;
             parent.record(events).await;
             Ok(())

@@ -87,7 +87,13 @@ impl LiveBuilder {
             Arc::clone(&hub),
             position,
         ));
-        let scope = Scope::autocommit(Arc::clone(&registry), Arc::clone(&self.log), runtime);
+        let backend = self.db.get_database_backend();
+        let scope = Scope::autocommit(
+            Arc::clone(&registry),
+            Arc::clone(&self.log),
+            runtime,
+            backend,
+        );
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db, scope),

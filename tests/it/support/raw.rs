@@ -9,7 +9,11 @@ use super::{App, soon};
 
 /// A client that writes raw bytes behind a proper handshake.
 pub async fn raw(app: &App) -> TcpStream {
-    let mut stream = TcpStream::connect(app.addr).await.unwrap();
+    raw_on(app, TcpStream::connect(app.addr).await.unwrap()).await
+}
+
+/// The same on a stream that is there.
+pub async fn raw_on(app: &App, mut stream: TcpStream) -> TcpStream {
     let request = format!(
         "GET /ws/subscribe HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
