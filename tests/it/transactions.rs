@@ -8,8 +8,8 @@ use std::{
 use futures_util::FutureExt;
 use rest_live::{Live, LiveConnection, LiveTransaction};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, StreamTrait,
-    TransactionSession, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    SqliteTransactionMode, StreamTrait, TransactionOptions, TransactionSession, TransactionTrait,
 };
 
 use crate::{
@@ -191,6 +191,46 @@ async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
             .unwrap()
             .is_some()
     );
+}
+
+/// Each writer adds one to what the row says, in a transaction that waits its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn transactions_on_one_row_are_told_in_the_order_of_their_commits() {
+    const WRITERS: i32 = 6;
+    const WRITES: i32 = 40;
+    let (app, mut client) = subscribed().await;
+    app.insert_task(1, "0", 1).await;
+    assert_eq!(client.json().await["payload"]["text"], "0");
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let db = app.db();
+            tokio::spawn(async move {
+                for _ in 0..WRITES {
+                    let options = TransactionOptions {
+                        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                        ..Default::default()
+                    };
+                    let transaction = db.begin_with_options(options).await.unwrap();
+                    let row = task::Entity::find_by_id(1)
+                        .one(&transaction)
+                        .await
+                        .unwrap()
+                        .unwrap();
+                    let next = row.text.parse::<i32>().unwrap() + 1;
+                    let mut row = row.into_active_model();
+                    row.text = Set(next.to_string());
+                    row.update(&transaction).await.unwrap();
+                    transaction.commit().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for n in 1..=WRITERS * WRITES {
+        assert_eq!(client.json().await["payload"]["text"], n.to_string());
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
 }
 
 /// As where a static `Live` is shared by tests that each have a runtime of their own.
