@@ -1,10 +1,13 @@
 //! Clients that read too slowly: told to reset, then closed; and nobody else notices.
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use rest_live::{CloseCode, Limits, Outgoing, Session};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, TransactionTrait};
-use tokio::{io::AsyncReadExt, net::TcpSocket};
-use tokio_tungstenite::client_async;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpSocket, TcpStream},
+};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::{
     entities::task as task_model,
@@ -148,21 +151,23 @@ async fn a_client_that_reads_gets_a_large_transaction_whole() {
     assert_eq!(frames, ROWS);
 }
 
+/// A client of list 1 with little room, which reads only when it is told to.
+async fn stalled(app: &App) -> WebSocketStream<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(app.addr).await.unwrap();
+    let (mut stalled, _) = client_async(app.url(), stream).await.unwrap();
+    let request = r#"{"model":"todolist.Task","list_id":1}"#;
+    stalled.send(request.into()).await.unwrap();
+    stalled
+}
+
 /// The same over a real socket: a reader that stalls costs the server a bounded amount and the others
 /// nothing; when it reads again, it learns that it missed something.
 #[tokio::test]
 async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
     let app = App::start().await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let stream = socket.connect(app.addr).await.unwrap();
-    let (mut stalled, _) = client_async(app.url(), stream).await.unwrap();
-    futures_util::SinkExt::send(
-        &mut stalled,
-        r#"{"model":"todolist.Task","list_id":1}"#.into(),
-    )
-    .await
-    .unwrap();
+    let mut stalled = stalled(&app).await;
     let mut witness = app.client().await;
     witness
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
@@ -209,16 +214,7 @@ async fn a_connection_whose_writes_stall_too_long_is_dropped() {
     let mut limits = Limits::default();
     limits.stall = std::time::Duration::from_secs(2);
     let app = App::start_with(limits).await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let stream = socket.connect(app.addr).await.unwrap();
-    let (mut stalled, _) = client_async(app.url(), stream).await.unwrap();
-    futures_util::SinkExt::send(
-        &mut stalled,
-        r#"{"model":"todolist.Task","list_id":1}"#.into(),
-    )
-    .await
-    .unwrap();
+    let _stalled = stalled(&app).await;
     let mut witness = app.client().await;
     witness
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
