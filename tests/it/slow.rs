@@ -237,6 +237,7 @@ async fn a_connection_whose_writes_stall_too_long_is_dropped() {
 async fn a_silent_peer_is_closed_after_two_pings() {
     let mut limits = Limits::default();
     limits.ping_interval = std::time::Duration::from_secs(1);
+    limits.stall = std::time::Duration::from_secs(2);
     let app = App::start_with(limits).await;
     // It reads, and answers nothing.
     let mut silent = raw(&app).await;
