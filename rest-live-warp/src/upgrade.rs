@@ -20,7 +20,10 @@ pub(crate) fn accept(live: &Live, upgrade: OnUpgrade) {
                 (Box::new(stream) as Box<dyn Io>, parts.read_buf.to_vec())
             }
             // A Unix socket, or the application's own TLS. What was read ahead is in there.
-            Err(upgraded) => (Box::new(TokioIo::new(upgraded)) as Box<dyn Io>, Vec::new()),
+            Err(upgraded) => {
+                tracing::debug!("not a plain TCP stream: TCP_NODELAY is up to the application");
+                (Box::new(TokioIo::new(upgraded)) as Box<dyn Io>, Vec::new())
+            }
         })
     });
 }

@@ -5,7 +5,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_tungstenite::{client_async, connect_async};
 use warp::Filter;
 
-use crate::support::{App, Client, soon};
+use crate::support::{App, Client, Log, soon};
 
 #[tokio::test]
 async fn it_stands_at_any_path_and_lets_other_requests_pass() {
@@ -94,9 +94,23 @@ async fn a_handshake_that_is_none_is_refused() {
     );
 }
 
+/// What says whether TCP_NODELAY was set. It depends on what hyper's types are inside.
+const SLOW_PATH: &str = "not a plain TCP stream";
+
+#[tokio::test]
+async fn a_tcp_connection_takes_the_fast_path() {
+    let log = Log::start();
+    let app = App::start().await;
+    app.client().await.synchronise().await;
+    let log = log.end();
+    assert!(log.contains("live models="), "the log is seen: {log}");
+    assert!(!log.contains(SLOW_PATH), "{log}");
+}
+
 /// Not TCP, so not the fast path: what a TLS stack of the application's own takes, too.
 #[tokio::test]
 async fn it_serves_a_connection_that_is_no_tcp_stream() {
+    let log = Log::start();
     let app = App::start().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
@@ -118,4 +132,6 @@ async fn it_serves_a_connection_that_is_no_tcp_stream() {
         .unwrap()
         .unwrap();
     crate::support::assert_error(answer.to_text().unwrap(), 400, "malformed_json", false);
+    let log = log.end();
+    assert!(log.contains(SLOW_PATH), "{log}");
 }

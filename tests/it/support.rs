@@ -2,12 +2,14 @@
 
 mod app;
 mod client;
+mod log;
 mod process;
 mod raw;
 
 pub use self::{
     app::{App, database, task},
     client::{Client, assert_error},
+    log::Log,
     process::Todolist,
     raw::{raw, raw_on},
 };

@@ -1,10 +1,5 @@
 //! What subscribers see of a transaction: all of it at its commit, in order, or nothing.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use futures_util::FutureExt;
 use rest_live::{Live, LiveConnection, LiveTransaction};
 use sea_orm::{
@@ -14,7 +9,7 @@ use sea_orm::{
 
 use crate::{
     entities::task,
-    support::{App, Client, database, soon, task as new_task},
+    support::{App, Client, Log, database, soon, task as new_task},
 };
 
 async fn subscribed() -> (App, Client) {
@@ -288,17 +283,11 @@ async fn generic_code_captures_on_whatever_it_is_given() {
 #[tokio::test]
 async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody_and_is_warned_of() {
     let (app, mut client) = subscribed().await;
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start();
     let db = app.db();
     new_task(1, "plain", 1).insert(db.inner()).await.unwrap();
     new_task(2, "plain", 1).insert(db.inner()).await.unwrap();
-    drop(guard);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.end();
     assert_eq!(
         log.matches("written on a plain database connection")
             .count(),
@@ -310,26 +299,4 @@ async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody_and_is_warned
         "{log}"
     );
     app.assert_silent(&mut client).await;
-}
-
-/// The lines of the application's log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }

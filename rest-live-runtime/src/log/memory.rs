@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// An event log in this process: a ring of the last events. A reader that falls out of it is told
-/// to reset. Its epoch is new with every start, since what it holds dies with the process.
+/// to reset. It holds the rows of these events, and a transaction of more events than it keeps resets
+/// everybody. Its epoch is new with every start, since what it holds dies with the process.
 #[derive(Clone, Debug)]
 pub struct MemoryLog {
     shared: Arc<Shared>,
