@@ -36,7 +36,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let live = Live::builder(Database::connect("sqlite://todo.sqlite").await?).build()?;
+//!     let live = Live::builder(Database::connect("sqlite://todo.sqlite?mode=rwc").await?).build()?;
 //!     let db = live.db(); // use it where the DatabaseConnection was used
 //!
 //!     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
@@ -57,7 +57,7 @@
 //!
 //! A client sends `{"model":"my_app.Task","list_id":1}` once, and from then on receives
 //! `{"model":"my_app.Task","payload":{"id":1,"text":"milk","done":false},"action":"CREATED"}` and its
-//! like whenever it happens. (`my_app` is the name of the crate.)
+//! like whenever it happens. (`my_app` is the name of the program or library that holds the serializer.)
 //!
 //! # How it flows
 //! ```text
@@ -147,7 +147,7 @@ pub use rest_live_runtime::{
 /// | argument | means | without it |
 /// |---|---|---|
 /// | `entity = task::Entity` | whose rows it shows | `#[sea_orm(entity = "...")]` on the struct |
-/// | `model = "todolist.Task"` | the model's label on the wire | the crate's name, a dot, the table's name in PascalCase |
+/// | `model = "todolist.Task"` | the model's label on the wire | the name of the program or library it is in, a dot, the table's name in PascalCase |
 /// | `rank = 1` | of several serializers of one group the highest is taken | 0 |
 /// | `hooks = false` | the entity has its hooks from [`#[live]`](macro@live) or from another serializer | they are generated |
 /// | `from_model = false` | `From<&Model>` is written by hand | it is generated, field by field name; `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]` hold |

@@ -1,6 +1,6 @@
 //! One `#[subscribable(...)]` attribute.
 
-use heck::ToUpperCamelCase;
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Group, Span, TokenTree};
 use syn::{
     Expr, ExprLit, ExprPath, Ident, Lit, LitBool, LitStr, Meta, MetaNameValue, Path, Token,
@@ -155,6 +155,16 @@ impl Attr {
                 key,
                 "`pk` is the primary key: write `#[subscribable]` without a group key",
             )),
+            // The compiler suggests the variant where a column is misspelt.
+            name if name.starts_with(char::is_uppercase) && is_column(name) => {
+                Err(syn::Error::new_spanned(
+                    key,
+                    format!(
+                        "a group key is the name of a column's field in the model, as clients write it: write `group_key = \"{}\"`",
+                        name.to_snake_case()
+                    ),
+                ))
+            }
             name if is_column(name) => Ok(()),
             _ => Err(syn::Error::new_spanned(
                 key,

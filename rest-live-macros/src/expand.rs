@@ -137,21 +137,23 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
     quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
 }
 
-/// The `ActiveModelBehavior` of an entity whose user wrote none. It stands where the entity is
-/// named, which is what the compiler shows beside another implementation.
+/// The `ActiveModelBehavior` of an entity whose user wrote none. It has the attribute's place, which
+/// is what the compiler shows beside another implementation.
 fn hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
-    let at = entity.span();
-    let active_model =
-        quote_spanned!(at=> <#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
+    let active_model = quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
     let before_save = crate::live::before_save(krate, &[]);
     let after_save = crate::live::after_save(krate, &[]);
     let before_delete = crate::live::before_delete(krate, &[]);
     let after_delete = crate::live::after_delete(krate, &[]);
-    let hooks = quote!(#before_save #after_save #before_delete #after_delete);
-    quote_spanned! {at=>
+    quote! {
         #[automatically_derived]
         #[#krate::__private::async_trait]
-        impl #krate::__private::sea_orm::ActiveModelBehavior for #active_model { #hooks }
+        impl #krate::__private::sea_orm::ActiveModelBehavior for #active_model {
+            #before_save
+            #after_save
+            #before_delete
+            #after_delete
+        }
         #[automatically_derived]
         impl #krate::LiveModel for #active_model {}
     }

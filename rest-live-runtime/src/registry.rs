@@ -238,6 +238,19 @@ impl Registry {
         self.by_group.get(group.0).map(|model| &self.models[*model])
     }
 
+    /// Returns the labels for people: `todolist.List, todolist.Task`, and no more than a message
+    /// can bear.
+    pub(crate) fn labels(&self) -> String {
+        const MOST: usize = 10;
+        let labels: Vec<_> = self.models.iter().take(MOST).map(|m| &*m.label).collect();
+        let more = if self.models.len() > MOST {
+            ", …"
+        } else {
+            ""
+        };
+        format!("{}{more}", labels.join(", "))
+    }
+
     /// Returns every model's label and keys, for the log at start.
     pub(crate) fn summary(&self) -> String {
         let models = self

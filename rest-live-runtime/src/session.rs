@@ -114,7 +114,11 @@ impl Session {
             .ok_or_else(|| {
                 Refusal::new(
                     ErrorCode::UnknownModel,
-                    format!("there is no model {}", quoted(&request.model)),
+                    format!(
+                        "there is no model {}, but {}",
+                        quoted(&request.model),
+                        self.shared.registry.labels()
+                    ),
                 )
             })?;
         let group = model.group(&request.group_key).ok_or_else(|| {
@@ -127,7 +131,16 @@ impl Session {
         let value = group.kind.read(&request.value).map_err(|expected| {
             Refusal::new(
                 ErrorCode::BadValue,
-                format!("`{}` of {} must be {expected}", group.key, model.label),
+                format!(
+                    "{}`{}` of {} must be {expected}",
+                    if request.value.is_null() {
+                        "null is in no group: "
+                    } else {
+                        ""
+                    },
+                    group.key,
+                    model.label
+                ),
             )
         })?;
         Ok(group.at(value))

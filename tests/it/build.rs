@@ -1,12 +1,12 @@
 //! What `build()` checks: every mistake in what is registered, all at once.
 
 use rest_live::{BuildError, Live, RegistryError};
-use sea_orm::entity::prelude::*;
+use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use serde::Serialize;
 
 use crate::{
-    entities::{article::*, task::TaskSerializer},
-    support::{App, database},
+    entities::{article::ArticleSerializer, seat, task::TaskSerializer},
+    support::{App, Log, database, task},
 };
 
 /// A second model that is called as the task is; in no registry but of this file's tests, since it
@@ -205,6 +205,44 @@ async fn registering_what_is_linked_in_changes_nothing() {
         .register::<TaskSerializer>()
         .build()
         .unwrap();
+}
+
+/// Its crate may not be linked in: nothing else would say so.
+#[tokio::test]
+async fn a_write_of_a_model_without_a_serializer_is_warned_of() {
+    let (db, _folder) = database().await;
+    let live = Live::builder(db)
+        .discover(false)
+        .register::<TaskSerializer>()
+        .build()
+        .unwrap();
+    let log = Log::start();
+    task(1, "known", 1).insert(&live.db()).await.unwrap();
+    let seat = || seat::ActiveModel {
+        hall: Set("red".to_owned()),
+        number: Set(1),
+        guest: Set(None),
+    };
+    seat().insert(&live.db()).await.unwrap();
+    seat().delete(&live.db()).await.unwrap();
+    let log = log.end();
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    assert!(
+        log.contains("table=\"seat\"") && log.contains("register::<TheSerializer>()"),
+        "{log}"
+    );
+}
+
+/// `fn main() -> Result<..>` prints it with `Debug`.
+#[tokio::test]
+async fn the_report_is_the_same_however_it_is_printed() {
+    let (db, _folder) = database().await;
+    let error = Live::builder(db)
+        .discover(false)
+        .build()
+        .expect_err("nothing is registered");
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(error.to_string().contains("no serializer is registered"));
 }
 
 #[test]

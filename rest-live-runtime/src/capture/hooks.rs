@@ -105,9 +105,6 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return Ok(());
     };
-    if scope.registry.of_entity::<A::Entity>().is_none() {
-        return Ok(());
-    }
     let Some(key) = key_of(active) else {
         return Ok(());
     };
@@ -193,23 +190,31 @@ fn key_of<A: ActiveModelTrait>(active: &A) -> Option<KeyValue> {
     }
 }
 
-/// Returns the scope of a live connection. Any other is not captured, which is said once a model.
+/// Returns the scope of a live connection, for a model that it knows. What is written otherwise is
+/// not captured, which is said once a model.
 fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
-    let scope = probe::scope_of(db);
-    if scope.is_none() {
-        warn_of_plain::<E>();
-    }
-    scope
+    let why = match probe::scope_of(db) {
+        Some(scope) if scope.registry.of_entity::<E>().is_some() => return Some(scope),
+        Some(_) => {
+            "no serializer of this model is registered: write Live::builder(..).register::<TheSerializer>()"
+        }
+        None => "the row was written on a plain database connection: write on Live::db()",
+    };
+    warn_once::<E>(why);
+    None
 }
 
-fn warn_of_plain<E: EntityTrait>() {
+fn warn_once<E: EntityTrait>(why: &'static str) {
     // Process-wide, but only so as not to say the same thing with every write.
-    static WARNED: Mutex<Option<HashSet<TypeId>>> = Mutex::new(None);
+    static WARNED: Mutex<Option<HashSet<(TypeId, &'static str)>>> = Mutex::new(None);
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    if warned.get_or_insert_default().insert(TypeId::of::<E>()) {
+    if warned
+        .get_or_insert_default()
+        .insert((TypeId::of::<E>(), why))
+    {
         tracing::warn!(
             table = E::default().table_name(),
-            "a row was written on a plain database connection: its subscribers are not told. Write on Live::db()"
+            "subscribers are not told of a write: {why}"
         );
     }
 }

@@ -124,7 +124,6 @@ impl fmt::Debug for LiveBuilder {
 }
 
 /// Why a [`Live`] could not be built.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Mistakes in what is registered.
@@ -142,6 +141,13 @@ impl fmt::Display for BuildError {
             }
             Self::NoRuntime => f.write_str("Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]"),
         }
+    }
+}
+
+/// What `fn main() -> Result<..>` prints: the same words, for they say what to do.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -59,7 +59,11 @@ impl Todolist {
         Self {
             child,
             addr,
-            http: reqwest::Client::new(),
+            // A connection that the server closed must not be used for the next request.
+            http: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
         }
     }
 
