@@ -139,7 +139,8 @@ pub(crate) struct DescribedGroup {
     pub(crate) key: &'static str,
     /// What the column can hold; `Err` with its type where it cannot be a key.
     pub(crate) kind: Result<KeyKind, String>,
-    /// The column, an `E::Column`, where it is not the primary key.
+    /// The column, an `E::Column`, whose change moves a row to another group: none of the primary key,
+    /// which no update changes.
     pub(crate) column: Option<Arc<dyn std::any::Any + Send + Sync>>,
     pub(crate) read: ReadKey,
 }
@@ -160,7 +161,10 @@ fn describe<S: Subscribable>() -> Described {
             Some((key, column)) => DescribedGroup {
                 key,
                 kind: column_kind(&column),
-                column: Some(Arc::new(column)),
+                column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
+                    None => Some(Arc::new(column)),
+                    Some(_) => None,
+                },
                 read: Arc::new(move |row| {
                     KeyValue::from_column(row_of::<S::Entity>(row)?.get(column))
                 }),

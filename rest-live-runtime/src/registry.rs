@@ -101,7 +101,6 @@ pub(crate) struct Registry {
 /// A subscribable model.
 pub(crate) struct ModelEntry {
     pub(crate) label: Arc<str>,
-    entity: TypeId,
     read_pk: ReadKey,
     pub(crate) groups: Vec<GroupEntry>,
 }
@@ -205,7 +204,6 @@ impl Registry {
                 self.by_entity.insert(described.entity, self.models.len());
                 self.models.push(ModelEntry {
                     label,
-                    entity: described.entity,
                     read_pk: described.read_pk,
                     groups: Vec::new(),
                 });
@@ -301,9 +299,8 @@ impl ModelEntry {
         self.groups.iter().find(|g| g.key == key)
     }
 
-    /// Returns the group columns of the model but for the primary key, if it is the model of `E`.
-    pub(crate) fn columns<E: EntityTrait>(&self) -> impl Iterator<Item = E::Column> {
-        debug_assert_eq!(self.entity, TypeId::of::<E>());
+    /// Returns the columns whose change moves a row to another group. `E` is the model's entity.
+    pub(crate) fn moving_columns<E: EntityTrait>(&self) -> impl Iterator<Item = E::Column> {
         self.groups
             .iter()
             .filter_map(|g| g.column.as_ref()?.downcast_ref().copied())

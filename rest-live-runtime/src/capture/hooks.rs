@@ -47,15 +47,13 @@ where
         return Ok(());
     };
     let is_set = |column| matches!(active.get(column), ActiveValue::Set(_));
-    let before = if !<A::Entity as EntityTrait>::Column::iter()
-        .any(|column| !is_key::<A::Entity>(column) && is_set(column))
-    {
+    let changes = |column| {
+        <A::Entity as EntityTrait>::PrimaryKey::from_column(column).is_none() && is_set(column)
+    };
+    let before = if !<A::Entity as EntityTrait>::Column::iter().any(changes) {
         // SeaORM sends no UPDATE then, and still runs the second hook.
         Some(Before::Nothing)
-    } else if model
-        .columns::<A::Entity>()
-        .any(|column| !is_key::<A::Entity>(column) && is_set(column))
-    {
+    } else if model.moving_columns::<A::Entity>().any(is_set) {
         read_old(active, db, &scope).await?.map(Before::Row)
     } else {
         None
@@ -137,11 +135,6 @@ where
             .record(vec![Event::deleted(Arc::clone(&model.label), key, old)])
             .await;
     }
-}
-
-/// Returns whether a column is of the primary key, which no update changes.
-fn is_key<E: EntityTrait>(column: E::Column) -> bool {
-    E::PrimaryKey::from_column(column).is_some()
 }
 
 /// Returns the row that a model stands for, if nothing of it was set since it was read.
