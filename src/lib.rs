@@ -101,9 +101,9 @@
 
 pub use rest_live_runtime::{
     Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventLog, Expected,
-    Frame, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder, LiveConnection, LiveModel,
-    LiveTransaction, LogError, MemoryLog, Outgoing, RegistryError, Row, Session, Subscribable,
-    Tail,
+    Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder, LiveConnection,
+    LiveModel, LiveTransaction, LogError, MemoryLog, NoCursor, Outgoing, Rate, RegistryError, Row,
+    Session, Subscribable, Tail, Verdict, testing,
 };
 
 /// Makes the rows that a serializer shows subscribable.
@@ -196,7 +196,7 @@ pub use rest_live_macros::live;
 pub mod warp {
     //! The [warp](https://docs.rs/warp) transport.
 
-    pub use rest_live_warp::subscriptions;
+    pub use rest_live_warp::{subscriptions, subscriptions_as};
 }
 
 /// What generated code uses. No promises.

@@ -2,7 +2,7 @@
 
 use heck::ToUpperCamelCase;
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Generics, Path, spanned::Spanned};
 
 use crate::ast::{Group, Serializer, SerializerField, Source};
@@ -82,18 +82,15 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
         ..
     } = serializer;
     let name = ident.to_string();
-    let model = match &serializer.model {
-        Some(label) => quote!(::core::option::Option::Some(#label)),
-        None => quote!(::core::option::Option::None),
-    };
-    let restricted = check_permission.is_some();
+    let model = option(serializer.model.as_ref().map(ToTokens::to_token_stream));
+    let permission = option(check_permission.as_ref().map(|path| {
+        // At the path, which is where the compiler says what the function should be.
+        let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
+        quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
+    }));
     let declarations = groups
         .iter()
         .map(|group| group_declaration(group, entity, krate));
-    // Named, so that a path that leads nowhere is an error at its own place.
-    let paths = check_permission
-        .iter()
-        .chain(groups.iter().filter_map(|g| g.authorize.as_ref()));
     quote! {
         #[automatically_derived]
         impl #krate::Subscribable for #ident {
@@ -105,7 +102,7 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
                     module: ::core::module_path!(),
                     model: #model,
                     rank: #rank,
-                    check_permission: #restricted,
+                    check_permission: #permission,
                     groups: &[#(#declarations),*],
                 };
 
@@ -114,7 +111,13 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
             }
         }
         #krate::__private::inventory::submit! { #krate::__private::Registration::of::<#ident>() }
-        #(const _: fn() = || _ = #paths;)*
+    }
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
     }
 }
 
@@ -133,7 +136,11 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
             quote!(::core::option::Option::Some((#key, <#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)))
         }
     };
-    let authorize = authorize.is_some();
+    let authorize = option(authorize.as_ref().map(|path| {
+        quote_spanned! {path.span()=>
+            || #krate::__private::Authorization::of(|user, value, db| ::std::boxed::Box::pin(#path(user, value, db)))
+        }
+    }));
     quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
 }
 

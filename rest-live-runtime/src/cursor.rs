@@ -1,10 +1,8 @@
 //! A place in the event log.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
-};
+use std::{fmt, str::FromStr, sync::Arc};
+
+use crate::token;
 
 /// One unbroken life of an event log. Cursors of two epochs cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,15 +11,7 @@ pub struct Epoch(Arc<str>);
 impl Epoch {
     /// Returns an epoch that no log had before: 64 random bits in base 36.
     pub fn random() -> Self {
-        // The standard library seeds every `RandomState` from the system's randomness; an epoch
-        // must be unique, not secret.
-        let mut rest = RandomState::new().build_hasher().finish();
-        let mut text = String::new();
-        for _ in 0..13 {
-            text.extend(char::from_digit((rest % 36) as u32, 36));
-            rest /= 36;
-        }
-        Self(text.into())
+        Self(token::random().into())
     }
 }
 
@@ -48,6 +38,24 @@ impl fmt::Display for Cursor {
     }
 }
 
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    /// Reads what [`Display`](fmt::Display) wrote.
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (epoch, position) = text.rsplit_once('.').ok_or(NoCursor)?;
+        Ok(Self {
+            epoch: Epoch(epoch.into()),
+            position: position.parse().map_err(|_| NoCursor)?,
+        })
+    }
+}
+
+/// A text that is no cursor of any log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no cursor")]
+pub struct NoCursor;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +73,10 @@ mod tests {
             format!("{epoch}.174")
         );
         assert_eq!(epoch.to_string().len(), 13);
+        let cursor = Cursor { epoch, position: 7 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "7", "a.", "a.-1", "a.b"] {
+            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
+        }
     }
 }

@@ -3,13 +3,18 @@
 
 use std::{any::TypeId, fmt, sync::Arc};
 
-use sea_orm::{ColumnTrait, EntityName, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn};
+use futures_util::{FutureExt, future::BoxFuture};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
+    ModelTrait, PrimaryKeyToColumn, QueryFilter,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     event::Row,
     key::{KeyKind, KeyValue},
+    permission::{Authorization, Permission},
 };
 
 /// A serializer whose model clients can subscribe to. Implemented by `#[subscribable]`.
@@ -54,10 +59,10 @@ pub struct Declaration<C: 'static> {
     pub module: &'static str,
     /// The model's label, where it was given.
     pub model: Option<&'static str>,
-    /// Which of several serializers of one group is taken: the highest.
+    /// Which of several serializers of one group is taken: the highest whose permission passes.
     pub rank: i32,
-    /// Whether `check_permission` was given.
-    pub check_permission: bool,
+    /// `check_permission`, where it was given.
+    pub check_permission: Option<fn() -> Permission>,
     /// One for each attribute.
     pub groups: &'static [GroupDeclaration<C>],
 }
@@ -67,8 +72,8 @@ pub struct Declaration<C: 'static> {
 pub struct GroupDeclaration<C: 'static> {
     /// The group key as written and its column; `None` is the primary key.
     pub group_key: Option<(&'static str, C)>,
-    /// Whether `authorize` was given.
-    pub authorize: bool,
+    /// `authorize`, where it was given.
+    pub authorize: Option<fn() -> Authorization>,
     /// Whether `public` was given.
     pub public: bool,
 }
@@ -111,12 +116,18 @@ pub(crate) type ReadKey = Arc<dyn Fn(&Row) -> Option<KeyValue> + Send + Sync>;
 /// Turns a row into its payload.
 type Serialise = fn(&Row) -> Result<Box<RawValue>, serde_json::Error>;
 
+/// Reads a row by its primary key.
+pub(crate) type Find =
+    for<'a> fn(&'a DatabaseConnection, &'a KeyValue) -> BoxFuture<'a, Result<Option<Row>, DbErr>>;
+
 /// A serializer, erased.
 #[derive(Clone)]
 pub(crate) struct Serializer {
     /// The struct, with its module, for errors and logs.
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) rank: i32,
+    /// Who may see a row by it; everybody where there is none.
+    pub(crate) permission: Option<Permission>,
     pub(crate) serialise: Serialise,
 }
 
@@ -127,10 +138,11 @@ pub(crate) struct Described {
     pub(crate) type_id: TypeId,
     pub(crate) label: String,
     pub(crate) entity: TypeId,
-    pub(crate) restricted: bool,
     /// What the primary key can hold; `Err` with its type where it cannot be a key.
     pub(crate) pk_kind: Result<KeyKind, String>,
+    pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
+    pub(crate) find: Find,
     pub(crate) groups: Vec<DescribedGroup>,
 }
 
@@ -143,20 +155,23 @@ pub(crate) struct DescribedGroup {
     /// which no update changes.
     pub(crate) column: Option<Arc<dyn std::any::Any + Send + Sync>>,
     pub(crate) read: ReadKey,
+    pub(crate) authorize: Option<Authorization>,
+    pub(crate) public: bool,
 }
 
 fn describe<S: Subscribable>() -> Described {
     let declaration = S::DECLARATION;
     let (pk_kind, read_pk) = primary_key::<S::Entity>();
-    let groups = declaration
-        .groups
-        .iter()
-        .map(|group| match group.group_key {
+    let groups = declaration.groups.iter().map(|group| {
+        let (authorize, public) = (group.authorize.map(|authorize| authorize()), group.public);
+        match group.group_key {
             None => DescribedGroup {
                 key: PK,
                 kind: pk_kind.clone(),
                 column: None,
                 read: Arc::clone(&read_pk),
+                authorize,
+                public,
             },
             Some((key, column)) => DescribedGroup {
                 key,
@@ -168,12 +183,16 @@ fn describe<S: Subscribable>() -> Described {
                 read: Arc::new(move |row| {
                     KeyValue::from_column(row_of::<S::Entity>(row)?.get(column))
                 }),
+                authorize,
+                public,
             },
-        });
+        }
+    });
     Described {
         serializer: Serializer {
-            name: format!("{}::{}", declaration.module, declaration.serializer),
+            name: format!("{}::{}", declaration.module, declaration.serializer).into(),
             rank: declaration.rank,
+            permission: declaration.check_permission.map(|check| check()),
             serialise: |row| match row_of::<S::Entity>(row) {
                 Some(row) => serde_json::value::to_raw_value(&S::from_row(row)),
                 None => Err(serde::ser::Error::custom("the row is of another model")),
@@ -185,10 +204,11 @@ fn describe<S: Subscribable>() -> Described {
             None => default_label(declaration.module, S::Entity::default().table_name()),
         },
         entity: TypeId::of::<S::Entity>(),
-        restricted: declaration.check_permission || declaration.groups.iter().any(|g| g.authorize),
         groups: groups.collect(),
         pk_kind,
+        pk_columns: pk_columns::<S::Entity>().map(|c| c.as_str()).collect(),
         read_pk,
+        find: find::<S::Entity>,
     }
 }
 
@@ -202,10 +222,24 @@ fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
     KeyKind::of(column_type).ok_or_else(|| format!("`{}` is {column_type:?}", column.as_str()))
 }
 
+fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
+    E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
+}
+
+fn find<'a, E: EntityTrait<Model: Sync>>(
+    db: &'a DatabaseConnection,
+    key: &'a KeyValue,
+) -> BoxFuture<'a, Result<Option<Row>, DbErr>> {
+    let mut select = E::find();
+    for (column, value) in pk_columns::<E>().zip(key.parts()) {
+        let value = value.to_column(column.def().get_column_type());
+        select = select.filter(column.eq(value));
+    }
+    async move { Ok(select.one(db).await?.map(Row::new)) }.boxed()
+}
+
 fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {
-    let columns: Vec<E::Column> = E::PrimaryKey::iter()
-        .map(PrimaryKeyToColumn::into_column)
-        .collect();
+    let columns: Vec<E::Column> = pk_columns::<E>().collect();
     let kinds: Result<Vec<_>, _> = columns.iter().map(column_kind).collect();
     match columns[..] {
         [column] => (

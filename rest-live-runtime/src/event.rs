@@ -2,7 +2,7 @@
 //!
 //! Plain data. Who makes events is [`crate::capture`]; who reads them is the dispatcher.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc, time::SystemTime};
 
 use sea_orm::ModelTrait;
 
@@ -60,8 +60,8 @@ impl fmt::Debug for Row {
 /// | change | `old` | `new` |
 /// |---|---|---|
 /// | [`Created`](Action::Created) | `None` | the row |
-/// | [`Updated`](Action::Updated), every group stayed the same | `None` | the row after |
-/// | [`Updated`](Action::Updated), a group column may have changed | the row before | the row after |
+/// | [`Updated`](Action::Updated), every group stayed the same, and everybody may see it | `None` | the row after |
+/// | [`Updated`](Action::Updated), a group column may have changed, or a permission decides | the row before | the row after |
 /// | [`Deleted`](Action::Deleted) | the row before | `None` |
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -76,6 +76,8 @@ pub struct Event {
     pub old: Option<Row>,
     /// The row after the write.
     pub new: Option<Row>,
+    /// When it was captured. Order is the log's business; this is for latencies.
+    pub captured: SystemTime,
 }
 
 impl Event {
@@ -87,6 +89,7 @@ impl Event {
             key,
             old: None,
             new: Some(new),
+            captured: SystemTime::now(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Event {
             key,
             old,
             new: Some(new),
+            captured: SystemTime::now(),
         }
     }
 
@@ -109,6 +113,7 @@ impl Event {
             key,
             old: Some(old),
             new: None,
+            captured: SystemTime::now(),
         }
     }
 }

@@ -1,59 +1,117 @@
 //! The subscriptions of this node, by group.
 //!
 //! The dispatcher publishes into it, sessions subscribe in it; it waits for neither. All of it is
-//! under one lock, which is never held across an await.
+//! under one lock, which is never held across an await, nor while application code runs.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{code::CloseCode, group::GroupKey, outbox::Outbox};
+use tracing::Span;
+
+use crate::{
+    change::Granted,
+    code::{CloseCode, ResetReason},
+    cursor::Cursor,
+    dialect::{Dialect, Id},
+    frame::Frame,
+    group::GroupKey,
+    metrics::Metrics,
+    outbox::Outbox,
+    permission::Identity,
+    subscription::Subscription,
+};
 
 /// Number of a session of this node, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(u64);
 
-#[derive(Debug, Default)]
-pub(crate) struct Hub(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Hub {
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     next_id: u64,
     sessions: HashMap<SessionId, SessionEntry>,
-    /// Groups that have a subscriber. The number is the position in the log at which the
-    /// subscription began: what happened before it is not its business.
-    groups: HashMap<GroupKey, HashMap<SessionId, u64>>,
+    /// Groups that have a subscriber.
+    groups: HashMap<GroupKey, HashMap<SessionId, Arc<Subscription>>>,
+    /// Up to where the dispatcher came. What it has begun to hand out, a subscription that begins now
+    /// has missed.
+    dispatched: Option<Cursor>,
+    /// How often subscriptions were authorized anew: an answer from before does not hold.
+    reauthorized: u64,
     closed: Option<CloseCode>,
 }
 
 #[derive(Debug)]
 struct SessionEntry {
     outbox: Arc<Outbox>,
-    groups: HashSet<GroupKey>,
+    user: Identity,
+    subscriptions: HashMap<GroupKey, Arc<Subscription>>,
+    /// The subscriptions, those to one group under several ids each counted.
+    count: usize,
+}
+
+/// A subscription that was granted.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) group: GroupKey,
+    pub(crate) id: Option<Id>,
+    pub(crate) dialect: Dialect,
+    pub(crate) granted: Granted,
+    /// [`Hub::reauthorized`] from before the question.
+    pub(crate) asked: u64,
+    /// The head of the log.
+    pub(crate) head: Cursor,
+    pub(crate) span: Span,
+}
+
+/// Why a session cannot have a subscription.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It has all that it may have.
+    TooMany,
+    /// The id names another.
+    IdInUse,
+    /// Who may see what has changed since it was granted.
+    Outdated,
+    /// The session is over.
+    Gone,
 }
 
 impl Hub {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            state: Mutex::default(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a session. After [`close`](Self::close) it is closed at once.
-    pub(crate) fn join(&self, outbox: Arc<Outbox>) -> SessionId {
+    pub(crate) fn join(&self, outbox: Arc<Outbox>, user: Identity) -> SessionId {
         let mut state = self.state();
         if let Some(code) = state.closed {
             outbox.close(code);
         }
         let id = SessionId(state.next_id);
         state.next_id += 1;
-        state.sessions.insert(
-            id,
-            SessionEntry {
-                outbox,
-                groups: HashSet::new(),
-            },
-        );
+        let session = SessionEntry {
+            outbox,
+            user,
+            subscriptions: HashMap::new(),
+            count: 0,
+        };
+        state.sessions.insert(id, session);
+        self.metrics.connections.increment(1.0);
         id
     }
 
@@ -63,86 +121,232 @@ impl Hub {
         let Some(session) = state.sessions.remove(&id) else {
             return;
         };
-        for group in &session.groups {
+        self.metrics.connections.decrement(1.0);
+        self.metrics.subscriptions.decrement(session.count as f64);
+        for (group, subscription) in &session.subscriptions {
+            session.outbox.end(&subscription.ended, Vec::new());
             state.remove(group, id);
         }
     }
 
-    /// Subscribes a session to what happens in a group after a position of the log. Subscribing
-    /// again changes nothing.
+    /// Subscribes a session to what happens in a group from now on. Subscribing again changes nothing,
+    /// but that the subscription may have one more id. `answers` is what the client gets, before all
+    /// that the subscription brings; it is made with the cursor at which it begins.
     ///
     /// # Errors
-    /// When the session has `most` subscriptions already.
+    /// Why the session cannot have it.
     pub(crate) fn subscribe(
         &self,
-        id: SessionId,
-        group: GroupKey,
-        after: u64,
+        session: SessionId,
+        grant: Grant,
         most: usize,
-    ) -> Result<(), TooMany> {
+        answers: impl FnOnce(&Cursor) -> Vec<Frame>,
+    ) -> Result<(), Refused> {
         let state = &mut *self.state();
-        let Some(session) = state.sessions.get_mut(&id) else {
-            return Ok(());
+        if grant.asked != state.reauthorized {
+            return Err(Refused::Outdated);
+        }
+        let Some(entry) = state.sessions.get_mut(&session) else {
+            return Err(Refused::Gone);
         };
-        if session.groups.contains(&group) {
-            return Ok(());
+        let present = entry.subscriptions.get(&grant.group);
+        if let Some(id) = &grant.id
+            && grant.dialect == Dialect::V1
+            && entry.with_id(id).next().is_some()
+        {
+            return Err(Refused::IdInUse);
         }
-        if session.groups.len() >= most {
-            return Err(TooMany);
+        let adds = present.is_none_or(|present| {
+            grant
+                .id
+                .as_ref()
+                .is_some_and(|id| !present.ids().contains(id))
+        });
+        if adds && entry.count >= most {
+            return Err(Refused::TooMany);
         }
-        session.groups.insert(group.clone());
-        state.groups.entry(group).or_default().insert(id, after);
+        // What the dispatcher has begun to hand out, this subscription has missed.
+        let cursor = match &state.dispatched {
+            Some(dispatched)
+                if dispatched.epoch == grant.head.epoch
+                    && dispatched.position > grant.head.position =>
+            {
+                dispatched.clone()
+            }
+            _ => grant.head,
+        };
+        let subscription = match present {
+            Some(present) => {
+                present.grant(grant.granted);
+                Arc::clone(present)
+            }
+            None => {
+                let subscription = Arc::new(Subscription::new(
+                    grant.group.clone(),
+                    grant.dialect,
+                    entry.user.clone(),
+                    Arc::clone(&entry.outbox),
+                    grant.span,
+                    grant.granted,
+                    cursor.position,
+                ));
+                entry
+                    .subscriptions
+                    .insert(grant.group.clone(), Arc::clone(&subscription));
+                let subscribers = state.groups.entry(grant.group).or_default();
+                subscribers.insert(session, Arc::clone(&subscription));
+                subscription
+            }
+        };
+        if adds {
+            entry.count += 1;
+            self.metrics.subscriptions.increment(1.0);
+            subscription.ids().extend(grant.id);
+        }
+        // Under the lock: the dispatcher cannot have found the subscription yet.
+        for answer in answers(&cursor) {
+            entry.outbox.answer(answer);
+        }
         Ok(())
     }
 
-    /// Ends a subscription, if there is one.
-    pub(crate) fn unsubscribe(&self, id: SessionId, group: &GroupKey) {
+    /// Ends the subscription of a session to a group, if there is one.
+    pub(crate) fn unsubscribe(&self, session: SessionId, group: &GroupKey) {
+        self.state().end(session, group, Vec::new(), &self.metrics);
+    }
+
+    /// Ends what a session calls by an id, with the answer to that. Returns whether there was anything.
+    pub(crate) fn unsubscribe_id(
+        &self,
+        session: SessionId,
+        id: &Id,
+        answer: Option<Frame>,
+    ) -> bool {
+        let state = &mut *self.state();
+        let Some(entry) = state.sessions.get_mut(&session) else {
+            return false;
+        };
+        let called: Vec<_> = entry.with_id(id).cloned().collect();
+        for subscription in &called {
+            if subscription.ids().len() > 1 {
+                subscription.ids().retain(|other| other != id);
+                entry.count -= 1;
+                self.metrics.subscriptions.decrement(1.0);
+            }
+        }
+        let outbox = Arc::clone(&entry.outbox);
+        for subscription in &called {
+            if subscription.ids().first() == Some(id) {
+                state.end(session, &subscription.group, Vec::new(), &self.metrics);
+            }
+        }
+        if let Some(answer) = answer.filter(|_| !called.is_empty()) {
+            outbox.answer(answer);
+        }
+        !called.is_empty()
+    }
+
+    /// Ends a subscription, whose client is told `last`.
+    pub(crate) fn revoke(&self, session: SessionId, subscription: &Subscription, last: Vec<Frame>) {
         let mut state = self.state();
-        if state
-            .sessions
-            .get_mut(&id)
-            .is_some_and(|session| session.groups.remove(group))
-        {
-            state.remove(group, id);
+        let is_same = state.sessions.get(&session).is_some_and(|entry| {
+            entry
+                .subscriptions
+                .get(&subscription.group)
+                .is_some_and(|present| std::ptr::eq(&**present, subscription))
+        });
+        if is_same {
+            state.end(session, &subscription.group, last, &self.metrics);
         }
     }
 
-    /// Returns the outboxes of those subscribers of a group who are to see what happened at a
-    /// position of the log.
-    pub(crate) fn subscribers(&self, group: &GroupKey, position: u64) -> Vec<Arc<Outbox>> {
+    /// Returns whether a session calls something by an id.
+    pub(crate) fn has_id(&self, session: SessionId, id: &Id) -> bool {
+        let state = self.state();
+        let entry = state.sessions.get(&session);
+        entry.is_some_and(|entry| entry.with_id(id).next().is_some())
+    }
+
+    /// Takes note that what happened up to a cursor is being handed out.
+    pub(crate) fn dispatching(&self, cursor: &Cursor) {
+        self.state().dispatched = Some(cursor.clone());
+    }
+
+    /// Returns those subscribers of a group who are to see what happened at a position of the log.
+    pub(crate) fn subscribers(&self, group: &GroupKey, position: u64) -> Vec<Arc<Subscription>> {
         let state = self.state();
         let Some(subscribers) = state.groups.get(group) else {
             return Vec::new();
         };
-        let concerned = subscribers.iter().filter(|(_, after)| position > **after);
-        concerned
-            .filter_map(|(id, _)| state.sessions.get(id))
-            .map(|session| Arc::clone(&session.outbox))
-            .collect()
+        let concerned = subscribers.values().filter(|s| s.concerns(position));
+        concerned.cloned().collect()
     }
 
-    /// Returns the groups that a session is subscribed to.
-    pub(crate) fn groups_of(&self, id: SessionId) -> Vec<GroupKey> {
-        self.state()
-            .sessions
-            .get(&id)
-            .map(|session| session.groups.iter().cloned().collect())
-            .unwrap_or_default()
+    /// Returns the subscriptions of a session.
+    pub(crate) fn subscriptions_of(&self, session: SessionId) -> Vec<Arc<Subscription>> {
+        let state = self.state();
+        let entry = state.sessions.get(&session);
+        entry.map_or_else(Vec::new, |entry| {
+            entry.subscriptions.values().cloned().collect()
+        })
     }
 
-    /// Tells every subscriber that changes were missed, and goes on behind a position of the log,
-    /// which may be another log's by now.
-    pub(crate) fn reset(&self, position: u64) {
+    /// Returns the sessions and their users.
+    pub(crate) fn users(&self) -> Vec<(SessionId, Identity)> {
+        let state = self.state();
+        let users = state.sessions.iter();
+        users.map(|(id, entry)| (*id, entry.user.clone())).collect()
+    }
+
+    /// Returns how often subscriptions were authorized anew.
+    pub(crate) fn reauthorized(&self) -> u64 {
+        self.state().reauthorized
+    }
+
+    /// Says that what was granted before, and has not become a subscription yet, holds no more.
+    pub(crate) fn reauthorize(&self) {
+        self.state().reauthorized += 1;
+    }
+
+    /// Has a session go on behind a cursor: what happened before it is covered by a reset.
+    pub(crate) fn go_on_after(&self, session: SessionId, cursor: &Cursor) {
+        let state = self.state();
+        // Of another epoch, the dispatcher has not heard yet: its own reset follows.
+        let is_same_epoch = match &state.dispatched {
+            Some(dispatched) => dispatched.epoch == cursor.epoch,
+            None => true,
+        };
+        if let Some(entry) = state.sessions.get(&session).filter(|_| is_same_epoch) {
+            for subscription in entry.subscriptions.values() {
+                subscription.go_on_after(cursor.position);
+            }
+        }
+    }
+
+    /// Tells every subscriber that changes were missed, and goes on behind a cursor, which may be
+    /// another log's by now.
+    pub(crate) fn reset(&self, cursor: &Cursor) {
         let state = &mut *self.state();
-        state
-            .groups
-            .values_mut()
-            .flat_map(HashMap::values_mut)
-            .for_each(|after| *after = position);
-        state
-            .sessions
-            .values()
-            .for_each(|session| session.outbox.reset());
+        let before = state.dispatched.replace(cursor.clone());
+        let reason = match before {
+            Some(before) if before.epoch != cursor.epoch => ResetReason::Epoch,
+            _ => ResetReason::Lagged,
+        };
+        for session in state.sessions.values() {
+            for subscription in session.subscriptions.values() {
+                subscription.go_on_after(cursor.position);
+            }
+            if !session.subscriptions.is_empty() {
+                session.outbox.reset(reason);
+            }
+        }
+    }
+
+    /// Closes a session.
+    pub(crate) fn close_session(&self, session: SessionId, code: CloseCode) {
+        if let Some(entry) = self.state().sessions.get(&session) {
+            entry.outbox.close(code);
+        }
     }
 
     /// Closes every session, now and from now on.
@@ -155,7 +359,28 @@ impl Hub {
     }
 }
 
+impl SessionEntry {
+    fn with_id<'s>(&'s self, id: &'s Id) -> impl Iterator<Item = &'s Arc<Subscription>> {
+        let subscriptions = self.subscriptions.values();
+        subscriptions.filter(move |subscription| subscription.ids().contains(id))
+    }
+}
+
 impl State {
+    fn end(&mut self, session: SessionId, group: &GroupKey, last: Vec<Frame>, metrics: &Metrics) {
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let Some(subscription) = entry.subscriptions.remove(group) else {
+            return;
+        };
+        let count = subscription.count();
+        entry.count -= count;
+        metrics.subscriptions.decrement(count as f64);
+        entry.outbox.end(&subscription.ended, last);
+        self.remove(group, session);
+    }
+
     fn remove(&mut self, group: &GroupKey, id: SessionId) {
         if let Entry::Occupied(mut subscribers) = self.groups.entry(group.clone()) {
             subscribers.get_mut().remove(&id);
@@ -166,68 +391,5 @@ impl State {
     }
 }
 
-/// A session has all the subscriptions that it may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooMany;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{group::GroupIndex, key::KeyValue, limits::Limits};
-
-    fn group(value: i128) -> GroupKey {
-        GroupKey {
-            index: GroupIndex(0),
-            value: KeyValue::Integer(value),
-        }
-    }
-
-    fn join(hub: &Hub) -> SessionId {
-        hub.join(Arc::new(Outbox::new(&Limits::default())))
-    }
-
-    #[test]
-    fn a_subscription_is_to_what_happens_after_it() {
-        let hub = Hub::default();
-        let session = join(&hub);
-        assert_eq!(hub.subscribe(session, group(1), 7, 10), Ok(()));
-        // Not begun anew: it would miss what came since.
-        assert_eq!(hub.subscribe(session, group(1), 9, 10), Ok(()));
-        for (position, subscribers) in [(6, 0), (7, 0), (8, 1), (9, 1)] {
-            assert_eq!(
-                hub.subscribers(&group(1), position).len(),
-                subscribers,
-                "at {position}"
-            );
-        }
-        assert!(hub.subscribers(&group(2), 8).is_empty());
-        // A log that begins anew has smaller positions.
-        hub.reset(3);
-        assert_eq!(hub.subscribers(&group(1), 4).len(), 1);
-    }
-
-    #[test]
-    fn who_leaves_leaves_nothing_behind() {
-        let hub = Hub::default();
-        let (one, other) = (join(&hub), join(&hub));
-        for session in [one, other] {
-            hub.subscribe(session, group(1), 0, 10).expect("room");
-        }
-        hub.subscribe(one, group(2), 0, 10).expect("room");
-        hub.unsubscribe(one, &group(3));
-        hub.unsubscribe(one, &group(1));
-        assert_eq!(hub.subscribers(&group(1), 1).len(), 1);
-        hub.leave(one);
-        hub.leave(other);
-        assert!(hub.state().groups.is_empty() && hub.state().sessions.is_empty());
-    }
-
-    #[test]
-    fn a_group_counts_once_towards_the_most() {
-        let hub = Hub::default();
-        let session = join(&hub);
-        assert_eq!(hub.subscribe(session, group(1), 0, 1), Ok(()));
-        assert_eq!(hub.subscribe(session, group(1), 0, 1), Ok(()));
-        assert_eq!(hub.subscribe(session, group(2), 0, 1), Err(TooMany));
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use sea_orm::{
     prelude::Uuid,
     sea_query::{OptionEnum, StringLen},
 };
+use serde::{Serialize, Serializer};
 
 /// The value of a primary key or of a group column, never NULL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,48 @@ impl KeyValue {
                 return None;
             }
         })
+    }
+
+    /// Returns the value as a column of this type takes it in a query.
+    pub(crate) fn to_column(&self, column_type: &ColumnType) -> Value {
+        match self {
+            Self::Bool(v) => (*v).into(),
+            // Read from a client within the column's range, or from the column.
+            Self::Integer(v) => match column_type {
+                ColumnType::TinyInteger => (*v as i8).into(),
+                ColumnType::SmallInteger => (*v as i16).into(),
+                ColumnType::Integer => (*v as i32).into(),
+                ColumnType::TinyUnsigned => (*v as u8).into(),
+                ColumnType::SmallUnsigned => (*v as u16).into(),
+                ColumnType::Unsigned => (*v as u32).into(),
+                ColumnType::BigUnsigned => (*v as u64).into(),
+                _ => (*v as i64).into(),
+            },
+            Self::Text(v) => v.as_ref().into(),
+            Self::Uuid(v) => (*v).into(),
+            Self::Composite(_) => Value::Int(None),
+        }
+    }
+
+    /// Returns the values of the key's columns, in column order.
+    pub(crate) fn parts(&self) -> &[Self] {
+        match self {
+            Self::Composite(parts) => parts,
+            single => std::slice::from_ref(single),
+        }
+    }
+}
+
+/// As REST writes it: a number, a string, a boolean, an array for a composite key.
+impl Serialize for KeyValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Bool(v) => v.serialize(serializer),
+            Self::Integer(v) => v.serialize(serializer),
+            Self::Text(v) => serializer.serialize_str(v),
+            Self::Uuid(v) => serializer.collect_str(v),
+            Self::Composite(v) => serializer.collect_seq(v.iter()),
+        }
     }
 }
 
@@ -151,6 +194,12 @@ impl KeyKind {
 /// Says what a key of some kind looks like, to finish the sentence "the value must be ...".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected<'k>(&'k KeyKind);
+
+impl<'k> Expected<'k> {
+    pub(crate) fn of(kind: &'k KeyKind) -> Self {
+        Self(kind)
+    }
+}
 
 impl fmt::Display for Expected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

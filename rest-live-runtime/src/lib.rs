@@ -5,6 +5,7 @@
 //! SeaORM write -> capture -> EventLog -> dispatcher -> hub[group] -> Session -> frame -> socket
 //! ```
 
+mod admission;
 mod capture;
 mod change;
 mod code;
@@ -12,6 +13,7 @@ mod cursor;
 mod declaration;
 mod dialect;
 mod dispatcher;
+mod encoder;
 mod event;
 mod frame;
 mod group;
@@ -20,24 +22,32 @@ mod key;
 mod limits;
 mod live;
 mod log;
+mod metrics;
+mod origin;
 mod outbox;
+mod permission;
+mod rate;
 mod registry;
 mod session;
+mod subscription;
+pub mod testing;
+mod token;
 mod websocket;
 
 pub use self::{
     capture::{LiveConnection, LiveTransaction},
     code::{CloseCode, ErrorCode},
-    cursor::{Cursor, Epoch},
+    cursor::{Cursor, Epoch, NoCursor},
     declaration::{LiveModel, Subscribable},
     event::{Action, Event, Row},
     frame::Frame,
     key::{Expected, KeyKind, KeyValue},
-    limits::Limits,
+    limits::{Limits, Rate},
     live::{BuildError, Live, LiveBuilder},
     log::{Entry, EventLog, LogError, MemoryLog, Tail},
+    permission::{FromKey, Verdict},
     registry::RegistryError,
-    session::{Outgoing, Session},
+    session::{Handshake, Outgoing, Session},
     websocket::Io,
 };
 
@@ -51,5 +61,6 @@ pub mod __private {
     pub use crate::{
         capture::hooks,
         declaration::{Declaration, GroupDeclaration, Registration, assert_live},
+        permission::{Authorization, Permission},
     };
 }

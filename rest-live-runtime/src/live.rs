@@ -2,31 +2,44 @@
 
 mod builder;
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, marker::PhantomData, sync::Arc};
 
+use futures_util::{StreamExt, stream};
 use tokio::{sync::watch, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
     capture::LiveConnection,
-    code::CloseCode,
-    session::{self, Session},
+    code::{CloseCode, ErrorCode},
+    dialect::GroupName,
+    hub::SessionId,
+    metrics::Denial,
+    permission::Identity,
+    session::{self, Handshake, Session, authorize},
+    subscription::Subscription,
     websocket::{self, Io},
 };
+
+/// So many questions of [`Live::reauthorize`] are asked at a time.
+const QUESTIONS_AT_ONCE: usize = 8;
 
 /// The live side of an application: its connection to the database, its log, its clients.
 ///
 /// Cloning is cheap and gives a handle on the same. When the last handle is dropped, every
 /// connection is, too; [`shutdown`](Self::shutdown) ends them with a goodbye.
-#[derive(Clone)]
-pub struct Live {
+///
+/// `U` is the type of its users, whom permissions are asked about: see
+/// [`LiveBuilder::users`]. Without it everybody is anonymous, `()`.
+pub struct Live<U = ()> {
     inner: Arc<Inner>,
+    users: PhantomData<fn(U) -> U>,
 }
 
 struct Inner {
     db: LiveConnection,
     sessions: Arc<session::Shared>,
+    user_key: Option<UserKey>,
     dispatcher: AbortHandle,
     progress: watch::Receiver<u64>,
     connections: TaskTracker,
@@ -34,21 +47,115 @@ struct Inner {
     abort: CancellationToken,
 }
 
+/// Tells users apart, for counting their connections.
+type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
+
 impl Live {
     /// Starts to build a `Live` on a connection.
     pub fn builder(db: sea_orm::DatabaseConnection) -> LiveBuilder {
         LiveBuilder::new(db)
     }
+}
 
+impl<U: Send + Sync + 'static> Live<U> {
     /// Returns the connection whose writes reach subscribers. Use it where the
     /// `DatabaseConnection` was used.
     pub fn db(&self) -> LiveConnection {
         self.inner.db.clone()
     }
 
-    /// Begins a session of a client, for transports and tests.
-    pub fn connect(&self) -> Session {
-        Session::new(Arc::clone(&self.inner.sessions))
+    /// Begins the session of a user, for transports. (For tests there is [`testing`](crate::testing).)
+    pub fn connect(&self, handshake: impl Into<Handshake<U>>) -> Session {
+        let handshake = handshake.into().map(Identity::new);
+        let user_key = self.inner.user_key.as_ref();
+        let user_key = user_key.and_then(|key| key(&handshake.user));
+        Session::new(Arc::clone(&self.inner.sessions), handshake, user_key)
+    }
+
+    /// Returns whether a web page may open a websocket here, for transports: `origin` and `host` are
+    /// the headers of the request. A page of the same host may, and those that
+    /// [`LiveBuilder::origins`] lists. A refusal is counted.
+    pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        let allowed = self.inner.sessions.origins.allow(origin, host);
+        if !allowed {
+            tracing::warn!(origin, host, "a web page of another origin is refused");
+            self.inner.sessions.metrics.denied(Denial::Origin);
+        }
+        allowed
+    }
+
+    /// Asks again whether the users whom `who` picks may have their subscriptions: every `authorize` of
+    /// theirs. Call it when the answer may have changed, after the commit that changes it. A
+    /// subscription that is denied now ends, and its client is told `unsubscribed` with 403 (in the
+    /// other dialects an error frame); one that nobody can decide on ends with 500 or 503.
+    ///
+    /// Returns how many subscriptions have ended. From then on nothing of what was denied is sent, and
+    /// no subscription is granted by an answer from before.
+    ///
+    /// It is about the connections of this server. `who` must not wait for anything.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, some may not have been asked.
+    pub async fn reauthorize(&self, who: impl Fn(&U) -> bool) -> usize {
+        let sessions = &*self.inner.sessions;
+        sessions.hub.reauthorize();
+        let picked = self.pick(who).into_iter().flat_map(|session| {
+            let subscriptions = sessions.hub.subscriptions_of(session);
+            subscriptions.into_iter().map(move |s| (session, s))
+        });
+        stream::iter(picked)
+            .map(|(session, subscription)| async move {
+                usize::from(self.revoke_if_denied(session, &subscription).await)
+            })
+            .buffer_unordered(QUESTIONS_AT_ONCE)
+            .fold(0, async |revoked, one| revoked + one)
+            .await
+    }
+
+    async fn revoke_if_denied(&self, session: SessionId, subscription: &Subscription) -> bool {
+        let sessions = &*self.inner.sessions;
+        let (model, entry) = sessions.registry.of_group(&subscription.group);
+        let value = &subscription.group.value;
+        let code = match authorize(sessions, entry, value, &subscription.user).await {
+            Ok(granted) => {
+                subscription.grant(granted);
+                return false;
+            }
+            Err(refusal) if refusal.code == ErrorCode::Forbidden => ErrorCode::Revoked,
+            Err(refusal) => refusal.code,
+        };
+        let group = GroupName {
+            key: entry.key,
+            value,
+        };
+        let frame = |id| subscription.dialect.revoked(id, code, &model.label, group);
+        let frames: Vec<_> = match &**subscription.ids() {
+            [] => vec![frame(None)],
+            ids => ids.iter().map(|id| frame(Some(id))).collect(),
+        };
+        sessions.metrics.denied(Denial::Revoked);
+        subscription
+            .span
+            .in_scope(|| tracing::debug!(?code, "revoked"));
+        sessions.hub.revoke(session, subscription, frames);
+        true
+    }
+
+    /// Closes the connections of the users whom `who` picks, with 4403: their clients do not come back
+    /// by themselves. Returns how many. It is about the connections of this server.
+    pub fn disconnect(&self, who: impl Fn(&U) -> bool) -> usize {
+        let picked = self.pick(who);
+        for session in &picked {
+            let hub = &self.inner.sessions.hub;
+            hub.close_session(*session, CloseCode::Forbidden);
+        }
+        picked.len()
+    }
+
+    fn pick(&self, who: impl Fn(&U) -> bool) -> Vec<SessionId> {
+        let users = self.inner.sessions.hub.users().into_iter();
+        let picked = users.filter(|(_, user)| user.downcast().is_some_and(&who));
+        picked.map(|(session, _)| session).collect()
     }
 
     /// Serves a client whose connection is being upgraded to a websocket, in a task of its own.
@@ -58,12 +165,13 @@ impl Live {
     /// For transports: the HTTP side of the handshake (RFC 6455, section 4) is theirs.
     pub fn accept<S: Io>(
         &self,
+        handshake: impl Into<Handshake<U>>,
         upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
     ) {
-        let session = self.connect();
-        let handshake = session.limits().handshake;
+        let session = self.connect(handshake);
+        let patience = session.limits().handshake;
         let connection = async move {
-            match time::timeout(handshake, upgrade).await {
+            match time::timeout(patience, upgrade).await {
                 Ok(Ok((io, early))) => websocket::serve(io, early, session).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a connection could not be upgraded"),
                 Err(_) => tracing::debug!("a connection took too long to upgrade"),
@@ -86,7 +194,7 @@ impl Live {
     }
 
     /// Ends every session, now and from now on: each client gets what was written before and the
-    /// close code 1001. Returns when the connections are gone, at the latest after
+    /// close code 1001; one that speaks v1 is told when to come back, and gets 4503. Returns when the connections are gone, at the latest after
     /// [`Limits::drain`](crate::Limits::drain), when those that are left are dropped.
     ///
     /// Writes go on to work. Call it before the HTTP server stops.
@@ -118,7 +226,7 @@ impl Live {
     }
 
     /// Waits until everything in the log is with the sessions.
-    async fn dispatched(&self) {
+    pub(crate) async fn dispatched(&self) {
         if let Ok(head) = self.inner.sessions.log.head().await {
             // An error is a dispatcher that ended: nothing more will come.
             _ = self
@@ -138,7 +246,16 @@ impl Drop for Inner {
     }
 }
 
-impl fmt::Debug for Live {
+impl<U> Clone for Live<U> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            users: PhantomData,
+        }
+    }
+}
+
+impl<U> fmt::Debug for Live<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Live")
             .field("registry", &self.inner.sessions.registry)

@@ -35,7 +35,7 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tail {
-    /// Events with their positions, ascending.
+    /// Events with their places, ascending.
     Entries(Vec<Entry>),
     /// Continuity is lost, the events up to this cursor are unknown: all subscribers fetch again.
     Reset(Cursor),
@@ -45,16 +45,16 @@ pub enum Tail {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The position of the event.
-    pub position: u64,
+    /// The place right behind the event: its own position is the last that is behind it.
+    pub cursor: Cursor,
     /// The event.
     pub event: Arc<Event>,
 }
 
 impl Entry {
-    /// Returns the entry of an event at a position.
-    pub fn new(position: u64, event: Arc<Event>) -> Self {
-        Self { position, event }
+    /// Returns the entry of an event, with the place right behind it.
+    pub fn new(cursor: Cursor, event: Arc<Event>) -> Self {
+        Self { cursor, event }
     }
 }
 

@@ -11,10 +11,11 @@ use std::{
 use sea_orm::EntityTrait;
 
 use crate::{
-    declaration::{Described, DescribedGroup, PK, ReadKey, Registration, Serializer},
+    declaration::{Described, DescribedGroup, Find, PK, ReadKey, Registration, Serializer},
     event::Row,
     group::{GroupIndex, GroupKey},
-    key::{KeyKind, KeyValue},
+    key::{Expected, KeyKind, KeyValue},
+    permission::{Authorization, UserType},
 };
 
 /// A mistake in what is registered, found by [`LiveBuilder::build`](crate::LiveBuilder::build).
@@ -79,14 +80,57 @@ pub enum RegistryError {
         /// What the column is.
         column: String,
     },
-    /// A permission that nothing would check.
+    /// A permission or an `authorize` of another type of users.
     #[error(
-        "{serializer} has check_permission or authorize, and this version of rest-live does not check permissions yet: \
-         to let everybody see these rows, take the argument away; otherwise do not subscribe to this model"
+        "{argument} of {serializer} is asked about a `{asked}`, but the users of this Live are `{users}`: \
+         write Live::builder(..).users::<{asked}>(), or let it take a `&{users}`"
     )]
-    PermissionUnsupported {
+    UserType {
         /// The serializer.
         serializer: String,
+        /// `check_permission` or `authorize`.
+        argument: &'static str,
+        /// The type that it takes.
+        asked: &'static str,
+        /// The type that the `Live` has.
+        users: &'static str,
+    },
+    /// One key of a model is guarded by `authorize`, another is open.
+    #[error(
+        "{guarded} has authorize, and `{label}` can also be subscribed to by `{group_key}` of {serializer}, which has none: \
+         give that attribute authorize, too, or say public"
+    )]
+    HalfAuthorized {
+        /// The model's label.
+        label: String,
+        /// The open key.
+        group_key: &'static str,
+        /// The serializer of the open key.
+        serializer: String,
+        /// A serializer with `authorize`.
+        guarded: String,
+    },
+    /// An `authorize` that cannot take every value of the group.
+    #[error(
+        "authorize of {serializer} takes `{takes}` for the value of `{group_key}`, which is {kind}: take that, or rest_live::KeyValue"
+    )]
+    AuthorizeValue {
+        /// The serializer.
+        serializer: String,
+        /// The group key.
+        group_key: &'static str,
+        /// The type that it takes.
+        takes: &'static str,
+        /// What the group's values are.
+        kind: String,
+    },
+    /// More serializers of one group than can be told apart.
+    #[error("`{label}` by `{group_key}` has more than 64 serializers")]
+    TooManySerializers {
+        /// The model's label.
+        label: String,
+        /// The group key.
+        group_key: &'static str,
     },
 }
 
@@ -95,13 +139,17 @@ pub(crate) struct Registry {
     models: Vec<ModelEntry>,
     by_label: HashMap<Arc<str>, usize>,
     by_entity: HashMap<TypeId, usize>,
-    by_group: Vec<usize>,
+    /// Of each group the model, and the place in it.
+    by_group: Vec<(usize, usize)>,
 }
 
 /// A subscribable model.
 pub(crate) struct ModelEntry {
     pub(crate) label: Arc<str>,
+    /// The names of the primary key's columns.
+    pub(crate) pk_columns: Vec<&'static str>,
     read_pk: ReadKey,
+    pub(crate) find: Find,
     pub(crate) groups: Vec<GroupEntry>,
 }
 
@@ -112,7 +160,16 @@ pub(crate) struct GroupEntry {
     pub(crate) kind: KeyKind,
     column: Option<Arc<dyn Any + Send + Sync>>,
     read: ReadKey,
+    /// How its rows are shown, the highest rank first.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// A serializer of one group key.
+pub(crate) struct Shown {
     pub(crate) serializer: Serializer,
+    /// Who may subscribe; everybody where there is none.
+    pub(crate) authorize: Option<Authorization>,
+    public: bool,
 }
 
 impl Registry {
@@ -122,6 +179,7 @@ impl Registry {
     /// Every mistake there is, in the order of the serializers' names.
     pub(crate) fn new(
         registrations: impl IntoIterator<Item = Registration>,
+        users: UserType,
     ) -> Result<Self, Vec<RegistryError>> {
         let mut seen = HashSet::new();
         let mut described: Vec<Described> = registrations
@@ -145,12 +203,14 @@ impl Registry {
         for serializer in described {
             registry.add(serializer, &mut errors);
         }
-        // Indexed last: a higher rank replaces an entry.
         for (model, entry) in registry.models.iter_mut().enumerate() {
-            for group in &mut entry.groups {
+            for (place, group) in entry.groups.iter_mut().enumerate() {
                 group.index = GroupIndex(registry.by_group.len());
-                registry.by_group.push(model);
+                registry.by_group.push((model, place));
             }
+        }
+        for model in &registry.models {
+            model.check(users, &mut errors);
         }
         if errors.is_empty() {
             Ok(registry)
@@ -160,12 +220,7 @@ impl Registry {
     }
 
     fn add(&mut self, described: Described, errors: &mut Vec<RegistryError>) {
-        let name = described.serializer.name.clone();
-        if described.restricted {
-            errors.push(RegistryError::PermissionUnsupported {
-                serializer: name.clone(),
-            });
-        }
+        let name = described.serializer.name.to_string();
         let same_label = self.by_label.get(described.label.as_str()).copied();
         let same_entity = self.by_entity.get(&described.entity).copied();
         let model = match (same_label, same_entity) {
@@ -204,7 +259,9 @@ impl Registry {
                 self.by_entity.insert(described.entity, self.models.len());
                 self.models.push(ModelEntry {
                     label,
+                    pk_columns: described.pk_columns,
                     read_pk: described.read_pk,
+                    find: described.find,
                     groups: Vec::new(),
                 });
                 self.models.len() - 1
@@ -231,9 +288,12 @@ impl Registry {
         self.by_label.get(label).map(|model| &self.models[*model])
     }
 
-    /// Returns the model that a group belongs to.
-    pub(crate) fn of_group(&self, group: GroupIndex) -> Option<&ModelEntry> {
-        self.by_group.get(group.0).map(|model| &self.models[*model])
+    /// Returns the model that a group belongs to, and its key.
+    pub(crate) fn of_group(&self, group: &GroupKey) -> (&ModelEntry, &GroupEntry) {
+        // A group's address is made by this registry, and nothing is ever taken out.
+        let (model, place) = self.by_group[group.index.0];
+        let model = &self.models[model];
+        (model, &model.groups[place])
     }
 
     /// Returns the labels for people: `todolist.List, todolist.Task`, and no more than a message
@@ -266,27 +326,95 @@ impl fmt::Debug for Registry {
 }
 
 impl ModelEntry {
-    fn add(&mut self, group: GroupEntry, errors: &mut Vec<RegistryError>) {
+    fn add(&mut self, mut group: GroupEntry, errors: &mut Vec<RegistryError>) {
         let Some(present) = self.groups.iter_mut().find(|g| g.key == group.key) else {
             self.groups.push(group);
             return;
         };
-        if present.serializer.rank == group.serializer.rank {
-            errors.push(RegistryError::DuplicateGroupKey {
+        for shown in group.shown.drain(..) {
+            let rank = shown.serializer.rank;
+            let place = present.shown.partition_point(|s| s.serializer.rank > rank);
+            match present.shown.get(place) {
+                Some(other) if other.serializer.rank == rank => {
+                    errors.push(RegistryError::DuplicateGroupKey {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        first: other.serializer.name.to_string(),
+                        second: shown.serializer.name.to_string(),
+                    });
+                }
+                _ => present.shown.insert(place, shown),
+            }
+        }
+    }
+
+    /// Finds the mistakes that only all serializers of the model together show.
+    fn check(&self, users: UserType, errors: &mut Vec<RegistryError>) {
+        let all = || {
+            self.groups
+                .iter()
+                .flat_map(|group| group.shown.iter().map(move |shown| (group, shown)))
+        };
+        let guarded = all().find(|(_, shown)| shown.authorize.is_some());
+        let mut permissions = HashSet::new();
+        for (group, shown) in all() {
+            let serializer = &shown.serializer;
+            let wrong_user = |argument, asked: UserType| RegistryError::UserType {
+                serializer: serializer.name.to_string(),
+                argument,
+                asked: asked.name,
+                users: users.name,
+            };
+            if let Some(permission) = &serializer.permission
+                && permission.user != users
+                && permissions.insert(&serializer.name)
+            {
+                errors.push(wrong_user("check_permission", permission.user));
+            }
+            match (&shown.authorize, guarded) {
+                (Some(authorize), _) => {
+                    if authorize.user != users {
+                        errors.push(wrong_user("authorize", authorize.user));
+                    }
+                    if !(authorize.takes)(&group.kind) {
+                        errors.push(RegistryError::AuthorizeValue {
+                            serializer: serializer.name.to_string(),
+                            group_key: group.key,
+                            takes: authorize.value,
+                            kind: Expected::of(&group.kind).to_string(),
+                        });
+                    }
+                }
+                (None, Some((_, guarded))) if !shown.public => {
+                    errors.push(RegistryError::HalfAuthorized {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        serializer: serializer.name.to_string(),
+                        guarded: guarded.serializer.name.to_string(),
+                    });
+                }
+                (None, _) => {}
+            }
+        }
+        for group in self.groups.iter().filter(|g| g.shown.len() > 64) {
+            errors.push(RegistryError::TooManySerializers {
                 label: self.label.to_string(),
                 group_key: group.key,
-                first: present.serializer.name.clone(),
-                second: group.serializer.name,
             });
-        } else if present.serializer.rank < group.serializer.rank {
-            *present = group;
         }
+    }
+
+    /// Returns whether who sees a row is decided on the row, so that every change needs the old one.
+    pub(crate) fn has_permission(&self) -> bool {
+        let mut shown = self.groups.iter().flat_map(|group| &group.shown);
+        shown.any(|shown| shown.serializer.permission.is_some())
     }
 
     fn a_serializer(&self) -> String {
         self.groups
             .first()
-            .map_or_else(|| self.label.to_string(), |g| g.serializer.name.clone())
+            .and_then(|group| group.shown.first())
+            .map_or_else(|| self.label.to_string(), |s| s.serializer.name.to_string())
     }
 
     /// Returns the primary key of a row, `None` for a row of another model.
@@ -319,7 +447,7 @@ impl ModelEntry {
 impl GroupEntry {
     fn new(group: DescribedGroup, serializer: &Serializer) -> Result<Self, RegistryError> {
         let kind = group.kind.map_err(|column| RegistryError::NotAKey {
-            serializer: serializer.name.clone(),
+            serializer: serializer.name.to_string(),
             group_key: group.key,
             column,
         })?;
@@ -329,7 +457,11 @@ impl GroupEntry {
             kind,
             column: group.column,
             read: group.read,
-            serializer: serializer.clone(),
+            shown: vec![Shown {
+                serializer: serializer.clone(),
+                authorize: group.authorize,
+                public: group.public,
+            }],
         })
     }
 

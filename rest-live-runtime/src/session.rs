@@ -1,29 +1,54 @@
-//! One client: what it says, what it is subscribed to, what waits for it.
+//! One client: who it is, what it says, what it is subscribed to, what waits for it.
 //!
 //! A session knows no socket and no web framework. A connection feeds it the client's messages
 //! ([`Session::receive`]) and sends what it yields ([`Session::outgoing`]).
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+mod handshake;
+mod requests;
 
-use crate::{
-    code::{CloseCode, ErrorCode},
-    dialect::{Refusal, Request, Verb, plain, quoted},
-    frame::Frame,
-    group::GroupKey,
-    hub::{Hub, SessionId, TooMany},
-    limits::Limits,
-    log::EventLog,
-    outbox::{Outbox, Taken},
-    registry::Registry,
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
+use sea_orm::DatabaseConnection;
+use tracing::{Instrument, Span};
+
+pub use self::handshake::Handshake;
+pub(crate) use self::requests::authorize;
+use crate::{
+    admission::{Admissions, Seat},
+    code::{CloseCode, ErrorCode, ResetReason},
+    cursor::{Cursor, Epoch},
+    dialect::{self, Dialect, Message, Refusal, v1},
+    frame::Frame,
+    hub::{Hub, SessionId},
+    limits::Limits,
+    log::EventLog,
+    metrics::{Denial, Metrics},
+    origin::Origins,
+    outbox::{Outbox, Taken},
+    permission::Identity,
+    rate::Bucket,
+    registry::Registry,
+    token,
+};
+
+/// So many bursts of messages are refused before the connection is closed.
+const MOST_REFUSED_BURSTS: u32 = 10;
+
 /// What the sessions of one `Live` have in common.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
+    pub(crate) origins: Origins,
+    pub(crate) admissions: Arc<Admissions>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What a connection has to do next for its session.
@@ -40,14 +65,80 @@ pub enum Outgoing {
 pub struct Session {
     shared: Arc<Shared>,
     id: SessionId,
+    user: Identity,
     outbox: Arc<Outbox>,
+    /// Whether the client chose v1 by the subprotocol: it is greeted, and pinged where it can see it.
+    by_subprotocol: bool,
+    conversation: Mutex<Conversation>,
+    span: Span,
+    _seat: Option<Seat>,
+}
+
+/// How far client and server have come.
+#[derive(Debug)]
+struct Conversation {
+    /// Chosen by the first subscription that is granted.
+    dialect: Option<Dialect>,
+    messages: Bucket,
+    resumes: Bucket,
+    /// Messages refused since there were few.
+    refused: u32,
+    said_goodbye: bool,
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let outbox = Arc::new(Outbox::new(&shared.limits));
-        let id = shared.hub.join(Arc::clone(&outbox));
-        Self { shared, id, outbox }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        handshake: Handshake<Identity>,
+        user_key: Option<String>,
+    ) -> Self {
+        let Handshake {
+            user,
+            address,
+            v1: by_subprotocol,
+        } = handshake;
+        let limits = &shared.limits;
+        let name = token::random();
+        let span = tracing::info_span!(
+            "connection",
+            session = name,
+            address = address.map(tracing::field::display)
+        );
+        let outbox = Arc::new(Outbox::new(limits, Arc::clone(&shared.metrics)));
+        let seat = shared.admissions.admit(limits, user_key, address);
+        if seat.is_none() {
+            span.in_scope(|| tracing::warn!("a connection too many is closed"));
+            shared.metrics.denied(Denial::Connections);
+            outbox.close(CloseCode::TooMany);
+        } else if by_subprotocol {
+            outbox.answer(v1::hello(&name, limits));
+        }
+        let now = Instant::now();
+        let conversation = Mutex::new(Conversation {
+            dialect: by_subprotocol.then_some(Dialect::V1),
+            messages: Bucket::new(limits.messages, now),
+            resumes: Bucket::new(limits.resumes, now),
+            refused: 0,
+            said_goodbye: false,
+        });
+        let id = shared.hub.join(Arc::clone(&outbox), user.clone());
+        Self {
+            shared,
+            id,
+            user,
+            outbox,
+            by_subprotocol,
+            conversation,
+            span,
+            _seat: seat,
+        }
+    }
+
+    fn conversation(&self) -> MutexGuard<'_, Conversation> {
+        // Nothing panics while it is held.
+        self.conversation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the limits that hold for this session.
@@ -55,15 +146,70 @@ impl Session {
         &self.shared.limits
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Returns the sign of life that is due every [`Limits::ping_interval`] beside the websocket
+    /// protocol's own, for clients that cannot see that; `None` for those that did not ask for it.
+    pub fn ping(&self) -> Option<Frame> {
+        self.by_subprotocol.then(v1::ping)
+    }
+
     /// Takes in one text message of the client. The answer, if there is one, is among what
-    /// [`outgoing`](Self::outgoing) yields.
+    /// [`outgoing`](Self::outgoing) yields. One caller at a time.
+    ///
+    /// It may take as long as an `authorize` of the application takes.
     ///
     /// # Cancel safety
     /// A message whose future is dropped may not have been taken in.
     pub async fn receive(&self, text: &str) {
-        if let Err(refusal) = self.handle(text).await {
-            self.outbox.push(plain::error(&refusal));
+        let spoken = self.conversation().dialect;
+        let Message {
+            dialect,
+            id,
+            request,
+        } = dialect::parse(text, spoken, self.shared.limits.id_bytes);
+        let done = match (self.count_message(), request) {
+            (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
+            (Ok(()), Ok(request)) => {
+                self.carry_out(dialect, id.as_ref(), request)
+                    .instrument(self.span.clone())
+                    .await
+            }
+        };
+        if let Err(refusal) = done {
+            let _in = self.span.enter();
+            tracing::debug!(code = ?refusal.code, "a message is refused");
+            self.outbox.answer(dialect.error(&refusal, id.as_ref()));
         }
+    }
+
+    /// Counts a message against the rate.
+    fn count_message(&self) -> Result<(), Refusal> {
+        let rate = self.shared.limits.messages;
+        let now = Instant::now();
+        let mut conversation = self.conversation();
+        if conversation.messages.is_full(now) {
+            conversation.refused = 0;
+        }
+        if conversation.messages.take(now) {
+            return Ok(());
+        }
+        conversation.refused += 1;
+        self.shared.metrics.denied(Denial::Rate);
+        if conversation.refused > rate.burst.saturating_mul(MOST_REFUSED_BURSTS) {
+            self.outbox.close(CloseCode::TooMany);
+        }
+        let per_second = rate.per_second;
+        Err(Refusal::new(
+            ErrorCode::TooManyMessages,
+            format!("at most {per_second} messages a second: this one was not carried out"),
+        ))
     }
 
     /// Waits for what to send next. One caller at a time.
@@ -71,102 +217,67 @@ impl Session {
     /// # Cancel safety
     /// Safe: nothing is lost when the future is dropped.
     pub async fn outgoing(&self) -> Outgoing {
-        match self.outbox.next().await {
-            Taken::Close(code) => Outgoing::Close(code),
-            Taken::Frames { mut frames, reset } => {
-                if reset {
-                    frames.extend(self.resets());
+        loop {
+            self.outbox.ready().await;
+            let expected = self.outbox.pending_reset();
+            let head = match expected {
+                Some(_) => self.shared.log.head().await.ok(),
+                None => None,
+            };
+            // Nothing is awaited from here on.
+            match self.outbox.take(expected) {
+                None => {}
+                Some(Taken::Close(code)) => return self.last_words(code),
+                Some(Taken::Frames { mut frames, reset }) => {
+                    if let Some(reason) = reset {
+                        frames.extend(self.resets(reason, head));
+                    }
+                    return Outgoing::Frames(frames);
                 }
-                Outgoing::Frames(frames)
             }
         }
     }
 
-    /// Returns one reset for each model that the session is subscribed to.
-    fn resets(&self) -> impl Iterator<Item = Frame> {
-        let groups = self.shared.hub.groups_of(self.id);
-        let labels: BTreeSet<_> = groups
-            .iter()
-            .filter_map(|group| self.shared.registry.of_group(group.index))
-            .map(|model| &*model.label)
-            .collect();
-        labels.into_iter().map(plain::reset)
-    }
-
-    async fn handle(&self, text: &str) -> Result<(), Refusal> {
-        let request = plain::parse(text)?;
-        let group = self.group(&request)?;
-        match request.verb {
-            Verb::Subscribe => self.subscribe(group).await,
-            Verb::Unsubscribe => {
-                self.shared.hub.unsubscribe(self.id, &group);
-                Ok(())
+    /// Returns the resets: one for each model, or in v1 one for each id.
+    fn resets(&self, reason: ResetReason, head: Option<Cursor>) -> Vec<Frame> {
+        // No log knows a random epoch, so that resuming from there is another reset.
+        let cursor = head.unwrap_or_else(|| Cursor {
+            epoch: Epoch::random(),
+            position: 0,
+        });
+        self.shared.hub.go_on_after(self.id, &cursor);
+        let (mut frames, mut told) = (Vec::new(), BTreeSet::new());
+        for subscription in self.shared.hub.subscriptions_of(self.id) {
+            let model = &*self.shared.registry.of_group(&subscription.group).0.label;
+            let dialect = subscription.dialect;
+            match dialect {
+                Dialect::V1 => {
+                    let ids = subscription.ids();
+                    frames.extend(
+                        ids.iter()
+                            .map(|id| dialect.reset(Some(id), model, reason, &cursor)),
+                    );
+                }
+                Dialect::Plain | Dialect::V0_7 if told.insert(model.to_owned()) => {
+                    frames.push(dialect.reset(None, model, reason, &cursor));
+                }
+                Dialect::Plain | Dialect::V0_7 => {}
             }
         }
+        self.shared.metrics.reset(reason, frames.len());
+        frames
     }
 
-    /// Finds the group that a request names.
-    fn group(&self, request: &Request) -> Result<GroupKey, Refusal> {
-        let model = self
-            .shared
-            .registry
-            .labelled(&request.model)
-            .ok_or_else(|| {
-                Refusal::new(
-                    ErrorCode::UnknownModel,
-                    format!(
-                        "there is no model {}, but {}",
-                        quoted(&request.model),
-                        self.shared.registry.labels()
-                    ),
-                )
-            })?;
-        let group = model.group(&request.group_key).ok_or_else(|| {
-            let (key, label, keys) = (quoted(&request.group_key), &model.label, model.key_names());
-            Refusal::new(
-                ErrorCode::UnknownGroupKey,
-                format!("{label} is not subscribable by {key}, but by {keys}"),
-            )
-        })?;
-        let value = group.kind.read(&request.value).map_err(|expected| {
-            Refusal::new(
-                ErrorCode::BadValue,
-                format!(
-                    "{}`{}` of {} must be {expected}",
-                    if request.value.is_null() {
-                        "null is in no group: "
-                    } else {
-                        ""
-                    },
-                    group.key,
-                    model.label
-                ),
-            )
-        })?;
-        Ok(group.at(value))
-    }
-
-    async fn subscribe(&self, group: GroupKey) -> Result<(), Refusal> {
-        let head = self.shared.log.head().await.map_err(|error| {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a subscription is refused"
-            );
-            Refusal::new(
-                ErrorCode::Unavailable,
-                "subscriptions cannot be taken right now",
-            )
-        })?;
-        let most = self.shared.limits.subscriptions;
-        self.shared
-            .hub
-            .subscribe(self.id, group, head.position, most)
-            .map_err(|TooMany| {
-                Refusal::new(
-                    ErrorCode::TooManySubscriptions,
-                    format!("a connection has at most {most} subscriptions"),
-                )
-            })
+    fn last_words(&self, code: CloseCode) -> Outgoing {
+        let mut conversation = self.conversation();
+        match (code, conversation.dialect) {
+            (CloseCode::GoingAway, Some(Dialect::V1)) if !conversation.said_goodbye => {
+                conversation.said_goodbye = true;
+                Outgoing::Frames(vec![v1::goodbye()])
+            }
+            (CloseCode::GoingAway, Some(Dialect::V1)) => Outgoing::Close(CloseCode::Draining),
+            _ => Outgoing::Close(code),
+        }
     }
 }
 

@@ -3,9 +3,12 @@
 //! A transport does the HTTP upgrade and hands over the byte stream. The protocol (masking,
 //! fragments, UTF-8, limits, ping, close) is tungstenite's; when to read, write and end is ours.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, pin::pin, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{
+    FutureExt, SinkExt, StreamExt,
+    future::{Fuse, FusedFuture},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{self, Instant, Interval, MissedTickBehavior},
@@ -17,6 +20,8 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
+
+use tracing::Instrument;
 
 use crate::{
     code::CloseCode,
@@ -48,7 +53,8 @@ pub(crate) async fn serve(io: impl Io, early: Vec<u8>, session: Session) {
         socket,
         stall: limits.stall,
     };
-    let end = connection.run(&session).await;
+    let span = session.span().clone();
+    let end = connection.run(&session).instrument(span).await;
     // From here on nothing is published to it; what it still sends is read for the close's sake only.
     drop(session);
     connection.end(end).await;
@@ -73,38 +79,66 @@ type Flow = ControlFlow<End>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self, session: &Session) -> End {
-        let mut ping = ping_timer(session.limits().ping_interval);
-        let mut silent_intervals = 0;
+        let limits = session.limits();
+        let mut ping = ping_timer(limits.ping_interval);
+        let mut silence = pin!(sleep(limits.idle));
+        // What the client said last, while it is being carried out. That may take as long as the
+        // application's `authorize`: nothing more is read until then, but all else goes on.
+        let mut request = pin!(Fuse::terminated());
 
         loop {
             let flow = tokio::select! {
-                message = self.socket.next() => {
-                    silent_intervals = 0;
+                () = &mut request, if !request.is_terminated() => {
+                    // The client could say nothing meanwhile.
+                    silence.set(sleep(limits.idle));
+                    Flow::Continue(())
+                }
+                message = self.socket.next(), if request.is_terminated() => {
+                    silence.set(sleep(limits.idle));
                     match message {
+                        Some(Ok(Message::Text(text))) => {
+                            request.set(async move { session.receive(&text).await }.fuse());
+                            Flow::Continue(())
+                        }
                         // tungstenite has the pong ready. A client that pings and reads nothing
                         // must not have it pile them up: they leave before the next is read.
                         Some(Ok(Message::Ping(_))) => self.send([]).await,
-                        Some(message) => read(message, session).await,
+                        Some(message) => ignore_or_end(&message),
                         None => Flow::Break(End::ByClient),
                     }
                 }
                 outgoing = session.outgoing() => match outgoing {
-                    Outgoing::Frames(frames) => self.send(frames.into_iter().map(Frame::into_text).map(Message::Text)).await,
+                    Outgoing::Frames(frames) => self.send_frames(frames, session).await,
                     Outgoing::Close(code) => Flow::Break(End::ByServer(code)),
                 },
+                () = &mut silence, if request.is_terminated() => {
+                    Flow::Break(End::ByServer(CloseCode::Silent))
+                }
                 _ = tick(&mut ping) => {
-                    silent_intervals += 1;
-                    if silent_intervals > 2 {
-                        Flow::Break(End::ByServer(CloseCode::Silent))
-                    } else {
-                        self.send([Message::Ping(tungstenite::Bytes::new())]).await
-                    }
+                    let ping = session.ping().map(Frame::into_text).map(Message::Text);
+                    let protocol_ping = Message::Ping(tungstenite::Bytes::new());
+                    self.send([protocol_ping].into_iter().chain(ping)).await
                 }
             };
             if let Flow::Break(end) = flow {
                 return end;
             }
         }
+    }
+
+    async fn send_frames(&mut self, frames: Vec<Frame>, session: &Session) -> Flow {
+        let count = frames.len() as u64;
+        let oldest = frames.iter().find_map(Frame::captured);
+        let flow = self
+            .send(frames.into_iter().map(Frame::into_text).map(Message::Text))
+            .await;
+        if flow.is_continue() {
+            session.metrics().frames.increment(count);
+            oldest
+                .into_iter()
+                .for_each(|captured| session.metrics().sent(captured));
+        }
+        flow
     }
 
     /// Writes messages out in as few writes as they fit in.
@@ -178,14 +212,20 @@ async fn tick(timer: &mut Option<Interval>) {
     }
 }
 
-async fn read(message: Result<Message, Error>, session: &Session) -> Flow {
+/// Sleeps; for ever where the time is zero, or past the end of the clock.
+async fn sleep(time: Duration) {
+    match Instant::now().checked_add(time).filter(|_| !time.is_zero()) {
+        Some(end) => time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ignore_or_end(message: &Result<Message, Error>) -> Flow {
     match message {
-        Ok(Message::Text(text)) => {
-            session.receive(&text).await;
+        Ok(Message::Binary(_)) => Flow::Break(End::ByServer(CloseCode::Unsupported)),
+        Ok(Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {
             Flow::Continue(())
         }
-        Ok(Message::Binary(_)) => Flow::Break(End::ByServer(CloseCode::Unsupported)),
-        Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Flow::Continue(()),
         Ok(Message::Close(_)) => Flow::Break(End::ByClient),
         Err(Error::Capacity(_)) => Flow::Break(End::ByServer(CloseCode::TooBig)),
         Err(Error::Utf8(_)) => Flow::Break(End::ByServer(CloseCode::NotUtf8)),

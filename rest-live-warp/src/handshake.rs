@@ -1,19 +1,46 @@
 //! The HTTP side of the websocket handshake: RFC 6455, section 4.2.
 
+use std::net::IpAddr;
+
 use headers::{
     Connection, HeaderMapExt, SecWebsocketAccept, SecWebsocketKey, SecWebsocketVersion, Upgrade,
 };
 use hyper::upgrade::OnUpgrade;
-use rest_live_runtime::Live;
+use rest_live_runtime::{Handshake, Live};
 use warp::{
-    http::{HeaderMap, StatusCode},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
+    },
     reply::Response,
 };
 
 use crate::upgrade::accept;
 
+/// What there is to a request for a websocket, besides who asks.
+pub(crate) struct Request<'r> {
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) upgrade: Option<OnUpgrade>,
+}
+
 /// Answers a request for a websocket, and serves it if all is well.
-pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrade>) -> Response {
+pub(crate) fn respond<U: Send + Sync + 'static>(
+    live: &Live<U>,
+    user: U,
+    request: Request<'_>,
+) -> Response {
+    let Request {
+        headers,
+        address,
+        upgrade,
+    } = request;
+    if !is_of_allowed_origin(live, headers) {
+        return refusal(
+            StatusCode::FORBIDDEN,
+            "web pages of this origin may not open a websocket here",
+        );
+    }
     if !headers
         .typed_get::<Connection>()
         .is_some_and(|c| c.contains("upgrade"))
@@ -54,7 +81,8 @@ pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrad
             "the server is shutting down",
         );
     }
-    accept(live, upgrade);
+    let v1 = offers(headers, Handshake::<U>::SUBPROTOCOL);
+    accept(live, Handshake::new(user).address(address).v1(v1), upgrade);
 
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -63,7 +91,37 @@ pub(crate) fn respond(live: &Live, headers: &HeaderMap, upgrade: Option<OnUpgrad
     response
         .headers_mut()
         .typed_insert(SecWebsocketAccept::from(key));
+    // Never unless it was offered: a browser would fail the connection.
+    if v1 {
+        let chosen = HeaderValue::from_static(Handshake::<U>::SUBPROTOCOL);
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, chosen);
+    }
     response
+}
+
+/// Only browsers send an `Origin`, and they always do; pages cannot forge it.
+fn is_of_allowed_origin<U: Send + Sync + 'static>(live: &Live<U>, headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => true,
+        (Some(origin), None) => {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+            live.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), host)
+        }
+        (Some(_), Some(_)) => live.allows_origin("several", None),
+    }
+}
+
+/// Whether a list of subprotocols, in one header or several, has this one.
+fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
+    headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|offered| offered.trim() == subprotocol)
 }
 
 /// 16 bytes in base64, once (RFC 6455, section 4.1).

@@ -4,12 +4,16 @@ use std::io;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
-use rest_live_runtime::{Io, Live};
+use rest_live_runtime::{Handshake, Io, Live};
 use tokio::net::TcpStream;
 
 /// Serves the connection once hyper has let go of it.
-pub(crate) fn accept(live: &Live, upgrade: OnUpgrade) {
-    live.accept(async move {
+pub(crate) fn accept<U: Send + Sync + 'static>(
+    live: &Live<U>,
+    handshake: Handshake<U>,
+    upgrade: OnUpgrade,
+) {
+    live.accept(handshake, async move {
         let upgraded = upgrade.await.map_err(io::Error::other)?;
         Ok(match downcast::<TokioIo<TcpStream>>(upgraded) {
             // `warp::serve` on TCP. Without TCP_NODELAY the second of two frames that follow each

@@ -1,6 +1,9 @@
 //! What `build()` checks: every mistake in what is registered, all at once.
 
-use rest_live::{BuildError, Live, RegistryError};
+use rest_live::{
+    __private::{Authorization, GroupDeclaration, Permission},
+    BuildError, Live, RegistryError,
+};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use serde::Serialize;
 
@@ -50,7 +53,7 @@ mod blob {
 
 /// Declares a serializer without linking its registration in: what `#[subscribable]` writes, by hand.
 macro_rules! unlinked {
-    ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, restricted: $restricted:expr, groups: $groups:expr) => {
+    ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, check_permission: $check:expr, groups: $groups:expr) => {
         #[derive(Serialize)]
         struct $name {}
 
@@ -62,7 +65,7 @@ macro_rules! unlinked {
                     module: module_path!(),
                     model: $model,
                     rank: $rank,
-                    check_permission: $restricted,
+                    check_permission: $check,
                     groups: $groups,
                 };
             fn from_row(_: &<$entity as EntityTrait>::Model) -> Self {
@@ -72,23 +75,42 @@ macro_rules! unlinked {
     };
 }
 
-const fn by<C>(group_key: Option<(&'static str, C)>) -> rest_live::__private::GroupDeclaration<C>
+const fn by<C>(group_key: Option<(&'static str, C)>) -> GroupDeclaration<C>
 where
     C: Copy,
 {
-    rest_live::__private::GroupDeclaration {
+    GroupDeclaration {
         group_key,
-        authorize: false,
+        authorize: None,
         public: false,
     }
 }
 
-unlinked!(CalledTask, impostor::Entity, model: Some("todolist.Task"), rank: 0, restricted: false, groups: &[by(None)]);
-unlinked!(SecondTask, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 0, restricted: false, groups: &[by(None)]);
-unlinked!(OtherName, crate::entities::task::Entity, model: Some("todolist.Chore"), rank: 1, restricted: false, groups: &[by(None)]);
-unlinked!(ByWeight, impostor::Entity, model: None, rank: 0, restricted: false, groups: &[by(Some(("weight", impostor::Column::Weight)))]);
-unlinked!(OfHash, blob::Entity, model: None, rank: 0, restricted: false, groups: &[by(Some(("owner", blob::Column::Owner)))]);
-unlinked!(Secret, impostor::Entity, model: Some("it.Secret"), rank: 0, restricted: true, groups: &[by(None)]);
+unlinked!(CalledTask, impostor::Entity, model: Some("todolist.Task"), rank: 0, check_permission: None, groups: &[by(None)]);
+unlinked!(SecondTask, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 0, check_permission: None, groups: &[by(None)]);
+unlinked!(OtherName, crate::entities::task::Entity, model: Some("todolist.Chore"), rank: 1, check_permission: None, groups: &[by(None)]);
+unlinked!(ByWeight, impostor::Entity, model: None, rank: 0, check_permission: None, groups: &[by(Some(("weight", impostor::Column::Weight)))]);
+unlinked!(OfHash, blob::Entity, model: None, rank: 0, check_permission: None, groups: &[by(Some(("owner", blob::Column::Owner)))]);
+unlinked!(Secret, impostor::Entity, model: Some("it.Secret"), rank: 0, check_permission: Some(|| Permission::of::<impostor::Model, Guard>(|_, _| true)), groups: &[by(None)]);
+unlinked!(HalfOpen, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
+    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), authorize: Some(guard), public: false },
+    by(None),
+]);
+unlinked!(Public, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
+    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), authorize: Some(guard), public: false },
+    GroupDeclaration { group_key: None, authorize: None, public: true },
+]);
+unlinked!(Misread, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 2, check_permission: None, groups: &[
+    GroupDeclaration { group_key: Some(("text", crate::entities::task::Column::Text)), authorize: Some(guard), public: false },
+]);
+
+/// A type of users.
+struct Guard;
+
+/// May everybody subscribe to a group whose value is an `i32`?
+fn guard() -> Authorization {
+    Authorization::of(|_: &Guard, _: i32, _| Box::pin(async { true }))
+}
 
 async fn mistakes(
     build: impl FnOnce(rest_live::LiveBuilder) -> rest_live::LiveBuilder,
@@ -169,12 +191,106 @@ async fn a_primary_key_that_is_no_key_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_permission_that_would_not_be_checked_is_an_error() {
+async fn a_permission_of_other_users_is_an_error() {
     let errors = mistakes(|b| b.register::<Secret>()).await;
     assert!(
-        matches!(errors[..], [RegistryError::PermissionUnsupported { .. }]),
+        matches!(
+            errors[..],
+            [RegistryError::UserType {
+                argument: "check_permission",
+                ..
+            }]
+        ),
         "{errors:?}"
     );
+    let errors = mistakes(|b| b.register::<Public>()).await;
+    assert!(
+        matches!(
+            errors[..],
+            [RegistryError::UserType {
+                argument: "authorize",
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+    assert!(
+        errors[0]
+            .to_string()
+            .contains("users::<it::build::Guard>()"),
+        "{}",
+        errors[0]
+    );
+
+    let (db, _folder) = database().await;
+    let live = Live::builder(db).discover(false).users::<Guard>();
+    live.register::<Secret>()
+        .register::<Public>()
+        .build()
+        .unwrap();
+}
+
+async fn mistakes_of_guards(
+    build: impl FnOnce(rest_live::LiveBuilder<Guard>) -> rest_live::LiveBuilder<Guard>,
+) -> Vec<RegistryError> {
+    let (db, _folder) = database().await;
+    match build(Live::builder(db).discover(false).users::<Guard>()).build() {
+        Err(BuildError::Registry(errors)) => errors,
+        other => panic!("mistakes were expected, {other:?} came"),
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_never_half_guarded() {
+    let errors = mistakes_of_guards(|b| b.register::<HalfOpen>()).await;
+    assert!(
+        matches!(
+            errors[..],
+            [RegistryError::HalfAuthorized {
+                group_key: "pk",
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+    // Nor by another serializer: it shows the same rows.
+    let errors = mistakes_of_guards(|b| b.register::<Misread>().register::<TaskSerializer>()).await;
+    assert!(
+        errors
+            .iter()
+            .any(|error| matches!(error, RegistryError::HalfAuthorized { .. })),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_authorize_that_cannot_take_the_value_is_an_error() {
+    let errors = mistakes_of_guards(|b| b.register::<Misread>()).await;
+    assert!(
+        matches!(
+            errors[..],
+            [RegistryError::AuthorizeValue {
+                group_key: "text",
+                takes: "i32",
+                ..
+            }]
+        ),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_origin_and_a_limit_that_cannot_be_counted_are_errors() {
+    let (db, _folder) = database().await;
+    let origins = Live::builder(db.clone()).origins(["example.com"]);
+    assert!(matches!(origins.build(), Err(BuildError::Origin(text)) if text == "example.com"));
+    let mut limits = rest_live::Limits::default();
+    limits.connections_per_user = Some(1);
+    let error = Live::builder(db)
+        .limits(limits)
+        .build()
+        .expect_err("nobody says who is who");
+    assert!(error.to_string().contains(".user_key("), "{error}");
 }
 
 #[tokio::test]

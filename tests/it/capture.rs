@@ -225,7 +225,7 @@ async fn an_empty_update_of_a_missing_row_does_not_hide_a_later_one() {
 async fn what_was_written_before_a_subscription_is_not_told() {
     let app = App::start().await;
     app.insert_task(1, "before", 1).await;
-    let session = app.live.connect();
+    let session = app.live.connect(());
     session.receive(LIST_1).await;
     app.insert_task(2, "after", 1).await;
     let Outgoing::Frames(frames) = soon("a frame", session.outgoing()).await else {

@@ -240,7 +240,7 @@ async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
         "{\"model\":\"todolist.Task\",\"pk\":1",
         "nul",
         nested.as_str(),
-        "{\"a\":\"\\ud800\"}",
+        "{\"model\":\"\\ud800\",\"pk\":1}",
     ] {
         client.send(text).await;
         client.expect_error(400, "malformed_json", false).await;

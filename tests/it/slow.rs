@@ -31,7 +31,7 @@ async fn outgoing(session: &Session) -> Result<Vec<String>, CloseCode> {
 /// Subscribes a session to list 1 that reads nothing by itself, and a witness: what reached the
 /// witness reached the session's outbox before or with it.
 async fn session(app: &App) -> Session {
-    let session = app.live.connect();
+    let session = app.live.connect(());
     session
         .receive(r#"{"model":"todolist.Task","list_id":1}"#)
         .await;
@@ -99,7 +99,7 @@ async fn a_session_that_lags_for_the_third_time_is_closed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_finds_no_room_is_a_lag_and_drops_no_change_in_silence() {
+async fn an_answer_is_not_dropped_in_a_lag_and_drops_no_change() {
     let app = App::start_with(limits(3)).await;
     let mut witness = app.client().await;
     witness
@@ -112,12 +112,26 @@ async fn an_answer_that_finds_no_room_is_a_lag_and_drops_no_change_in_silence() 
     }
     app.assert_silent(&mut witness).await;
     slow.receive("nonsense").await;
-    let frames = outgoing(&slow).await.unwrap();
-    assert!(
-        frames
-            .iter()
-            .all(|frame| frame.contains(r#""error":"reset""#)),
-        "{frames:?}"
+    let errors = |frames: Vec<String>| {
+        let error = |frame: &String| {
+            let json: serde_json::Value = serde_json::from_str(frame).unwrap();
+            json["error"].as_str().unwrap_or("none").to_owned()
+        };
+        frames.iter().map(error).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        errors(outgoing(&slow).await.unwrap()),
+        ["none", "none", "none", "malformed_json"]
+    );
+    slow.receive("nonsense").await;
+    for id in 5..=9 {
+        app.insert_task(id, "too many", 1).await;
+        witness.json().await;
+    }
+    app.assert_silent(&mut witness).await;
+    assert_eq!(
+        errors(outgoing(&slow).await.unwrap()),
+        ["malformed_json", "reset", "reset"]
     );
 }
 
@@ -237,6 +251,7 @@ async fn a_connection_whose_writes_stall_too_long_is_dropped() {
 async fn a_silent_peer_is_closed_after_two_pings() {
     let mut limits = Limits::default();
     limits.ping_interval = std::time::Duration::from_secs(1);
+    limits.idle = std::time::Duration::from_millis(2500);
     limits.stall = std::time::Duration::from_secs(2);
     let app = App::start_with(limits).await;
     // It reads, and answers nothing.

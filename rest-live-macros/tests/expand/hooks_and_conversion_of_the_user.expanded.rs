@@ -12,11 +12,14 @@ impl ::rest_live::Subscribable for TaskSerializer {
         module: ::core::module_path!(),
         model: ::core::option::Option::Some("todolist.Task"),
         rank: -1i32,
-        check_permission: true,
+        check_permission: ::core::option::Option::Some(|| ::rest_live::__private::Permission::of::<
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+            _,
+        >(permissions::may_see)),
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,
-                authorize: false,
+                authorize: ::core::option::Option::None,
                 public: true,
             },
             ::rest_live::__private::GroupDeclaration {
@@ -24,7 +27,11 @@ impl ::rest_live::Subscribable for TaskSerializer {
                     "list_id",
                     <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
                 )),
-                authorize: true,
+                authorize: ::core::option::Option::Some(|| ::rest_live::__private::Authorization::of(|
+                    user,
+                    value,
+                    db|
+                ::std::boxed::Box::pin(permissions::may_see_list(user, value, db)))),
                 public: false,
             },
         ],
@@ -40,6 +47,4 @@ impl ::rest_live::Subscribable for TaskSerializer {
 ::rest_live::__private::inventory::submit! {
     ::rest_live::__private::Registration::of:: < TaskSerializer > ()
 }
-const _: fn() = || _ = permissions::may_see;
-const _: fn() = || _ = permissions::may_see_list;
 const _: () = ::rest_live::__private::assert_live::<task::Entity>();

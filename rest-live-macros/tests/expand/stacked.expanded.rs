@@ -37,11 +37,11 @@ impl ::rest_live::Subscribable for TaskSerializer {
         module: ::core::module_path!(),
         model: ::core::option::Option::None,
         rank: 0i32,
-        check_permission: false,
+        check_permission: ::core::option::Option::None,
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,
-                authorize: false,
+                authorize: ::core::option::Option::None,
                 public: false,
             },
             ::rest_live::__private::GroupDeclaration {
@@ -49,7 +49,7 @@ impl ::rest_live::Subscribable for TaskSerializer {
                     "list_id",
                     <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
                 )),
-                authorize: false,
+                authorize: ::core::option::Option::None,
                 public: false,
             },
         ],

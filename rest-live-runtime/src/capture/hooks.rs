@@ -24,7 +24,7 @@ use crate::{
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
 /// Runs before an insert or update. Reads the old row where the write could move it to another
-/// group; otherwise it adds no statement.
+/// group, or a permission decides who may see it; otherwise it adds no statement.
 ///
 /// # Errors
 /// The database's, of reading the old row.
@@ -53,7 +53,7 @@ where
     let before = if !<A::Entity as EntityTrait>::Column::iter().any(changes) {
         // SeaORM sends no UPDATE then, and still runs the second hook.
         Some(Before::Nothing)
-    } else if model.moving_columns::<A::Entity>().any(is_set) {
+    } else if model.has_permission() || model.moving_columns::<A::Entity>().any(is_set) {
         read_old(active, db, &scope).await?.map(Before::Row)
     } else {
         None
@@ -91,7 +91,8 @@ where
     scope.record(vec![event]).await;
 }
 
-/// Runs before a delete. Reads the row where the given model is not a whole one.
+/// Runs before a delete. Reads the row where the given model is not a whole one, or a permission
+/// decides who may see it.
 ///
 /// # Errors
 /// The database's, of reading the row.
@@ -106,7 +107,15 @@ where
     let Some(key) = key_of(active) else {
         return Ok(());
     };
-    let old = match whole_row(active) {
+    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+        return Ok(());
+    };
+    // Who is told, and shown what, is decided on the row as it is, not as it once was read.
+    let given = match model.has_permission() {
+        true => None,
+        false => whole_row(active),
+    };
+    let old = match given {
         Some(row) => Some(row),
         None => read_old(active, db, &scope).await?,
     };

@@ -14,6 +14,7 @@ use super::stash::Stash;
 use crate::{
     event::Event,
     log::{EventLog, LogError},
+    metrics::Metrics,
     registry::Registry,
 };
 
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) struct Scope {
     pub(crate) registry: Arc<Registry>,
     log: Arc<dyn EventLog>,
+    metrics: Arc<Metrics>,
     /// Where a commit runs on when its future is dropped.
     pub(super) runtime: Handle,
     /// Held from COMMIT to the log, where commits come one after the other anyway: SQLite has one
@@ -40,10 +42,12 @@ impl Scope {
         log: Arc<dyn EventLog>,
         runtime: Handle,
         backend: DbBackend,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             registry,
             log,
+            metrics,
             runtime,
             turn: (backend == DbBackend::Sqlite).then(Arc::default),
             stash: Stash::default(),
@@ -56,6 +60,7 @@ impl Scope {
         Self {
             registry: Arc::clone(&self.registry),
             log: Arc::clone(&self.log),
+            metrics: Arc::clone(&self.metrics),
             runtime: self.runtime.clone(),
             turn: self.turn.clone(),
             stash: Stash::default(),
@@ -90,6 +95,7 @@ impl Scope {
                     Err(_) => Some(LogError::new("it panicked")),
                 };
                 if let Some(error) = error {
+                    self.metrics.events_lost.increment(count as u64);
                     tracing::error!(
                         count,
                         error = &error as &dyn std::error::Error,

@@ -1,31 +1,38 @@
 //! From a connection and the registrations to a `Live`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Inner, Live};
+use super::{Inner, Live, UserKey};
 use crate::{
+    admission::Admissions,
     capture::{LiveConnection, Scope},
     declaration::{Registration, Subscribable},
-    dispatcher,
+    dispatcher::Dispatcher,
     hub::Hub,
     limits::Limits,
     log::{EventLog, MemoryLog},
+    metrics::Metrics,
+    origin::Origins,
+    permission::{Identity, UserType},
     registry::{Registry, RegistryError},
     session::Shared,
 };
 
 /// Builds a [`Live`].
 #[must_use = "a builder does nothing until `build`"]
-pub struct LiveBuilder {
+pub struct LiveBuilder<U = ()> {
     db: DatabaseConnection,
     registered: Vec<Registration>,
     discover: bool,
     limits: Limits,
+    origins: Vec<String>,
+    user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
+    users: PhantomData<fn(U) -> U>,
 }
 
 impl LiveBuilder {
@@ -35,10 +42,31 @@ impl LiveBuilder {
             registered: Vec::new(),
             discover: true,
             limits: Limits::default(),
+            origins: Vec::new(),
+            user_key: None,
             log: Arc::new(MemoryLog::default()),
+            users: PhantomData,
         }
     }
 
+    /// Sets the type of the users, whom `check_permission` and `authorize` are asked about. A transport
+    /// says who connects: `rest_live::warp::subscriptions_as(&live, filter)`. Where there are
+    /// anonymous ones, too, it is an `Option<User>` or an enumeration.
+    pub fn users<U: Send + Sync + 'static>(self) -> LiveBuilder<U> {
+        LiveBuilder {
+            db: self.db,
+            registered: self.registered,
+            discover: self.discover,
+            limits: self.limits,
+            origins: self.origins,
+            user_key: None,
+            log: self.log,
+            users: PhantomData,
+        }
+    }
+}
+
+impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Registers a serializer. Those of the program's own crate are found without; one of another
     /// crate is found only if something of that crate is named, which this does.
     pub fn register<S: Subscribable>(mut self) -> Self {
@@ -53,7 +81,24 @@ impl LiveBuilder {
         self
     }
 
-    /// Sets what one client may cost.
+    /// Sets the web pages that may open a websocket, besides those of the server's own host and port:
+    /// origins such as `https://app.example.com`, with the port where it is not the scheme's own; `*`
+    /// is every page. Clients that are no browsers send no `Origin`, and are not asked for one.
+    pub fn origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets what tells one user from another, for [`Limits::connections_per_user`]: an id, a name.
+    /// `None` is not counted.
+    pub fn user_key(mut self, key: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.user_key = Some(Box::new(move |user: &Identity| {
+            user.downcast().and_then(&key)
+        }));
+        self
+    }
+
+    /// Sets what clients may cost.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -68,56 +113,70 @@ impl LiveBuilder {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// [`BuildError::Registry`] with all mistakes in what is registered, and
-    /// [`BuildError::NoRuntime`] outside a tokio runtime.
-    pub fn build(self) -> Result<Live, BuildError> {
+    /// [`BuildError::Registry`] with all mistakes in what is registered, [`BuildError::Origin`],
+    /// [`BuildError::NoUserKey`], and [`BuildError::NoRuntime`] outside a tokio runtime.
+    pub fn build(self) -> Result<Live<U>, BuildError> {
         let linked = Registration::linked().filter(|_| self.discover);
-        let registry =
-            Arc::new(Registry::new(linked.chain(self.registered)).map_err(BuildError::Registry)?);
+        let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
+        let registry = Arc::new(registry.map_err(BuildError::Registry)?);
+        let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
+        if self.limits.connections_per_user.is_some() && self.user_key.is_none() {
+            return Err(BuildError::NoUserKey);
+        }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         tracing::info!(models = registry.summary(), "live");
 
-        let hub = Arc::new(Hub::default());
+        let metrics = Arc::new(Metrics::new());
+        let hub = Arc::new(Hub::new(Arc::clone(&metrics)));
         // Before any write: the tail yields what comes after it was made.
         let tail = self.log.tail();
         let (position, progress) = watch::channel(0);
-        let dispatcher = runtime.spawn(dispatcher::run(
-            tail,
-            Arc::clone(&registry),
-            Arc::clone(&hub),
-            position,
-        ));
+        let dispatcher = Dispatcher {
+            registry: Arc::clone(&registry),
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&metrics),
+            progress: position,
+        };
+        let dispatcher = runtime.spawn(dispatcher.run(tail));
         let backend = self.db.get_database_backend();
         let scope = Scope::autocommit(
             Arc::clone(&registry),
             Arc::clone(&self.log),
             runtime,
             backend,
+            Arc::clone(&metrics),
         );
         Ok(Live {
             inner: Arc::new(Inner {
-                db: LiveConnection::new(self.db, scope),
+                db: LiveConnection::new(self.db.clone(), scope),
                 sessions: Arc::new(Shared {
                     registry,
                     log: self.log,
                     hub,
+                    db: self.db,
                     limits: self.limits,
+                    origins,
+                    admissions: Arc::<Admissions>::default(),
+                    metrics,
                 }),
+                user_key: self.user_key,
                 dispatcher: dispatcher.abort_handle(),
                 progress,
                 connections: TaskTracker::new(),
                 abort: CancellationToken::new(),
             }),
+            users: PhantomData,
         })
     }
 }
 
-impl fmt::Debug for LiveBuilder {
+impl<U> fmt::Debug for LiveBuilder<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
             .field("registered", &self.registered)
             .field("discover", &self.discover)
             .field("limits", &self.limits)
+            .field("origins", &self.origins)
             .field("log", &self.log)
             .finish_non_exhaustive()
     }
@@ -128,6 +187,10 @@ impl fmt::Debug for LiveBuilder {
 pub enum BuildError {
     /// Mistakes in what is registered.
     Registry(Vec<RegistryError>),
+    /// A text among [`LiveBuilder::origins`] that is no origin.
+    Origin(String),
+    /// Connections are limited per user, and nothing says who is who.
+    NoUserKey,
     /// There is no tokio runtime to run on.
     NoRuntime,
 }
@@ -139,6 +202,8 @@ impl fmt::Display for BuildError {
                 write!(f, "{} in what is registered:", if errors.len() == 1 { "a mistake" } else { "mistakes" })?;
                 errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
             }
+            Self::Origin(text) => write!(f, "{text:?} is no origin: write scheme, host and port, and nothing behind them, such as \"https://app.example.com\""),
+            Self::NoUserKey => f.write_str("Limits::connections_per_user is set, and nothing says which connections are of one user: write .user_key(|user| ..)"),
             Self::NoRuntime => f.write_str("Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]"),
         }
     }

@@ -86,7 +86,7 @@ impl Shared {
             Tail::Entries(
                 entries
                     .map(|(event, position)| Entry {
-                        position,
+                        cursor: self.cursor(position),
                         event: Arc::clone(event),
                     })
                     .collect(),
@@ -144,6 +144,7 @@ mod tests {
             key: KeyValue::Integer(n),
             old: None,
             new: None,
+            captured: std::time::SystemTime::UNIX_EPOCH,
         }
     }
 
@@ -151,7 +152,7 @@ mod tests {
         match tail {
             Tail::Entries(entries) => Ok(entries
                 .into_iter()
-                .map(|e| (e.position, e.event.key.clone()))
+                .map(|e| (e.cursor.position, e.event.key.clone()))
                 .collect()),
             Tail::Reset(cursor) => Err(cursor.position),
         }

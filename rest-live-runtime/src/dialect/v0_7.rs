@@ -1,0 +1,125 @@
+//! The dialect of django-rest-live 0.4 to 0.7, for the clients that there are.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
+
+use super::{Broadcast, Id, Named, Object, Refusal, Request, Target, encode, quoted};
+use crate::{code::ErrorCode, declaration::PK, event::Action, frame::Frame, key::KeyValue};
+
+/// Reads a request, whose id was taken out.
+pub(super) fn request(mut object: Object<'_>) -> Result<Request, Refusal> {
+    match object.take_string("type", "subscribe")?.as_str() {
+        "subscribe" => subscribe(object),
+        "unsubscribe" => Ok(Request::Unsubscribe),
+        other => Err(Refusal::shape(format!(
+            "there is no request {}, but subscribe and unsubscribe",
+            quoted(other)
+        ))),
+    }
+}
+
+fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
+    if !object.has("action") {
+        return Err(Refusal::new(
+            ErrorCode::WrongDialect,
+            "this connection speaks django-rest-live 0.7 since its first subscription: `action` is missing",
+        ));
+    }
+    let model = object.take_string("model", "todolist.Task")?;
+    let kwargs = object.take_object("view_kwargs")?.unwrap_or_default();
+    let action = object.take_string("action", "list")?;
+    let (group, must_exist) = match action.as_str() {
+        "list" => (Named::AmongKwargs(kwargs), false),
+        "retrieve" => match object.take("lookup_by")? {
+            None | Some(Value::Null) => {
+                return Err(Refusal::shape(
+                    "`lookup_by` is missing: the primary key of the row",
+                ));
+            }
+            Some(key) => (Named::Key(PK.to_owned(), key), true),
+        },
+        other => {
+            return Err(Refusal::shape(format!(
+                "there is no action {}, but list and retrieve",
+                quoted(other)
+            )));
+        }
+    };
+    Ok(Request::Subscribe {
+        target: Target { model, group },
+        since: None,
+        must_exist,
+    })
+}
+
+/// Encodes what all subscribers see of a change, as it follows the id: see [`addressed`].
+///
+/// A row that disappears is its primary key only, under `pk` and under its columns' own names.
+pub(crate) fn broadcast(
+    broadcast: &Broadcast<'_>,
+    key: &KeyValue,
+    columns: &[&'static str],
+) -> String {
+    #[derive(Serialize)]
+    struct Encoded<'a, T> {
+        model: &'a str,
+        action: &'static str,
+        instance: T,
+    }
+    let action = broadcast.action.as_str();
+    let text = match broadcast.action {
+        Action::Deleted => encode(&Encoded {
+            model: broadcast.model,
+            action,
+            instance: PrimaryKey { key, columns },
+        }),
+        Action::Created | Action::Updated => encode(&Encoded {
+            model: broadcast.model,
+            action,
+            instance: broadcast.payload,
+        }),
+    };
+    text.trim_start_matches('{').to_owned()
+}
+
+/// `{"pk":7,"id":7}`.
+struct PrimaryKey<'a> {
+    key: &'a KeyValue,
+    columns: &'a [&'static str],
+}
+
+impl Serialize for PrimaryKey<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(PK, self.key)?;
+        for (column, value) in self.columns.iter().zip(self.key.parts()) {
+            if *column != PK {
+                map.serialize_entry(column, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// Puts the id of one subscription before what all subscribers see.
+pub(crate) fn addressed(id: &Id, rest: &str) -> String {
+    format!(r#"{{"type":"broadcast","id":{},{rest}"#, id.as_json())
+}
+
+pub(super) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
+    #[derive(Serialize)]
+    struct Error<'a> {
+        r#type: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        code: u16,
+        message: &'a str,
+    }
+    let (code, ..) = refusal.code.on_the_wire();
+    Frame::answer(encode(&Error {
+        r#type: "error",
+        id,
+        code,
+        message: &refusal.message,
+    }))
+}

@@ -1,0 +1,188 @@
+//! Serialises each row of an event once a serializer, and encodes each frame once.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use serde_json::value::RawValue;
+
+use crate::{
+    change::{Change, Side, Variant},
+    cursor::Cursor,
+    declaration::Serializer,
+    dialect::{Broadcast, Dialect, GroupName, Id, plain, v0_7, v1},
+    event::{Action, Event, Row},
+    frame::Frame,
+    metrics::Metrics,
+    registry::ModelEntry,
+    subscription::Subscription,
+};
+
+/// What was encoded of one event.
+pub(crate) struct Encoder<'e> {
+    model: &'e ModelEntry,
+    event: &'e Event,
+    cursor: &'e Cursor,
+    metrics: &'e Metrics,
+    /// Number of the change that frames are made of.
+    change: usize,
+    payloads: Vec<(&'e str, Side, Option<Box<RawValue>>)>,
+    encoded: Vec<Encoded<'e>>,
+    /// Frames of 0.7, by the place of what follows the id. Clients count their ids from 0, so that
+    /// many share one.
+    addressed: HashMap<(usize, Id), Frame>,
+}
+
+/// A frame, or of 0.7 the part that all ids have in common; `None` where the serializer failed.
+struct Encoded<'e> {
+    serializer: &'e str,
+    side: Side,
+    action: Action,
+    dialect: Dialect,
+    /// The change, for frames that name the group.
+    change: Option<usize>,
+    frame: Option<Frame>,
+}
+
+impl<'e> Encoder<'e> {
+    pub(crate) fn new(
+        model: &'e ModelEntry,
+        event: &'e Event,
+        cursor: &'e Cursor,
+        metrics: &'e Metrics,
+    ) -> Self {
+        Self {
+            model,
+            event,
+            cursor,
+            metrics,
+            change: 0,
+            payloads: Vec::new(),
+            encoded: Vec::new(),
+            addressed: HashMap::new(),
+        }
+    }
+
+    /// Goes on to another change.
+    pub(crate) fn begin(&mut self) {
+        self.change += 1;
+    }
+
+    /// Hands out what a subscription is told: one frame, or one for each of its ids, or none if its
+    /// serializer failed, which is logged.
+    pub(crate) fn frames(
+        &mut self,
+        change: &Change<'e>,
+        variant: Variant,
+        subscription: &Subscription,
+        mut each: impl FnMut(Frame),
+    ) {
+        let dialect = subscription.dialect;
+        let place = self.encoded(change, variant, dialect);
+        let Some(frame) = &self.encoded[place].frame else {
+            return;
+        };
+        if dialect != Dialect::V0_7 {
+            return each(frame.clone());
+        }
+        for id in &*subscription.ids() {
+            let addressed = self
+                .addressed
+                .entry((place, id.clone()))
+                .or_insert_with(|| {
+                    let text = v0_7::addressed(id, frame.as_str());
+                    Frame::broadcast(text, self.event.captured)
+                });
+            each(addressed.clone());
+        }
+    }
+
+    fn encoded(&mut self, change: &Change<'e>, variant: Variant, dialect: Dialect) -> usize {
+        let serializer = &change.entry.shown[variant.serializer].serializer;
+        let of_change = (dialect == Dialect::V1).then_some(self.change);
+        let known = self.encoded.iter().position(|e| {
+            std::ptr::eq(e.serializer, &*serializer.name)
+                && (e.side, e.action, e.dialect) == (variant.side, variant.action, dialect)
+                && e.change == of_change
+        });
+        known.unwrap_or_else(|| {
+            let frame = self.encode(change, variant, dialect, serializer);
+            self.encoded.push(Encoded {
+                serializer: &serializer.name,
+                side: variant.side,
+                action: variant.action,
+                dialect,
+                change: of_change,
+                frame,
+            });
+            self.encoded.len() - 1
+        })
+    }
+
+    fn encode(
+        &mut self,
+        change: &Change<'e>,
+        variant: Variant,
+        dialect: Dialect,
+        serializer: &'e Serializer,
+    ) -> Option<Frame> {
+        let (model, event, cursor) = (self.model, self.event, self.cursor);
+        let payload = self.payload(serializer, variant.side, change.row(variant.side))?;
+        let broadcast = Broadcast {
+            model: &model.label,
+            group: GroupName {
+                key: change.entry.key,
+                value: &change.group.value,
+            },
+            action: variant.action,
+            payload,
+            cursor,
+        };
+        let text = match dialect {
+            Dialect::Plain => plain::broadcast(&broadcast),
+            Dialect::V1 => v1::broadcast(&broadcast),
+            Dialect::V0_7 => v0_7::broadcast(&broadcast, &event.key, &model.pk_columns),
+        };
+        Some(Frame::broadcast(text, event.captured))
+    }
+
+    fn payload(&mut self, serializer: &'e Serializer, side: Side, row: &Row) -> Option<&RawValue> {
+        let name = &*serializer.name;
+        let known = self
+            .payloads
+            .iter()
+            .position(|p| std::ptr::eq(p.0, name) && p.1 == side);
+        let place = known.unwrap_or_else(|| {
+            let payload = serialise(serializer, row, self.metrics);
+            self.payloads.push((name, side, payload));
+            self.payloads.len() - 1
+        });
+        self.payloads[place].2.as_deref()
+    }
+}
+
+fn serialise(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
+    let error = match catch_unwind(AssertUnwindSafe(|| (serializer.serialise)(row))) {
+        Ok(Ok(payload)) => return Some(payload),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => {
+            metrics.panics.increment(1);
+            format!("it panicked: {}", panic_message(&*panic))
+        }
+    };
+    let serializer = &*serializer.name;
+    tracing::error!(
+        serializer,
+        error,
+        "a row could not be serialised: its subscribers get no frame"
+    );
+    None
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

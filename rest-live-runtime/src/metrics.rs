@@ -1,0 +1,132 @@
+//! What is counted and measured, through the [`metrics`](https://docs.rs/metrics) facade.
+
+use std::time::SystemTime;
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
+
+use crate::code::ResetReason;
+
+/// The handles of one `Live`, taken from the recorder that is installed when it is built; without one
+/// they do nothing.
+pub(crate) struct Metrics {
+    pub(crate) connections: Gauge,
+    pub(crate) subscriptions: Gauge,
+    pub(crate) events: Counter,
+    pub(crate) events_lost: Counter,
+    pub(crate) frames: Counter,
+    pub(crate) pending: Gauge,
+    pub(crate) lags: Counter,
+    pub(crate) panics: Counter,
+    pub(crate) write_to_send: Histogram,
+}
+
+/// Why something was denied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Denial {
+    /// A foreign web page.
+    Origin,
+    /// More connections than there may be.
+    Connections,
+    /// `authorize` said no, or could not say yes.
+    Authorize,
+    /// It was said no to afterwards.
+    Revoked,
+    /// More messages, resumes or subscriptions than there may be.
+    Rate,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        describe();
+        Self {
+            connections: gauge!("rest_live_connections"),
+            subscriptions: gauge!("rest_live_subscriptions"),
+            events: counter!("rest_live_events_total"),
+            events_lost: counter!("rest_live_events_lost_total"),
+            frames: counter!("rest_live_frames_total"),
+            pending: gauge!("rest_live_pending_frames"),
+            lags: counter!("rest_live_lags_total"),
+            panics: counter!("rest_live_panics_total"),
+            write_to_send: histogram!("rest_live_write_to_send_seconds"),
+        }
+    }
+
+    /// Counts what a client was denied.
+    pub(crate) fn denied(&self, why: Denial) {
+        let why = match why {
+            Denial::Origin => "origin",
+            Denial::Connections => "connections",
+            Denial::Authorize => "authorize",
+            Denial::Revoked => "revoked",
+            Denial::Rate => "rate",
+        };
+        counter!("rest_live_denials_total", "reason" => why).increment(1);
+    }
+
+    /// Counts the resets that a client is told.
+    pub(crate) fn reset(&self, reason: ResetReason, count: usize) {
+        counter!("rest_live_resets_total", "reason" => reason.as_str()).increment(count as u64);
+    }
+
+    /// Measures the way of a change from its capture to the socket.
+    pub(crate) fn sent(&self, captured: SystemTime) {
+        // A clock that was set back in between says nothing.
+        if let Ok(passed) = captured.elapsed() {
+            self.write_to_send.record(passed);
+        }
+    }
+}
+
+fn describe() {
+    describe_gauge!("rest_live_connections", "Connections that are served now");
+    describe_gauge!(
+        "rest_live_subscriptions",
+        "Subscriptions of all connections now"
+    );
+    describe_counter!(
+        "rest_live_events_total",
+        "Row changes that the dispatcher took from the log"
+    );
+    describe_counter!(
+        "rest_live_events_lost_total",
+        "Row changes that the log did not take: the rows are written, nobody is told"
+    );
+    describe_counter!(
+        "rest_live_frames_total",
+        "Frames that were written to sockets"
+    );
+    describe_gauge!(
+        "rest_live_pending_frames",
+        "Frames that wait for slow clients now"
+    );
+    describe_counter!(
+        "rest_live_lags_total",
+        "Times that a client was too slow and lost what waited for it"
+    );
+    describe_counter!(
+        "rest_live_resets_total",
+        "Resets that clients were told, by reason"
+    );
+    describe_counter!(
+        "rest_live_denials_total",
+        "What clients were denied, by reason: origin, connections, authorize, revoked, rate"
+    );
+    describe_counter!(
+        "rest_live_panics_total",
+        "Panics of permissions and serializers"
+    );
+    describe_histogram!(
+        "rest_live_write_to_send_seconds",
+        Unit::Seconds,
+        "Time from the capture of a change to its write to a socket, of the oldest change of each write"
+    );
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}

@@ -1,0 +1,344 @@
+//! Who may see what: the application's functions, erased, and the user that they are asked about.
+//!
+//! A [`Permission`] is a pure function of user and row, asked for every change; an
+//! [`Authorization`] may query, and is asked once a subscription.
+
+use std::{
+    any::{Any, TypeId, type_name},
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use sea_orm::{DatabaseConnection, ModelTrait, prelude::Uuid};
+
+use crate::{
+    event::Row,
+    key::{KeyKind, KeyValue},
+};
+
+/// The user of a session, erased: a `U` of the `Live<U>` that it belongs to.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<dyn Any + Send + Sync>);
+
+impl Identity {
+    pub(crate) fn new<U: Send + Sync + 'static>(user: U) -> Self {
+        Self(Arc::new(user))
+    }
+
+    pub(crate) fn downcast<U: 'static>(&self) -> Option<&U> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Identity {
+    // Who it is does not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+/// A type of users, for comparing and for messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UserType {
+    id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl UserType {
+    pub(crate) fn of<U: 'static>() -> Self {
+        Self {
+            id: TypeId::of::<U>(),
+            name: type_name::<U>(),
+        }
+    }
+}
+
+impl PartialEq for UserType {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+/// The application's code panicked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Panicked;
+
+type Check = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
+
+/// `check_permission`, erased.
+#[derive(Clone)]
+pub struct Permission {
+    pub(crate) user: UserType,
+    check: Arc<Check>,
+}
+
+impl Permission {
+    /// Erases a `check_permission`.
+    pub fn of<M, U>(check: fn(&U, &M) -> bool) -> Self
+    where
+        M: ModelTrait + Sync + 'static,
+        U: 'static,
+    {
+        Self {
+            user: UserType::of::<U>(),
+            check: Arc::new(
+                move |identity, row| match (identity.downcast(), row.downcast()) {
+                    (Some(user), Some(row)) => check(user, row),
+                    _ => false,
+                },
+            ),
+        }
+    }
+
+    /// Returns whether a user may see a row.
+    pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, Panicked> {
+        catch_unwind(AssertUnwindSafe(|| (self.check)(identity, row))).map_err(|_| Panicked)
+    }
+}
+
+impl fmt::Debug for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permission(of {})", self.user.name)
+    }
+}
+
+/// What an `authorize` answers: whether it may be, or why nobody knows.
+type Answer = Result<bool, Box<dyn Error + Send + Sync>>;
+
+type Ask = dyn for<'a> Fn(&'a Identity, &KeyValue, &'a DatabaseConnection) -> BoxFuture<'a, Answer>
+    + Send
+    + Sync;
+
+/// `authorize`, erased.
+#[derive(Clone)]
+pub struct Authorization {
+    pub(crate) user: UserType,
+    /// The type that it takes for the group's value.
+    pub(crate) value: &'static str,
+    pub(crate) takes: fn(&KeyKind) -> bool,
+    ask: Arc<Ask>,
+}
+
+impl Authorization {
+    /// Erases an `authorize`.
+    pub fn of<U, V, R>(
+        authorize: for<'a> fn(&'a U, V, &'a DatabaseConnection) -> BoxFuture<'a, R>,
+    ) -> Self
+    where
+        U: 'static,
+        V: FromKey + 'static,
+        R: Verdict + 'static,
+    {
+        Self {
+            user: UserType::of::<U>(),
+            value: type_name::<V>(),
+            takes: V::takes,
+            ask: Arc::new(move |identity, value, db| {
+                match (identity.downcast(), V::from_key(value)) {
+                    (Some(user), Some(value)) => {
+                        authorize(user, value, db).map(Verdict::decide).boxed()
+                    }
+                    _ => futures_util::future::ready(Ok(false)).boxed(),
+                }
+            }),
+        }
+    }
+
+    /// Asks whether a user may subscribe to a group.
+    ///
+    /// # Errors
+    /// The application's own, and that it panicked.
+    pub(crate) async fn ask(
+        &self,
+        identity: &Identity,
+        value: &KeyValue,
+        db: &DatabaseConnection,
+    ) -> Answer {
+        AssertUnwindSafe(async { (self.ask)(identity, value, db).await })
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err("it panicked".into()))
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorization(of {} for {})", self.user.name, self.value)
+    }
+}
+
+/// What an `authorize` may return: `bool`, or `Result<bool, E>` of any error.
+#[diagnostic::on_unimplemented(
+    message = "`authorize` returns `{Self}`, and should say yes or no",
+    note = "return `bool`, or `Result<bool, E>` where `E` is an error, such as `DbErr`"
+)]
+pub trait Verdict {
+    /// Returns whether the user may subscribe.
+    ///
+    /// # Errors
+    /// Why nobody knows. The client is told that it may try again, and not why.
+    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
+}
+
+impl Verdict for bool {
+    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> Verdict for Result<bool, E> {
+    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What an `authorize` may take for the value of the group: an integer, `String`, `bool`, [`Uuid`],
+/// a tuple of these for a composite primary key, or [`KeyValue`] for any.
+#[diagnostic::on_unimplemented(
+    message = "`authorize` takes `{Self}` for the group's value",
+    note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::KeyValue`"
+)]
+pub trait FromKey: Sized {
+    /// Returns whether every value of this kind can be a `Self`.
+    fn takes(kind: &KeyKind) -> bool;
+
+    /// Returns the value, `None` where it is of another type.
+    fn from_key(value: &KeyValue) -> Option<Self>;
+}
+
+macro_rules! integer_from_key {
+    ($($integer:ty)*) => {$(
+        impl FromKey for $integer {
+            fn takes(kind: &KeyKind) -> bool {
+                matches!(kind, KeyKind::Integer { min, max }
+                    if *min >= i128::from(Self::MIN) && *max <= i128::from(Self::MAX))
+            }
+
+            fn from_key(value: &KeyValue) -> Option<Self> {
+                match value {
+                    KeyValue::Integer(value) => Self::try_from(*value).ok(),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+integer_from_key!(i8 i16 i32 i64 u8 u16 u32 u64 i128);
+
+impl FromKey for bool {
+    fn takes(kind: &KeyKind) -> bool {
+        matches!(kind, KeyKind::Bool)
+    }
+
+    fn from_key(value: &KeyValue) -> Option<Self> {
+        match value {
+            KeyValue::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+impl FromKey for String {
+    fn takes(kind: &KeyKind) -> bool {
+        matches!(kind, KeyKind::Text | KeyKind::Choice(_))
+    }
+
+    fn from_key(value: &KeyValue) -> Option<Self> {
+        match value {
+            KeyValue::Text(value) => Some(value.as_ref().to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl FromKey for Uuid {
+    fn takes(kind: &KeyKind) -> bool {
+        matches!(kind, KeyKind::Uuid)
+    }
+
+    fn from_key(value: &KeyValue) -> Option<Self> {
+        match value {
+            KeyValue::Uuid(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+impl FromKey for KeyValue {
+    fn takes(_: &KeyKind) -> bool {
+        true
+    }
+
+    fn from_key(value: &KeyValue) -> Option<Self> {
+        Some(value.clone())
+    }
+}
+
+macro_rules! tuple_from_key {
+    ($($part:ident)*) => {
+        impl<$($part: FromKey),*> FromKey for ($($part,)*) {
+            fn takes(kind: &KeyKind) -> bool {
+                const PARTS: usize = [$(stringify!($part)),*].len();
+                match kind {
+                    KeyKind::Composite(kinds) if kinds.len() == PARTS => {
+                        let mut kinds = kinds.iter();
+                        $(kinds.next().is_some_and($part::takes))&&*
+                    }
+                    _ => false,
+                }
+            }
+
+            fn from_key(value: &KeyValue) -> Option<Self> {
+                match value {
+                    KeyValue::Composite(values) => {
+                        let mut values = values.iter();
+                        Some(($($part::from_key(values.next()?)?,)*))
+                    }
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+tuple_from_key!(A B);
+tuple_from_key!(A B C);
+tuple_from_key!(A B C D);
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ColumnType;
+
+    use super::*;
+
+    fn kind(column: &ColumnType) -> KeyKind {
+        KeyKind::of(column).expect("a key kind")
+    }
+
+    #[test]
+    fn a_value_is_taken_where_all_of_the_column_fits() {
+        assert!(i32::takes(&kind(&ColumnType::Integer)));
+        assert!(i64::takes(&kind(&ColumnType::Integer)));
+        assert!(!i16::takes(&kind(&ColumnType::Integer)));
+        assert!(!u32::takes(&kind(&ColumnType::Integer)));
+        assert!(String::takes(&kind(&ColumnType::Text)));
+        assert!(!String::takes(&kind(&ColumnType::Uuid)));
+        let pair = KeyKind::Composite([kind(&ColumnType::Integer), kind(&ColumnType::Text)].into());
+        assert!(<(i32, String)>::takes(&pair));
+        assert!(!<(i32, i32)>::takes(&pair));
+        assert!(!<(i32, String, i32)>::takes(&pair));
+        assert!(KeyValue::takes(&pair));
+    }
+
+    #[test]
+    fn a_value_is_read_as_what_is_taken() {
+        let pair = KeyValue::Composite([KeyValue::Integer(7), KeyValue::Text("a".into())].into());
+        assert_eq!(<(i32, String)>::from_key(&pair), Some((7, "a".to_owned())));
+        assert_eq!(i32::from_key(&KeyValue::Integer(1 << 40)), None);
+        assert_eq!(bool::from_key(&KeyValue::Integer(1)), None);
+    }
+}

@@ -1,0 +1,333 @@
+//! How a session carries out what its client asks for.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::{Session, Shared};
+use crate::{
+    change::Granted,
+    code::{ErrorCode, ResetReason},
+    cursor::Cursor,
+    dialect::{Dialect, GroupName, Id, Named, Refusal, Request, Target, quoted, v1},
+    frame::Frame,
+    group::GroupKey,
+    hub::{Grant, Refused},
+    key::KeyValue,
+    metrics::Denial,
+    permission::Identity,
+    registry::{GroupEntry, ModelEntry},
+};
+
+/// So often a question is asked anew because the answers changed meanwhile.
+const MOST_QUESTIONS: usize = 8;
+
+impl Session {
+    pub(super) async fn carry_out(
+        &self,
+        dialect: Dialect,
+        id: Option<&Id>,
+        request: Request,
+    ) -> Result<(), Refusal> {
+        match request {
+            Request::Nothing => Ok(()),
+            Request::Ping => {
+                self.outbox.answer(v1::pong(id));
+                Ok(())
+            }
+            Request::UnsubscribeFrom(target) => {
+                let (_, _, group) = self.find(target)?;
+                self.shared.hub.unsubscribe(self.id, &group);
+                Ok(())
+            }
+            Request::Unsubscribe => {
+                let answer = dialect.unsubscribed(id);
+                match id {
+                    Some(id) if self.shared.hub.unsubscribe_id(self.id, id, answer) => Ok(()),
+                    _ => Err(Refusal::new(
+                        ErrorCode::UnknownId,
+                        "no subscription of this connection has this `id`",
+                    )),
+                }
+            }
+            Request::Subscribe {
+                target,
+                since,
+                must_exist,
+            } => {
+                if let Some(id) = id
+                    && dialect == Dialect::V1
+                    && self.shared.hub.has_id(self.id, id)
+                {
+                    return Err(in_use());
+                }
+                if since.is_some() {
+                    self.count_resume()?;
+                }
+                let (model, entry, group) = self.find(target)?;
+                let wish = Wish {
+                    dialect,
+                    id,
+                    model,
+                    entry,
+                    group,
+                    since,
+                    must_exist,
+                };
+                self.subscribe(wish).await
+            }
+        }
+    }
+
+    fn count_resume(&self) -> Result<(), Refusal> {
+        if self.conversation().resumes.take(Instant::now()) {
+            return Ok(());
+        }
+        self.shared.metrics.denied(Denial::Rate);
+        let per_second = self.shared.limits.resumes.per_second;
+        Err(Refusal::new(
+            ErrorCode::TooManyResumes,
+            format!("at most {per_second} subscriptions with `since` a second"),
+        ))
+    }
+
+    /// Finds the group that a request names.
+    fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupKey), Refusal> {
+        let Some(model) = self.shared.registry.labelled(&target.model) else {
+            let (label, labels) = (quoted(&target.model), self.shared.registry.labels());
+            return Err(Refusal::new(
+                ErrorCode::UnknownModel,
+                format!("there is no model {label}, but {labels}"),
+            ));
+        };
+        let (entry, value) = match target.group {
+            Named::Key(key, value) => (by_key(model, &key)?, value),
+            Named::AmongKwargs(kwargs) => among_kwargs(model, kwargs)?,
+        };
+        let value = entry.kind.read(&value).map_err(|expected| {
+            let null = match value.is_null() {
+                true => "null is in no group: ",
+                false => "",
+            };
+            let (key, label) = (entry.key, &model.label);
+            Refusal::new(
+                ErrorCode::BadValue,
+                format!("{null}`{key}` of {label} must be {expected}"),
+            )
+        })?;
+        Ok((model, entry, entry.at(value)))
+    }
+
+    async fn subscribe(&self, wish: Wish<'_>) -> Result<(), Refusal> {
+        let shared = &*self.shared;
+        let (model, group_key) = (&*wish.model.label, wish.entry.key);
+        for _ in 0..MOST_QUESTIONS {
+            let asked = shared.hub.reauthorized();
+            let granted = authorize(shared, wish.entry, &wish.group.value, &self.user).await?;
+            if wish.must_exist {
+                self.require_row(&wish, granted).await?;
+            }
+            let head = shared.log.head().await.map_err(|error| {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a subscription is refused");
+                unavailable()
+            })?;
+            let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
+            let grant = Grant {
+                group: wish.group.clone(),
+                id: wish.id.cloned(),
+                dialect: wish.dialect,
+                granted,
+                asked,
+                head,
+                span: span.clone(),
+            };
+            let most = shared.limits.subscriptions;
+            let answers = |cursor: &Cursor| wish.answers(cursor);
+            let refused = match shared.hub.subscribe(self.id, grant, most, answers) {
+                Ok(()) => {
+                    self.conversation().dialect = Some(wish.dialect);
+                    span.in_scope(|| tracing::debug!("subscribed"));
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            };
+            match refused {
+                Refused::Outdated => {}
+                Refused::Gone => return Ok(()),
+                Refused::IdInUse => return Err(in_use()),
+                Refused::TooMany => {
+                    shared.metrics.denied(Denial::Rate);
+                    return Err(Refusal::new(
+                        ErrorCode::TooManySubscriptions,
+                        format!("a connection has at most {most} subscriptions"),
+                    ));
+                }
+            }
+        }
+        Err(unavailable())
+    }
+
+    /// Fails unless there is such a row, and the user may see it.
+    async fn require_row(&self, wish: &Wish<'_>, granted: Granted) -> Result<(), Refusal> {
+        let Shared { db, limits, .. } = &*self.shared;
+        let find = (wish.model.find)(db, &wish.group.value);
+        let row = match timeout(limits.authorize, find).await {
+            Ok(Ok(row)) => row,
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "a row could not be looked for");
+                return Err(internal());
+            }
+            Err(_) => return Err(unavailable()),
+        };
+        let visible = |row| wish.entry.serializer_for(&self.user, granted, row);
+        match row.as_ref().map(visible) {
+            Some(Ok(Some(_))) => Ok(()),
+            // Not told apart, for that there is a row one may not see is a secret, too.
+            Some(Ok(None) | Err(_)) | None => Err(Refusal::new(
+                ErrorCode::UnknownRow,
+                format!("there is no such row of {}", wish.model.label),
+            )),
+        }
+    }
+}
+
+/// A subscription that a client wants.
+struct Wish<'w> {
+    dialect: Dialect,
+    id: Option<&'w Id>,
+    model: &'w ModelEntry,
+    entry: &'w GroupEntry,
+    group: GroupKey,
+    since: Option<String>,
+    must_exist: bool,
+}
+
+impl Wish<'_> {
+    /// Returns what the client is told when its subscription begins at a cursor.
+    fn answers(&self, cursor: &Cursor) -> Vec<Frame> {
+        let model = &self.model.label;
+        let group = GroupName {
+            key: self.entry.key,
+            value: &self.group.value,
+        };
+        let missed = self.since.as_ref().and_then(|since| missed(since, cursor));
+        let answer = self
+            .dialect
+            .subscribed(self.id, model, group, cursor, missed.is_none());
+        let reset = missed.map(|reason| self.dialect.reset(self.id, model, reason, cursor));
+        answer.into_iter().chain(reset).collect()
+    }
+}
+
+/// Returns why a client that comes from a cursor has to fetch again; `None` where it has missed
+/// nothing.
+fn missed(since: &str, now: &Cursor) -> Option<ResetReason> {
+    match since.parse::<Cursor>() {
+        Ok(since) if since == *now => None,
+        Ok(since) if since.epoch != now.epoch => Some(ResetReason::Epoch),
+        Ok(since) if since.position > now.position => Some(ResetReason::Ahead),
+        Ok(_) => Some(ResetReason::Expired),
+        Err(_) => Some(ResetReason::Epoch),
+    }
+}
+
+/// Asks which serializers of a group a user may be shown.
+///
+/// # Errors
+/// 403 where it is none, and why nobody knows.
+pub(crate) async fn authorize(
+    shared: &Shared,
+    entry: &GroupEntry,
+    value: &KeyValue,
+    user: &Identity,
+) -> Result<Granted, Refusal> {
+    let mut granted = Granted::NONE;
+    for (place, shown) in entry.shown.iter().enumerate() {
+        let Some(authorization) = &shown.authorize else {
+            granted = granted.with(place);
+            continue;
+        };
+        let serializer = &*shown.serializer.name;
+        let ask = authorization.ask(user, value, &shared.db);
+        match timeout(shared.limits.authorize, ask).await {
+            Ok(Ok(true)) => granted = granted.with(place),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => {
+                tracing::error!(serializer, error = &*error, "authorize failed");
+                shared.metrics.denied(Denial::Authorize);
+                return Err(internal());
+            }
+            Err(_) => {
+                tracing::error!(serializer, "authorize took too long");
+                shared.metrics.denied(Denial::Authorize);
+                return Err(unavailable());
+            }
+        }
+    }
+    if granted == Granted::NONE {
+        shared.metrics.denied(Denial::Authorize);
+        return Err(Refusal::new(
+            ErrorCode::Forbidden,
+            "you may not subscribe to this",
+        ));
+    }
+    Ok(granted)
+}
+
+fn by_key<'m>(model: &'m ModelEntry, key: &str) -> Result<&'m GroupEntry, Refusal> {
+    model.group(key).ok_or_else(|| {
+        let (key, label, keys) = (quoted(key), &model.label, model.key_names());
+        Refusal::new(
+            ErrorCode::UnknownGroupKey,
+            format!("{label} is not subscribable by {key}, but by {keys}"),
+        )
+    })
+}
+
+/// Finds the one group key among the arguments of a view. Others may be there: a nested route has
+/// the keys of what it is nested in.
+fn among_kwargs(
+    model: &ModelEntry,
+    kwargs: Map<String, Value>,
+) -> Result<(&GroupEntry, Value), Refusal> {
+    let mut named = kwargs
+        .into_iter()
+        .filter_map(|(key, value)| Some((model.group(&key)?, value)));
+    match (named.next(), named.next()) {
+        (Some(named), None) => Ok(named),
+        (found, _) => {
+            let (found, keys) = (
+                if found.is_none() { "none" } else { "several" },
+                model.key_names(),
+            );
+            Err(Refusal::new(
+                ErrorCode::UnknownViewKwargs,
+                format!(
+                    "`view_kwargs` name one group key of {}, which has {keys}: here are {found}",
+                    model.label
+                ),
+            ))
+        }
+    }
+}
+
+fn in_use() -> Refusal {
+    Refusal::new(
+        ErrorCode::IdInUse,
+        "a subscription of this connection has this `id` already",
+    )
+}
+
+fn internal() -> Refusal {
+    Refusal::new(ErrorCode::Internal, "the server failed")
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(
+        ErrorCode::Unavailable,
+        "subscriptions cannot be taken right now",
+    )
+}

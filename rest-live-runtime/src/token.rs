@@ -1,0 +1,15 @@
+//! Names that nothing had before.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// Returns 64 random bits in base 36. Unique, not secret: the standard library seeds every
+/// `RandomState` from the system's randomness, and hashes it with a keyed hash.
+pub(crate) fn random() -> String {
+    let mut rest = RandomState::new().build_hasher().finish();
+    let digit = |_| {
+        let digit = char::from_digit((rest % 36) as u32, 36);
+        rest /= 36;
+        digit
+    };
+    (0..13).filter_map(digit).collect()
+}
