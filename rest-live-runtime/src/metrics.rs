@@ -20,11 +20,13 @@ pub(crate) struct Metrics {
     pub(crate) pending: Gauge,
     pub(crate) lags: Counter,
     pub(crate) panics: Counter,
-    pub(crate) write_to_send: Histogram,
+    write_to_send: Histogram,
+    denials: [(Denial, Counter); 5],
+    resets: [(ResetReason, Counter); 4],
 }
 
 /// Why something was denied.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
     /// A foreign web page.
     Origin,
@@ -51,24 +53,38 @@ impl Metrics {
             lags: counter!("rest_live_lags_total"),
             panics: counter!("rest_live_panics_total"),
             write_to_send: histogram!("rest_live_write_to_send_seconds"),
+            denials: [
+                Denial::Origin,
+                Denial::Connections,
+                Denial::Authorize,
+                Denial::Revoked,
+                Denial::Rate,
+            ]
+            .map(|why| {
+                let counter = counter!("rest_live_denials_total", "reason" => why.as_str());
+                (why, counter)
+            }),
+            resets: [
+                ResetReason::Epoch,
+                ResetReason::Expired,
+                ResetReason::Ahead,
+                ResetReason::Lagged,
+            ]
+            .map(|why| {
+                let counter = counter!("rest_live_resets_total", "reason" => why.as_str());
+                (why, counter)
+            }),
         }
     }
 
     /// Counts what a client was denied.
     pub(crate) fn denied(&self, why: Denial) {
-        let why = match why {
-            Denial::Origin => "origin",
-            Denial::Connections => "connections",
-            Denial::Authorize => "authorize",
-            Denial::Revoked => "revoked",
-            Denial::Rate => "rate",
-        };
-        counter!("rest_live_denials_total", "reason" => why).increment(1);
+        count(&self.denials, why, 1);
     }
 
     /// Counts the resets that a client is told.
-    pub(crate) fn reset(&self, reason: ResetReason, count: usize) {
-        counter!("rest_live_resets_total", "reason" => reason.as_str()).increment(count as u64);
+    pub(crate) fn reset(&self, why: ResetReason, times: usize) {
+        count(&self.resets, why, times);
     }
 
     /// Measures the way of a change from its capture to the socket.
@@ -76,6 +92,24 @@ impl Metrics {
         // A clock that was set back in between says nothing.
         if let Ok(passed) = captured.elapsed() {
             self.write_to_send.record(passed);
+        }
+    }
+}
+
+fn count<W: Copy + PartialEq>(counters: &[(W, Counter)], why: W, times: usize) {
+    if let Some((_, counter)) = counters.iter().find(|(of, _)| *of == why) {
+        counter.increment(times as u64);
+    }
+}
+
+impl Denial {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Connections => "connections",
+            Self::Authorize => "authorize",
+            Self::Revoked => "revoked",
+            Self::Rate => "rate",
         }
     }
 }

@@ -144,7 +144,12 @@ impl Session {
                 span: span.clone(),
             };
             let most = shared.limits.subscriptions;
-            let answers = |cursor: &Cursor| wish.answers(cursor);
+            let answers = |cursor: &Cursor| {
+                if let Some(reason) = wish.missed(cursor) {
+                    shared.metrics.reset(reason, 1);
+                }
+                wish.answers(cursor)
+            };
             let refused = match shared.hub.subscribe(self.id, grant, most, answers) {
                 Ok(()) => {
                     self.conversation().dialect = Some(wish.dialect);
@@ -206,6 +211,12 @@ struct Wish<'w> {
 }
 
 impl Wish<'_> {
+    fn missed(&self, now: &Cursor) -> Option<ResetReason> {
+        self.since
+            .as_ref()
+            .and_then(|since| missed_since(since, now))
+    }
+
     /// Returns what the client is told when its subscription begins at a cursor.
     fn answers(&self, cursor: &Cursor) -> Vec<Frame> {
         let model = &self.model.label;
@@ -213,7 +224,7 @@ impl Wish<'_> {
             key: self.entry.key,
             value: &self.group.value,
         };
-        let missed = self.since.as_ref().and_then(|since| missed(since, cursor));
+        let missed = self.missed(cursor);
         let answer = self
             .dialect
             .subscribed(self.id, model, group, cursor, missed.is_none());
@@ -224,7 +235,7 @@ impl Wish<'_> {
 
 /// Returns why a client that comes from a cursor has to fetch again; `None` where it has missed
 /// nothing.
-fn missed(since: &str, now: &Cursor) -> Option<ResetReason> {
+fn missed_since(since: &str, now: &Cursor) -> Option<ResetReason> {
     match since.parse::<Cursor>() {
         Ok(since) if since == *now => None,
         Ok(since) if since.epoch != now.epoch => Some(ResetReason::Epoch),

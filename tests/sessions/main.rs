@@ -1,0 +1,18 @@
+//! How sessions behave that have users: permissions, limits, isolation. A binary of its own, for a
+//! program has one type of users, and those of `it` are anonymous.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "tests say what they are by their names"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
+
+mod authorize;
+mod isolation;
+mod limits;
+mod metrics;
+mod vault;
