@@ -21,6 +21,7 @@ mod hostile;
 mod keys;
 mod seed;
 mod shutdown;
+mod siege;
 mod slow;
 mod support;
 mod todolist;

@@ -234,7 +234,9 @@ async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
 
 /// A subscription of v1.
 pub fn subscribe(id: i32, model: &str, group: Value) -> Value {
-    json!({"type": "subscribe", "id": id, "model": model, "group": group})
+    let mut request = json!({"type": "subscribe", "id": id, "model": model});
+    request["group"] = group;
+    request
 }
 
 pub fn folder(id: i32, folder_id: i32) -> Value {

@@ -20,6 +20,8 @@ usage: cargo xtask <command>
 commands:
   test  installs what is missing, then everything that CI runs:
         format, lints, docs, all suites, doctests
+  bench permissions
+        measures what a permission costs, at 1, 100 and 10,000 subscribers
   help  prints this text
 ";
 
@@ -31,6 +33,11 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
+        ["bench", "permissions"] => enter_root().and_then(|()| {
+            run(&mut shell(
+                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench permissions",
+            ))
+        }),
         ["test"] => enter_root().and_then(|()| ci::test()),
         _ => {
             eprint!("{USAGE}");

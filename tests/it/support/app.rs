@@ -17,6 +17,8 @@ use crate::entities::{article, device, note, seat, task, ticket};
 pub struct App {
     pub live: Live,
     pub addr: SocketAddr,
+    /// The database, for writes that nobody is to hear of.
+    pub plain: DatabaseConnection,
     log: MemoryLog,
     server: AbortHandle,
     _folder: TempDir,
@@ -30,7 +32,7 @@ impl App {
     pub async fn start_with(limits: Limits) -> Self {
         let (db, folder) = database().await;
         let log = MemoryLog::default();
-        let live = Live::builder(db)
+        let live = Live::builder(db.clone())
             .limits(limits)
             .log(log.clone())
             .build()
@@ -42,6 +44,7 @@ impl App {
         Self {
             live,
             addr,
+            plain: db,
             log,
             server,
             _folder: folder,

@@ -1,0 +1,195 @@
+//! What a permission costs: time per event against 1, 100 and 10,000 subscribers, with and without
+//! `check_permission`, in one run. `cargo xtask bench permissions`.
+//!
+//! An event goes through the log, the dispatcher and the hub into the outbox of each session; the
+//! sockets are not part of it. "beyond delivery" is what the permission adds for each subscriber.
+
+#![allow(missing_docs, reason = "a program")]
+#![allow(unreachable_pub, reason = "a program")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program")]
+
+use std::time::{Duration, Instant};
+
+use rest_live::{
+    Event, EventLog, KeyValue, Limits, Live, MemoryLog, Outgoing, Row, Session, subscribable,
+};
+use sea_orm::{Database, DerivePartialModel, EntityTrait, ModelTrait};
+use serde::Serialize;
+
+macro_rules! model {
+    ($name:ident, $table:literal) => {
+        mod $name {
+            use sea_orm::entity::prelude::*;
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                #[sea_orm(primary_key)]
+                pub id: i32,
+                pub text: String,
+                pub owner: String,
+                pub list_id: i32,
+            }
+
+            #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            pub fn row(version: usize) -> Model {
+                Model {
+                    id: 1,
+                    text: format!("version {version} of a text of ordinary length"),
+                    owner: "owner 1".to_owned(),
+                    list_id: 1,
+                }
+            }
+        }
+    };
+}
+
+model!(open, "open");
+model!(checked, "checked");
+model!(sentinel, "sentinel");
+
+struct User {
+    name: String,
+    follows: Vec<String>,
+}
+
+/// Half of the work of an ordinary permission, and half of the users pass by the longer way.
+fn may_see(user: &User, row: &checked::Model) -> bool {
+    user.name == row.owner || user.follows.contains(&row.owner)
+}
+
+#[subscribable(group_key = "list_id", model = "bench.Open")]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "open::Entity")]
+struct OpenSerializer {
+    id: i32,
+    text: String,
+}
+
+#[subscribable(group_key = "list_id", model = "bench.Checked", check_permission = may_see)]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "checked::Entity")]
+struct CheckedSerializer {
+    id: i32,
+    text: String,
+}
+
+#[subscribable(model = "bench.Sentinel")]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "sentinel::Entity")]
+struct SentinelSerializer {
+    id: i32,
+}
+
+const ROUNDS: usize = 15;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    println!(
+        "| subscribers | events a round | without a permission | with one | beyond delivery, each |"
+    );
+    println!("|---:|---:|---:|---:|---:|");
+    for (subscribers, events) in [(1, 10_000), (100, 1_000), (10_000, 50)] {
+        let (without, with) = compare(subscribers, events).await;
+        let each = (with.as_secs_f64() - without.as_secs_f64()) * 1e9 / subscribers as f64;
+        println!("| {subscribers} | {events} | {without:.2?} | {with:.2?} | {each:.1} ns |");
+    }
+}
+
+/// Returns the median time of an event, without and with a permission.
+async fn compare(subscribers: usize, events: usize) -> (Duration, Duration) {
+    let log = MemoryLog::default();
+    let mut limits = Limits::default();
+    limits.pending_messages = events + 1;
+    limits.pending_bytes = usize::MAX;
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    let live = Live::builder(db)
+        .users::<User>()
+        .limits(limits)
+        .log(log.clone())
+        .build()
+        .unwrap();
+    let witness = subscribe(&live, 0, r#"{"model":"bench.Sentinel","pk":1}"#).await;
+    let open = sessions(&live, subscribers, "bench.Open").await;
+    let checked = sessions(&live, subscribers, "bench.Checked").await;
+
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let of_open = (0..events).map(|n| updated("bench.Open", None, open::row(n)));
+        without.push(time(&log, &witness, of_open.collect(), round).await);
+        drain(&open, events).await;
+        let of_checked = (0..events)
+            .map(|n| updated("bench.Checked", Some(checked::row(n)), checked::row(n + 1)));
+        with.push(time(&log, &witness, of_checked.collect(), round).await);
+        drain(&checked, events).await;
+    }
+    (
+        median(without) / events as u32,
+        median(with) / events as u32,
+    )
+}
+
+async fn sessions(live: &Live<User>, count: usize, model: &str) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for number in 0..count {
+        let request = format!(r#"{{"model":"{model}","list_id":1}}"#);
+        sessions.push(subscribe(live, number, &request).await);
+    }
+    sessions
+}
+
+async fn subscribe(live: &Live<User>, number: usize, request: &str) -> Session {
+    let user = User {
+        name: format!("owner {}", number % 2 + 1),
+        follows: vec!["somebody".to_owned(), "owner 1".to_owned()],
+    };
+    let session = live.connect(user);
+    session.receive(request).await;
+    session
+}
+
+fn updated<M: ModelTrait<Entity: EntityTrait> + Sync + 'static>(
+    model: &str,
+    old: Option<M>,
+    new: M,
+) -> Event {
+    Event::updated(
+        model.into(),
+        KeyValue::Integer(1),
+        old.map(Row::new),
+        Row::new(new),
+    )
+}
+
+/// Measures from the append until a sentinel behind the events has reached its subscriber.
+async fn time(log: &MemoryLog, witness: &Session, mut events: Vec<Event>, n: usize) -> Duration {
+    events.push(Event::created(
+        "bench.Sentinel".into(),
+        KeyValue::Integer(1),
+        Row::new(sentinel::row(n)),
+    ));
+    let start = Instant::now();
+    log.append(events).await.unwrap();
+    assert_eq!(frames(witness).await, 1);
+    start.elapsed()
+}
+
+async fn drain(sessions: &[Session], events: usize) {
+    for session in sessions {
+        assert_eq!(frames(session).await, events, "each got all");
+    }
+}
+
+async fn frames(session: &Session) -> usize {
+    match session.outgoing().await {
+        Outgoing::Frames(frames) => frames.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
