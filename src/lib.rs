@@ -66,13 +66,144 @@
 //! * **Capture.** [`#[subscribable]`](macro@subscribable) writes the `ActiveModelBehavior` hooks of the
 //!   entity. They run on a [`LiveConnection`] or in a [`LiveTransaction`], which implement SeaORM's own
 //!   traits. The events of a transaction wait for its commit; after a rollback there are none. The old row is
-//!   read first only where it decides something: a group column is being set, or a delete names
-//!   a row by its key alone. Any other save costs no statement more.
+//!   read first only where it decides something: a group column is being set, a delete names
+//!   a row by its key alone, or the model has a permission. Any other save costs no statement more.
 //! * **Log.** Every event goes through the [`EventLog`]; the default is a ring in memory.
 //! * **Dispatcher and hub.** A row is serialised once and a frame encoded once, and both are shared by all
 //!   subscribers. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
-//! * **Session.** One for each connection, bounded by [`Limits`]. A client that reads too slowly is told to fetch
+//! * **Session.** One for each connection, bounded by [`Limits`]. It speaks the dialect of its first subscription:
+//!   the plain one above, rest-live's own v1 with acknowledgements, errors by request and cursors, or
+//!   that of django-rest-live 0.4 to 0.7. A client that reads too slowly is told to fetch
 //!   again, and in the end closed; it delays nobody.
+//!
+//! # Who may see what
+//! The type of the users is a parameter of [`Live`]; a filter says who connects. Without it everybody is anonymous, `()`.
+//!
+//! ```no_run
+//! # mod document {
+//! #     use sea_orm::entity::prelude::*;
+//! #     #[derive(Clone, Debug, DeriveEntityModel)]
+//! #     #[sea_orm(table_name = "document")]
+//! #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub title: String, pub body: String, pub folder_id: i32, pub owner_id: i32, pub published: bool }
+//! #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+//! #     pub enum Relation {}
+//! # }
+//! # mod member {
+//! #     use sea_orm::entity::prelude::*;
+//! #     #[derive(Clone, Debug, DeriveEntityModel)]
+//! #     #[sea_orm(table_name = "member")]
+//! #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub folder_id: i32, #[sea_orm(primary_key, auto_increment = false)] pub user_id: i32 }
+//! #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+//! #     pub enum Relation {}
+//! #     impl ActiveModelBehavior for ActiveModel {}
+//! # }
+//! # use rest_live::{Live, subscribable};
+//! # use sea_orm::{DatabaseConnection, DbErr, DerivePartialModel, EntityTrait};
+//! # use serde::Serialize;
+//! # use warp::Filter;
+//! # async fn sign_in(cookie: Option<String>) -> Result<User, warp::Rejection> { unimplemented!() }
+//! #[derive(Clone)]
+//! struct User {
+//!     id: i32,
+//! }
+//!
+//! // Asked for every change, on the old row and on the new one: a function of user and row, without a query.
+//! fn may_see(user: &User, document: &document::Model) -> bool {
+//!     document.published || document.owner_id == user.id
+//! }
+//!
+//! // Asked once a subscription, with the database.
+//! async fn is_member(user: &User, folder_id: i32, db: &DatabaseConnection) -> Result<bool, DbErr> {
+//!     Ok(member::Entity::find_by_id((folder_id, user.id)).one(db).await?.is_some())
+//! }
+//!
+//! #[subscribable(check_permission = may_see, public)] // by primary key: to everybody, who then gets what `may_see` lets through
+//! #[subscribable(group_key = "folder_id", authorize = is_member)] // by folder: to its members
+//! #[derive(Serialize, DerivePartialModel)]
+//! #[sea_orm(entity = "document::Entity")]
+//! struct DocumentSerializer {
+//!     id: i32,
+//!     title: String,
+//!     body: String,
+//! }
+//!
+//! # async fn serve(db: DatabaseConnection) -> Result<(), Box<dyn std::error::Error>> {
+//! let live = Live::builder(db).users::<User>().build()?;
+//! let user = warp::cookie::optional("session").and_then(sign_in); // any filter that extracts a User
+//! let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions_as(&live, user));
+//! # warp::serve(ws).run(([127, 0, 0, 1], 3030)).await;
+//! # let user_id = 7;
+//!
+//! // When a membership ends, after its commit: what is denied now ends with `unsubscribed` 403.
+//! live.reauthorize(|user| user.id == user_id).await;
+//! // When a user is signed out: the connections are closed with 4403.
+//! live.disconnect(|user| user.id == user_id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A row that a user may see only before a change is `DELETED` for them, with what they saw of it last; only after it, `CREATED`; before and after,
+//! `UPDATED`; neither, nothing. A model with a `check_permission` has its old row read before every
+//! update and delete; nothing is asked of the database for a subscriber.
+//!
+//! **Conditional serializers.** Several serializers may show one group: of those that a subscription was granted and whose
+//! permission passes, the highest `rank` gives the payload. One says `hooks = true` (the default), the
+//! others `hooks = false`:
+//!
+//! ```
+//! # mod task {
+//! #     use sea_orm::entity::prelude::*;
+//! #     #[derive(Clone, Debug, DeriveEntityModel)]
+//! #     #[sea_orm(table_name = "task")]
+//! #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub text: String, pub done: bool, pub list_id: i32 }
+//! #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+//! #     pub enum Relation {}
+//! # }
+//! # use rest_live::subscribable;
+//! # #[derive(Clone)] struct User;
+//! // Who is signed in sees what is done, others do not.
+//! fn is_signed_in(user: &Option<User>, _: &task::Model) -> bool {
+//!     user.is_some()
+//! }
+//!
+//! #[subscribable(group_key = "list_id", rank = 1, check_permission = is_signed_in)]
+//! #[derive(serde::Serialize, sea_orm::DerivePartialModel)]
+//! #[sea_orm(entity = "task::Entity")]
+//! struct TaskSerializer {
+//!     id: i32,
+//!     text: String,
+//!     done: bool,
+//! }
+//!
+//! #[subscribable(group_key = "list_id", hooks = false)]
+//! #[derive(serde::Serialize, sea_orm::DerivePartialModel)]
+//! #[sea_orm(entity = "task::Entity")]
+//! struct PublicTaskSerializer {
+//!     id: i32,
+//!     text: String,
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! `examples/members` has all of it: sign-in by cookie, private lists, both serializers, a member who is
+//! removed while connected. What is protected, by what, and what remains to the application is in
+//! `SECURITY.md`.
+//!
+//! # Watching it
+//! There are [`tracing`](https://docs.rs/tracing) spans, `connection` and in it `subscription`, and metrics through the
+//! [`metrics`](https://docs.rs/metrics) facade; install a recorder before [`LiveBuilder::build`], as
+//! `examples/members` does for Prometheus.
+//!
+//! | metric | kind | counts or measures |
+//! |---|---|---|
+//! | `rest_live_connections`, `rest_live_subscriptions` | gauge | those of this server now |
+//! | `rest_live_events_total`, `rest_live_events_lost_total` | counter | row changes that were dispatched, and that the log did not take |
+//! | `rest_live_frames_total` | counter | frames written to sockets |
+//! | `rest_live_pending_frames` | gauge | frames that wait for clients now |
+//! | `rest_live_lags_total`, `rest_live_resets_total{reason}` | counter | clients that were too slow; resets that clients were told |
+//! | `rest_live_denials_total{reason}` | counter | `origin`, `connections`, `authorize`, `revoked`, `rate` |
+//! | `rest_live_panics_total` | counter | panics of permissions and serializers |
+//! | `rest_live_write_to_send_seconds` | histogram | from the capture of a change to its write to a socket; of each write the oldest |
 //!
 //! # Features
 //! * `warp` (default): [`warp::subscriptions`](mod@warp), the filter.
@@ -87,15 +218,13 @@
 //!   `update_without_returning`. SeaORM runs no `after_save` for them.
 //! * Two writes that move one row at the same moment, outside transactions, tell what each saw: a
 //!   list can go on showing the row that left it. Write moves in a transaction. A delete through a
-//!   `Model` that was read earlier is believed: if the row has moved or gone since, the list that
-//!   it was read in is told `DELETED`.
+//!   `Model` that was read earlier is believed, unless the model has a `check_permission`: if the row has moved or gone
+//!   since, the list that it was read in is told `DELETED`.
 //! * A request that is given up (its client hangs up) between an autocommit statement and its hook
 //!   leaves a row that nobody is told of. In a transaction it cannot.
-//! * Everybody may subscribe to everything that is registered, from any web page (`Origin` is not
-//!   checked yet). `check_permission` and `authorize` are read,
-//!   and refused by [`LiveBuilder::build`], for nothing would check them yet.
-//! * A client that reconnects fetches again; what happens between a page's request and its
-//!   subscription is missed. One server: the log is in its memory.
+//! * A client that reconnects fetches again: `since` is understood, and answered with a reset unless nothing at all
+//!   happened. What happens between a page's request and its subscription is missed.
+//! * One server: the log is in its memory, and [`Live::reauthorize`] and [`Live::disconnect`] are about its own connections.
 //! * Keys are integers, strings, booleans, enumerations and UUIDs; strings are compared byte by byte,
 //!   also where the database's collation ignores case.
 
@@ -103,7 +232,7 @@ pub use rest_live_runtime::{
     Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventLog, Expected,
     Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder, LiveConnection,
     LiveModel, LiveTransaction, LogError, MemoryLog, NoCursor, Outgoing, Rate, RegistryError, Row,
-    Session, Subscribable, Tail, Verdict, testing,
+    Session, Subscribable, Tail, Verdict,
 };
 
 /// Makes the rows that a serializer shows subscribable.
@@ -139,7 +268,8 @@ pub use rest_live_runtime::{
 /// | argument | means | without it |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group: a field of the entity's `Model`, not necessarily of the serializer | the primary key, `pk` on the wire |
-/// | `authorize = path`, `public` | who may subscribe; read, and refused at [`build()`](LiveBuilder::build) until it is enforced | |
+/// | `authorize = path` | who may subscribe by this key: `async fn(&User, value, &DatabaseConnection)` that returns `bool` or `Result<bool, E>`. `value` is of the column's type (see [`FromKey`]) | everybody |
+/// | `public` | everybody may subscribe by this key. To be said where another key of the model has `authorize` | |
 ///
 /// # Arguments of the whole struct
 /// Given on any one of the stack.
@@ -148,10 +278,10 @@ pub use rest_live_runtime::{
 /// |---|---|---|
 /// | `entity = task::Entity` | whose rows it shows | `#[sea_orm(entity = "...")]` on the struct |
 /// | `model = "todolist.Task"` | the model's label on the wire | the name of the program or library it is in, a dot, the table's name in PascalCase |
-/// | `rank = 1` | of several serializers of one group the highest is taken | 0 |
+/// | `rank = 1` | of several serializers of one group, the highest whose permission passes gives the payload | 0 |
 /// | `hooks = false` | the entity has its hooks from [`#[live]`](macro@live) or from another serializer | they are generated |
 /// | `from_model = false` | `From<&Model>` is written by hand | it is generated, field by field name; `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]` hold |
-/// | `check_permission = path` | who may see a row; read, and refused at [`build()`](LiveBuilder::build) until it is enforced | |
+/// | `check_permission = path` | who may see a row by this serializer: `fn(&User, &Model) -> bool`, for every key | everybody |
 /// | `crate = path` | where this crate is | `::rest_live` |
 ///
 /// # What it generates
@@ -191,6 +321,62 @@ pub use rest_live_macros::subscribable;
 /// where the user's `after_save` fails. `#[async_trait]` is added; where it is written, `#[live]` goes above it.
 /// An empty impl will do. The only argument is `crate = path`.
 pub use rest_live_macros::live;
+
+pub mod testing {
+    //! A client in the test's own process, for the tests of an application.
+    //!
+    //! ```standalone_crate
+    //! # mod task {
+    //! #     use sea_orm::entity::prelude::*;
+    //! #     #[derive(Clone, Debug, DeriveEntityModel)]
+    //! #     #[sea_orm(table_name = "task")]
+    //! #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub text: String, pub owner: String }
+    //! #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    //! #     pub enum Relation {}
+    //! # }
+    //! # #[derive(Clone)] struct User { name: String }
+    //! # fn owns(user: &User, task: &task::Model) -> bool { user.name == task.owner }
+    //! # #[rest_live::subscribable(model = "app.Task", check_permission = owns)]
+    //! # #[derive(serde::Serialize, sea_orm::DerivePartialModel)]
+    //! # #[sea_orm(entity = "task::Entity")]
+    //! # struct TaskSerializer { id: i32, text: String }
+    //! use rest_live::{Live, testing::Client};
+    //! use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, Database, Schema};
+    //! use serde_json::json;
+    //!
+    //! // Under #[tokio::test].
+    //! # #[tokio::main(flavor = "current_thread")]
+    //! async fn an_owner_sees_the_task_and_nobody_else() {
+    //!     let db = Database::connect("sqlite::memory:").await.unwrap();
+    //!     let schema = Schema::new(db.get_database_backend());
+    //!     db.execute(&schema.create_table_from_entity(task::Entity)).await.unwrap();
+    //!     let live = Live::builder(db).users::<User>().build().unwrap();
+    //!
+    //!     let mut ada = Client::connect(&live, User { name: "ada".to_owned() });
+    //!     let mut bob = Client::connect(&live, User { name: "bob".to_owned() });
+    //!     for client in [&mut ada, &mut bob] {
+    //!         client.send_json(json!({"id": 1, "model": "app.Task", "group": {"pk": 7}})).await;
+    //!         assert_eq!(client.receive_json().await["type"], "subscribed");
+    //!     }
+    //!
+    //!     let task = task::ActiveModel {
+    //!         id: Set(7),
+    //!         text: Set("milk".to_owned()),
+    //!         owner: Set("ada".to_owned()),
+    //!     };
+    //!     task.insert(&live.db()).await.unwrap();
+    //!
+    //!     let frame = ada.receive_json().await;
+    //!     assert_eq!(frame["action"], "CREATED");
+    //!     assert_eq!(frame["payload"], json!({"id": 7, "text": "milk"}));
+    //!     bob.receive_nothing().await; // waits until all that was written was handed out, and no longer
+    //!     ada.disconnect();
+    //! }
+    //! # fn main() { an_owner_sees_the_task_and_nobody_else() }
+    //! ```
+
+    pub use rest_live_runtime::testing::Client;
+}
 
 #[cfg(feature = "warp")]
 pub mod warp {
