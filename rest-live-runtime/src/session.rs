@@ -107,7 +107,7 @@ impl Session {
         let outbox = Arc::new(Outbox::new(limits, Arc::clone(&shared.metrics)));
         let seat = shared.admissions.admit(limits, user_key, address);
         if seat.is_none() {
-            span.in_scope(|| tracing::warn!("a connection too many is closed"));
+            span.in_scope(|| tracing::debug!("a connection too many is closed"));
             shared.metrics.denied(Denial::Connections);
             outbox.close(CloseCode::TooMany);
         } else if by_subprotocol {

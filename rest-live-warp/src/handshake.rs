@@ -38,7 +38,7 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     if !is_of_allowed_origin(live, headers) {
         return refusal(
             StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket here",
+            "web pages of this origin may not open a websocket here: LiveBuilder::origins lists those that may",
         );
     }
     if !headers

@@ -19,6 +19,7 @@ mod entities;
 mod golden;
 mod hostile;
 mod keys;
+mod metrics;
 mod seed;
 mod shutdown;
 mod siege;

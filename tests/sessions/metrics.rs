@@ -1,8 +1,13 @@
-//! What is counted.
+//! What is counted, and in which spans the log is written.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex},
+};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use rest_live::{Handshake, testing::Client};
 use serde_json::json;
 
 use crate::vault::{Vault, ada, bob, folder, granted, refused, subscribe};
@@ -77,5 +82,56 @@ async fn connections_subscriptions_events_denials_and_panics_are_counted() {
         "rest_live_pending_frames",
     ] {
         assert_eq!(counted[name] + since[name], 0.0, "{name}");
+    }
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_is_logged_of_a_client_is_in_the_spans_of_its_connection_and_subscription() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let vault = Vault::open().await;
+    vault.admit(1, &ada()).await;
+    let from = Handshake::new(ada()).address(Some([10, 0, 0, 1].into()));
+    let mut client = Client::connect(&vault.live, from);
+    granted(&mut client, folder(1, 1)).await;
+    refused(&mut client, folder(2, 2)).await;
+    vault.expel(1, &ada()).await;
+    vault.live.reauthorize(|_| true).await;
+
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let line = |end: &str| {
+        let line = log.lines().find(|line| line.ends_with(end));
+        line.unwrap_or_else(|| panic!("{end:?} is not in {log}"))
+    };
+    for (end, spans) in [
+        ("subscribed", 2),
+        ("a message is refused code=Forbidden", 1),
+        ("revoked code=Revoked", 2),
+    ] {
+        let line = line(end);
+        assert!(line.contains("connection{session="), "{line}");
+        assert!(line.contains(" address=10.0.0.1}"), "{line}");
+        let subscription = r#"subscription{model="vault.Secret" group_key="folder_id"}"#;
+        assert_eq!(line.contains(subscription), spans == 2, "{line}");
     }
 }
