@@ -10,14 +10,14 @@ use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
 use crate::{
-    change::changes,
+    change::{Change, changes},
     cursor::Cursor,
     encoder::Encoder,
     event::{Action, Event},
     hub::Hub,
     log::{Entry, Tail},
     metrics::Metrics,
-    registry::Registry,
+    registry::{ModelEntry, Registry},
 };
 
 /// What a dispatcher works with.
@@ -65,7 +65,7 @@ impl Dispatcher {
         self.progress.send_replace(cursor.position);
     }
 
-    /// Decides who is told what, then tells it.
+    /// Tells each subscriber what it sees.
     ///
     /// Disappearances leave first: the plain dialect does not say which group a frame is about, so a
     /// client in both groups of a row that moves must end with the row, not without it.
@@ -73,38 +73,47 @@ impl Dispatcher {
         let Some(model) = self.registry.labelled(&event.model) else {
             return;
         };
+        let subscribed: Vec<_> = changes(model, event)
+            .map(|change| {
+                let subscribers = self.hub.subscribers(&change.group, cursor.position);
+                (change, subscribers)
+            })
+            .filter(|(_, subscribers)| !subscribers.is_empty())
+            .collect();
+        let is_alone = subscribed.len() == 1;
         let mut encoder = Encoder::new(model, event, cursor, &self.metrics);
-        let (mut disappearances, mut others) = (Vec::new(), Vec::new());
-        for change in changes(model, event) {
-            let subscribers = self.hub.subscribers(&change.group, cursor.position);
+        let mut later = Vec::new();
+        for (change, subscribers) in &subscribed {
             let seen_by_all = change.seen_by_all();
             encoder.begin();
             for subscription in subscribers {
                 let seen = seen_by_all
                     .or_else(|| change.seen_by(&subscription.user, subscription.granted()));
                 let Some(variant) = seen else { continue };
-                let told = match variant.action {
-                    Action::Deleted => &mut disappearances,
-                    Action::Created | Action::Updated => &mut others,
-                };
-                encoder.frames(&change, variant, &subscription, |frame| {
-                    told.push((Arc::clone(&subscription), frame));
+                let is_first = is_alone || variant.action == Action::Deleted;
+                encoder.frames(change, variant, subscription, |frame| match is_first {
+                    true => subscription.outbox.publish(frame, &subscription.ended),
+                    false => later.push((subscription, frame)),
                 });
             }
-            let panics = change.panics.get();
-            if panics > 0 {
-                let (model, group_key) = (&*model.label, change.entry.key);
-                tracing::error!(
-                    model,
-                    group_key,
-                    panics,
-                    "check_permission panicked: who it was asked about is not told of a change"
-                );
-                self.metrics.panics.increment(panics.into());
-            }
+            self.report_panics(model, change);
         }
-        for (subscription, frame) in disappearances.into_iter().chain(others) {
+        for (subscription, frame) in later {
             subscription.outbox.publish(frame, &subscription.ended);
+        }
+    }
+
+    fn report_panics(&self, model: &ModelEntry, change: &Change<'_>) {
+        let panics = change.panics.get();
+        if panics > 0 {
+            let (model, group_key) = (&*model.label, change.entry.key);
+            tracing::error!(
+                model,
+                group_key,
+                panics,
+                "check_permission panicked: who it was asked about is not told of a change"
+            );
+            self.metrics.panics.increment(panics.into());
         }
     }
 }

@@ -308,3 +308,22 @@ async fn clients_that_vanish_leave_nothing_behind() {
     })
     .await;
 }
+
+/// Nothing of warp's makes it last; a transport of somebody's own may.
+#[tokio::test]
+async fn an_upgrade_that_takes_too_long_is_given_up() {
+    let mut limits = Limits::default();
+    limits.handshake = std::time::Duration::from_millis(50);
+    let app = App::start_with(limits).await;
+    app.live.accept(
+        (),
+        std::future::pending::<std::io::Result<(TcpStream, Vec<u8>)>>(),
+    );
+    assert_eq!(app.live.connections(), 1);
+    soon("the end of the connection", async {
+        while app.live.connections() > 0 {
+            tokio::time::sleep(TICK).await;
+        }
+    })
+    .await;
+}
