@@ -14,5 +14,7 @@
 mod authorize;
 mod isolation;
 mod limits;
+#[path = "../it/support/log.rs"]
+mod log;
 mod metrics;
 mod vault;

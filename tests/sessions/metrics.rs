@@ -1,16 +1,15 @@
 //! What is counted, and in which spans the log is written.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::HashMap;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use rest_live::{Handshake, testing::Client};
 use serde_json::json;
 
-use crate::vault::{Vault, ada, bob, folder, granted, refused, subscribe};
+use crate::{
+    log::Log,
+    vault::{Vault, ada, bob, folder, granted, refused, subscribe},
+};
 
 fn counted(snapshotter: &Snapshotter) -> HashMap<String, f64> {
     let snapshot = snapshotter.snapshot().into_vec().into_iter();
@@ -85,30 +84,9 @@ async fn connections_subscriptions_events_denials_and_panics_are_counted() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_is_logged_of_a_client_is_in_the_spans_of_its_connection_and_subscription() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let log = Log::start();
     let vault = Vault::open().await;
     vault.admit(1, &ada()).await;
     let from = Handshake::new(ada()).address(Some([10, 0, 0, 1].into()));
@@ -118,7 +96,7 @@ async fn what_is_logged_of_a_client_is_in_the_spans_of_its_connection_and_subscr
     vault.expel(1, &ada()).await;
     vault.live.reauthorize(|_| true).await;
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = log.end();
     let line = |end: &str| {
         let line = log.lines().find(|line| line.ends_with(end));
         line.unwrap_or_else(|| panic!("{end:?} is not in {log}"))

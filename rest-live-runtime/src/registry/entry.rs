@@ -1,0 +1,200 @@
+//! What is known of one model, and of each key that it can be subscribed to by.
+
+use std::{any::Any, collections::HashSet, sync::Arc};
+
+use sea_orm::EntityTrait;
+
+use super::RegistryError;
+use crate::{
+    declaration::{DescribedGroup, Find, ReadKey, Serializer},
+    event::Row,
+    group::{GroupIndex, GroupKey},
+    key::{Expected, KeyKind, KeyValue},
+    permission::{Authorization, UserType},
+};
+
+/// A subscribable model.
+pub(crate) struct ModelEntry {
+    pub(crate) label: Arc<str>,
+    /// The names of the primary key's columns.
+    pub(crate) pk_columns: Vec<&'static str>,
+    pub(super) read_pk: ReadKey,
+    pub(crate) find: Find,
+    pub(crate) groups: Vec<GroupEntry>,
+}
+
+/// A key that a model can be subscribed to by.
+pub(crate) struct GroupEntry {
+    pub(super) index: GroupIndex,
+    pub(crate) key: &'static str,
+    pub(crate) kind: KeyKind,
+    column: Option<Arc<dyn Any + Send + Sync>>,
+    read: ReadKey,
+    /// How its rows are shown, the highest rank first.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// A serializer of one group key.
+pub(crate) struct Shown {
+    pub(crate) serializer: Serializer,
+    /// Who may subscribe; everybody where there is none.
+    pub(crate) authorize: Option<Authorization>,
+    public: bool,
+}
+
+impl ModelEntry {
+    pub(super) fn add(&mut self, mut group: GroupEntry, errors: &mut Vec<RegistryError>) {
+        let Some(present) = self.groups.iter_mut().find(|g| g.key == group.key) else {
+            self.groups.push(group);
+            return;
+        };
+        for shown in group.shown.drain(..) {
+            let rank = shown.serializer.rank;
+            let place = present.shown.partition_point(|s| s.serializer.rank > rank);
+            match present.shown.get(place) {
+                Some(other) if other.serializer.rank == rank => {
+                    errors.push(RegistryError::DuplicateGroupKey {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        first: other.serializer.name.to_string(),
+                        second: shown.serializer.name.to_string(),
+                    });
+                }
+                _ => present.shown.insert(place, shown),
+            }
+        }
+    }
+
+    /// Finds the mistakes that only all serializers of the model together show.
+    pub(super) fn check(&self, users: UserType, errors: &mut Vec<RegistryError>) {
+        let all = || {
+            self.groups
+                .iter()
+                .flat_map(|group| group.shown.iter().map(move |shown| (group, shown)))
+        };
+        let guarded = all().find(|(_, shown)| shown.authorize.is_some());
+        let mut permissions = HashSet::new();
+        for (group, shown) in all() {
+            let serializer = &shown.serializer;
+            let wrong_user = |argument, asked: UserType| RegistryError::UserType {
+                serializer: serializer.name.to_string(),
+                argument,
+                asked: asked.name,
+                users: users.name,
+            };
+            if let Some(permission) = &serializer.permission
+                && permission.user != users
+                && permissions.insert(&serializer.name)
+            {
+                errors.push(wrong_user("check_permission", permission.user));
+            }
+            match (&shown.authorize, guarded) {
+                (Some(authorize), _) => {
+                    if authorize.user != users {
+                        errors.push(wrong_user("authorize", authorize.user));
+                    }
+                    if !(authorize.takes)(&group.kind) {
+                        errors.push(RegistryError::AuthorizeValue {
+                            serializer: serializer.name.to_string(),
+                            group_key: group.key,
+                            takes: authorize.value,
+                            kind: Expected::of(&group.kind).to_string(),
+                        });
+                    }
+                }
+                (None, Some((_, guarded))) if !shown.public => {
+                    errors.push(RegistryError::HalfAuthorized {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        serializer: serializer.name.to_string(),
+                        guarded: guarded.serializer.name.to_string(),
+                    });
+                }
+                (None, _) => {}
+            }
+        }
+        for group in self.groups.iter().filter(|g| g.shown.len() > 64) {
+            errors.push(RegistryError::TooManySerializers {
+                label: self.label.to_string(),
+                group_key: group.key,
+            });
+        }
+    }
+
+    /// Returns whether who sees a row is decided on the row, so that every change needs the old one.
+    pub(crate) fn has_permission(&self) -> bool {
+        let mut shown = self.groups.iter().flat_map(|group| &group.shown);
+        shown.any(|shown| shown.serializer.permission.is_some())
+    }
+
+    pub(super) fn a_serializer(&self) -> String {
+        self.groups
+            .first()
+            .and_then(|group| group.shown.first())
+            .map_or_else(|| self.label.to_string(), |s| s.serializer.name.to_string())
+    }
+
+    /// Returns the primary key of a row, `None` for a row of another model.
+    pub(crate) fn key_of(&self, row: &Row) -> Option<KeyValue> {
+        (self.read_pk)(row)
+    }
+
+    /// Returns the key with a name.
+    pub(crate) fn group(&self, key: &str) -> Option<&GroupEntry> {
+        self.groups.iter().find(|g| g.key == key)
+    }
+
+    /// Returns the columns whose change moves a row to another group. `E` is the model's entity.
+    pub(crate) fn moving_columns<E: EntityTrait>(&self) -> impl Iterator<Item = E::Column> {
+        self.groups
+            .iter()
+            .filter_map(|g| g.column.as_ref()?.downcast_ref().copied())
+    }
+
+    /// Returns the keys for people: `pk or list_id`.
+    pub(crate) fn key_names(&self) -> String {
+        self.groups
+            .iter()
+            .map(|g| g.key)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    }
+}
+
+impl GroupEntry {
+    pub(super) fn new(
+        group: DescribedGroup,
+        serializer: &Serializer,
+    ) -> Result<Self, RegistryError> {
+        let kind = group.kind.map_err(|column| RegistryError::NotAKey {
+            serializer: serializer.name.to_string(),
+            group_key: group.key,
+            column,
+        })?;
+        Ok(Self {
+            index: GroupIndex(0),
+            key: group.key,
+            kind,
+            column: group.column,
+            read: group.read,
+            shown: vec![Shown {
+                serializer: serializer.clone(),
+                authorize: group.authorize,
+                public: group.public,
+            }],
+        })
+    }
+
+    /// Returns the group with this value.
+    pub(crate) fn at(&self, value: KeyValue) -> GroupKey {
+        GroupKey {
+            index: self.index,
+            value,
+        }
+    }
+
+    /// Returns the group that a row is in, `None` where its column is NULL.
+    pub(crate) fn of_row(&self, row: &Row) -> Option<GroupKey> {
+        (self.read)(row).map(|value| self.at(value))
+    }
+}
