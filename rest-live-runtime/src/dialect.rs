@@ -3,6 +3,8 @@
 //! The first subscribe request that is granted chooses the connection's dialect, by its shape.
 
 mod id;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod object;
 pub(crate) mod plain;
 pub(crate) mod v0_7;

@@ -63,4 +63,7 @@ pub mod __private {
         declaration::{Declaration, GroupDeclaration, Registration, assert_live},
         permission::{Authorization, Permission},
     };
+
+    #[cfg(any(test, fuzzing))]
+    pub use crate::dialect::invariants::assert_invariants;
 }

@@ -52,8 +52,7 @@ impl<U: Send + Sync + 'static> Client<U> {
     /// # Panics
     /// If nothing comes within ten seconds, or the server closes.
     pub async fn receive_json(&mut self) -> Value {
-        let text = self.receive_text().await;
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text} is not JSON: {error}"))
+        json(&self.receive_text().await)
     }
 
     /// Returns the next frame as it was written.
@@ -79,6 +78,23 @@ impl<U: Send + Sync + 'static> Client<U> {
             Some(Ok(frame)) => panic!("nothing was expected, and {} came", frame.as_str()),
             Some(Err(code)) => panic!("nothing was expected, and the server closes: {code:?}"),
         }
+    }
+
+    /// Returns all frames that come of what was written and sent so far, the oldest first; none if
+    /// nothing does.
+    ///
+    /// # Panics
+    /// If the server closes.
+    pub async fn received(&mut self) -> Vec<Value> {
+        self.live.dispatched().await;
+        let mut frames = Vec::new();
+        while let Some(next) = self.next().now_or_never() {
+            match next {
+                Ok(frame) => frames.push(json(frame.as_str())),
+                Err(code) => panic!("frames were expected, and the server closes: {code:?}"),
+            }
+        }
+        frames
     }
 
     /// Waits until the server closes the connection.
@@ -110,4 +126,8 @@ impl<U: Send + Sync + 'static> Client<U> {
             }
         }
     }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text} is not JSON: {error}"))
 }

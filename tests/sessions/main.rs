@@ -12,9 +12,13 @@
 )]
 
 mod authorize;
+mod entities;
 mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]
 mod log;
 mod metrics;
+mod model;
+mod support;
 mod vault;
+mod writes;

@@ -218,3 +218,21 @@ fn who_speaks_one_dialect_is_answered_in_it() {
     let message = parse("{", Some(Dialect::V0_7), 64);
     assert_eq!(message.dialect, Dialect::V0_7);
 }
+
+/// What the fuzzer has found: every way that a message goes through the parser.
+#[test]
+fn what_the_fuzzer_found_holds() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/requests");
+    let mut messages = 0;
+    for file in std::fs::read_dir(corpus).expect(corpus) {
+        let path = file.expect("an entry of the folder").path();
+        let bytes = std::fs::read(&path).expect("a file of the corpus");
+        // As the fuzzer does: what comes before the first byte that is no UTF-8.
+        let chunk = bytes.utf8_chunks().next();
+        let text = chunk.map_or("", |chunk| chunk.valid());
+        let held = std::panic::catch_unwind(|| invariants::assert_invariants(text));
+        held.unwrap_or_else(|_| panic!("{} does not hold: {text}", path.display()));
+        messages += 1;
+    }
+    assert!(messages > 50, "{messages} messages in {corpus}");
+}
