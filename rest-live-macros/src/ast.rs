@@ -110,7 +110,7 @@ impl Serializer {
                 .map(|a| Group {
                     key: a.group_key,
                     authorize: a.authorize,
-                    public: a.public,
+                    public: a.public.is_some(),
                 })
                 .collect(),
         })

@@ -16,7 +16,7 @@ pub(crate) struct Attr {
     pub(crate) span: Span,
     pub(crate) group_key: Option<LitStr>,
     pub(crate) authorize: Option<Path>,
-    pub(crate) public: bool,
+    pub(crate) public: Option<Path>,
     pub(crate) entity: Option<Path>,
     pub(crate) model: Option<LitStr>,
     pub(crate) check_permission: Option<Path>,
@@ -56,7 +56,7 @@ impl Attr {
             span: args.span(),
             group_key: None,
             authorize: None,
-            public: false,
+            public: None,
             entity: None,
             model: None,
             check_permission: None,
@@ -85,6 +85,12 @@ impl Attr {
         };
         if let Err(error) = metas.parse2(TokenTree::Group(args).into()) {
             errors.push(error);
+        }
+        if let (Some(_), Some(public)) = (&attr.authorize, &attr.public) {
+            errors.push(syn::Error::new_spanned(
+                public,
+                "say either `authorize` or `public`: a group is for those whom a function lets in, or for everybody",
+            ));
         }
         attr
     }
@@ -122,14 +128,16 @@ impl Attr {
                 &ident,
                 path(meta, "permissions::may_see_list")?,
             ),
-            "public" if matches!(meta, Meta::Path(_)) && !self.public => {
-                self.public = true;
-                Ok(())
-            }
-            "public" => Err(syn::Error::new_spanned(
-                meta,
-                "write `public` alone and once",
-            )),
+            "public" => match meta {
+                Meta::Path(public) if self.public.is_none() => {
+                    self.public = Some(public.clone());
+                    Ok(())
+                }
+                _ => Err(syn::Error::new_spanned(
+                    meta,
+                    "write `public` alone and once",
+                )),
+            },
             "entity" => set(&mut self.entity, &ident, path(meta, "task::Entity")?),
             "model" => set(&mut self.model, &ident, string(meta, r#""todolist.Task""#)?)
                 .and_then(|()| self.check_model()),
@@ -407,7 +415,7 @@ mod tests {
             Some("app.Task")
         );
         assert_eq!(attr.rank.map(|rank| rank.value), Some(-7));
-        assert!(attr.public);
+        assert!(attr.public.is_some());
         assert!(attr.from_model.is_some_and(|from_model| !from_model.value));
         assert_eq!(attr.mistaken, ["group_key", "entity", "hooks"]);
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();

@@ -137,8 +137,10 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
         }
     };
     let authorize = option(authorize.as_ref().map(|path| {
+        // Not at the path: the compiler would propose to strike out there what it finds too much.
+        let arguments = quote!((user, value, db));
         quote_spanned! {path.span()=>
-            || #krate::__private::Authorization::of(|user, value, db| ::std::boxed::Box::pin(#path(user, value, db)))
+            || #krate::__private::Authorization::of(|user, value, db| ::std::boxed::Box::pin(#path #arguments))
         }
     }));
     quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })

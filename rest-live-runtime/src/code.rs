@@ -86,6 +86,8 @@ pub enum CloseCode {
     NotUtf8,
     /// A message over [`Limits::message_bytes`](crate::Limits::message_bytes).
     TooBig,
+    /// The server failed; its log says how.
+    Internal,
     /// [`Live::disconnect`](crate::Live::disconnect): this user is not to come back.
     Forbidden,
     /// Nothing came from the client for [`Limits::idle`](crate::Limits::idle).
@@ -108,6 +110,7 @@ impl CloseCode {
             Self::Unsupported => (1003, "text frames only"),
             Self::NotUtf8 => (1007, "not UTF-8"),
             Self::TooBig => (1009, "message too big"),
+            Self::Internal => (1011, "internal error"),
             Self::Forbidden => (4403, "forbidden"),
             Self::Silent => (4408, "no traffic in time"),
             Self::TooMany => (4429, "too many messages or connections"),

@@ -41,12 +41,17 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = NoCursor;
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Reads what [`Display`](fmt::Display) wrote, and no other way of writing it: a client that goes on
+    /// from a cursor is answered with that same text.
     fn from_str(text: &str) -> Result<Self, NoCursor> {
-        let (epoch, position) = text.rsplit_once('.').ok_or(NoCursor)?;
+        let (epoch, digits) = text.rsplit_once('.').ok_or(NoCursor)?;
+        let position: u64 = digits.parse().map_err(|_| NoCursor)?;
+        if epoch.is_empty() || position.to_string() != digits {
+            return Err(NoCursor);
+        }
         Ok(Self {
             epoch: Epoch(epoch.into()),
-            position: position.parse().map_err(|_| NoCursor)?,
+            position,
         })
     }
 }
@@ -75,7 +80,7 @@ mod tests {
         assert_eq!(epoch.to_string().len(), 13);
         let cursor = Cursor { epoch, position: 7 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for text in ["", "7", "a.", "a.-1", "a.b"] {
+        for text in ["", "7", "a.", "a.-1", "a.b", "a.+1", "a.01", ".1"] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
         }
     }

@@ -5,8 +5,8 @@ use std::{any::TypeId, fmt, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
-    ModelTrait, PrimaryKeyToColumn, QueryFilter,
+    ColumnTrait, DatabaseConnection, DbErr, EntityName, EntityTrait, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -140,6 +140,7 @@ pub(crate) struct Described {
     pub(crate) entity: TypeId,
     /// What the primary key can hold; `Err` with its type where it cannot be a key.
     pub(crate) pk_kind: Result<KeyKind, String>,
+    /// The names of its columns in JSON, which are the model's fields'.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
     pub(crate) find: Find,
@@ -206,7 +207,7 @@ fn describe<S: Subscribable>() -> Described {
         entity: TypeId::of::<S::Entity>(),
         groups: groups.collect(),
         pk_kind,
-        pk_columns: pk_columns::<S::Entity>().map(|c| c.as_str()).collect(),
+        pk_columns: pk_columns::<S::Entity>().map(|c| c.json_key()).collect(),
         read_pk,
         find: find::<S::Entity>,
     }

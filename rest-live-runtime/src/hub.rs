@@ -165,15 +165,21 @@ impl Hub {
         if adds && entry.count >= most {
             return Err(Refused::TooMany);
         }
-        // What the dispatcher has begun to hand out, this subscription has missed.
-        let cursor = match &state.dispatched {
-            Some(dispatched)
-                if dispatched.epoch == grant.head.epoch
-                    && dispatched.position > grant.head.position =>
-            {
-                dispatched.clone()
+        let begins = match (present, &state.dispatched) {
+            // It goes on behind what was handed out, which the log's head may be ahead of.
+            (Some(present), dispatched) => {
+                let dispatched = dispatched.as_ref().map_or(0, |cursor| cursor.position);
+                present.begins().max(dispatched)
             }
-            _ => grant.head,
+            // What the dispatcher has begun to hand out, this subscription has missed.
+            (None, Some(dispatched)) if dispatched.epoch == grant.head.epoch => {
+                dispatched.position.max(grant.head.position)
+            }
+            (None, _) => grant.head.position,
+        };
+        let cursor = Cursor {
+            epoch: grant.head.epoch,
+            position: begins,
         };
         let subscription = match present {
             Some(present) => {

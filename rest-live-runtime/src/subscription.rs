@@ -66,7 +66,12 @@ impl Subscription {
 
     /// Returns whether what happened at a position of the log is its business.
     pub(crate) fn concerns(&self, position: u64) -> bool {
-        position > self.after.load(Ordering::Relaxed)
+        position > self.begins()
+    }
+
+    /// Returns the position of the log behind which it began.
+    pub(crate) fn begins(&self) -> u64 {
+        self.after.load(Ordering::Relaxed)
     }
 
     /// Goes on behind a position of the log.

@@ -3,7 +3,7 @@
 //! A transport does the HTTP upgrade and hands over the byte stream. The protocol (masking,
 //! fragments, UTF-8, limits, ping, close) is tungstenite's; when to read, write and end is ours.
 
-use std::{ops::ControlFlow, pin::pin, time::Duration};
+use std::{ops::ControlFlow, panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use futures_util::{
     FutureExt, SinkExt, StreamExt,
@@ -54,7 +54,11 @@ pub(crate) async fn serve(io: impl Io, early: Vec<u8>, session: Session) {
         stall: limits.stall,
     };
     let span = session.span().clone();
-    let end = connection.run(&session).instrument(span).await;
+    let run = AssertUnwindSafe(connection.run(&session)).catch_unwind();
+    let end = run.instrument(span.clone()).await.unwrap_or_else(|_| {
+        span.in_scope(|| tracing::error!("a connection panicked: it is closed"));
+        End::ByServer(CloseCode::Internal)
+    });
     // From here on nothing is published to it; what it still sends is read for the close's sake only.
     drop(session);
     connection.end(end).await;

@@ -199,3 +199,34 @@ pub mod ticket {
         id: i32,
     }
 }
+
+/// A primary key whose column has another name, and which is shown as a string.
+pub mod badge {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "badge")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false, column_name = "badge_number")]
+        pub id_2: i64,
+        pub colour: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(group_key = "colour", entity = Entity)]
+    #[derive(Serialize)]
+    pub struct BadgeSerializer {
+        #[serde(serialize_with = "as_text")]
+        id_2: i64,
+        colour: String,
+    }
+
+    // JavaScript's numbers end at 2^53.
+    fn as_text<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+}

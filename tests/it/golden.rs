@@ -1,18 +1,21 @@
-//! Plays the golden frames of `protocol/plain.json`: what a client sends and receives, verbatim.
+//! Plays the golden frames of `protocol/*.json`: what a client sends and receives, verbatim.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     entities::task,
-    support::{App, Client},
+    support::{App, Client, Dialect, Template},
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Scenario {
     name: String,
     #[expect(dead_code, reason = "for the reader of the file")]
     says: String,
+    subprotocol: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -25,18 +28,45 @@ enum Step {
     /// Sends what is answered by the next step.
     Send(String),
     Receive(String),
-    ReceiveError {
-        code: u16,
-        error: String,
-        retry: bool,
-    },
+    ReceiveError(Error),
     ReceiveNothing,
+    ReceiveClose(u16),
     Insert(Task),
     Update(Task),
     Delete(i32),
+    Shutdown,
+}
+
+/// An error frame has these keys in this order, and a message behind `code` and `error`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Error {
+    id: Option<Box<RawValue>>,
+    code: u16,
+    error: Option<String>,
+    retry: Option<bool>,
+}
+
+impl Error {
+    fn into_template(self) -> String {
+        let mut template = r#"{"type":"error""#.to_owned();
+        if let Some(id) = self.id {
+            template += &format!(r#","id":{id}"#);
+        }
+        template += &format!(r#","code":{}"#, self.code);
+        if let Some(error) = self.error {
+            template += &format!(r#","error":"{error}""#);
+        }
+        template += r#","message":"<message>""#;
+        if let Some(retry) = self.retry {
+            template += &format!(r#","retry":{retry}"#);
+        }
+        template + "}"
+    }
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Task {
     id: i32,
     text: Option<String>,
@@ -57,38 +87,95 @@ impl Task {
 
 #[tokio::test]
 async fn the_plain_dialect_is_as_its_golden_frames() {
-    let scenarios: Vec<Scenario> =
-        serde_json::from_str(include_str!("../../protocol/plain.json")).unwrap();
-    assert!(!scenarios.is_empty());
+    play_all(
+        include_str!("../../protocol/plain.json"),
+        Dialect::Plain,
+        15,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn v1_is_as_its_golden_frames() {
+    play_all(include_str!("../../protocol/v1.json"), Dialect::V1, 20).await;
+}
+
+#[tokio::test]
+async fn the_0_7_dialect_is_as_its_golden_frames() {
+    play_all(include_str!("../../protocol/v0_7.json"), Dialect::V0_7, 17).await;
+}
+
+/// Plays the scenarios of a file, all of which end in one dialect. `at_least` so many there are.
+async fn play_all(file: &str, dialect: Dialect, at_least: usize) {
+    let scenarios: Vec<Scenario> = serde_json::from_str(file).unwrap();
+    assert!(scenarios.len() >= at_least, "{}", scenarios.len());
     for scenario in scenarios {
         eprintln!("{}", scenario.name);
         let app = App::start().await;
-        let mut client = app.client().await;
+        let client = match &scenario.subprotocol {
+            Some(subprotocol) => app.client_of(subprotocol).await,
+            None => app.client().await,
+        };
+        let mut player = Player {
+            app,
+            client,
+            dialect,
+            template: Template::default(),
+            is_closed: false,
+        };
         for step in scenario.steps {
-            play(step, &app, &mut client).await;
+            player.play(step).await;
         }
-        app.assert_silent(&mut client).await;
+        if !player.is_closed {
+            player.receive_nothing().await;
+        }
     }
 }
 
-async fn play(step: Step, app: &App, client: &mut Client) {
-    match step {
-        // There is no acknowledgement, and the next write must not overtake the request.
-        Step::Request(text) => client.subscribe(&text).await,
-        Step::Send(text) => client.send(&text).await,
-        Step::Receive(text) => client.expect(&text).await,
-        Step::ReceiveError { code, error, retry } => client.expect_error(code, &error, retry).await,
-        Step::ReceiveNothing => app.assert_silent(client).await,
-        Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
-        Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
-        Step::Delete(id) => {
-            task::ActiveModel {
-                id: Set(id),
-                ..Default::default()
+struct Player {
+    app: App,
+    client: Client,
+    dialect: Dialect,
+    template: Template,
+    is_closed: bool,
+}
+
+impl Player {
+    async fn play(&mut self, step: Step) {
+        let Self { app, client, .. } = self;
+        match step {
+            // There is no acknowledgement, and the next write must not overtake the request.
+            Step::Request(text) => client.subscribe(&self.template.fill(&text)).await,
+            Step::Send(text) => client.send(&self.template.fill(&text)).await,
+            Step::Receive(text) => self.template.assert(&text, &client.text().await),
+            Step::ReceiveError(error) => self
+                .template
+                .assert(&error.into_template(), &client.text().await),
+            Step::ReceiveNothing => self.receive_nothing().await,
+            Step::ReceiveClose(code) => {
+                assert_eq!(client.closed().await.0, code);
+                self.is_closed = true;
             }
-            .delete(&app.db())
-            .await
-            .unwrap();
+            Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
+            Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
+            Step::Delete(id) => {
+                task::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                }
+                .delete(&app.db())
+                .await
+                .unwrap();
+            }
+            Step::Shutdown => {
+                let live = app.live.clone();
+                tokio::spawn(async move { live.shutdown().await });
+            }
         }
+    }
+
+    async fn receive_nothing(&mut self) {
+        let Self { app, client, .. } = self;
+        app.assert_silent_in(self.dialect, client).await;
     }
 }

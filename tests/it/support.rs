@@ -2,16 +2,22 @@
 
 mod app;
 mod client;
+mod dialect;
 mod log;
 mod process;
 mod raw;
+mod scripted_log;
+mod template;
 
 pub use self::{
     app::{App, database, task},
     client::{Client, assert_error},
+    dialect::Dialect,
     log::Log,
     process::Todolist,
-    raw::{raw, raw_on},
+    raw::{raw, raw_offering, raw_on},
+    scripted_log::ScriptedLog,
+    template::Template,
 };
 
 use std::time::Duration;

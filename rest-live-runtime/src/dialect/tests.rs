@@ -129,6 +129,19 @@ fn a_v1_request_has_an_id_and_may_have_a_type() {
 }
 
 #[test]
+fn a_group_key_may_be_called_as_a_key_of_the_request_in_v1_only() {
+    for key in ["id", "type", "model", "unsubscribe"] {
+        let v1 = format!(r#"{{"id":7,"model":"a.B","group":{{"{key}":1}}}}"#);
+        let Ok(Request::Subscribe { target, .. }) = first(&v1).request else {
+            panic!("{v1}");
+        };
+        assert_eq!(target.group, Named::Key(key.to_owned(), json!(1)));
+        let plain = format!(r#"{{"model":"a.B","{key}":1}}"#);
+        assert!(first(&plain).request.is_err(), "{plain}");
+    }
+}
+
+#[test]
 fn an_id_is_echoed_with_its_type_and_has_an_end() {
     let id = |json: &str| first(&format!(r#"{{"id":{json},"type":"ping"}}"#));
     for (json, echoed) in [

@@ -1,7 +1,9 @@
 //! The dialect of django-rest-live 0.4 to 0.7, for the clients that there are.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{Broadcast, Id, Named, Object, Refusal, Request, Target, encode, quoted};
 use crate::{code::ErrorCode, declaration::PK, event::Action, frame::Frame, key::KeyValue};
@@ -54,7 +56,8 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
 
 /// Encodes what all subscribers see of a change, as it follows the id: see [`addressed`].
 ///
-/// A row that disappears is its primary key only, under `pk` and under its columns' own names.
+/// A row that disappears is its primary key only, under `pk` and under its columns' own names. It is
+/// written as the serializer writes it, where it does: clients look for the row by what REST showed.
 pub(crate) fn broadcast(
     broadcast: &Broadcast<'_>,
     key: &KeyValue,
@@ -71,7 +74,11 @@ pub(crate) fn broadcast(
         Action::Deleted => encode(&Encoded {
             model: broadcast.model,
             action,
-            instance: PrimaryKey { key, columns },
+            instance: PrimaryKey {
+                key,
+                columns,
+                shown: serde_json::from_str(broadcast.payload.get()).unwrap_or_default(),
+            },
         }),
         Action::Created | Action::Updated => encode(&Encoded {
             model: broadcast.model,
@@ -86,18 +93,38 @@ pub(crate) fn broadcast(
 struct PrimaryKey<'a> {
     key: &'a KeyValue,
     columns: &'a [&'static str],
+    /// The fields of the row.
+    shown: BTreeMap<String, &'a RawValue>,
 }
 
 impl Serialize for PrimaryKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry(PK, self.key)?;
+        match self.columns {
+            [column] => self.entry(&mut map, PK, column, self.key)?,
+            _ => map.serialize_entry(PK, self.key)?,
+        }
         for (column, value) in self.columns.iter().zip(self.key.parts()) {
             if *column != PK {
-                map.serialize_entry(column, value)?;
+                self.entry(&mut map, column, column, value)?;
             }
         }
         map.end()
+    }
+}
+
+impl PrimaryKey<'_> {
+    fn entry<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        name: &str,
+        column: &str,
+        value: &KeyValue,
+    ) -> Result<(), M::Error> {
+        match self.shown.get(column) {
+            Some(shown) => map.serialize_entry(name, shown),
+            None => map.serialize_entry(name, value),
+        }
     }
 }
 

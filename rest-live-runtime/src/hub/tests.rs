@@ -122,6 +122,25 @@ fn a_subscription_begins_behind_what_is_being_handed_out() {
     assert_eq!((f.count(1, 9), f.count(1, 10)), (0, 1));
 }
 
+/// A second name for what is there already says where that is: behind the head of the log, if the
+/// dispatcher is.
+#[test]
+fn a_second_id_is_at_what_was_handed_out() {
+    let f = Fixture::new();
+    let (session, _) = f.join();
+    let mut told = Vec::new();
+    for (id, head, dispatched) in [("1", 7, 5), ("2", 12, 9), ("3", 12, 14)] {
+        f.hub.dispatching(&f.cursor(dispatched));
+        let grant = f.grant(1, Some(id), Dialect::V1, head);
+        let subscribed = f.hub.subscribe(session, grant, 3, |cursor| {
+            told.push(cursor.position);
+            Vec::new()
+        });
+        assert_eq!(subscribed, Ok(()));
+    }
+    assert_eq!(told, [7, 9, 14]);
+}
+
 #[test]
 fn who_leaves_leaves_nothing_behind() {
     let f = Fixture::new();

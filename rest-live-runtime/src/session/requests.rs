@@ -10,6 +10,7 @@ use crate::{
     change::Granted,
     code::{ErrorCode, ResetReason},
     cursor::Cursor,
+    declaration::PK,
     dialect::{Dialect, GroupName, Id, Named, Refusal, Request, Target, quoted, v1},
     frame::Frame,
     group::GroupKey,
@@ -299,13 +300,14 @@ fn by_key<'m>(model: &'m ModelEntry, key: &str) -> Result<&'m GroupEntry, Refusa
 }
 
 /// Finds the one group key among the arguments of a view. Others may be there: a nested route has
-/// the keys of what it is nested in.
+/// the keys of what it is nested in. The primary key is `retrieve`'s.
 fn among_kwargs(
     model: &ModelEntry,
     kwargs: Map<String, Value>,
 ) -> Result<(&GroupEntry, Value), Refusal> {
     let mut named = kwargs
         .into_iter()
+        .filter(|(key, _)| key != PK)
         .filter_map(|(key, value)| Some((model.group(&key)?, value)));
     match (named.next(), named.next()) {
         (Some(named), None) => Ok(named),

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::AbortHandle};
 use warp::Filter;
 
-use super::Client;
-use crate::entities::{article, device, note, seat, task, ticket};
+use super::{Client, Dialect};
+use crate::entities::{article, badge, device, note, seat, task, ticket};
 
 pub struct App {
     pub live: Live,
@@ -67,21 +67,53 @@ impl App {
         task(id, text, list_id).insert(&self.db()).await.unwrap()
     }
 
-    /// Asserts that nothing more reaches a client: what was captured up to now was dispatched, and
-    /// the client was told none of it.
+    /// Connects with a subprotocol, which the server takes.
+    pub async fn client_of(&self, subprotocol: &str) -> Client {
+        let (client, taken) = Client::connect_offering(&self.url(), Some(subprotocol)).await;
+        assert_eq!(taken.as_deref(), Some(subprotocol));
+        client
+    }
+
+    /// Asserts that nothing more reaches a client of the plain dialect: what was captured up to now was
+    /// dispatched, and the client was told none of it.
     pub async fn assert_silent(&self, client: &mut Client) {
+        self.assert_silent_in(Dialect::Plain, client).await;
+    }
+
+    /// Asserts that nothing more reaches a client that speaks a dialect, or none yet.
+    pub async fn assert_silent_in(&self, dialect: Dialect, client: &mut Client) {
         // A row of its own, published behind everything else.
-        client.send(r#"{"model":"todolist.Task","pk":-1}"#).await;
+        client.send(dialect.subscribe_to_sentinel()).await;
+        if dialect == Dialect::V1 {
+            let subscribed = client.json().await;
+            assert_eq!(
+                (&subscribed["type"], &subscribed["id"]),
+                (&"subscribed".into(), &"sentinel".into()),
+                "{subscribed} came instead of nothing"
+            );
+        }
         client.synchronise().await;
         task(-1, "sentinel", -1).insert(&self.db()).await.unwrap();
-        client.expect(r#"{"model":"todolist.Task","payload":{"id":-1,"text":"sentinel","done":false},"action":"CREATED"}"#).await;
+        let shown = match dialect {
+            Dialect::Plain | Dialect::V1 => "payload",
+            Dialect::V0_7 => "instance",
+        };
+        let broadcast = client.json().await;
+        assert_eq!(
+            broadcast[shown]["text"], "sentinel",
+            "{broadcast} came instead of nothing"
+        );
+        // By a statement of its own, which tells nobody.
         task::Entity::delete_by_id(-1)
             .exec(&self.db())
             .await
             .unwrap();
-        client
-            .send(r#"{"model":"todolist.Task","pk":-1,"unsubscribe":true}"#)
-            .await;
+        client.send(dialect.unsubscribe_from_sentinel()).await;
+        if dialect == Dialect::V1 {
+            client
+                .expect(r#"{"type":"unsubscribed","id":"sentinel"}"#)
+                .await;
+        }
     }
 
     /// Returns how many events the log took in so far.
@@ -127,6 +159,7 @@ pub async fn database() -> (DatabaseConnection, TempDir) {
     create(&db, device::Entity).await;
     create(&db, seat::Entity).await;
     create(&db, article::Entity).await;
+    create(&db, badge::Entity).await;
     create(&db, ticket::Entity).await;
     (db, folder)
 }

@@ -14,11 +14,31 @@ pub async fn raw(app: &App) -> TcpStream {
 
 /// The same on a stream that is there.
 pub async fn raw_on(app: &App, mut stream: TcpStream) -> TcpStream {
-    let request = format!(
+    let head = handshake(app, &mut stream, &[]).await;
+    // The example of RFC 6455, section 1.3.
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
+    stream
+}
+
+/// Offers subprotocols, a header for each text, and returns the head of the answer in lower case.
+pub async fn raw_offering(app: &App, offers: &[&str]) -> String {
+    let mut stream = TcpStream::connect(app.addr).await.unwrap();
+    handshake(app, &mut stream, offers).await
+}
+
+async fn handshake(app: &App, stream: &mut TcpStream, offers: &[&str]) -> String {
+    let mut request = format!(
         "GET /ws/subscribe HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         app.addr
     );
+    for offer in offers {
+        request += &format!("Sec-WebSocket-Protocol: {offer}\r\n");
+    }
+    request += "\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -26,10 +46,5 @@ pub async fn raw_on(app: &App, mut stream: TcpStream) -> TcpStream {
     }
     let head = String::from_utf8(head).unwrap().to_lowercase();
     assert!(head.starts_with("http/1.1 101"), "{head}");
-    // The example of RFC 6455, section 1.3.
-    assert!(
-        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
-        "{head}"
-    );
-    stream
+    head
 }
