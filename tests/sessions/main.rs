@@ -13,7 +13,10 @@
     reason = "a test ends where something is not as expected"
 )]
 
+mod arbitrary;
+mod clients;
 mod entities;
+mod gauges;
 mod model;
 mod support;
 mod writes;
