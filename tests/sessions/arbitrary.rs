@@ -6,7 +6,9 @@ mod messages;
 
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*};
-use rest_live::{CloseCode, Handshake, Limits, Live, Outgoing, Rate, Session, testing::Client};
+use rest_live::{
+    CloseCode, Frame, Handshake, Limits, Live, Outgoing, Rate, Session, testing::Client,
+};
 use serde_json::json;
 
 use self::{
@@ -29,14 +31,14 @@ const ID_BYTES: usize = 8;
 enum Step {
     /// A message, and whether the client then reads what waits for it.
     Say(String, bool),
-    Write(Write),
+    Write(Vec<Write>),
     Read,
 }
 
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (messages(), prop::bool::weighted(0.8)).prop_map(|(text, reads)| Step::Say(text, reads)),
-        3 => writes().prop_map(Step::Write),
+        3 => vec(writes(), 1..=8).prop_map(Step::Write),
         1 => Just(Step::Read),
     ]
 }
@@ -44,17 +46,30 @@ fn steps() -> impl Strategy<Value = Step> {
 #[test]
 fn whatever_is_said_a_session_tells_what_it_should_and_stays_small() {
     let bursts = prop_oneof![3 => Just(1000), 1 => Just(2)];
-    let cases = (users(), any::<bool>(), bursts, vec(steps(), 1..=60));
-    holds(256, &cases, &async |tables, (user, v1, burst, steps)| {
-        let mut conversation = Conversation::begin(tables, user, v1, burst);
-        for step in steps {
-            conversation.take(step).await;
-            if conversation.closed {
-                break;
+    let cases = (
+        users(),
+        any::<bool>(),
+        any::<bool>(),
+        bursts,
+        vec(steps(), 1..=60),
+    );
+    holds(
+        256,
+        &cases,
+        &async |tables, (user, v1, lazy, burst, steps)| {
+            let mut conversation = Conversation::begin(tables, user, v1, burst);
+            for mut step in steps {
+                if let Step::Say(_, reads) = &mut step {
+                    *reads &= !lazy;
+                }
+                conversation.take(step).await;
+                if conversation.closed {
+                    break;
+                }
             }
-        }
-        conversation.end().await;
-    });
+            conversation.end().await;
+        },
+    );
 }
 
 /// One session, and what is known of it.
@@ -69,6 +84,8 @@ struct Conversation {
     rows: Rows,
     history: History,
     writes: u32,
+    /// Whether something may wait that was not read yet, be it a reset.
+    waits: bool,
     closed: bool,
 }
 
@@ -80,7 +97,7 @@ impl Conversation {
         limits.messages = Rate::new(1, burst);
         limits.resumes = Rate::new(1, 2);
         limits.pending_messages = PENDING_MESSAGES;
-        limits.pending_bytes = 600;
+        limits.pending_bytes = 2000;
         let gauges = Gauges::default();
         let live = metrics::with_local_recorder(&gauges, || tables.live(limits));
         Self {
@@ -93,6 +110,7 @@ impl Conversation {
             rows: Rows::new(),
             history: History::new(),
             writes: 0,
+            waits: v1,
             closed: false,
         }
     }
@@ -100,7 +118,7 @@ impl Conversation {
     async fn take(&mut self, step: Step) {
         match step {
             Step::Say(text, reads) => self.say(&text, reads).await,
-            Step::Write(write) => self.write(&write).await,
+            Step::Write(writes) => self.write(&writes).await,
             Step::Read => self.read(),
         }
         // Memory: so many broadcasts wait, and as many answers.
@@ -108,19 +126,23 @@ impl Conversation {
         assert!(self.gauge("subscriptions") <= SUBSCRIPTIONS);
     }
 
-    async fn write(&mut self, write: &Write) {
-        self.writes += 1;
-        let write = write.marked(&format!("{} ", self.writes));
-        let changed = write.carry_out(&self.live.db(), &mut self.rows).await;
-        if let Some(changed) = changed {
-            let states = self.history.entry((changed.table, changed.id)).or_default();
-            states.extend(changed.new);
+    async fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            self.writes += 1;
+            let write = write.marked(&format!("{} ", self.writes));
+            let changed = write.carry_out(&self.live.db(), &mut self.rows).await;
+            if let Some(changed) = changed {
+                let states = self.history.entry((changed.table, changed.id));
+                states.or_default().extend(changed.new);
+            }
         }
         self.witness.receive_nothing().await;
+        self.waits |= self.gauge("subscriptions") > 0;
     }
 
     async fn say(&mut self, text: &str, reads: bool) {
-        let alone = self.gauge("pending_frames") == 0;
+        let alone = !self.waits;
+        self.waits = true;
         let before = (self.spoken, self.gauge("subscriptions"));
         self.session.receive(text).await;
         let said = Object::parse(text);
@@ -144,12 +166,15 @@ impl Conversation {
 
     /// Reads all that waits, and asserts what holds of every frame.
     fn outgoing(&mut self) -> Vec<Object> {
+        self.waits = false;
         let mut all = Vec::new();
         while let Some(outgoing) = self.session.outgoing().now_or_never() {
             match outgoing {
                 Outgoing::Frames(frames) => {
                     // A reset follows what waited, for each subscription.
                     assert!(frames.len() <= 2 * PENDING_MESSAGES + SUBSCRIPTIONS);
+                    let broadcast = |frame: &&Frame| frame.as_str().contains(r#""action":""#);
+                    assert!(frames.iter().filter(broadcast).count() <= PENDING_MESSAGES);
                     for frame in frames {
                         let object = Object::parse(frame.as_str()).expect("a frame is an object");
                         object.assert_frame(self.spoken, self.user, &self.history);
