@@ -11,8 +11,11 @@
     reason = "a test ends where something is not as expected"
 )]
 
+mod arbitrary;
 mod authorize;
+mod clients;
 mod entities;
+mod gauges;
 mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]
@@ -20,5 +23,6 @@ mod log;
 mod metrics;
 mod model;
 mod support;
+mod transactions;
 mod vault;
 mod writes;

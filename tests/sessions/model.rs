@@ -10,8 +10,9 @@ use proptest::{collection::vec, prelude::*};
 use rest_live::{Limits, Live, LiveTransaction};
 use sea_orm::TransactionTrait;
 
-use self::subscriber::{Dialect, Group, Subscriber};
+use self::subscriber::{Group, Subscriber};
 use crate::{
+    clients::{Dialect, dialects, users},
     entities::{Table, User},
     support::{Tables, holds},
     writes::{Changed, Rows, Write, ids, lists, tables, writes},
@@ -53,18 +54,6 @@ fn every_subscriber_holds_what_a_get_would_show_it() {
             world.take(step).await;
         }
     });
-}
-
-fn users() -> impl Strategy<Value = User> {
-    prop_oneof![
-        Just(User::Anonymous),
-        (1..=2).prop_map(User::Named),
-        Just(User::Admin)
-    ]
-}
-
-fn dialects() -> impl Strategy<Value = Dialect> {
-    prop::sample::select(vec![Dialect::Plain, Dialect::V1, Dialect::V0_7])
 }
 
 fn steps() -> impl Strategy<Value = Step> {

@@ -57,7 +57,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
             db.execute(&Schema::new(db.get_database_backend()).create_table_from_entity(entity))
                 .await

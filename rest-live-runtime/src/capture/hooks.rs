@@ -8,8 +8,9 @@ use std::{
 };
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Iterable,
-    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait,
+    ExprTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
+    sea_query::{Expr, Query},
 };
 
 use super::{
@@ -176,8 +177,23 @@ where
     }
     if scope.is_transaction() {
         select = select.lock_exclusive();
+        begin_to_write::<A::Entity, C>(db).await?;
     }
     Ok(select.one(db).await?.map(Row::new))
+}
+
+/// Has a SQLite transaction be a writer before the old row is read. One that begins with a read and
+/// then writes is refused at once if another writes meanwhile ("database is locked"), where one that
+/// begins with its write waits its turn (SQLite, "Deferred, immediate and exclusive transactions"). So a
+/// statement that changes nothing comes first.
+async fn begin_to_write<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::Sqlite {
+        let mut nothing = Query::delete();
+        nothing.from_table(E::default().table_ref());
+        nothing.and_where(Expr::val(1).eq(0));
+        db.execute(&nothing).await?;
+    }
+    Ok(())
 }
 
 /// Returns the primary key of a model, `None` where it is not set.

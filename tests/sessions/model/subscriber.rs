@@ -7,16 +7,10 @@ use serde_json::{Value, json};
 
 use super::ROLLED_BACK;
 use crate::{
+    clients::Dialect,
     entities::{SECRET, Table, User, Values},
     writes::{Changed, Rows},
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    Plain,
-    V1,
-    V0_7,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {

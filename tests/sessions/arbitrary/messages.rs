@@ -1,0 +1,211 @@
+//! Messages of clients: valid ones of every dialect, nearly valid ones, and anything.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+use serde_json::json;
+
+use crate::writes::{ids, lists, tables};
+
+/// An object as it is written, key by key: what no JSON library would write can be in it.
+type Draft = Vec<(String, String)>;
+
+pub fn messages() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => valid().prop_map(|draft| written(&draft)),
+        4 => (valid(), vec(mutations(), 1..=2)).prop_map(|(draft, mutations)| {
+            let mut draft = draft;
+            mutations.iter().for_each(|mutation| mutation.mutate(&mut draft));
+            written(&draft)
+        }),
+        1 => (valid(), any::<usize>(), any::<char>()).prop_map(|(draft, place, char)| {
+            let mut chars: Vec<_> = written(&draft).chars().collect();
+            let place = place % chars.len();
+            chars[place] = char;
+            chars.into_iter().collect()
+        }),
+        1 => (valid(), any::<usize>()).prop_map(|(draft, length)| {
+            let text = written(&draft);
+            text.chars().take(length % text.len()).collect()
+        }),
+        1 => hostile(),
+    ]
+}
+
+fn written(draft: &Draft) -> String {
+    let entries = draft
+        .iter()
+        .map(|(key, value)| format!("{}:{value}", json!(key)));
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+}
+
+fn valid() -> impl Strategy<Value = Draft> {
+    let model = || {
+        let known = tables().prop_map(|table| table.label());
+        prop_oneof![9 => known, 1 => Just("sessions.Unknown")].prop_map(|label| json!(label))
+    };
+    let group = || {
+        prop_oneof![
+            ids().prop_map(|id| ("pk", json!(id))),
+            lists().prop_map(|list| ("list_id", json!(list))),
+        ]
+    };
+    let id = || {
+        prop_oneof![
+            (0..4).prop_map(|id| json!(id)),
+            select(vec![json!("a"), json!("")])
+        ]
+    };
+    let draft = |entries: &[(&str, &serde_json::Value)]| -> Draft {
+        let entries = entries.iter();
+        entries
+            .map(|(key, value)| ((*key).to_owned(), value.to_string()))
+            .collect()
+    };
+    let plain =
+        (model(), group(), any::<bool>()).prop_map(move |(model, (key, value), ends)| match ends {
+            false => draft(&[("model", &model), (key, &value)]),
+            true => draft(&[
+                ("model", &model),
+                (key, &value),
+                ("unsubscribe", &json!(true)),
+            ]),
+        });
+    let since = select(vec![
+        None,
+        None,
+        None,
+        Some("k3F9.174"),
+        Some("…"),
+        Some("1.99999999999999999999"),
+    ]);
+    let v1 = (model(), group(), id(), since).prop_map(move |(model, (key, value), id, since)| {
+        let group = json!({ key: value });
+        let mut message = draft(&[("id", &id), ("model", &model), ("group", &group)]);
+        message.extend(since.map(|since| ("since".to_owned(), json!(since).to_string())));
+        message
+    });
+    let v0_7 = (model(), group(), id()).prop_map(move |(model, (key, value), id)| {
+        let mut message = draft(&[
+            ("type", &json!("subscribe")),
+            ("id", &id),
+            ("model", &model),
+        ]);
+        message.extend(match key {
+            "pk" => draft(&[("action", &json!("retrieve")), ("lookup_by", &value)]),
+            _ => draft(&[
+                ("action", &json!("list")),
+                ("view_kwargs", &json!({ key: value })),
+            ]),
+        });
+        message
+    });
+    let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong"]);
+    let verb =
+        (id(), verbs).prop_map(move |(id, verb)| draft(&[("type", &json!(verb)), ("id", &id)]));
+    prop_oneof![3 => plain, 3 => v1, 3 => v0_7, 2 => verb]
+}
+
+#[derive(Clone, Debug)]
+enum Mutation {
+    Remove(usize),
+    Set(usize, String),
+    Add(String, String),
+    Twice(usize, String),
+}
+
+impl Mutation {
+    fn mutate(&self, draft: &mut Draft) {
+        let length = draft.len();
+        let entry = |place: &usize| (length > 0).then(|| place % length);
+        match self {
+            Self::Remove(place) => _ = entry(place).map(|place| draft.remove(place)),
+            Self::Set(place, value) => {
+                _ = entry(place).map(|place| draft[place].1.clone_from(value));
+            }
+            Self::Add(key, value) => draft.push((key.clone(), value.clone())),
+            Self::Twice(place, value) => {
+                let again = entry(place).map(|place| (draft[place].0.clone(), value.clone()));
+                draft.extend(again);
+            }
+        }
+    }
+}
+
+fn mutations() -> impl Strategy<Value = Mutation> {
+    let keys = select(vec![
+        "id",
+        "type",
+        "action",
+        "model",
+        "group",
+        "pk",
+        "list_id",
+        "since",
+        "unsubscribe",
+        "lookup_by",
+        "view_kwargs",
+        "query_params",
+        "owner",
+        "",
+    ]);
+    let keys = keys.prop_map(str::to_owned);
+    prop_oneof![
+        any::<usize>().prop_map(Mutation::Remove),
+        (any::<usize>(), junk()).prop_map(|(place, value)| Mutation::Set(place, value)),
+        (keys, junk()).prop_map(|(key, value)| Mutation::Add(key, value)),
+        (any::<usize>(), junk()).prop_map(|(place, value)| Mutation::Twice(place, value)),
+    ]
+}
+
+fn junk() -> impl Strategy<Value = String> {
+    let known = [
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "1.0",
+        "1e999",
+        "-1e-999",
+        "9223372036854775808",
+        "[]",
+        "{}",
+        r#""1""#,
+        r#""""#,
+        r#""\u0000""#,
+        r#""\ud800""#,
+        r#""\u0061""#,
+        r#""subscribe""#,
+        r#""sessions.Task""#,
+        r#"{"pk":null}"#,
+        r#"{"pk":1,"list_id":1}"#,
+        r#"{"owner":1}"#,
+        r#"{"level":0}"#,
+        r#"[1,2]"#,
+        "nonsense",
+        "",
+    ];
+    prop_oneof![
+        6 => select(known.map(str::to_owned).to_vec()),
+        1 => any::<i64>().prop_map(|number| number.to_string()),
+        1 => any::<String>().prop_map(|text| json!(text).to_string()),
+        1 => (1..200usize).prop_map(|length| json!("x".repeat(length)).to_string()),
+        1 => (1..200usize).prop_map(|length| "7".repeat(length)),
+        1 => (1..300usize).prop_map(|depth| nested(depth, "1")),
+    ]
+}
+
+fn nested(depth: usize, inner: &str) -> String {
+    format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        (1..20_000usize).prop_map(|depth| nested(depth, "")),
+        (1..20_000usize).prop_map(|depth| "[".repeat(depth)),
+        (1..5_000usize).prop_map(|depth| r#"{"model":"#.repeat(depth)),
+        (1..60_000usize)
+            .prop_map(|length| json!({"model": "m".repeat(length), "pk": 1}).to_string()),
+    ]
+}
