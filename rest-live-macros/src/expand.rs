@@ -140,7 +140,7 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
         // Not at the path: the compiler would propose to strike out there what it finds too much.
         let arguments = quote!((user, value, db));
         quote_spanned! {path.span()=>
-            || #krate::__private::Authorization::of(|user, value, db| ::std::boxed::Box::pin(#path #arguments))
+            || #krate::__private::Authorization::of(&#path, |user, value, db| ::std::boxed::Box::pin(#path #arguments))
         }
     }));
     quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })

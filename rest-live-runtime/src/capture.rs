@@ -7,6 +7,7 @@
 
 mod connection;
 mod delegate;
+mod fold;
 pub mod hooks;
 mod probe;
 mod scope;

@@ -52,7 +52,7 @@ pub(crate) struct Granted(u64);
 impl Granted {
     pub(crate) const NONE: Self = Self(0);
 
-    pub(crate) fn with(self, serializer: usize) -> Self {
+    pub(crate) const fn with(self, serializer: usize) -> Self {
         Self(self.0 | 1 << serializer)
     }
 

@@ -131,6 +131,8 @@ pub(crate) enum ResetReason {
     Ahead,
     /// The client was too slow, or this server was.
     Lagged,
+    /// What the client may be shown has changed, in rows that are not known.
+    Bulk,
 }
 
 impl ResetReason {
@@ -140,6 +142,7 @@ impl ResetReason {
             Self::Expired => "expired",
             Self::Ahead => "ahead",
             Self::Lagged => "lagged",
+            Self::Bulk => "bulk",
         }
     }
 }

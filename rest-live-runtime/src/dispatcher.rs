@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     change::{Change, changes},
+    code::CloseCode,
     cursor::Cursor,
     encoder::Encoder,
     event::{Action, Event},
@@ -25,8 +26,8 @@ pub(crate) struct Dispatcher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Follows the position up to which all is with the sessions.
-    pub(crate) progress: watch::Sender<u64>,
+    /// Follows the place up to which all is with the sessions.
+    pub(crate) progress: watch::Sender<Option<Cursor>>,
 }
 
 impl Dispatcher {
@@ -34,6 +35,10 @@ impl Dispatcher {
     pub(crate) async fn run(self, mut tail: BoxStream<'static, Tail>) {
         while let Some(tail) = tail.next().await {
             match tail {
+                Tail::Begin(cursor) => {
+                    self.hub.dispatching(&cursor);
+                    self.progress.send_replace(Some(cursor));
+                }
                 Tail::Entries(entries) => {
                     for Entry { cursor, event } in entries {
                         self.take(&event, &cursor);
@@ -45,11 +50,12 @@ impl Dispatcher {
                 Tail::Reset(cursor) => {
                     tracing::warn!(%cursor, "events were lost: every subscriber is told to reset");
                     self.hub.reset(&cursor);
-                    self.progress.send_replace(cursor.position);
+                    self.progress.send_replace(Some(cursor));
                 }
             }
         }
-        tracing::debug!("the event log ended, and with it the dispatcher");
+        tracing::error!("the event log has ended: every connection is closed");
+        self.hub.close(CloseCode::Internal);
     }
 
     fn take(&self, event: &Event, cursor: &Cursor) {
@@ -62,7 +68,7 @@ impl Dispatcher {
             tracing::error!(model, "an event was not dispatched: a column panicked");
             self.metrics.panics.increment(1);
         }
-        self.progress.send_replace(cursor.position);
+        self.progress.send_replace(Some(cursor.clone()));
     }
 
     /// Tells each subscriber what it sees.
@@ -87,19 +93,23 @@ impl Dispatcher {
             let seen_by_all = change.seen_by_all();
             encoder.begin();
             for subscription in subscribers {
-                let seen = seen_by_all
-                    .or_else(|| change.seen_by(&subscription.user, subscription.granted()));
+                let granted = subscription.standing.granted();
+                let seen = seen_by_all.or_else(|| change.seen_by(&subscription.user, granted));
                 let Some(variant) = seen else { continue };
                 let is_first = is_alone || variant.action == Action::Deleted;
                 encoder.frames(change, variant, subscription, |frame| match is_first {
-                    true => subscription.outbox.publish(frame, &subscription.ended),
-                    false => later.push((subscription, frame)),
+                    true => subscription
+                        .outbox
+                        .publish(frame, &subscription.standing, granted),
+                    false => later.push((subscription, frame, granted)),
                 });
             }
             self.report_panics(model, change);
         }
-        for (subscription, frame) in later {
-            subscription.outbox.publish(frame, &subscription.ended);
+        for (subscription, frame, granted) in later {
+            subscription
+                .outbox
+                .publish(frame, &subscription.standing, granted);
         }
     }
 

@@ -42,8 +42,6 @@ struct State {
     /// Up to where the dispatcher came. What it has begun to hand out, a subscription that begins now
     /// has missed.
     dispatched: Option<Cursor>,
-    /// How often subscriptions were authorized anew: an answer from before does not hold.
-    reauthorized: u64,
     closed: Option<CloseCode>,
 }
 
@@ -54,6 +52,8 @@ struct SessionEntry {
     subscriptions: HashMap<GroupKey, Arc<Subscription>>,
     /// The subscriptions, those to one group under several ids each counted.
     count: usize,
+    /// How often they were to be authorized anew: an answer from before does not hold.
+    reauthorized: u64,
 }
 
 /// A subscription that was granted.
@@ -63,7 +63,7 @@ pub(crate) struct Grant {
     pub(crate) id: Option<Id>,
     pub(crate) dialect: Dialect,
     pub(crate) granted: Granted,
-    /// [`Hub::reauthorized`] from before the question.
+    /// [`Hub::asking`] from before the question.
     pub(crate) asked: u64,
     /// The head of the log.
     pub(crate) head: Cursor,
@@ -77,7 +77,7 @@ pub(crate) enum Refused {
     TooMany,
     /// The id names another.
     IdInUse,
-    /// Who may see what has changed since it was granted.
+    /// Who may see what has changed since it was granted, or the log has begun anew.
     Outdated,
     /// The session is over.
     Gone,
@@ -109,6 +109,7 @@ impl Hub {
             user,
             subscriptions: HashMap::new(),
             count: 0,
+            reauthorized: 0,
         };
         state.sessions.insert(id, session);
         self.metrics.connections.increment(1.0);
@@ -124,9 +125,11 @@ impl Hub {
         self.metrics.connections.decrement(1.0);
         self.metrics.subscriptions.decrement(session.count as f64);
         for (group, subscription) in &session.subscriptions {
-            session.outbox.end(&subscription.ended, Vec::new());
+            session.outbox.end(&subscription.standing, Vec::new());
             state.remove(group, id);
         }
+        // Before the subscriptions and their spans, whose end is an event to the application's own code.
+        drop(state);
     }
 
     /// Subscribes a session to what happens in a group from now on. Subscribing again changes nothing,
@@ -143,12 +146,14 @@ impl Hub {
         answers: impl FnOnce(&Cursor) -> Vec<Frame>,
     ) -> Result<(), Refused> {
         let state = &mut *self.state();
-        if grant.asked != state.reauthorized {
-            return Err(Refused::Outdated);
-        }
         let Some(entry) = state.sessions.get_mut(&session) else {
             return Err(Refused::Gone);
         };
+        let is_same_epoch = |dispatched: &Cursor| dispatched.epoch == grant.head.epoch;
+        if grant.asked != entry.reauthorized || !state.dispatched.as_ref().is_none_or(is_same_epoch)
+        {
+            return Err(Refused::Outdated);
+        }
         let present = entry.subscriptions.get(&grant.group);
         if let Some(id) = &grant.id
             && grant.dialect == Dialect::V1
@@ -165,17 +170,12 @@ impl Hub {
         if adds && entry.count >= most {
             return Err(Refused::TooMany);
         }
-        let begins = match (present, &state.dispatched) {
+        let dispatched = state.dispatched.as_ref().map_or(0, |d| d.position);
+        let begins = match present {
             // It goes on behind what was handed out, which the log's head may be ahead of.
-            (Some(present), dispatched) => {
-                let dispatched = dispatched.as_ref().map_or(0, |cursor| cursor.position);
-                present.begins().max(dispatched)
-            }
+            Some(present) => present.begins().max(dispatched),
             // What the dispatcher has begun to hand out, this subscription has missed.
-            (None, Some(dispatched)) if dispatched.epoch == grant.head.epoch => {
-                dispatched.position.max(grant.head.position)
-            }
-            (None, _) => grant.head.position,
+            None => grant.head.position.max(dispatched),
         };
         let cursor = Cursor {
             epoch: grant.head.epoch,
@@ -183,7 +183,7 @@ impl Hub {
         };
         let subscription = match present {
             Some(present) => {
-                present.grant(grant.granted);
+                entry.outbox.regrant(&present.standing, grant.granted);
                 Arc::clone(present)
             }
             None => {
@@ -218,7 +218,10 @@ impl Hub {
 
     /// Ends the subscription of a session to a group, if there is one.
     pub(crate) fn unsubscribe(&self, session: SessionId, group: &GroupKey) {
-        self.state().end(session, group, Vec::new(), &self.metrics);
+        let ended = self
+            .state()
+            .end(session, group, |_| Vec::new(), &self.metrics);
+        drop(ended);
     }
 
     /// Ends what a session calls by an id, with the answer to that. Returns whether there was anything.
@@ -228,7 +231,8 @@ impl Hub {
         id: &Id,
         answer: Option<Frame>,
     ) -> bool {
-        let state = &mut *self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let Some(entry) = state.sessions.get_mut(&session) else {
             return false;
         };
@@ -243,27 +247,45 @@ impl Hub {
         let outbox = Arc::clone(&entry.outbox);
         for subscription in &called {
             if subscription.ids().first() == Some(id) {
-                state.end(session, &subscription.group, Vec::new(), &self.metrics);
+                state.end(session, &subscription.group, |_| Vec::new(), &self.metrics);
             }
         }
         if let Some(answer) = answer.filter(|_| !called.is_empty()) {
             outbox.answer(answer);
         }
+        // Before what was ended.
+        drop(guard);
         !called.is_empty()
     }
 
-    /// Ends a subscription, whose client is told `last`.
-    pub(crate) fn revoke(&self, session: SessionId, subscription: &Subscription, last: Vec<Frame>) {
+    /// Has the answer to a question take effect that was asked about a subscription: it goes on as
+    /// granted, or ends, and its client is told `last`, which is made with its ids. Returns `None` if the
+    /// answer is outdated, or whether the subscription has ended by it.
+    pub(crate) fn settle(
+        &self,
+        session: SessionId,
+        subscription: &Arc<Subscription>,
+        asked: u64,
+        granted: Option<Granted>,
+        last: impl FnOnce(&[Id]) -> Vec<Frame>,
+    ) -> Option<bool> {
         let mut state = self.state();
-        let is_same = state.sessions.get(&session).is_some_and(|entry| {
-            entry
-                .subscriptions
-                .get(&subscription.group)
-                .is_some_and(|present| std::ptr::eq(&**present, subscription))
-        });
-        if is_same {
-            state.end(session, &subscription.group, last, &self.metrics);
+        let Some(entry) = state.sessions.get(&session) else {
+            return Some(false);
+        };
+        if entry.reauthorized != asked {
+            return None;
         }
+        let present = entry.subscriptions.get(&subscription.group);
+        if !present.is_some_and(|present| Arc::ptr_eq(present, subscription)) {
+            return Some(false);
+        }
+        if let Some(granted) = granted {
+            entry.outbox.regrant(&subscription.standing, granted);
+            return Some(false);
+        }
+        state.end(session, &subscription.group, last, &self.metrics);
+        Some(true)
     }
 
     /// Returns whether a session calls something by an id.
@@ -304,14 +326,21 @@ impl Hub {
         users.map(|(id, entry)| (*id, entry.user.clone())).collect()
     }
 
-    /// Returns how often subscriptions were authorized anew.
-    pub(crate) fn reauthorized(&self) -> u64 {
-        self.state().reauthorized
+    /// Returns what an answer must be settled with that is asked for now.
+    pub(crate) fn asking(&self, session: SessionId) -> u64 {
+        let state = self.state();
+        let entry = state.sessions.get(&session);
+        entry.map_or(0, |entry| entry.reauthorized)
     }
 
-    /// Says that what was granted before, and has not become a subscription yet, holds no more.
-    pub(crate) fn reauthorize(&self) {
-        self.state().reauthorized += 1;
+    /// Says that answers about these sessions' subscriptions that were asked for before hold no more.
+    pub(crate) fn reauthorize(&self, sessions: &[SessionId]) {
+        let mut state = self.state();
+        for session in sessions {
+            if let Some(entry) = state.sessions.get_mut(session) {
+                entry.reauthorized += 1;
+            }
+        }
     }
 
     /// Has a session go on behind a cursor: what happened before it is covered by a reset.
@@ -373,18 +402,24 @@ impl SessionEntry {
 }
 
 impl State {
-    fn end(&mut self, session: SessionId, group: &GroupKey, last: Vec<Frame>, metrics: &Metrics) {
-        let Some(entry) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        let Some(subscription) = entry.subscriptions.remove(group) else {
-            return;
-        };
+    /// Ends a subscription, and returns it to be dropped after the lock: with its span ends what the
+    /// application's own code may watch.
+    fn end(
+        &mut self,
+        session: SessionId,
+        group: &GroupKey,
+        last: impl FnOnce(&[Id]) -> Vec<Frame>,
+        metrics: &Metrics,
+    ) -> Option<Arc<Subscription>> {
+        let entry = self.sessions.get_mut(&session)?;
+        let subscription = entry.subscriptions.remove(group)?;
         let count = subscription.count();
         entry.count -= count;
         metrics.subscriptions.decrement(count as f64);
-        entry.outbox.end(&subscription.ended, last);
+        let last = last(&subscription.ids());
+        entry.outbox.end(&subscription.standing, last);
         self.remove(group, session);
+        Some(subscription)
     }
 
     fn remove(&mut self, group: &GroupKey, id: SessionId) {

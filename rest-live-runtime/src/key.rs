@@ -78,6 +78,17 @@ impl KeyValue {
         }
     }
 
+    /// Returns how many bytes of text it holds.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.parts()
+            .iter()
+            .map(|part| match part {
+                Self::Text(text) => text.len(),
+                _ => 0,
+            })
+            .sum()
+    }
+
     /// Returns the values of the key's columns, in column order.
     pub(crate) fn parts(&self) -> &[Self] {
         match self {

@@ -27,6 +27,7 @@ mod origin;
 mod outbox;
 mod permission;
 mod rate;
+mod reauthorization;
 mod registry;
 mod session;
 mod subscription;

@@ -26,30 +26,34 @@ pub struct Limits {
     pub resumes: Rate,
     /// Bytes of the `id` of a request: 64. A longer one is error 400.
     pub id_bytes: usize,
+    /// Bytes of text in the value of a key, such as `{"owner":"..."}`: 1,024. A longer one is error 400.
+    pub key_bytes: usize,
     /// Broadcasts waiting for one client: 1,024. At more it *lags*: they are dropped, and it is told to
     /// reset, which is to fetch again. The third time within a minute the connection is closed with
     /// 4508. As many answers may wait beside them; at more it is closed with 4508.
     pub pending_messages: usize,
     /// Bytes waiting for one client: 262,144; as `pending_messages`. A single larger message passes.
     pub pending_bytes: usize,
-    /// Connections in all: as many as there are, unless set. One more is closed with 4429, as soon as
-    /// it is a websocket.
+    /// Connections in all, until their sockets are gone: as many as there are, unless set. One more is
+    /// closed with 4429, as soon as it is a websocket.
     pub connections: Option<usize>,
     /// Connections of one user, who is told by [`LiveBuilder::user_key`](crate::LiveBuilder::user_key):
     /// as `connections`.
     pub connections_per_user: Option<usize>,
     /// Connections from one address, of IPv6 from one /64 network: as `connections`. It is the address
-    /// of who connects, behind a reverse proxy the proxy's: there, set it in the proxy.
+    /// of who connects, behind a reverse proxy the proxy's: there, set it in the proxy. Connections whose
+    /// address nobody knows, as those of a Unix socket, are not counted.
     pub connections_per_address: Option<usize>,
-    /// Time between two pings: 25 s; zero is none.
+    /// Time between two pings: 25 s; zero is none. A client that only listens says nothing but its pongs: without
+    /// pings it is closed after `idle`, unless that is zero, too.
     pub ping_interval: Duration,
     /// Time after which a client from which nothing came, not even a pong, is closed with 4408: 60 s,
     /// which is two pings and some; zero is never.
     pub idle: Duration,
     /// Time that the upgrade to a websocket may take: 10 s. Then the connection is dropped.
     pub handshake: Duration,
-    /// Time that an `authorize` may take, or the look for a row: 10 s. Then the request is answered with
-    /// error 503.
+    /// Time that one call of an `authorize` may take, or the look for a row: 10 s. Then the request is
+    /// answered with error 503.
     pub authorize: Duration,
     /// Time that a write to a client may take, and then the client's answer to a close: 10 s. Then
     /// the connection is dropped.
@@ -66,6 +70,7 @@ impl Default for Limits {
             messages: Rate::new(100, 1000),
             resumes: Rate::new(10, 128),
             id_bytes: 64,
+            key_bytes: 1024,
             pending_messages: 1024,
             pending_bytes: 256 * 1024,
             connections: None,

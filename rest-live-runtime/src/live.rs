@@ -2,27 +2,32 @@
 
 mod builder;
 
-use std::{fmt, io, marker::PhantomData, sync::Arc};
+use std::{
+    fmt, io,
+    marker::PhantomData,
+    panic::resume_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use futures_util::{StreamExt, stream};
-use tokio::{sync::watch, task::AbortHandle, time};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
     capture::LiveConnection,
-    code::{CloseCode, ErrorCode},
-    dialect::GroupName,
+    code::CloseCode,
+    cursor::Cursor,
+    dialect::quoted,
     hub::SessionId,
     metrics::Denial,
     permission::Identity,
-    session::{self, Handshake, Session, authorize},
-    subscription::Subscription,
+    reauthorization,
+    session::{self, Handshake, Session},
     websocket::{self, Io},
 };
-
-/// So many questions of [`Live::reauthorize`] are asked at a time.
-const QUESTIONS_AT_ONCE: usize = 8;
 
 /// The live side of an application: its connection to the database, its log, its clients.
 ///
@@ -41,7 +46,10 @@ struct Inner {
     sessions: Arc<session::Shared>,
     user_key: Option<UserKey>,
     dispatcher: AbortHandle,
-    progress: watch::Receiver<u64>,
+    runtime: Handle,
+    /// Whether a page of another origin was refused before.
+    refused_origin: AtomicBool,
+    progress: watch::Receiver<Option<Cursor>>,
     connections: TaskTracker,
     /// Cancelled when the connections are to end at once.
     abort: CancellationToken,
@@ -78,8 +86,17 @@ impl<U: Send + Sync + 'static> Live<U> {
     pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let allowed = self.inner.sessions.origins.allow(origin, host);
         if !allowed {
-            tracing::warn!(origin, host, "a web page of another origin is refused");
             self.inner.sessions.metrics.denied(Denial::Origin);
+            let (origin, host) = (quoted(origin), host.map(quoted));
+            // Once where the application's developer reads it: anybody can send any number of these.
+            match self.inner.refused_origin.swap(true, Ordering::Relaxed) {
+                false => tracing::warn!(
+                    origin,
+                    host,
+                    "a web page of another origin is refused: LiveBuilder::origins lists those that may connect"
+                ),
+                true => tracing::debug!(origin, host, "a web page of another origin is refused"),
+            }
         }
         allowed
     }
@@ -87,58 +104,38 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// Asks again whether the users whom `who` picks may have their subscriptions: every `authorize` of
     /// theirs. Call it when the answer may have changed, after the commit that changes it. A
     /// subscription that is denied now ends, and its client is told `unsubscribed` with 403 (in the
-    /// other dialects an error frame); one that nobody can decide on ends with 500 or 503.
+    /// other dialects an error frame); one that nobody can decide on ends with 500 or 503. One that is shown
+    /// its rows by another serializer from now on is told to reset.
     ///
-    /// Returns how many subscriptions have ended. From then on nothing of what was denied is sent, and
-    /// no subscription is granted by an answer from before.
+    /// Returns how many subscriptions have ended. From then on nothing of what was denied is handed to a
+    /// socket, and no subscription is granted by an answer from before.
     ///
-    /// It is about the connections of this server. `who` must not wait for anything.
+    /// It asks `authorize`, not `check_permission`: what a permission looks at in the user is for the
+    /// application to change, or the user to be [disconnected](Self::disconnect). It is about the
+    /// connections of this server. `who` must not wait for anything.
     ///
     /// # Cancel safety
-    /// When the future is dropped, some may not have been asked.
-    pub async fn reauthorize(&self, who: impl Fn(&U) -> bool) -> usize {
-        let sessions = &*self.inner.sessions;
-        sessions.hub.reauthorize();
-        let picked = self.pick(who).into_iter().flat_map(|session| {
-            let subscriptions = sessions.hub.subscriptions_of(session);
-            subscriptions.into_iter().map(move |s| (session, s))
-        });
-        stream::iter(picked)
-            .map(|(session, subscription)| async move {
-                usize::from(self.revoke_if_denied(session, &subscription).await)
-            })
-            .buffer_unordered(QUESTIONS_AT_ONCE)
-            .fold(0, async |revoked, one| revoked + one)
-            .await
-    }
-
-    async fn revoke_if_denied(&self, session: SessionId, subscription: &Subscription) -> bool {
-        let sessions = &*self.inner.sessions;
-        let (model, entry) = sessions.registry.of_group(&subscription.group);
-        let value = &subscription.group.value;
-        let code = match authorize(sessions, entry, value, &subscription.user).await {
-            Ok(granted) => {
-                subscription.grant(granted);
-                return false;
+    /// It is begun when it is called, and done also if the future is dropped: rights that end do not
+    /// depend on who waits for it.
+    pub fn reauthorize<W: Fn(&U) -> bool>(
+        &self,
+        who: W,
+    ) -> impl Future<Output = usize> + Send + 'static + use<U, W> {
+        let picked = self.pick(who);
+        let sessions = Arc::clone(&self.inner.sessions);
+        sessions.hub.reauthorize(&picked);
+        let asking = self
+            .inner
+            .runtime
+            .spawn(reauthorization::run(sessions, picked));
+        async move {
+            match asking.await {
+                Ok(ended) => ended,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                // The runtime shuts down, and the connections with it.
+                Err(_) => 0,
             }
-            Err(refusal) if refusal.code == ErrorCode::Forbidden => ErrorCode::Revoked,
-            Err(refusal) => refusal.code,
-        };
-        let group = GroupName {
-            key: entry.key,
-            value,
-        };
-        let frame = |id| subscription.dialect.revoked(id, code, &model.label, group);
-        let frames: Vec<_> = match &**subscription.ids() {
-            [] => vec![frame(None)],
-            ids => ids.iter().map(|id| frame(Some(id))).collect(),
-        };
-        sessions.metrics.denied(Denial::Revoked);
-        subscription
-            .span
-            .in_scope(|| tracing::debug!(?code, "revoked"));
-        sessions.hub.revoke(session, subscription, frames);
-        true
+        }
     }
 
     /// Closes the connections of the users whom `who` picks, with 4403: their clients do not come back
@@ -233,7 +230,12 @@ impl<U: Send + Sync + 'static> Live<U> {
                 .inner
                 .progress
                 .clone()
-                .wait_for(|position| *position >= head.position)
+                .wait_for(|progress| {
+                    // Of another epoch: the tail says so before it goes on.
+                    progress.as_ref().is_some_and(|progress| {
+                        progress.epoch == head.epoch && progress.position >= head.position
+                    })
+                })
                 .await;
         }
     }

@@ -20,8 +20,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// [`LogError`] when they could not be appended; the write they come from stays done.
     fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Returns the events from now on, without end. A hole is never passed over: it is a
-    /// [`Tail::Reset`].
+    /// Returns the events from now on, without end: [`Tail::Begin`] comes first, and says from where. A hole
+    /// is never passed over: it is a [`Tail::Reset`].
     fn tail(&self) -> BoxStream<'static, Tail>;
 
     /// Returns the place behind everything appended so far.
@@ -35,6 +35,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tail {
+    /// The place from which the tail goes on.
+    Begin(Cursor),
     /// Events with their places, ascending.
     Entries(Vec<Entry>),
     /// Continuity is lost, the events up to this cursor are unknown: all subscribers fetch again.

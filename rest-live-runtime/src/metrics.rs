@@ -22,7 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) panics: Counter,
     write_to_send: Histogram,
     denials: [(Denial, Counter); 5],
-    resets: [(ResetReason, Counter); 4],
+    resets: [(ResetReason, Counter); 5],
 }
 
 /// Why something was denied.
@@ -69,6 +69,7 @@ impl Metrics {
                 ResetReason::Expired,
                 ResetReason::Ahead,
                 ResetReason::Lagged,
+                ResetReason::Bulk,
             ]
             .map(|why| {
                 let counter = counter!("rest_live_resets_total", "reason" => why.as_str());

@@ -7,10 +7,10 @@
 
 use std::{
     collections::VecDeque,
-    mem,
+    mem, ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -18,6 +18,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
+    change::Granted,
     code::{CloseCode, ResetReason},
     frame::Frame,
     limits::Limits,
@@ -40,9 +41,10 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: Vec<Frame>,
+    frames: Vec<Pending>,
     bytes: usize,
     answers: usize,
+    answer_bytes: usize,
     /// Why the client is to be told to reset, behind what waits.
     reset: Option<ResetReason>,
     /// Whether what comes is dropped, for the reset covers it.
@@ -64,10 +66,36 @@ pub(crate) enum Taken {
     Close(CloseCode),
 }
 
-/// Says that a subscription is over. Set under the lock of its outbox, so that nothing is published to it
-/// behind the word that it is over.
-#[derive(Debug, Default)]
-pub(crate) struct Ended(AtomicBool);
+/// How a subscription stands: what it may be shown, and whether it is over. It changes under the lock
+/// of its outbox only, so that nothing that was decided by an earlier standing is published after.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    granted: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Standing {
+    pub(crate) fn new(granted: Granted) -> Self {
+        Self {
+            granted: AtomicU64::new(granted.to_bits()),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the serializers that the subscription may be shown rows by.
+    pub(crate) fn granted(&self) -> Granted {
+        Granted::from_bits(self.granted.load(Ordering::Relaxed))
+    }
+
+    /// Tells subscriptions apart, as long as they are there.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+}
+
+/// A frame that waits, and if it is a broadcast the address of its subscription's standing.
+#[derive(Debug)]
+struct Pending(Frame, Option<usize>);
 
 impl Outbox {
     pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
@@ -85,11 +113,12 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues what a subscription is told of a change, or lags. A frame that is alone passes whatever
-    /// its length.
-    pub(crate) fn publish(&self, frame: Frame, ended: &Ended) {
+    /// Queues what a subscription is told of a change, or lags. `granted` is the standing by which it was
+    /// decided. A frame that is alone passes whatever its length.
+    pub(crate) fn publish(&self, frame: Frame, standing: &Standing, granted: Granted) {
         let mut state = self.state();
-        if ended.0.load(Ordering::Relaxed) || state.lagging || state.close.is_some() {
+        let is_outdated = standing.over.load(Ordering::Relaxed) || standing.granted() != granted;
+        if is_outdated || state.lagging || state.close.is_some() {
             return;
         }
         let bytes = state.bytes + frame.as_str().len();
@@ -97,15 +126,12 @@ impl Outbox {
             || state.frames.len() - state.answers < self.most_messages && bytes <= self.most_bytes
         {
             state.bytes = bytes;
-            state.frames.push(frame);
+            state.frames.push(Pending(frame, Some(standing.address())));
             self.metrics.pending.increment(1.0);
         } else {
-            let waiting = state.frames.len();
-            state.lag(Instant::now());
+            let dropped = state.lag(Instant::now());
             self.metrics.lags.increment(1);
-            self.metrics
-                .pending
-                .decrement((waiting - state.frames.len()) as f64);
+            self.metrics.pending.decrement(dropped as f64);
         }
         drop(state);
         self.changed.notify_one();
@@ -119,10 +145,11 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Ends a subscription: `last` is the last that is said of it.
-    pub(crate) fn end(&self, ended: &Ended, last: Vec<Frame>) {
+    /// Ends a subscription: what waits of it is dropped, and `last` is the last that is said of it.
+    pub(crate) fn end(&self, standing: &Standing, last: Vec<Frame>) {
         let mut state = self.state();
-        ended.0.store(true, Ordering::Relaxed);
+        standing.over.store(true, Ordering::Relaxed);
+        self.drop_broadcasts_of(&mut state, standing);
         for frame in last {
             self.queue_answer(&mut state, frame);
         }
@@ -130,19 +157,42 @@ impl Outbox {
         self.changed.notify_one();
     }
 
+    /// Has a subscription be shown rows by other serializers. What waits of it was made by the earlier
+    /// ones and is dropped for a reset, which also covers what the client holds.
+    pub(crate) fn regrant(&self, standing: &Standing, granted: Granted) {
+        let mut state = self.state();
+        if standing.granted() == granted {
+            return;
+        }
+        standing.granted.store(granted.to_bits(), Ordering::Relaxed);
+        self.drop_broadcasts_of(&mut state, standing);
+        state.reset.get_or_insert(ResetReason::Bulk);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn drop_broadcasts_of(&self, state: &mut State, standing: &Standing) {
+        let dropped = state.retain(|pending| pending.1 != Some(standing.address()));
+        self.metrics.pending.decrement(dropped as f64);
+    }
+
     fn queue_answer(&self, state: &mut State, frame: Frame) {
         if state.close.is_some() {
             return;
         }
-        if state.answers >= self.most_messages {
+        let length = frame.as_str().len();
+        let is_full =
+            state.answers >= self.most_messages || state.answer_bytes + length > self.most_bytes;
+        if state.answers > 0 && is_full {
             // It asks and asks, and reads nothing.
             state.reset = None;
             state.close = Some(CloseCode::TooSlow);
             return;
         }
-        state.bytes += frame.as_str().len();
+        state.bytes += length;
+        state.answer_bytes += length;
         state.answers += 1;
-        state.frames.push(frame);
+        state.frames.push(Pending(frame, None));
         self.metrics.pending.increment(1.0);
     }
 
@@ -152,9 +202,17 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Ends the session once what is queued has left; the first code holds.
+    /// Ends the session once what is queued has left; the first code holds. Who is not to come back gets
+    /// nothing of what is queued.
     pub(crate) fn close(&self, code: CloseCode) {
-        self.state().close.get_or_insert(code);
+        let mut state = self.state();
+        if code == CloseCode::Forbidden && state.close.is_none() {
+            state.reset = None;
+            let dropped = state.retain(|_| false);
+            self.metrics.pending.decrement(dropped as f64);
+        }
+        state.close.get_or_insert(code);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -196,9 +254,17 @@ impl Drop for Outbox {
 }
 
 impl State {
-    fn lag(&mut self, now: Instant) {
-        self.frames.retain(|frame| frame.captured().is_none());
-        self.bytes = self.frames.iter().map(|frame| frame.as_str().len()).sum();
+    /// Keeps what waits and passes, and returns how many do not.
+    fn retain(&mut self, keep: impl Fn(&Pending) -> bool) -> usize {
+        let before = self.frames.len();
+        self.frames.retain(keep);
+        self.bytes = self.frames.iter().map(|p| p.0.as_str().len()).sum();
+        before - self.frames.len()
+    }
+
+    /// Drops the broadcasts that wait for a reset, and returns how many.
+    fn lag(&mut self, now: Instant) -> usize {
+        let dropped = self.retain(|pending| pending.1.is_none());
         self.lagging = true;
         self.reset = Some(ResetReason::Lagged);
         self.lags
@@ -208,6 +274,7 @@ impl State {
             self.reset = None;
             self.close = Some(CloseCode::TooSlow);
         }
+        dropped
     }
 
     fn is_ready(&self) -> bool {
@@ -218,9 +285,11 @@ impl State {
         if self.reset.is_some() || !self.frames.is_empty() {
             self.bytes = 0;
             self.answers = 0;
+            self.answer_bytes = 0;
             self.lagging = false;
+            let pending = mem::take(&mut self.frames).into_iter();
             return Some(Taken::Frames {
-                frames: mem::take(&mut self.frames),
+                frames: pending.map(|Pending(frame, _)| frame).collect(),
                 reset: self.reset.take(),
             });
         }
@@ -254,7 +323,13 @@ mod tests {
     fn publish(outbox: &Outbox, texts: &[&str]) {
         texts
             .iter()
-            .for_each(|text| outbox.publish(broadcast(text), &Ended::default()));
+            .for_each(|text| outbox.publish(broadcast(text), &standing(), ALL));
+    }
+
+    const ALL: Granted = Granted::NONE.with(0);
+
+    fn standing() -> Standing {
+        Standing::new(ALL)
     }
 
     async fn next(outbox: &Outbox) -> (Vec<String>, Option<ResetReason>) {
@@ -326,13 +401,46 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_published_to_a_subscription_that_is_over() {
+    async fn of_a_subscription_that_is_over_nothing_is_sent_any_more() {
         let outbox = outbox(8, 1024);
-        let ended = Ended::default();
-        outbox.publish(broadcast("a"), &ended);
-        outbox.end(&ended, vec![answer("over")]);
-        outbox.publish(broadcast("b"), &ended);
-        assert_eq!(next(&outbox).await.0.concat(), "aover");
+        let (over, other) = (standing(), standing());
+        outbox.publish(broadcast("a"), &over, ALL);
+        outbox.publish(broadcast("b"), &other, ALL);
+        outbox.end(&over, vec![answer("over")]);
+        outbox.publish(broadcast("c"), &over, ALL);
+        outbox.publish(broadcast("d"), &other, ALL);
+        assert_eq!(
+            next(&outbox).await,
+            (["b", "over", "d"].map(str::to_owned).to_vec(), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_by_an_earlier_grant_is_covered_by_a_reset() {
+        let outbox = outbox(8, 1024);
+        let (changed, other) = (standing(), standing());
+        outbox.publish(broadcast("a"), &changed, ALL);
+        outbox.publish(broadcast("b"), &other, ALL);
+        let fewer = Granted::NONE.with(1);
+        outbox.regrant(&changed, fewer);
+        outbox.publish(broadcast("late"), &changed, ALL);
+        outbox.publish(broadcast("new"), &changed, fewer);
+        let (frames, reset) = next(&outbox).await;
+        assert_eq!(
+            (frames.concat().as_str(), reset),
+            ("bnew", Some(ResetReason::Bulk))
+        );
+        outbox.regrant(&changed, fewer);
+        assert_eq!(outbox.take(None), None, "nothing has changed");
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_in_bytes_too() {
+        let outbox = outbox(100, 8);
+        outbox.answer(answer("longer than eight"));
+        outbox.answer(answer("one more"));
+        assert_eq!(next(&outbox).await.0.len(), 1);
+        assert_eq!(closed(&outbox).await, Some(CloseCode::TooSlow));
     }
 
     #[tokio::test]

@@ -66,7 +66,8 @@ impl PartialEq for UserType {
 }
 
 /// The application's code panicked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it panicked")]
 pub(crate) struct Panicked;
 
 type Check = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
@@ -122,12 +123,15 @@ pub struct Authorization {
     /// The type that it takes for the group's value.
     pub(crate) value: &'static str,
     pub(crate) takes: fn(&KeyKind) -> bool,
+    /// Which function it is.
+    pub(crate) function: TypeId,
     ask: Arc<Ask>,
 }
 
 impl Authorization {
-    /// Erases an `authorize`.
-    pub fn of<U, V, R>(
+    /// Erases an `authorize`. `function` is itself; `authorize` calls it.
+    pub fn of<U, V, R, F: 'static>(
+        _function: &F,
         authorize: for<'a> fn(&'a U, V, &'a DatabaseConnection) -> BoxFuture<'a, R>,
     ) -> Self
     where
@@ -139,6 +143,7 @@ impl Authorization {
             user: UserType::of::<U>(),
             value: type_name::<V>(),
             takes: V::takes,
+            function: TypeId::of::<F>(),
             ask: Arc::new(move |identity, value, db| {
                 match (identity.downcast(), V::from_key(value)) {
                     (Some(user), Some(value)) => {
@@ -163,7 +168,7 @@ impl Authorization {
         AssertUnwindSafe(async { (self.ask)(identity, value, db).await })
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Err("it panicked".into()))
+            .unwrap_or_else(|_| Err(Panicked.into()))
     }
 }
 

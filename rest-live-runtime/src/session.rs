@@ -10,10 +10,11 @@ use std::{
     collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sea_orm::DatabaseConnection;
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
@@ -38,6 +39,9 @@ use crate::{
 
 /// So many bursts of messages are refused before the connection is closed.
 const MOST_REFUSED_BURSTS: u32 = 10;
+
+/// So long a reset waits for the log to say where it is. Without, the client's next resume is a reset, too.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the sessions of one `Live` have in common.
 pub(crate) struct Shared {
@@ -71,7 +75,7 @@ pub struct Session {
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
     span: Span,
-    _seat: Option<Seat>,
+    seat: Option<Arc<Seat>>,
 }
 
 /// How far client and server have come.
@@ -130,7 +134,7 @@ impl Session {
             by_subprotocol,
             conversation,
             span,
-            _seat: seat,
+            seat: seat.map(Arc::new),
         }
     }
 
@@ -148,6 +152,11 @@ impl Session {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Returns the place that the connection takes, until it is dropped; `None` where there was none.
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     pub(crate) fn span(&self) -> &Span {
@@ -202,7 +211,7 @@ impl Session {
         }
         conversation.refused += 1;
         self.shared.metrics.denied(Denial::Rate);
-        if conversation.refused > rate.burst.saturating_mul(MOST_REFUSED_BURSTS) {
+        if conversation.refused > rate.burst.max(1).saturating_mul(MOST_REFUSED_BURSTS) {
             self.outbox.close(CloseCode::TooMany);
         }
         let per_second = rate.per_second;
@@ -221,7 +230,10 @@ impl Session {
             self.outbox.ready().await;
             let expected = self.outbox.pending_reset();
             let head = match expected {
-                Some(_) => self.shared.log.head().await.ok(),
+                Some(_) => match timeout(HEAD_PATIENCE, self.shared.log.head()).await {
+                    Ok(head) => head.ok(),
+                    Err(_) => None,
+                },
                 None => None,
             };
             // Nothing is awaited from here on.

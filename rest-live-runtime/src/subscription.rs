@@ -11,7 +11,7 @@ use crate::{
     change::Granted,
     dialect::{Dialect, Id},
     group::GroupKey,
-    outbox::{Ended, Outbox},
+    outbox::{Outbox, Standing},
     permission::Identity,
 };
 
@@ -22,10 +22,9 @@ pub(crate) struct Subscription {
     pub(crate) dialect: Dialect,
     pub(crate) user: Identity,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) ended: Ended,
+    pub(crate) standing: Standing,
     /// Lives as long as the subscription.
     pub(crate) span: Span,
-    granted: AtomicU64,
     /// What happened up to this position of the log is not its business.
     after: AtomicU64,
     /// What the client calls it: nothing in the plain dialect, one or more names elsewhere.
@@ -47,21 +46,11 @@ impl Subscription {
             dialect,
             user,
             outbox,
-            ended: Ended::default(),
+            standing: Standing::new(granted),
             span,
-            granted: AtomicU64::new(granted.to_bits()),
             after: AtomicU64::new(after),
             ids: Mutex::default(),
         }
-    }
-
-    /// Returns the serializers that it may be shown rows by.
-    pub(crate) fn granted(&self) -> Granted {
-        Granted::from_bits(self.granted.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn grant(&self, granted: Granted) {
-        self.granted.store(granted.to_bits(), Ordering::Relaxed);
     }
 
     /// Returns whether what happened at a position of the log is its business.

@@ -59,9 +59,11 @@ pub(crate) async fn serve(io: impl Io, early: Vec<u8>, session: Session) {
         span.in_scope(|| tracing::error!("a connection panicked: it is closed"));
         End::ByServer(CloseCode::Internal)
     });
-    // From here on nothing is published to it; what it still sends is read for the close's sake only.
+    // From here on nothing is published to it; what it still sends is read for the close's sake only. It
+    // counts as a connection until that is over; one that was too many from the beginning is not waited for.
+    let seat = session.seat();
     drop(session);
-    connection.end(end).await;
+    connection.end(end, seat.is_some()).await;
 }
 
 struct Connection<S> {
@@ -160,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Closes the websocket so that the client gets to read why.
-    async fn end(&mut self, end: End) {
+    async fn end(&mut self, end: End, lingers: bool) {
         let stall = self.stall;
         let close = async {
             match end {
@@ -177,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         code: code.into(),
                         reason: reason.into(),
                     };
-                    if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                    if self.socket.send(Message::Close(Some(frame))).await.is_ok() && lingers {
                         self.linger().await;
                     }
                 }

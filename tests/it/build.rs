@@ -109,7 +109,7 @@ struct Guard;
 
 /// May everybody subscribe to a group whose value is an `i32`?
 fn guard() -> Authorization {
-    Authorization::of(|_: &Guard, _: i32, _| Box::pin(async { true }))
+    Authorization::of(&(), |_: &Guard, _: i32, _| Box::pin(async { true }))
 }
 
 async fn mistakes(
@@ -246,7 +246,7 @@ async fn a_model_is_never_half_guarded() {
     assert!(
         matches!(
             errors[..],
-            [RegistryError::HalfAuthorized {
+            [RegistryError::HalfGuarded {
                 group_key: "pk",
                 ..
             }]
@@ -258,7 +258,7 @@ async fn a_model_is_never_half_guarded() {
     assert!(
         errors
             .iter()
-            .any(|error| matches!(error, RegistryError::HalfAuthorized { .. })),
+            .any(|error| matches!(error, RegistryError::HalfGuarded { .. })),
         "{errors:?}"
     );
 }

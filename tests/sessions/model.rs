@@ -130,7 +130,7 @@ impl<'t> World<'t> {
                 self.tables.settle().await;
                 if holds {
                     self.rows = open.rows;
-                    open.changes
+                    folded(open.changes)
                 } else {
                     Vec::new()
                 }
@@ -201,6 +201,23 @@ impl<'t> World<'t> {
         let mark = if doomed { ROLLED_BACK } else { "" };
         write.marked(&format!("{mark}{} ", self.writes))
     }
+}
+
+/// Where a permission decides, a transaction is one change of each row: nobody is asked about what a row
+/// was in between.
+fn folded(changes: Vec<Changed>) -> Vec<Changed> {
+    let mut folded: Vec<Changed> = Vec::new();
+    for mut change in changes {
+        let earlier = folded
+            .iter()
+            .position(|c| (c.table, c.id) == (change.table, change.id));
+        if let Some(place) = earlier.filter(|_| change.table != Table::Notice) {
+            change.old = folded.remove(place).old;
+        }
+        folded.push(change);
+    }
+    folded.retain(|change| change.old.is_some() || change.new.is_some());
+    folded
 }
 
 /// Returns whether what was written holds.

@@ -27,11 +27,12 @@ impl ::rest_live::Subscribable for TaskSerializer {
                     "list_id",
                     <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
                 )),
-                authorize: ::core::option::Option::Some(|| ::rest_live::__private::Authorization::of(|
-                    user,
-                    value,
-                    db|
-                ::std::boxed::Box::pin(permissions::may_see_list(user, value, db)))),
+                authorize: ::core::option::Option::Some(|| ::rest_live::__private::Authorization::of(
+                    &permissions::may_see_list,
+                    |user, value, db| ::std::boxed::Box::pin(
+                        permissions::may_see_list(user, value, db),
+                    ),
+                )),
                 public: false,
             },
         ],

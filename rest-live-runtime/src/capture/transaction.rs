@@ -6,7 +6,7 @@ use sea_orm::{DatabaseTransaction, DbErr, RuntimeErr, TransactionError, Transact
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
-use super::{Scope, delegate::delegate};
+use super::{Scope, delegate::delegate, fold::fold};
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
@@ -47,6 +47,7 @@ impl LiveTransaction {
             parent.record(events).await;
             return Ok(());
         }
+        let events = fold(events, &scope.registry);
         let turn = scope.turn.clone();
         let commit = async move {
             let _turn = match &turn {

@@ -42,7 +42,7 @@ impl Fixture {
             id: id.map(id_of),
             dialect,
             granted: Granted::NONE.with(0),
-            asked: self.hub.reauthorized(),
+            asked: 0,
             head: self.cursor(head),
             span: Span::none(),
         }
@@ -205,9 +205,24 @@ fn an_id_of_the_0_7_dialect_may_name_several_groups() {
 #[test]
 fn an_answer_from_before_a_reauthorization_does_not_hold() {
     let f = Fixture::new();
-    let (session, _) = f.join();
+    let ((session, _), (other, _)) = (f.join(), f.join());
     let grant = f.grant(1, None, Dialect::Plain, 0);
-    f.hub.reauthorize();
+    f.hub.reauthorize(&[other]);
+    assert_eq!(f.subscribe(session, 2, 0), Ok(()), "it was somebody else's");
+    f.hub.reauthorize(&[session]);
+    let subscribed = f.hub.subscribe(session, grant, 2, |_| Vec::new());
+    assert_eq!(subscribed, Err(Refused::Outdated));
+}
+
+#[test]
+fn a_head_of_another_epoch_is_asked_for_anew() {
+    let f = Fixture::new();
+    let (session, _) = f.join();
+    let grant = f.grant(1, None, Dialect::Plain, 900);
+    f.hub.reset(&Cursor {
+        epoch: Epoch::random(),
+        position: 0,
+    });
     let subscribed = f.hub.subscribe(session, grant, 2, |_| Vec::new());
     assert_eq!(subscribed, Err(Refused::Outdated));
 }
@@ -220,12 +235,12 @@ fn what_was_subscribed_anew_is_not_revoked_with_the_old() {
     let old = f.hub.subscriptions_of(session).remove(0);
     f.hub.unsubscribe(session, &group(1));
     f.subscribe(session, 1, 0).expect("room");
-    f.hub
-        .revoke(session, &old, vec![Frame::answer("gone".to_owned())]);
+    let gone = |_: &[Id]| vec![Frame::answer("gone".to_owned())];
+    assert_eq!(f.hub.settle(session, &old, 0, None, gone), Some(false));
     assert_eq!((f.count(1, 1), outbox.take(None)), (1, None));
     let new = f.hub.subscriptions_of(session).remove(0);
-    f.hub
-        .revoke(session, &new, vec![Frame::answer("gone".to_owned())]);
+    assert_eq!(f.hub.settle(session, &new, 1, None, gone), None, "outdated");
+    assert_eq!(f.hub.settle(session, &new, 0, None, gone), Some(true));
     assert_eq!(f.count(1, 1), 0);
     assert!(matches!(outbox.take(None), Some(Taken::Frames { .. })));
 }

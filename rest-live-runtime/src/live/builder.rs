@@ -1,6 +1,10 @@
 //! From a connection and the registrations to a `Live`.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
@@ -130,7 +134,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let hub = Arc::new(Hub::new(Arc::clone(&metrics)));
         // Before any write: the tail yields what comes after it was made.
         let tail = self.log.tail();
-        let (position, progress) = watch::channel(0);
+        let (position, progress) = watch::channel(None);
         let dispatcher = Dispatcher {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),
@@ -138,6 +142,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             progress: position,
         };
         let dispatcher = runtime.spawn(dispatcher.run(tail));
+        let live_runtime = runtime.clone();
         let backend = self.db.get_database_backend();
         let scope = Scope::autocommit(
             Arc::clone(&registry),
@@ -161,6 +166,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 }),
                 user_key: self.user_key,
                 dispatcher: dispatcher.abort_handle(),
+                runtime: live_runtime,
+                refused_origin: AtomicBool::new(false),
                 progress,
                 connections: TaskTracker::new(),
                 abort: CancellationToken::new(),

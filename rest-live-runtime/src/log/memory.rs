@@ -114,8 +114,9 @@ impl EventLog for MemoryLog {
     fn tail(&self) -> BoxStream<'static, Tail> {
         let mut head = self.shared.head.subscribe();
         let start = *head.borrow_and_update();
+        let begin = Tail::Begin(self.shared.cursor(start));
         let shared = Arc::downgrade(&self.shared);
-        stream::unfold(
+        let rest = stream::unfold(
             (shared, head, start),
             async |(shared, mut head, position)| {
                 // Ends with the log itself, for then its sender is gone.
@@ -123,8 +124,8 @@ impl EventLog for MemoryLog {
                 let (tail, position) = shared.upgrade()?.after(position);
                 Some((tail, (shared, head, position)))
             },
-        )
-        .boxed()
+        );
+        stream::iter([begin]).chain(rest).boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
@@ -154,7 +155,7 @@ mod tests {
                 .into_iter()
                 .map(|e| (e.cursor.position, e.event.key.clone()))
                 .collect()),
-            Tail::Reset(cursor) => Err(cursor.position),
+            Tail::Reset(cursor) | Tail::Begin(cursor) => Err(cursor.position),
         }
     }
 
@@ -169,6 +170,7 @@ mod tests {
         let log = MemoryLog::new(8);
         append(&log, 1..=2).await;
         let mut tail = log.tail();
+        assert!(matches!(tail.next().await, Some(Tail::Begin(cursor)) if cursor.position == 2));
         append(&log, 3..=4).await;
         append(&log, 5..=5).await;
         let entries = read(tail.next().await.expect("endless"));
@@ -188,6 +190,7 @@ mod tests {
     async fn a_reader_that_falls_out_of_the_ring_is_reset_and_goes_on() {
         let log = MemoryLog::new(4);
         let mut tail = log.tail();
+        assert_eq!(read(tail.next().await.expect("endless")), Err(0));
         append(&log, 1..=4).await;
         assert_eq!(
             read(tail.next().await.expect("endless")).map(|e| e.len()),
@@ -207,6 +210,7 @@ mod tests {
         let log = MemoryLog::new(4);
         let mut tail = log.tail();
         drop(log);
+        assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
         assert!(tail.next().await.is_none());
     }
 }

@@ -72,7 +72,8 @@ impl ModelEntry {
                 .iter()
                 .flat_map(|group| group.shown.iter().map(move |shown| (group, shown)))
         };
-        let guarded = all().find(|(_, shown)| shown.authorize.is_some());
+        let authorized = all().find(|(_, shown)| shown.authorize.is_some());
+        let permitted = all().find(|(_, shown)| shown.serializer.permission.is_some());
         let mut permissions = HashSet::new();
         for (group, shown) in all() {
             let serializer = &shown.serializer;
@@ -88,6 +89,11 @@ impl ModelEntry {
             {
                 errors.push(wrong_user("check_permission", permission.user));
             }
+            // What guards another key, and not this one.
+            let guarded = match group.has_permission() {
+                true => authorized,
+                false => authorized.or(permitted),
+            };
             match (&shown.authorize, guarded) {
                 (Some(authorize), _) => {
                     if authorize.user != users {
@@ -103,7 +109,7 @@ impl ModelEntry {
                     }
                 }
                 (None, Some((_, guarded))) if !shown.public => {
-                    errors.push(RegistryError::HalfAuthorized {
+                    errors.push(RegistryError::HalfGuarded {
                         label: self.label.to_string(),
                         group_key: group.key,
                         serializer: serializer.name.to_string(),
@@ -123,8 +129,7 @@ impl ModelEntry {
 
     /// Returns whether who sees a row is decided on the row, so that every change needs the old one.
     pub(crate) fn has_permission(&self) -> bool {
-        let mut shown = self.groups.iter().flat_map(|group| &group.shown);
-        shown.any(|shown| shown.serializer.permission.is_some())
+        self.groups.iter().any(GroupEntry::has_permission)
     }
 
     pub(super) fn a_serializer(&self) -> String {
@@ -183,6 +188,11 @@ impl GroupEntry {
                 public: group.public,
             }],
         })
+    }
+
+    fn has_permission(&self) -> bool {
+        let mut shown = self.shown.iter();
+        shown.any(|shown| shown.serializer.permission.is_some())
     }
 
     /// Returns the group with this value.

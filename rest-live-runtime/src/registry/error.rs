@@ -77,19 +77,19 @@ pub enum RegistryError {
         /// The type that the `Live` has.
         users: &'static str,
     },
-    /// One key of a model is guarded by `authorize`, another is open.
+    /// One key of a model is guarded by `authorize` or `check_permission`, another is open.
     #[error(
-        "{guarded} has authorize, and `{label}` can also be subscribed to by `{group_key}` of {serializer}, which has none: \
-         give that attribute authorize, too, or say public"
+        "{guarded} has authorize or check_permission, and `{label}` can also be subscribed to by `{group_key}` of {serializer}, \
+         where nothing guards the same rows: give that attribute authorize or that struct check_permission, too, or say public"
     )]
-    HalfAuthorized {
+    HalfGuarded {
         /// The model's label.
         label: String,
         /// The open key.
         group_key: &'static str,
         /// The serializer of the open key.
         serializer: String,
-        /// A serializer with `authorize`.
+        /// A serializer that is guarded.
         guarded: String,
     },
     /// An `authorize` that cannot take every value of the group.

@@ -1,6 +1,6 @@
 //! How a session carries out what its client asks for.
 
-use std::time::Instant;
+use std::{any::TypeId, time::Instant};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use crate::{
     hub::{Grant, Refused},
     key::KeyValue,
     metrics::Denial,
-    permission::Identity,
+    permission::{Identity, Panicked},
     registry::{GroupEntry, ModelEntry},
 };
 
@@ -117,6 +117,14 @@ impl Session {
                 format!("{null}`{key}` of {label} must be {expected}"),
             )
         })?;
+        let most = self.shared.limits.key_bytes;
+        if value.text_bytes() > most {
+            let (key, label) = (entry.key, &model.label);
+            return Err(Refusal::new(
+                ErrorCode::BadValue,
+                format!("`{key}` of {label} has at most {most} bytes"),
+            ));
+        }
         Ok((model, entry, entry.at(value)))
     }
 
@@ -124,7 +132,7 @@ impl Session {
         let shared = &*self.shared;
         let (model, group_key) = (&*wish.model.label, wish.entry.key);
         for _ in 0..MOST_QUESTIONS {
-            let asked = shared.hub.reauthorized();
+            let asked = shared.hub.asking(self.id);
             let granted = authorize(shared, wish.entry, &wish.group.value, &self.user).await?;
             if wish.must_exist {
                 self.require_row(&wish, granted).await?;
@@ -160,7 +168,8 @@ impl Session {
                 Err(refused) => refused,
             };
             match refused {
-                Refused::Outdated => {}
+                // The dispatcher's turn, if it is the log that has begun anew.
+                Refused::Outdated => tokio::task::yield_now().await,
                 Refused::Gone => return Ok(()),
                 Refused::IdInUse => return Err(in_use()),
                 Refused::TooMany => {
@@ -189,7 +198,16 @@ impl Session {
             Err(_) => return Err(unavailable()),
         };
         let visible = |row| wish.entry.serializer_for(&self.user, granted, row);
-        match row.as_ref().map(visible) {
+        let visible = row.as_ref().map(visible);
+        if let Some(Err(Panicked)) = visible {
+            let model = &*wish.model.label;
+            tracing::error!(
+                model,
+                "check_permission panicked: the row counts as not visible"
+            );
+            self.shared.metrics.panics.increment(1);
+        }
+        match visible {
             Some(Ok(Some(_))) => Ok(()),
             // Not told apart, for that there is a row one may not see is a secret, too.
             Some(Ok(None) | Err(_)) | None => Err(Refusal::new(
@@ -257,17 +275,29 @@ pub(crate) async fn authorize(
     user: &Identity,
 ) -> Result<Granted, Refusal> {
     let mut granted = Granted::NONE;
+    // Serializers may have the same function, which is asked once.
+    let mut answered: Vec<(TypeId, bool)> = Vec::new();
     for (place, shown) in entry.shown.iter().enumerate() {
         let Some(authorization) = &shown.authorize else {
             granted = granted.with(place);
             continue;
         };
+        let function = authorization.function;
+        if let Some((_, may)) = answered.iter().find(|(asked, _)| *asked == function) {
+            granted = if *may { granted.with(place) } else { granted };
+            continue;
+        }
         let serializer = &*shown.serializer.name;
         let ask = authorization.ask(user, value, &shared.db);
         match timeout(shared.limits.authorize, ask).await {
-            Ok(Ok(true)) => granted = granted.with(place),
-            Ok(Ok(false)) => {}
+            Ok(Ok(may)) => {
+                answered.push((function, may));
+                granted = if may { granted.with(place) } else { granted };
+            }
             Ok(Err(error)) => {
+                if error.is::<Panicked>() {
+                    shared.metrics.panics.increment(1);
+                }
                 tracing::error!(serializer, error = &*error, "authorize failed");
                 shared.metrics.denied(Denial::Authorize);
                 return Err(internal());
