@@ -10,7 +10,7 @@ pub use self::{
     app::{App, database, task},
     client::{Client, assert_error},
     log::Log,
-    process::Todolist,
+    process::{Example, read},
     raw::{raw, raw_on},
 };
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, protocol::CloseFrame},
+    tungstenite::{Message, client::IntoClientRequest, protocol::CloseFrame},
 };
 
 use super::soon;
@@ -15,8 +15,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub async fn connect(url: &str) -> Self {
-        let (socket, _) = soon("the handshake", connect_async(url)).await.unwrap();
+    /// Connects to a URL, or with a request that has more headers.
+    pub async fn connect(request: impl IntoClientRequest + Unpin) -> Self {
+        let (socket, _) = soon("the handshake", connect_async(request)).await.unwrap();
         Self { socket }
     }
 
