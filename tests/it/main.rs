@@ -19,6 +19,7 @@ mod entities;
 mod golden;
 mod hostile;
 mod keys;
+mod members;
 mod seed;
 mod shutdown;
 mod slow;
