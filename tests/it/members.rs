@@ -1,107 +1,14 @@
 //! The members example: who sees what, over REST and over the websocket, before and after it changes.
 
+mod visitor;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
-use tokio_tungstenite::{
-    connect_async,
-    tungstenite::{Error, client::IntoClientRequest, http::Request},
-};
+use tokio_tungstenite::{connect_async, tungstenite::Error};
 
+use self::visitor::{anonymous, by, expect, follow, sign_in, start};
 use crate::support::{Client, Example, read, soon};
-
-/// A visitor of the application: signed in, or with an empty cookie.
-struct Visitor<'a> {
-    app: &'a Example,
-    cookie: String,
-}
-
-async fn start() -> Example {
-    Example::start("members").await
-}
-
-fn anonymous(app: &Example) -> Visitor<'_> {
-    Visitor {
-        app,
-        cookie: String::new(),
-    }
-}
-
-async fn sign_in<'a>(app: &'a Example, name: &str) -> Visitor<'a> {
-    let body = json!({ "name": name }).to_string();
-    let response = app.send("POST", "/api/login", "", body).await;
-    assert_eq!(response.status(), 200);
-    let cookie = response.headers()["set-cookie"].to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap().to_owned();
-    Visitor { app, cookie }
-}
-
-impl Visitor<'_> {
-    async fn http(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
-        read(self.app.send(method, path, &self.cookie, body).await).await
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        self.http("GET", path, Value::Null).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let (status, json) = self.http("POST", path, body).await;
-        assert!(matches!(status, 201 | 204), "POST {path}: {status} {json}");
-        json
-    }
-
-    async fn list(&self, name: &str, public: bool) -> Value {
-        let list = json!({ "name": name, "public": public });
-        self.post("/api/lists", list).await["id"].clone()
-    }
-
-    async fn task(&self, text: &str, list: &Value) -> Value {
-        let task = json!({ "text": text, "list_id": list });
-        self.post("/api/tasks", task).await["id"].clone()
-    }
-
-    fn handshake(&self) -> Request<()> {
-        let mut request = self.app.websocket().into_client_request().unwrap();
-        if !self.cookie.is_empty() {
-            let cookie = self.cookie.parse().unwrap();
-            request.headers_mut().insert("cookie", cookie);
-        }
-        request
-    }
-
-    async fn socket(&self) -> Client {
-        Client::connect(self.handshake()).await
-    }
-
-    async fn v1(&self) -> Client {
-        let mut request = self.handshake();
-        let protocol = "rest-live.v1".parse().unwrap();
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocol);
-        let mut client = Client::connect(request).await;
-        assert_eq!(client.json().await["type"], "hello");
-        client
-    }
-}
-
-fn by(model: &str, key: &str, value: &Value) -> String {
-    json!({ "model": format!("members.{model}"), key: value }).to_string()
-}
-
-/// Subscribes in the plain dialect, where silence is consent.
-async fn follow(client: &mut Client, model: &str, key: &str, value: &Value) {
-    client.subscribe(&by(model, key, value)).await;
-}
-
-async fn expect(client: &mut Client, model: &str, action: &str, payload: Value) {
-    let model = format!("members.{model}");
-    let expected = json!({ "model": model, "payload": payload, "action": action });
-    assert_eq!(client.json().await, expected);
-}
 
 #[tokio::test]
 async fn a_name_signs_in_and_the_cookie_is_out_of_reach_for_scripts() {
@@ -435,6 +342,59 @@ async fn a_member_who_is_removed_while_connected_is_told_and_then_nothing() {
     assert_eq!(ben.get(&path).await.0, 404);
     plain.send(&by("Task", "list_id", &private)).await;
     plain.expect_error(403, "forbidden", false).await;
+}
+
+/// While two members write as fast as they can.
+#[tokio::test]
+async fn a_write_that_begins_after_a_removal_was_answered_is_never_seen() {
+    let app = start().await;
+    let (ada, ben) = (sign_in(&app, "ada").await, sign_in(&app, "ben").await);
+    let (private, public) = (
+        ada.list("Private", false).await,
+        ada.list("Public", true).await,
+    );
+    let ids = [ada.task("0", &private).await, ada.task("0", &private).await];
+    let ben_in = format!("/api/lists/{private}/members/ben");
+    for _ in 0..5 {
+        ada.post(&ben_in, Value::Null).await;
+        let mut client = ben.socket().await;
+        follow(&mut client, "Task", "list_id", &private).await;
+        follow(&mut client, "Task", "list_id", &public).await;
+        for id in &ids {
+            follow(&mut client, "Task", "pk", id).await;
+        }
+        let begun = AtomicU64::new(0);
+        let write = async |id: &Value| {
+            for _ in 0..60 {
+                let text = begun.fetch_add(1, Ordering::SeqCst).to_string();
+                let path = format!("/api/tasks/{id}");
+                ada.http("PATCH", &path, json!({ "text": text })).await;
+            }
+        };
+        let remove = async {
+            while begun.load(Ordering::SeqCst) < 30 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(ada.http("DELETE", &ben_in, Value::Null).await.0, 204);
+            begun.load(Ordering::SeqCst)
+        };
+        let (_, _, before) = tokio::join!(write(&ids[0]), write(&ids[1]), remove);
+        assert!(before < 120, "the removal came while they wrote");
+        let sentinel = ada.task("sentinel", &public).await;
+        let mut seen = 0;
+        loop {
+            let frame = client.json().await;
+            let task = &frame["payload"];
+            if task["id"] == sentinel {
+                break;
+            }
+            if let Some(text) = task["text"].as_str() {
+                seen += 1;
+                assert!(text.parse::<u64>().unwrap() < before, "{text} of {before}");
+            }
+        }
+        assert!(seen > 0, "before he was removed, he saw what they wrote");
+    }
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn index(list: i32, request: Request) -> ApiResult {
     let members = membership::Entity::find()
         .filter(membership::Column::ListId.eq(list))
         .order_by_asc(membership::Column::Name);
-    show(members.all(&request.db).await?)
+    show(&members.all(&request.db).await?)
 }
 
 async fn of_viewer(request: Request) -> ApiResult {
@@ -58,10 +58,10 @@ async fn of_viewer(request: Request) -> ApiResult {
     let memberships = membership::Entity::find()
         .filter(membership::Column::Name.eq(name))
         .order_by_asc(membership::Column::ListId);
-    show(memberships.all(&request.db).await?)
+    show(&memberships.all(&request.db).await?)
 }
 
-fn show(memberships: Vec<membership::Model>) -> ApiResult {
+fn show(memberships: &[membership::Model]) -> ApiResult {
     let memberships = memberships.iter().map(MembershipSerializer::from);
     ok(&memberships.collect::<Vec<_>>())
 }

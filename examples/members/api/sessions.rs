@@ -27,18 +27,18 @@ pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
         .and(with(app))
         .and(old)
         .and(body())
-        .map(login)
+        .then(login)
         .map(answer);
     let logout = warp::path!("api" / "logout")
         .and(warp::post())
         .and(with(app))
         .and(old)
-        .map(logout)
+        .then(logout)
         .map(answer);
     let show = warp::path!("api" / "session")
         .and(warp::get())
         .and(viewer(app))
-        .map(show)
+        .then(show)
         .map(answer);
     login.or(logout).unify().or(show).unify().boxed()
 }
@@ -48,7 +48,7 @@ struct Login {
     name: String,
 }
 
-fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult {
+async fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult {
     let Login { name } = parse(&body)?;
     check_name(&name)?;
     let token = app.sessions.begin(name.clone());
@@ -63,7 +63,7 @@ fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult {
     )
 }
 
-fn logout(app: App, old: Option<String>) -> ApiResult {
+async fn logout(app: App, old: Option<String>) -> ApiResult {
     end(&app, old);
     set_cookie(no_content()?, &format!("{COOKIE}=; {FLAGS}; Max-Age=0"))
 }
@@ -75,7 +75,7 @@ fn end(app: &App, token: Option<String>) {
     }
 }
 
-fn show(viewer: Viewer) -> ApiResult {
+async fn show(viewer: Viewer) -> ApiResult {
     ok(&json!({ "name": viewer.name() }))
 }
 
