@@ -18,6 +18,7 @@
 mod api;
 mod database;
 mod list;
+mod metrics;
 mod serializers;
 mod task;
 
@@ -61,6 +62,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         format!("TODOLIST_ADDR is {addr:?}: write an address and a port, such as 127.0.0.1:3030")
     })?;
     let database = database::open(env::var("DATABASE_URL").ok()).await?;
+    let metrics = metrics::install()?;
 
     let mut limits = Limits::default();
     limits.drain = PATIENCE;
@@ -68,7 +70,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .limits(limits)
         .build()?;
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
-    let routes = ws.or(api::routes(&live.db())).recover(api::explain);
+    let routes = ws
+        .or(api::routes(&live.db()))
+        .or(metrics)
+        .recover(api::explain);
 
     let listener = TcpListener::bind(addr)
         .await

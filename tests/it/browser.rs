@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::support::{Todolist, soon};
+use crate::support::{Example, soon};
 
 struct Chromium {
     browser: Browser,
@@ -52,7 +52,7 @@ impl Chromium {
     }
 
     /// Opens the page and waits until it is live. The list is of the requests that it makes.
-    async fn open(&self, app: &Todolist) -> (Page, Arc<Mutex<Vec<String>>>) {
+    async fn open(&self, app: &Example) -> (Page, Arc<Mutex<Vec<String>>>) {
         let page = self.browser.new_page("about:blank").await.unwrap();
         page.execute(EnableParams::default()).await.unwrap();
         let mut sent = page
@@ -98,7 +98,7 @@ fn row(id: i32, text: &str) -> String {
 
 #[tokio::test]
 async fn what_happens_over_http_shows_in_every_tab_without_a_request() {
-    let app = Todolist::start().await;
+    let app = Example::start("todolist").await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/lists", r#"{"name":"Work"}"#).await;
     let chromium = Chromium::launch().await;
@@ -172,7 +172,7 @@ async fn a_page_finds_back_after_the_server_was_away() {
         "sqlite://{}?mode=rwc",
         folder.path().join("todolist.sqlite").display()
     );
-    let app = Todolist::start_with(|command| command.env("DATABASE_URL", &url)).await;
+    let app = Example::start_with("todolist", |command| command.env("DATABASE_URL", &url)).await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/tasks", r#"{"text":"before","list_id":1}"#)
         .await;
@@ -183,7 +183,7 @@ async fn a_page_finds_back_after_the_server_was_away() {
     let addr = app.addr.clone();
     assert!(app.end("TERM").await.success());
     wait_for(&page, "document.body.dataset.state !== 'live'").await;
-    let app = Todolist::start_with(|command| {
+    let app = Example::start_with("todolist", |command| {
         command
             .env("DATABASE_URL", &url)
             .env("TODOLIST_ADDR", &addr)

@@ -20,6 +20,7 @@ mod golden;
 mod hook;
 mod hostile;
 mod keys;
+mod members;
 mod metrics;
 mod seed;
 mod shutdown;

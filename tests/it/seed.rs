@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::support::{Todolist, soon};
+use crate::support::{Example, soon};
 
 #[tokio::test]
 async fn a_foreign_client_has_the_seeds_session_byte_for_byte() {
-    let app = Todolist::start().await;
+    let app = Example::start("todolist").await;
     let mut command = Command::new("/usr/bin/python3");
     command
         .arg(concat!(

@@ -14,7 +14,7 @@ pub use self::{
     client::{Client, assert_error},
     dialect::Dialect,
     log::Log,
-    process::Todolist,
+    process::{Example, read},
     raw::{raw, raw_offering, raw_on},
     scripted_log::ScriptedLog,
     template::Template,

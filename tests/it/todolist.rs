@@ -8,10 +8,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Todolist, soon};
+use crate::support::{Example, soon};
 
 async fn assert_http(
-    app: &Todolist,
+    app: &Example,
     method: &str,
     path: &str,
     body: &str,
@@ -25,8 +25,8 @@ async fn assert_http(
     );
 }
 
-async fn two_lists() -> Todolist {
-    let app = Todolist::start().await;
+async fn two_lists() -> Example {
+    let app = Example::start("todolist").await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/lists", r#"{"name":"Work"}"#).await;
     app
@@ -34,7 +34,7 @@ async fn two_lists() -> Todolist {
 
 #[tokio::test]
 async fn the_rest_table() {
-    let app = Todolist::start().await;
+    let app = Example::start("todolist").await;
     let home = json!({"id": 1, "name": "Home"});
     let milk = json!({"id": 1, "text": "milk", "done": false});
     let rows: [(&str, &str, &str, u16, Value); 24] = [
@@ -326,7 +326,8 @@ async fn a_move_that_fails_halfway_tells_nothing_and_moves_nothing() {
 async fn both_signals_end_it_cleanly_and_tell_the_clients_first() {
     for signal in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
-        let app = Todolist::start_with(|command| command.env("TMPDIR", folder.path())).await;
+        let app =
+            Example::start_with("todolist", |command| command.env("TMPDIR", folder.path())).await;
         assert_eq!(
             folder.path().read_dir().unwrap().count(),
             1,
@@ -357,7 +358,8 @@ async fn settings_are_checked_and_a_database_of_ones_own_stays() {
         folder.path().join("own.sqlite").display()
     );
     for expected in [json!([]), json!([{"id": 1, "name": "Kept"}])] {
-        let app = Todolist::start_with(|command| command.env("DATABASE_URL", &url)).await;
+        let app =
+            Example::start_with("todolist", |command| command.env("DATABASE_URL", &url)).await;
         assert_eq!(app.http("GET", "/api/lists", "").await, (200, expected));
         app.post("/api/lists", r#"{"name":"Kept"}"#).await;
         app.end("TERM").await;
@@ -375,7 +377,7 @@ async fn settings_are_checked_and_a_database_of_ones_own_stays() {
         ),
         ("DATABASE_URL", "oracle://somewhere", "DATABASE_URL"),
     ] {
-        let mut command = Command::new(Todolist::program());
+        let mut command = Command::new(Example::program("todolist"));
         command
             .env("TODOLIST_ADDR", "127.0.0.1:0")
             .env_remove("DATABASE_URL")

@@ -15,8 +15,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub async fn connect(url: &str) -> Self {
-        let (socket, _) = soon("the handshake", connect_async(url)).await.unwrap();
+    /// Connects to a URL, or with a request that has more headers.
+    pub async fn connect(request: impl IntoClientRequest + Unpin) -> Self {
+        let (socket, _) = soon("the handshake", connect_async(request)).await.unwrap();
         Self { socket }
     }
 

@@ -1,4 +1,4 @@
-//! The todolist example as a process of its own: what `cargo run --example todolist` starts.
+//! An example as a process of its own: what `cargo run --example ..` starts.
 
 use std::{
     io::{BufRead, BufReader},
@@ -6,39 +6,42 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use reqwest::Method;
+use reqwest::{Method, Response, header::COOKIE};
 use serde_json::Value;
 
 use super::{Client, soon};
 
-pub struct Todolist {
+pub struct Example {
     pub child: Child,
     pub addr: String,
     http: reqwest::Client,
 }
 
-impl Todolist {
+impl Example {
     /// The program, which every build of the tests builds.
-    pub fn program() -> PathBuf {
+    pub fn program(name: &str) -> PathBuf {
         // .../target/debug/deps/it-0123 to .../target/debug/examples/todolist
         let test = std::env::current_exe().unwrap();
-        let program = test.ancestors().nth(2).unwrap().join("examples/todolist");
+        let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
         assert!(
             program.exists(),
-            "{} is missing: run `cargo build --example todolist` first",
+            "{} is missing: run `cargo build --example {name}` first",
             program.display()
         );
         program
     }
 
-    pub async fn start() -> Self {
-        Self::start_with(|command| command).await
+    pub async fn start(name: &str) -> Self {
+        Self::start_with(name, |command| command).await
     }
 
-    pub async fn start_with(settings: impl FnOnce(&mut Command) -> &mut Command) -> Self {
-        let mut command = Command::new(Self::program());
+    pub async fn start_with(
+        name: &str,
+        settings: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
+        let mut command = Command::new(Self::program(name));
         command
-            .env("TODOLIST_ADDR", "127.0.0.1:0")
+            .env(format!("{}_ADDR", name.to_uppercase()), "127.0.0.1:0")
             .env_remove("DATABASE_URL")
             .stdout(Stdio::piped());
         let mut child = settings(&mut command).spawn().unwrap();
@@ -71,8 +74,12 @@ impl Todolist {
         format!("http://{}{path}", self.addr)
     }
 
+    pub fn websocket(&self) -> String {
+        format!("ws://{}/ws/subscribe/", self.addr)
+    }
+
     pub async fn client(&self) -> Client {
-        Client::connect(&format!("ws://{}/ws/subscribe/", self.addr)).await
+        Client::connect(self.websocket()).await
     }
 
     /// Sends a request and returns its status and body; `Null` for none.
@@ -82,21 +89,23 @@ impl Todolist {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> (u16, Value) {
+        read(self.send(method, path, "", body).await).await
+    }
+
+    /// Sends a request with cookies, which may be none.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        cookies: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Response {
         let method: Method = method.parse().unwrap();
-        let response = soon(
-            "a response",
-            self.http.request(method, self.url(path)).body(body).send(),
-        )
-        .await
-        .unwrap();
-        let status = response.status().as_u16();
-        let body = response.text().await.unwrap();
-        let json = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&body).unwrap_or(Value::String(body))
-        };
-        (status, json)
+        let mut request = self.http.request(method, self.url(path)).body(body);
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
+        }
+        soon("a response", request.send()).await.unwrap()
     }
 
     pub async fn post(&self, path: &str, body: &str) -> Value {
@@ -128,7 +137,19 @@ impl Todolist {
     }
 }
 
-impl Drop for Todolist {
+/// Returns the status and the body of a response: `Null` for none, a string where it is no JSON.
+pub async fn read(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = response.text().await.unwrap();
+    let json = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&body).unwrap_or(Value::String(body))
+    };
+    (status, json)
+}
+
+impl Drop for Example {
     fn drop(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
