@@ -136,7 +136,7 @@
 //!
 //! // When a membership ends, after its commit: what is denied now ends with `unsubscribed` 403.
 //! live.reauthorize(|user| user.id == user_id).await;
-//! // When a user is signed out: the connections are closed with 4403.
+//! // When a user is signed out, or is no longer who they were: the connections are closed with 4403.
 //! live.disconnect(|user| user.id == user_id);
 //! # Ok(())
 //! # }
@@ -144,7 +144,8 @@
 //!
 //! A row that a user may see only before a change is `DELETED` for them, with what they saw of it last; only after it, `CREATED`; before and after,
 //! `UPDATED`; neither, nothing. A model with a `check_permission` has its old row read before every
-//! update and delete; nothing is asked of the database for a subscriber.
+//! update and delete, and a transaction is one change of each of its rows; nothing is asked of the database for a
+//! subscriber.
 //!
 //! **Conditional serializers.** Several serializers may show one group: of those that a subscription was granted and whose
 //! permission passes, the highest `rank` gives the payload. One says `hooks = true` (the default), the
@@ -220,6 +221,8 @@
 //!   list can go on showing the row that left it. Write moves in a transaction. A delete through a
 //!   `Model` that was read earlier is believed, unless the model has a `check_permission`: if the row has moved or gone
 //!   since, the list that it was read in is told `DELETED`.
+//! * A transaction that changes a row and then moves it shows the list that it leaves the state in between,
+//!   unless the model has a `check_permission`: then a transaction is one change of each row.
 //! * A request that is given up (its client hangs up) between an autocommit statement and its hook
 //!   leaves a row that nobody is told of. In a transaction it cannot.
 //! * A client that reconnects fetches again: `since` is understood, and answered with a reset unless nothing at all
