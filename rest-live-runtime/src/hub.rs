@@ -3,13 +3,14 @@
 //! The dispatcher publishes into it, sessions subscribe in it; it waits for neither. All of it is
 //! under one lock, which is never held across an await, nor while application code runs.
 
+mod grant;
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tracing::Span;
-
+pub(crate) use self::grant::{Grant, Refused};
 use crate::{
     change::Granted,
     code::{CloseCode, ResetReason},
@@ -54,33 +55,6 @@ struct SessionEntry {
     count: usize,
     /// How often they were to be authorized anew: an answer from before does not hold.
     reauthorized: u64,
-}
-
-/// A subscription that was granted.
-#[derive(Debug)]
-pub(crate) struct Grant {
-    pub(crate) group: GroupKey,
-    pub(crate) id: Option<Id>,
-    pub(crate) dialect: Dialect,
-    pub(crate) granted: Granted,
-    /// [`Hub::asking`] from before the question.
-    pub(crate) asked: u64,
-    /// The head of the log.
-    pub(crate) head: Cursor,
-    pub(crate) span: Span,
-}
-
-/// Why a session cannot have a subscription.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It has all that it may have.
-    TooMany,
-    /// The id names another.
-    IdInUse,
-    /// Who may see what has changed since it was granted, or the log has begun anew.
-    Outdated,
-    /// The session is over.
-    Gone,
 }
 
 impl Hub {

@@ -11,7 +11,6 @@
     reason = "a test ends where something is not as expected"
 )]
 
-mod adversary;
 mod arbitrary;
 mod authorize;
 mod clients;
@@ -21,8 +20,11 @@ mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]
 mod log;
+mod logs;
 mod metrics;
 mod model;
+mod pressure;
+mod rights;
 mod support;
 mod transactions;
 mod vault;

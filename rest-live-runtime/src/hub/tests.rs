@@ -1,3 +1,5 @@
+use tracing::Span;
+
 use super::*;
 use crate::{
     cursor::Epoch,

@@ -1,0 +1,168 @@
+//! What a client could fill up, or hold.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rest_live::{Handshake, Live};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use crate::vault::{Person, Vault, ada, bob, granted, subscribe};
+
+/// A limit of two connections holds two, whatever they send.
+#[tokio::test]
+async fn a_seat_is_taken_until_the_connection_is_gone() {
+    let vault = Vault::with(|limits| limits.connections = Some(2)).await;
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let (mut near, far) = tokio::io::duplex(4096);
+        vault
+            .live
+            .accept(Handshake::new(ada()), async { Ok((far, Vec::new())) });
+        // A masked, empty binary frame: 1003.
+        near.write_all(&[0x82, 0x80, 0, 0, 0, 0]).await.unwrap();
+        held.push(near);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let connections = vault.live.connections();
+    assert!(connections <= 2, "{connections} connections are held");
+}
+
+/// Every subscription of one connection names a text of nearly 64 KiB.
+#[tokio::test]
+async fn a_connection_does_not_pin_megabytes_by_its_keys() {
+    let vault = Vault::open().await;
+    let mut client = vault.client(ada());
+    let mut pinned = 0;
+    for id in 1..=128 {
+        let owner = format!("{id}{}", "x".repeat(64_000));
+        let length = owner.len();
+        client
+            .send_json(subscribe(id, "vault.Secret", json!({ "owner": owner })))
+            .await;
+        if client.receive_json().await["type"] == "subscribed" {
+            pinned += length;
+        }
+    }
+    assert!(pinned < 1 << 20, "{pinned} bytes");
+}
+
+/// What waits for one client is bounded in bytes, answers included.
+#[tokio::test]
+async fn answers_that_wait_are_bounded_in_bytes() {
+    let vault = Vault::open().await;
+    let mut client = vault.client(ada());
+    for id in 1..=400 {
+        let owner = "x".repeat(64_000);
+        client
+            .send_json(subscribe(id, "vault.Secret", json!({ "owner": owner })))
+            .await;
+        client
+            .send_json(json!({"type": "unsubscribe", "id": id}))
+            .await;
+    }
+    let mut bytes = 0;
+    for _ in 0..800 {
+        bytes += client.receive_text().await.len();
+    }
+    assert!(bytes <= 2 * 256 * 1024, "{bytes} bytes waited");
+}
+
+#[tokio::test]
+async fn a_retrieve_whose_permission_panics_is_counted() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let vault = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        Vault::open().await
+    };
+    vault.note(1, "unfair").await;
+    let mut client = vault.client(bob());
+    client
+        .send_json(json!({
+            "type": "subscribe", "id": 1, "action": "retrieve", "lookup_by": 1, "model": "vault.Note",
+        }))
+        .await;
+    // `pk` of a note has check_permission too: it holds for every key of the struct.
+    assert_eq!(client.receive_json().await["code"], 404);
+    let panics =
+        snapshotter
+            .snapshot()
+            .into_vec()
+            .into_iter()
+            .find_map(|(key, _, _, value)| match (key.key().name(), value) {
+                ("rest_live_panics_total", DebugValue::Counter(n)) => Some(n),
+                _ => None,
+            });
+    assert_eq!(panics, Some(1), "SECURITY.md: logged and counted");
+}
+
+/// ARCHITECTURE.md, 7: no lock is held while application code runs. A layer of `tracing` is.
+#[tokio::test]
+async fn no_span_is_closed_under_the_lock_of_the_hub() {
+    use std::sync::mpsc;
+    use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::Registry};
+
+    struct Closes(Arc<Mutex<Option<Live<Person>>>>, Arc<AtomicUsize>);
+    impl Layer<Registry> for Closes {
+        fn on_close(&self, _: tracing::span::Id, _: Context<'_, Registry>) {
+            let Some(live) = self.0.lock().unwrap().clone() else {
+                return;
+            };
+            let (done, is_done) = mpsc::channel();
+            std::thread::spawn(move || {
+                live.disconnect(|_| false); // takes the lock
+                _ = done.send(());
+            });
+            if is_done.recv_timeout(Duration::from_millis(300)).is_err() {
+                self.1.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+    let (live, held) = (Arc::default(), Arc::<AtomicUsize>::default());
+    let layer = Closes(Arc::clone(&live), Arc::clone(&held));
+    let _guard = tracing::subscriber::set_default(Registry::default().with(layer));
+    let vault = Vault::open().await;
+    let mut client = vault.client(ada());
+    granted(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
+    *live.lock().unwrap() = Some(vault.live.clone());
+    client
+        .send_json(json!({"type": "unsubscribe", "id": 1}))
+        .await;
+    live.lock().unwrap().take();
+    assert_eq!(held.load(Ordering::SeqCst), 0);
+}
+
+/// Anybody may send it, as often as they like, before any limit.
+#[tokio::test]
+async fn a_refused_origin_does_not_fill_the_log() {
+    #[derive(Clone, Default)]
+    struct Bytes(Arc<AtomicUsize>);
+    impl std::io::Write for Bytes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.fetch_add(bytes.len(), Ordering::SeqCst);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let vault = Vault::open().await;
+    let bytes = Bytes::default();
+    let writer = bytes.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    // hyper takes headers of up to 400 KB.
+    let origin = format!("https://{}", "x".repeat(300_000));
+    vault.live.allows_origin(&origin, Some("example.com"));
+    let written = bytes.0.load(Ordering::SeqCst);
+    assert!(written < 2_000, "{written} bytes of log for one request");
+}
