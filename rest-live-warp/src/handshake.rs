@@ -8,10 +8,7 @@ use headers::{
 use hyper::upgrade::OnUpgrade;
 use rest_live_runtime::{Handshake, Live};
 use warp::{
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
     reply::Response,
 };
 
@@ -35,12 +32,6 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
         address,
         upgrade,
     } = request;
-    if !is_of_allowed_origin(live, headers) {
-        return refusal(
-            StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket here: LiveBuilder::origins lists those that may",
-        );
-    }
     if !headers
         .typed_get::<Connection>()
         .is_some_and(|c| c.contains("upgrade"))
@@ -101,19 +92,6 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     response
 }
 
-/// Only browsers send an `Origin`, and they always do; pages cannot forge it.
-fn is_of_allowed_origin<U: Send + Sync + 'static>(live: &Live<U>, headers: &HeaderMap) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => true,
-        (Some(origin), None) => {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            live.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), host)
-        }
-        (Some(_), Some(_)) => live.allows_origin("several", None),
-    }
-}
-
 /// Whether a list of subprotocols, in one header or several, has this one.
 fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     headers
@@ -136,7 +114,7 @@ fn has_good_key(headers: &HeaderMap) -> bool {
         .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_digit))
 }
 
-fn refusal(status: StatusCode, message: &'static str) -> Response {
+pub(crate) fn refusal(status: StatusCode, message: &'static str) -> Response {
     let mut response = Response::new(message.to_owned().into());
     *response.status_mut() = status;
     response

@@ -2,6 +2,7 @@
 //! What is said on the socket is the runtime's.
 
 mod handshake;
+mod origin;
 mod upgrade;
 
 use std::net::SocketAddr;
@@ -37,7 +38,7 @@ pub fn subscriptions(
 /// is.
 ///
 /// `user` is any filter that extracts a `U`, from a cookie, a header, a token in the query. It runs for
-/// requests that ask for a websocket, and whom it rejects is not served.
+/// requests that ask for a websocket, from no page of another origin, and whom it rejects is not served.
 ///
 /// ```no_run
 /// # #[derive(Clone)] struct User;
@@ -62,6 +63,8 @@ where
     let live = live.clone();
     warp::get()
         .and(warp::header::exact_ignore_case("upgrade", "websocket"))
+        // First: a foreign page has no business with who is signed in.
+        .and(origin::allowed(&live))
         .and(user.boxed())
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
@@ -76,4 +79,6 @@ where
                 handshake::respond(&live, user, request)
             },
         )
+        .recover(origin::refuse)
+        .unify()
 }

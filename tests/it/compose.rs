@@ -1,5 +1,10 @@
 //! The filter among other routes.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use reqwest::{Client as Http, StatusCode};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_tungstenite::{client_async, connect_async};
@@ -134,4 +139,41 @@ async fn it_serves_a_connection_that_is_no_tcp_stream() {
     crate::support::assert_error(answer.to_text().unwrap(), 400, "malformed_json", false);
     let log = log.end();
     assert!(log.contains(SLOW_PATH), "{log}");
+}
+
+/// Of a page of another origin nobody is asked who it is: that may cost a query.
+#[tokio::test]
+async fn a_foreign_page_is_refused_before_anybody_asks_for_its_user() {
+    let app = App::start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let user = warp::any().map({
+        let asked = Arc::clone(&asked);
+        move || _ = asked.fetch_add(1, Ordering::Relaxed)
+    });
+    let ws = warp::path("ws").and(rest_live::warp::subscriptions_as(&app.live, user));
+    let routes = ws.or(warp::path("ws").map(|| "the next route"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(warp::serve(routes).incoming(listener).run());
+
+    for (origin, status, questions) in [
+        ("http://evil.example", StatusCode::FORBIDDEN, 0),
+        ("null", StatusCode::FORBIDDEN, 0),
+        (
+            &format!("http://{addr}"),
+            StatusCode::SWITCHING_PROTOCOLS,
+            1,
+        ),
+    ] {
+        let request = Http::new()
+            .get(format!("http://{addr}/ws"))
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("origin", origin);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{origin}");
+        assert_eq!(asked.load(Ordering::Relaxed), questions, "{origin}");
+    }
 }

@@ -261,3 +261,44 @@ async fn a_model_with_a_permission_has_no_other_key_that_nobody_called_public() 
         .build();
     assert!(built.is_err(), "every row is open by `owner`");
 }
+
+static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
+async fn counts(_: &Person, _: String, _: &DatabaseConnection) -> bool {
+    COUNTED.fetch_add(1, Ordering::SeqCst);
+    true
+}
+
+#[subscribable(model = "vault.Counted", group_key = "owner", authorize = counts, rank = 1, check_permission = owns_brief, hooks = false)]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "brief::Entity")]
+struct WholeBrief {
+    id: i32,
+    body: String,
+}
+
+#[subscribable(model = "vault.Counted", group_key = "owner", authorize = counts, hooks = false)]
+#[derive(Serialize, DerivePartialModel)]
+#[sea_orm(entity = "brief::Entity")]
+struct ShortBrief {
+    id: i32,
+}
+
+/// A query for each serializer would be one too many.
+#[tokio::test]
+async fn one_function_of_several_serializers_is_asked_once_a_subscription() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    let live = Live::builder(db)
+        .discover(false)
+        .users::<Person>()
+        .register::<WholeBrief>()
+        .register::<ShortBrief>()
+        .build()
+        .unwrap();
+    let mut client = Client::connect(&live, ada());
+    let group = json!({"owner": "ada"});
+    granted(&mut client, subscribe(1, "vault.Counted", group)).await;
+    assert_eq!(COUNTED.load(Ordering::SeqCst), 1);
+    live.reauthorize(|_| true).await;
+    assert_eq!(COUNTED.load(Ordering::SeqCst), 2);
+}
