@@ -2,6 +2,7 @@
 //! only.
 
 use std::{
+    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -10,7 +11,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
 use crate::{
-    change::{Change, changes},
+    change::{Change, Granted, Variant, changes},
     code::CloseCode,
     cursor::Cursor,
     encoder::Encoder,
@@ -19,7 +20,12 @@ use crate::{
     log::{Entry, Tail},
     metrics::Metrics,
     registry::{ModelEntry, Registry},
+    subscription::Subscription,
 };
+
+/// Subscribers lie all over the memory. So many are looked at before the first of them is told anything:
+/// the processor fetches them side by side then, and not one after the other behind each lock.
+const AT_ONCE: usize = 32;
 
 /// What a dispatcher works with.
 pub(crate) struct Dispatcher {
@@ -90,17 +96,14 @@ impl Dispatcher {
         let mut encoder = Encoder::new(model, event, cursor, &self.metrics);
         let mut later = Vec::new();
         for (change, subscribers) in &subscribed {
-            let seen_by_all = change.seen_by_all();
             encoder.begin();
-            for subscription in subscribers {
-                let granted = subscription.standing.granted();
-                let seen = seen_by_all.or_else(|| change.seen_by(&subscription.user, granted));
-                let Some(variant) = seen else { continue };
+            for (subscription, granted, variant) in seen(change, subscribers) {
                 let is_first = is_alone || variant.action == Action::Deleted;
                 encoder.frames(change, variant, subscription, |frame| match is_first {
-                    true => subscription
-                        .outbox
-                        .publish(frame, &subscription.standing, granted),
+                    true => {
+                        let outbox = &subscription.outbox;
+                        outbox.publish(frame, &subscription.standing, granted);
+                    }
                     false => later.push((subscription, frame, granted)),
                 });
             }
@@ -126,4 +129,22 @@ impl Dispatcher {
             self.metrics.panics.increment(panics.into());
         }
     }
+}
+
+/// Returns who sees something of a change, by which grant, and what.
+fn seen<'s>(
+    change: &Change<'_>,
+    subscribers: &'s [Arc<Subscription>],
+) -> impl Iterator<Item = (&'s Arc<Subscription>, Granted, Variant)> {
+    let seen_by_all = change.seen_by_all();
+    let ask = move |subscription: &'s Arc<Subscription>| {
+        let granted = subscription.standing.granted();
+        let variant = seen_by_all.or_else(|| change.seen_by(&subscription.user, granted))?;
+        Some((subscription, granted, variant))
+    };
+    subscribers.chunks(AT_ONCE).flat_map(move |chunk| {
+        black_box(chunk.iter().map(|s| s.touch()).sum::<usize>());
+        // All are asked before the first is told: what a permission looks at is fetched side by side, too.
+        chunk.iter().filter_map(ask).collect::<Vec<_>>()
+    })
 }

@@ -31,6 +31,11 @@ impl Identity {
         Self(Arc::new(user))
     }
 
+    /// Reads a word beside the user.
+    pub(crate) fn touch(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     pub(crate) fn downcast<U: 'static>(&self) -> Option<&U> {
         self.0.downcast_ref()
     }

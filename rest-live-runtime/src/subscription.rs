@@ -53,6 +53,11 @@ impl Subscription {
         }
     }
 
+    /// Reads a word of all that telling it something will read: see the dispatcher.
+    pub(crate) fn touch(&self) -> usize {
+        Arc::strong_count(&self.outbox) + self.user.touch()
+    }
+
     /// Returns whether what happened at a position of the log is its business.
     pub(crate) fn concerns(&self, position: u64) -> bool {
         position > self.begins()
