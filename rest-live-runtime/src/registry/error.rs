@@ -79,8 +79,9 @@ pub enum RegistryError {
     },
     /// One key of a model is guarded by `authorize` or `check_permission`, another is open.
     #[error(
-        "{guarded} has authorize or check_permission, and `{label}` can also be subscribed to by `{group_key}` of {serializer}, \
-         where nothing guards the same rows: give that attribute authorize or that struct check_permission, too, or say public"
+        "{guarded} guards `{label}` by authorize or check_permission, and by `{group_key}` of {serializer} the same rows are open: \
+         if everybody may subscribe by that key, say public there. Else give it authorize; or, where no key of the model has authorize, \
+         give one of its serializers check_permission"
     )]
     HalfGuarded {
         /// The model's label.
