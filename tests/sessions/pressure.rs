@@ -10,7 +10,7 @@ use std::{
 
 use rest_live::{Handshake, Live};
 use serde_json::json;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use crate::vault::{Person, Vault, ada, bob, granted, subscribe};
 
@@ -27,10 +27,17 @@ async fn a_seat_is_taken_until_the_connection_is_gone() {
         // A masked, empty binary frame: 1003.
         near.write_all(&[0x82, 0x80, 0, 0, 0, 0]).await.unwrap();
         held.push(near);
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // Those that were too many are gone long before the two could have answered their close.
+    let gone = async {
+        while vault.live.connections() > 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let gone = timeout(Duration::from_secs(5), gone).await;
     let connections = vault.live.connections();
-    assert!(connections <= 2, "{connections} connections are held");
+    assert!(gone.is_ok(), "{connections} connections are held");
+    assert_eq!(connections, 2, "they are closing, and still there");
 }
 
 /// Every subscription of one connection names a text of nearly 64 KiB.
