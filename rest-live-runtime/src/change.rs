@@ -126,15 +126,6 @@ impl<'e> Change<'e> {
         };
         let visible = |row| self.entry.serializer_for(user, granted, row);
         let seen = match self.rows {
-            Rows::Appeared(row) => {
-                visible(row).map(|s| s.map(|s| variant(s, Action::Created, Side::New)))
-            }
-            Rows::Disappeared(row) => {
-                visible(row).map(|s| s.map(|s| variant(s, Action::Deleted, Side::Old)))
-            }
-            Rows::Stayed(None, new) => {
-                visible(new).map(|s| s.map(|s| variant(s, Action::Updated, Side::New)))
-            }
             Rows::Stayed(Some(old), new) => visible(old).and_then(|before| {
                 Ok(match (before, visible(new)?) {
                     (None, None) => None,
@@ -143,11 +134,24 @@ impl<'e> Change<'e> {
                     (Some(_), Some(s)) => Some(variant(s, Action::Updated, Side::New)),
                 })
             }),
+            Rows::Appeared(_) | Rows::Disappeared(_) | Rows::Stayed(None, _) => {
+                let (action, side) = self.as_it_is();
+                visible(self.row(side)).map(|s| s.map(|s| variant(s, action, side)))
+            }
         };
         seen.unwrap_or_else(|Panicked| {
             self.panics.set(self.panics.get() + 1);
             None
         })
+    }
+
+    /// Returns what happened, and the row that shows it, to who may see both rows.
+    fn as_it_is(&self) -> (Action, Side) {
+        match self.rows {
+            Rows::Appeared(_) => (Action::Created, Side::New),
+            Rows::Disappeared(_) => (Action::Deleted, Side::Old),
+            Rows::Stayed(..) => (Action::Updated, Side::New),
+        }
     }
 
     /// Returns what every subscriber sees, where it is the same for all.
@@ -158,11 +162,7 @@ impl<'e> Change<'e> {
         if shown.serializer.permission.is_some() {
             return None;
         }
-        let (action, side) = match self.rows {
-            Rows::Appeared(_) => (Action::Created, Side::New),
-            Rows::Disappeared(_) => (Action::Deleted, Side::Old),
-            Rows::Stayed(..) => (Action::Updated, Side::New),
-        };
+        let (action, side) = self.as_it_is();
         Some(Variant {
             serializer: 0,
             action,

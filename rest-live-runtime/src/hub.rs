@@ -120,12 +120,11 @@ impl Hub {
         answers: impl FnOnce(&Cursor) -> Vec<Frame>,
     ) -> Result<(), Refused> {
         let state = &mut *self.state();
+        let is_of_epoch = state.is_of_epoch(&grant.head);
         let Some(entry) = state.sessions.get_mut(&session) else {
             return Err(Refused::Gone);
         };
-        let is_same_epoch = |dispatched: &Cursor| dispatched.epoch == grant.head.epoch;
-        if grant.asked != entry.reauthorized || !state.dispatched.as_ref().is_none_or(is_same_epoch)
-        {
+        if grant.asked != entry.reauthorized || !is_of_epoch {
             return Err(Refused::Outdated);
         }
         let present = entry.subscriptions.get(&grant.group);
@@ -321,11 +320,9 @@ impl Hub {
     pub(crate) fn go_on_after(&self, session: SessionId, cursor: &Cursor) {
         let state = self.state();
         // Of another epoch, the dispatcher has not heard yet: its own reset follows.
-        let is_same_epoch = match &state.dispatched {
-            Some(dispatched) => dispatched.epoch == cursor.epoch,
-            None => true,
-        };
-        if let Some(entry) = state.sessions.get(&session).filter(|_| is_same_epoch) {
+        if state.is_of_epoch(cursor)
+            && let Some(entry) = state.sessions.get(&session)
+        {
             for subscription in entry.subscriptions.values() {
                 subscription.go_on_after(cursor.position);
             }
@@ -376,6 +373,12 @@ impl SessionEntry {
 }
 
 impl State {
+    /// Returns whether a cursor is of the log's life that the dispatcher is in, as far as that is known.
+    fn is_of_epoch(&self, cursor: &Cursor) -> bool {
+        let dispatched = self.dispatched.as_ref();
+        dispatched.is_none_or(|dispatched| dispatched.epoch == cursor.epoch)
+    }
+
     /// Ends a subscription, and returns it to be dropped after the lock: with its span ends what the
     /// application's own code may watch.
     fn end(

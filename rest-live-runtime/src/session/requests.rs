@@ -16,8 +16,8 @@ use crate::{
     group::GroupKey,
     hub::{Grant, Refused},
     key::KeyValue,
-    metrics::Denial,
-    permission::{Identity, Panicked},
+    metrics::{Denial, Metrics},
+    permission::{Authorization, Identity, Panicked},
     registry::{GroupEntry, ModelEntry},
 };
 
@@ -153,12 +153,7 @@ impl Session {
                 span: span.clone(),
             };
             let most = shared.limits.subscriptions;
-            let answers = |cursor: &Cursor| {
-                if let Some(reason) = wish.missed(cursor) {
-                    shared.metrics.reset(reason, 1);
-                }
-                wish.answers(cursor)
-            };
+            let answers = |cursor: &Cursor| wish.answers(cursor, &shared.metrics);
             let refused = match shared.hub.subscribe(self.id, grant, most, answers) {
                 Ok(()) => {
                     self.conversation().dialect = Some(wish.dialect);
@@ -230,20 +225,17 @@ struct Wish<'w> {
 }
 
 impl Wish<'_> {
-    fn missed(&self, now: &Cursor) -> Option<ResetReason> {
-        self.since
-            .as_ref()
-            .and_then(|since| missed_since(since, now))
-    }
-
     /// Returns what the client is told when its subscription begins at a cursor.
-    fn answers(&self, cursor: &Cursor) -> Vec<Frame> {
+    fn answers(&self, cursor: &Cursor, metrics: &Metrics) -> Vec<Frame> {
         let model = &self.model.label;
         let group = GroupName {
             key: self.entry.key,
             value: &self.group.value,
         };
-        let missed = self.missed(cursor);
+        let missed = self.since.as_ref().and_then(|since| missed(since, cursor));
+        if let Some(reason) = missed {
+            metrics.reset(reason, 1);
+        }
         let answer = self
             .dialect
             .subscribed(self.id, model, group, cursor, missed.is_none());
@@ -254,7 +246,7 @@ impl Wish<'_> {
 
 /// Returns why a client that comes from a cursor has to fetch again; `None` where it has missed
 /// nothing.
-fn missed_since(since: &str, now: &Cursor) -> Option<ResetReason> {
+fn missed(since: &str, now: &Cursor) -> Option<ResetReason> {
     match since.parse::<Cursor>() {
         Ok(since) if since == *now => None,
         Ok(since) if since.epoch != now.epoch => Some(ResetReason::Epoch),
@@ -278,35 +270,23 @@ pub(crate) async fn authorize(
     // Serializers may have the same function, which is asked once.
     let mut answered: Vec<(TypeId, bool)> = Vec::new();
     for (place, shown) in entry.shown.iter().enumerate() {
-        let Some(authorization) = &shown.authorize else {
-            granted = granted.with(place);
-            continue;
-        };
-        let function = authorization.function;
-        if let Some((_, may)) = answered.iter().find(|(asked, _)| *asked == function) {
-            granted = if *may { granted.with(place) } else { granted };
-            continue;
-        }
-        let serializer = &*shown.serializer.name;
-        let ask = authorization.ask(user, value, &shared.db);
-        match timeout(shared.limits.authorize, ask).await {
-            Ok(Ok(may)) => {
-                answered.push((function, may));
-                granted = if may { granted.with(place) } else { granted };
-            }
-            Ok(Err(error)) => {
-                if error.is::<Panicked>() {
-                    shared.metrics.panics.increment(1);
+        let may = match &shown.authorize {
+            None => true,
+            Some(authorize) => {
+                let known = answered.iter().find(|(f, _)| *f == authorize.function);
+                match known {
+                    Some((_, may)) => *may,
+                    None => {
+                        let name = &*shown.serializer.name;
+                        let may = ask(shared, authorize, name, value, user).await?;
+                        answered.push((authorize.function, may));
+                        may
+                    }
                 }
-                tracing::error!(serializer, error = &*error, "authorize failed");
-                shared.metrics.denied(Denial::Authorize);
-                return Err(internal());
             }
-            Err(_) => {
-                tracing::error!(serializer, "authorize took too long");
-                shared.metrics.denied(Denial::Authorize);
-                return Err(unavailable());
-            }
+        };
+        if may {
+            granted = granted.with(place);
         }
     }
     if granted == Granted::NONE {
@@ -317,6 +297,33 @@ pub(crate) async fn authorize(
         ));
     }
     Ok(granted)
+}
+
+/// Asks one `authorize`, of the serializer with a name.
+async fn ask(
+    shared: &Shared,
+    authorize: &Authorization,
+    serializer: &str,
+    value: &KeyValue,
+    user: &Identity,
+) -> Result<bool, Refusal> {
+    let ask = authorize.ask(user, value, &shared.db);
+    let refusal = match timeout(shared.limits.authorize, ask).await {
+        Ok(Ok(may)) => return Ok(may),
+        Ok(Err(error)) => {
+            if error.is::<Panicked>() {
+                shared.metrics.panics.increment(1);
+            }
+            tracing::error!(serializer, error = &*error, "authorize failed");
+            internal()
+        }
+        Err(_) => {
+            tracing::error!(serializer, "authorize took too long");
+            unavailable()
+        }
+    };
+    shared.metrics.denied(Denial::Authorize);
+    Err(refusal)
 }
 
 fn by_key<'m>(model: &'m ModelEntry, key: &str) -> Result<&'m GroupEntry, Refusal> {
