@@ -1,18 +1,35 @@
 //! From a SeaORM write to an event.
 //!
 //! [`LiveConnection`] and [`LiveTransaction`] stand where SeaORM's own connection and transaction
-//! stood; the [`hooks`] of a model run inside them, find the [`Scope`] they write in, and leave
-//! their events there. A connection's scope hands them to the log at once, a transaction's keeps
+//! stood. Every statement goes through them, and the [`hooks`] of a model run inside them: a
+//! [`Plan`](plan::Plan) says how it is known what a statement writes, a [`Call`](statement::Call) runs it and
+//! leaves its events in the [`Scope`]. A connection's scope publishes them at once, a transaction's keeps
 //! them until it commits.
 
+mod bulk;
 mod connection;
 mod delegate;
+mod executed;
+mod failure;
 mod fold;
 pub mod hooks;
+mod place;
+mod plan;
 mod probe;
 mod scope;
+mod sql;
 mod stash;
+mod statement;
+mod stream;
 mod transaction;
 
-pub(crate) use self::scope::Scope;
-pub use self::{connection::LiveConnection, transaction::LiveTransaction};
+pub use self::{
+    bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveUpdateMany, Matching},
+    connection::LiveConnection,
+    stream::LiveStream,
+    transaction::LiveTransaction,
+};
+pub(crate) use self::{
+    place::install,
+    scope::{Database, Scope},
+};

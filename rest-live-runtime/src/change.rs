@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use crate::{
-    event::{Action, Event, Row},
+    event::{Action, Row, RowChange},
     group::GroupKey,
     permission::{Identity, Panicked},
     registry::{GroupEntry, ModelEntry},
@@ -14,24 +14,26 @@ use crate::{
 pub(crate) struct Change<'e> {
     pub(crate) group: GroupKey,
     pub(crate) entry: &'e GroupEntry,
+    of: &'e RowChange,
     rows: Rows<'e>,
     /// Permissions that panicked. The first of a change is logged, all are counted.
     pub(crate) panics: Cell<u32>,
 }
 
-/// The row, as it was in the group and as it is.
-#[derive(Clone, Copy)]
+/// The row, as it was in the group and as it is. The old ones are given by their places; several are what
+/// subscribers may hold of it after writes that overlapped, the likeliest last.
 enum Rows<'e> {
     Appeared(&'e Row),
-    Disappeared(&'e Row),
-    /// The old row is there if something depends on it.
-    Stayed(Option<&'e Row>, &'e Row),
+    Disappeared(Vec<usize>),
+    /// An old row is there if something depends on it.
+    Stayed(Vec<usize>, &'e Row),
 }
 
-/// Which row of an event.
+/// Which row of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    Old,
+    /// The old one with this place.
+    Old(usize),
     New,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Variant {
     /// The serializer's place in its group.
     pub(crate) serializer: usize,
     pub(crate) action: Action,
-    /// The row to show: the old one where it disappears.
+    /// The row to show: an old one where it disappears.
     pub(crate) side: Side,
 }
 
@@ -69,75 +71,91 @@ impl Granted {
     }
 }
 
-/// Returns what the groups of a model see of an event.
+/// Returns what the groups of a model see of the change of a row.
 pub(crate) fn changes<'e>(
     model: &'e ModelEntry,
-    event: &'e Event,
+    row: &'e RowChange,
 ) -> impl Iterator<Item = Change<'e>> {
     model
         .groups
         .iter()
-        .flat_map(|entry| in_groups_of(entry, event))
+        .flat_map(|entry| in_groups_of(entry, row))
 }
 
-fn in_groups_of<'e>(entry: &'e GroupEntry, event: &'e Event) -> impl Iterator<Item = Change<'e>> {
-    let at = |row: Option<&'e Row>| row.and_then(|row| Some((entry.of_row(row)?, row)));
-    let (old, new) = (at(event.old.as_ref()), at(event.new.as_ref()));
-    let change = move |group, rows| {
-        Some(Change {
-            group,
-            entry,
-            rows,
-            panics: Cell::new(0),
-        })
+fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>> {
+    let change = |group, rows| Change {
+        group,
+        entry,
+        of: row,
+        rows,
+        panics: Cell::new(0),
     };
-    let seen = match (old, new) {
-        // The row stayed where it is: that is why nobody read the old one.
-        (None, Some((group, new))) if event.old.is_none() && event.action == Action::Updated => {
-            [change(group, Rows::Stayed(None, new)), None]
+    let new = row
+        .new
+        .as_ref()
+        .and_then(|new| Some((entry.of_row(new)?, new)));
+    // The row stayed where it is: that is why nobody read the old one.
+    if row.old.is_empty() && row.action == Action::Updated {
+        let stayed = new.map(|(group, new)| change(group, Rows::Stayed(Vec::new(), new)));
+        return stayed.into_iter().collect();
+    }
+    let mut before: Vec<(GroupKey, Vec<usize>)> = Vec::new();
+    for (place, old) in row.old.iter().enumerate() {
+        let Some(group) = entry.of_row(old) else {
+            continue;
+        };
+        match before.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, places)) => places.push(place),
+            None => before.push((group, vec![place])),
         }
-        (Some((before, old)), Some((after, new))) if before == after => {
-            [change(after, Rows::Stayed(Some(old), new)), None]
-        }
-        (old, new) => [
-            old.and_then(|(group, row)| change(group, Rows::Disappeared(row))),
-            new.and_then(|(group, row)| change(group, Rows::Appeared(row))),
-        ],
-    };
-    seen.into_iter().flatten()
+    }
+    let stayed = new.as_ref().and_then(|(after, _)| {
+        let place = before.iter().position(|(group, _)| group == after)?;
+        Some(before.swap_remove(place).1)
+    });
+    let left = before
+        .into_iter()
+        .map(|(group, old)| change(group, Rows::Disappeared(old)));
+    let now = new.map(|(group, new)| {
+        let rows = match stayed {
+            Some(old) => Rows::Stayed(old, new),
+            None => Rows::Appeared(new),
+        };
+        change(group, rows)
+    });
+    left.chain(now).collect()
 }
 
 impl<'e> Change<'e> {
     /// Returns the row that a variant shows.
-    pub(crate) fn row(&self, side: Side) -> &'e Row {
-        match (self.rows, side) {
-            (Rows::Stayed(Some(old), _), Side::Old) => old,
-            (Rows::Appeared(row) | Rows::Disappeared(row) | Rows::Stayed(_, row), _) => row,
+    pub(crate) fn row(&self, side: Side) -> Option<&'e Row> {
+        match side {
+            Side::Old(place) => self.of.old.get(place),
+            Side::New => self.of.new.as_ref(),
         }
     }
 
-    /// Returns what a subscriber sees: nothing where it may see neither row. A permission that
+    /// Returns what a subscriber sees: nothing where it may see no row of the change. A permission that
     /// panics hides the change from who it was asked about, and from nobody else.
     pub(crate) fn seen_by(&self, user: &Identity, granted: Granted) -> Option<Variant> {
-        let variant = |serializer, action, side| Variant {
-            serializer,
-            action,
-            side,
-        };
-        let visible = |row| self.entry.serializer_for(user, granted, row);
-        let seen = match self.rows {
-            Rows::Stayed(Some(old), new) => visible(old).and_then(|before| {
-                Ok(match (before, visible(new)?) {
+        let seen = match &self.rows {
+            Rows::Stayed(old, new) if old.is_empty() => self
+                .visible(new, user, granted)
+                .map(|s| s.map(|s| variant(s, Action::Updated, Side::New))),
+            Rows::Stayed(old, new) => self.last_visible(old, user, granted).and_then(|before| {
+                Ok(match (before, self.visible(new, user, granted)?) {
                     (None, None) => None,
                     (None, Some(s)) => Some(variant(s, Action::Created, Side::New)),
-                    (Some(s), None) => Some(variant(s, Action::Deleted, Side::Old)),
+                    (Some((place, s)), None) => Some(variant(s, Action::Deleted, Side::Old(place))),
                     (Some(_), Some(s)) => Some(variant(s, Action::Updated, Side::New)),
                 })
             }),
-            Rows::Appeared(_) | Rows::Disappeared(_) | Rows::Stayed(None, _) => {
-                let (action, side) = self.as_it_is();
-                visible(self.row(side)).map(|s| s.map(|s| variant(s, action, side)))
-            }
+            Rows::Appeared(new) => self
+                .visible(new, user, granted)
+                .map(|s| s.map(|s| variant(s, Action::Created, Side::New))),
+            Rows::Disappeared(old) => self.last_visible(old, user, granted).map(|before| {
+                before.map(|(place, s)| variant(s, Action::Deleted, Side::Old(place)))
+            }),
         };
         seen.unwrap_or_else(|Panicked| {
             self.panics.set(self.panics.get() + 1);
@@ -145,11 +163,36 @@ impl<'e> Change<'e> {
         })
     }
 
+    fn visible(
+        &self,
+        row: &Row,
+        user: &Identity,
+        granted: Granted,
+    ) -> Result<Option<usize>, Panicked> {
+        self.entry.serializer_for(user, granted, row)
+    }
+
+    /// Returns the last of these old rows that a user may see: its place, and the serializer's.
+    fn last_visible(
+        &self,
+        places: &[usize],
+        user: &Identity,
+        granted: Granted,
+    ) -> Result<Option<(usize, usize)>, Panicked> {
+        for place in places.iter().rev() {
+            let visible = self.visible(&self.of.old[*place], user, granted)?;
+            if let Some(serializer) = visible {
+                return Ok(Some((*place, serializer)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns what happened, and the row that shows it, to who may see both rows.
     fn as_it_is(&self) -> (Action, Side) {
-        match self.rows {
+        match &self.rows {
             Rows::Appeared(_) => (Action::Created, Side::New),
-            Rows::Disappeared(_) => (Action::Deleted, Side::Old),
+            Rows::Disappeared(old) => (Action::Deleted, Side::Old(old[old.len() - 1])),
             Rows::Stayed(..) => (Action::Updated, Side::New),
         }
     }
@@ -163,11 +206,15 @@ impl<'e> Change<'e> {
             return None;
         }
         let (action, side) = self.as_it_is();
-        Some(Variant {
-            serializer: 0,
-            action,
-            side,
-        })
+        Some(variant(0, action, side))
+    }
+}
+
+fn variant(serializer: usize, action: Action, side: Side) -> Variant {
+    Variant {
+        serializer,
+        action,
+        side,
     }
 }
 

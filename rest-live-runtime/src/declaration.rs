@@ -3,10 +3,8 @@
 
 use std::{any::TypeId, fmt, sync::Arc};
 
-use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbErr, EntityName, EntityTrait, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter,
+    ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -15,6 +13,7 @@ use crate::{
     event::Row,
     key::{KeyKind, KeyValue},
     permission::{Authorization, Permission},
+    table::Table,
 };
 
 /// A serializer whose model clients can subscribe to. Implemented by `#[subscribable]`.
@@ -116,10 +115,6 @@ pub(crate) type ReadKey = Arc<dyn Fn(&Row) -> Option<KeyValue> + Send + Sync>;
 /// Turns a row into its payload.
 type Serialise = fn(&Row) -> Result<Box<RawValue>, serde_json::Error>;
 
-/// Reads a row by its primary key.
-pub(crate) type Find =
-    for<'a> fn(&'a DatabaseConnection, &'a KeyValue) -> BoxFuture<'a, Result<Option<Row>, DbErr>>;
-
 /// A serializer, erased.
 #[derive(Clone)]
 pub(crate) struct Serializer {
@@ -143,7 +138,7 @@ pub(crate) struct Described {
     /// The names of its columns in JSON, which are the model's fields'.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
-    pub(crate) find: Find,
+    pub(crate) table: Table,
     pub(crate) groups: Vec<DescribedGroup>,
 }
 
@@ -152,9 +147,8 @@ pub(crate) struct DescribedGroup {
     pub(crate) key: &'static str,
     /// What the column can hold; `Err` with its type where it cannot be a key.
     pub(crate) kind: Result<KeyKind, String>,
-    /// The column, an `E::Column`, whose change moves a row to another group: none of the primary key,
-    /// which no update changes.
-    pub(crate) column: Option<Arc<dyn std::any::Any + Send + Sync>>,
+    /// The name of the column whose change moves a row to another group: none of the primary key.
+    pub(crate) column: Option<&'static str>,
     pub(crate) read: ReadKey,
     pub(crate) authorize: Option<Authorization>,
     pub(crate) public: bool,
@@ -178,7 +172,7 @@ fn describe<S: Subscribable>() -> Described {
                 key,
                 kind: column_kind(&column),
                 column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
-                    None => Some(Arc::new(column)),
+                    None => Some(column.as_str()),
                     Some(_) => None,
                 },
                 read: Arc::new(move |row| {
@@ -209,7 +203,7 @@ fn describe<S: Subscribable>() -> Described {
         pk_kind,
         pk_columns: pk_columns::<S::Entity>().map(|c| c.json_key()).collect(),
         read_pk,
-        find: find::<S::Entity>,
+        table: Table::of::<S::Entity>(),
     }
 }
 
@@ -225,18 +219,6 @@ fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
 
 fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
     E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
-}
-
-fn find<'a, E: EntityTrait<Model: Sync>>(
-    db: &'a DatabaseConnection,
-    key: &'a KeyValue,
-) -> BoxFuture<'a, Result<Option<Row>, DbErr>> {
-    let mut select = E::find();
-    for (column, value) in pk_columns::<E>().zip(key.parts()) {
-        let value = value.to_column(column.def().get_column_type());
-        select = select.filter(column.eq(value));
-    }
-    async move { Ok(select.one(db).await?.map(Row::new)) }.boxed()
 }
 
 fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {

@@ -2,6 +2,7 @@
 //! only.
 
 use std::{
+    collections::HashSet,
     hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -12,10 +13,11 @@ use tokio::sync::watch;
 
 use crate::{
     change::{Change, Granted, Variant, changes},
-    code::CloseCode,
+    code::{CloseCode, ResetReason},
     cursor::Cursor,
+    dialect::Dialect,
     encoder::Encoder,
-    event::{Action, Event},
+    event::{Action, Event, EventKind, RowChange},
     hub::Hub,
     log::{Entry, Tail},
     metrics::Metrics,
@@ -68,7 +70,13 @@ impl Dispatcher {
         self.metrics.events.increment(1);
         self.hub.dispatching(cursor);
         // Reading a row's columns is the application's code, too.
-        let dispatched = catch_unwind(AssertUnwindSafe(|| self.dispatch(event, cursor)));
+        let dispatched = catch_unwind(AssertUnwindSafe(|| {
+            match (self.registry.labelled(&event.model), &event.kind) {
+                (Some(model), EventKind::Row(row)) => self.dispatch(model, event, row, cursor),
+                (Some(model), EventKind::Reset) => self.reset(model, cursor),
+                (None, _) => {}
+            }
+        }));
         if dispatched.is_err() {
             let model = &*event.model;
             tracing::error!(model, "an event was not dispatched: a column panicked");
@@ -81,11 +89,8 @@ impl Dispatcher {
     ///
     /// Disappearances leave first: the plain dialect does not say which group a frame is about, so a
     /// client in both groups of a row that moves must end with the row, not without it.
-    fn dispatch(&self, event: &Event, cursor: &Cursor) {
-        let Some(model) = self.registry.labelled(&event.model) else {
-            return;
-        };
-        let subscribed: Vec<_> = changes(model, event)
+    fn dispatch(&self, model: &ModelEntry, event: &Event, row: &RowChange, cursor: &Cursor) {
+        let subscribed: Vec<_> = changes(model, row)
             .map(|change| {
                 let subscribers = self.hub.subscribers(&change.group, cursor.position);
                 (change, subscribers)
@@ -93,7 +98,7 @@ impl Dispatcher {
             .filter(|(_, subscribers)| !subscribers.is_empty())
             .collect();
         let is_alone = subscribed.len() == 1;
-        let mut encoder = Encoder::new(model, event, cursor, &self.metrics);
+        let mut encoder = Encoder::new(model, event, row, cursor, &self.metrics);
         let mut later = Vec::new();
         for (change, subscribers) in &subscribed {
             encoder.begin();
@@ -113,6 +118,32 @@ impl Dispatcher {
             subscription
                 .outbox
                 .publish(frame, &subscription.standing, granted);
+        }
+    }
+
+    /// Tells the subscribers of a model that rows changed that are not known: in v1 once for each id, in
+    /// the other dialects once a connection. It stands among the broadcasts, in its place.
+    fn reset(&self, model: &ModelEntry, cursor: &Cursor) {
+        let reason = ResetReason::Bulk;
+        let subscribers = self.hub.subscribers_of(model, cursor.position);
+        let mut told = HashSet::new();
+        for subscription in &subscribers {
+            let (dialect, outbox) = (subscription.dialect, &subscription.outbox);
+            match dialect {
+                Dialect::V1 => {
+                    let ids = subscription.ids().clone();
+                    let frames = ids
+                        .iter()
+                        .map(|id| dialect.reset(Some(id), &model.label, reason, cursor));
+                    let standing = Some(&subscription.standing);
+                    outbox.publish_resets(model, frames.collect(), standing);
+                }
+                Dialect::Plain | Dialect::V0_7 if told.insert(Arc::as_ptr(outbox)) => {
+                    let frame = dialect.reset(None, &model.label, reason, cursor);
+                    outbox.publish_resets(model, vec![frame], None);
+                }
+                Dialect::Plain | Dialect::V0_7 => {}
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     cursor::Cursor,
     declaration::Serializer,
     dialect::{Broadcast, Dialect, GroupName, Id, plain, v0_7, v1},
-    event::{Action, Event, Row},
+    event::{Action, Event, Row, RowChange},
     frame::Frame,
     metrics::Metrics,
     registry::ModelEntry,
@@ -24,6 +24,7 @@ use crate::{
 pub(crate) struct Encoder<'e> {
     model: &'e ModelEntry,
     event: &'e Event,
+    row: &'e RowChange,
     cursor: &'e Cursor,
     metrics: &'e Metrics,
     /// Number of the change that frames are made of.
@@ -50,12 +51,14 @@ impl<'e> Encoder<'e> {
     pub(crate) fn new(
         model: &'e ModelEntry,
         event: &'e Event,
+        row: &'e RowChange,
         cursor: &'e Cursor,
         metrics: &'e Metrics,
     ) -> Self {
         Self {
             model,
             event,
+            row,
             cursor,
             metrics,
             change: 0,
@@ -128,8 +131,8 @@ impl<'e> Encoder<'e> {
         dialect: Dialect,
         serializer: &'e Serializer,
     ) -> Option<Frame> {
-        let (model, event, cursor) = (self.model, self.event, self.cursor);
-        let payload = self.payload(serializer, variant.side, change.row(variant.side))?;
+        let (model, event, row, cursor) = (self.model, self.event, self.row, self.cursor);
+        let payload = self.payload(serializer, variant.side, change.row(variant.side)?)?;
         let broadcast = Broadcast {
             model: &model.label,
             group: GroupName {
@@ -143,7 +146,7 @@ impl<'e> Encoder<'e> {
         let text = match dialect {
             Dialect::Plain => plain::broadcast(&broadcast),
             Dialect::V1 => v1::broadcast(&broadcast),
-            Dialect::V0_7 => v0_7::broadcast(&broadcast, &event.key, &model.pk_columns),
+            Dialect::V0_7 => v0_7::broadcast(&broadcast, &row.key, &model.pk_columns),
         };
         Some(Frame::broadcast(text, event.captured))
     }

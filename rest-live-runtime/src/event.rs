@@ -1,4 +1,4 @@
-//! What capture produces and everything after it consumes: one row change.
+//! What capture produces and everything after it consumes: the change of a row.
 //!
 //! Plain data. Who makes events is [`crate::capture`]; who reads them is the dispatcher.
 
@@ -53,67 +53,113 @@ impl fmt::Debug for Row {
     }
 }
 
+/// What was captured: a change of one row, or that rows of a model changed that are not known.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// Label of the model, `todolist.Task`.
+    pub model: Arc<str>,
+    /// What happened.
+    pub kind: EventKind,
+    /// When it was captured. Order is the log's business; this is for latencies.
+    pub captured: SystemTime,
+}
+
+/// What an [`Event`] says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// One row changed.
+    Row(RowChange),
+    /// Rows changed that are not known: the model's subscribers fetch again.
+    Reset,
+}
+
 /// One captured row change.
 ///
 /// Which rows are there says what is known:
 ///
 /// | change | `old` | `new` |
 /// |---|---|---|
-/// | [`Created`](Action::Created) | `None` | the row |
-/// | [`Updated`](Action::Updated), every group stayed the same, and everybody may see it | `None` | the row after |
+/// | [`Created`](Action::Created) | none | the row |
+/// | [`Updated`](Action::Updated), every group stayed the same, and everybody may see it | none | the row after |
 /// | [`Updated`](Action::Updated), a group column may have changed, or a permission decides | the row before | the row after |
 /// | [`Deleted`](Action::Deleted) | the row before | `None` |
+/// | *settled*: writes overlapped, so that the row was read again | each row that one of them named, oldest first | the row as it was read |
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Event {
-    /// Label of the model, `todolist.Task`.
-    pub model: Arc<str>,
+pub struct RowChange {
     /// What the write did.
     pub action: Action,
     /// Primary key of the row.
     pub key: KeyValue,
-    /// The row before the write, as far as it was needed.
-    pub old: Option<Row>,
+    /// The row before the write, as far as it was needed: what subscribers may hold.
+    pub old: Vec<Row>,
     /// The row after the write.
     pub new: Option<Row>,
-    /// When it was captured. Order is the log's business; this is for latencies.
-    pub captured: SystemTime,
 }
 
 impl Event {
     /// Returns the event of a row that was inserted.
     pub fn created(model: Arc<str>, key: KeyValue, new: Row) -> Self {
-        Self {
-            model,
-            action: Action::Created,
-            key,
-            old: None,
-            new: Some(new),
-            captured: SystemTime::now(),
-        }
+        Self::row(model, Action::Created, key, Vec::new(), Some(new))
     }
 
     /// Returns the event of a row that was updated; without `old`, one that stayed in its groups.
     pub fn updated(model: Arc<str>, key: KeyValue, old: Option<Row>, new: Row) -> Self {
-        Self {
-            model,
-            action: Action::Updated,
-            key,
-            old,
-            new: Some(new),
-            captured: SystemTime::now(),
-        }
+        let old = Vec::from_iter(old);
+        Self::row(model, Action::Updated, key, old, Some(new))
     }
 
     /// Returns the event of a row that was deleted.
     pub fn deleted(model: Arc<str>, key: KeyValue, old: Row) -> Self {
+        Self::row(model, Action::Deleted, key, vec![old], None)
+    }
+
+    /// Returns the event of a row that overlapping writes changed: `named` are the rows before and after
+    /// each of them, `found` is the row as it is.
+    pub fn settled(model: Arc<str>, key: KeyValue, named: Vec<Row>, found: Option<Row>) -> Self {
+        let action = match found {
+            Some(_) => Action::Updated,
+            None => Action::Deleted,
+        };
+        Self::row(model, action, key, named, found)
+    }
+
+    /// Returns the event of rows that are not known.
+    pub fn reset(model: Arc<str>) -> Self {
         Self {
             model,
-            action: Action::Deleted,
-            key,
-            old: Some(old),
-            new: None,
+            kind: EventKind::Reset,
             captured: SystemTime::now(),
+        }
+    }
+
+    fn row(
+        model: Arc<str>,
+        action: Action,
+        key: KeyValue,
+        old: Vec<Row>,
+        new: Option<Row>,
+    ) -> Self {
+        let change = RowChange {
+            action,
+            key,
+            old,
+            new,
+        };
+        Self {
+            model,
+            kind: EventKind::Row(change),
+            captured: SystemTime::now(),
+        }
+    }
+
+    /// Returns the change of a row, if it is one.
+    pub fn as_row(&self) -> Option<&RowChange> {
+        match &self.kind {
+            EventKind::Row(change) => Some(change),
+            EventKind::Reset => None,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     outbox::Outbox,
     permission::Identity,
+    registry::ModelEntry,
     subscription::Subscription,
 };
 
@@ -280,6 +281,21 @@ impl Hub {
             return Vec::new();
         };
         let concerned = subscribers.values().filter(|s| s.concerns(position));
+        concerned.cloned().collect()
+    }
+
+    /// Returns those subscribers of a model who are to see what happened at a position of the log.
+    pub(crate) fn subscribers_of(
+        &self,
+        model: &ModelEntry,
+        position: u64,
+    ) -> Vec<Arc<Subscription>> {
+        let state = self.state();
+        let subscriptions = state
+            .sessions
+            .values()
+            .flat_map(|s| s.subscriptions.values());
+        let concerned = subscriptions.filter(|s| model.has_group(&s.group) && s.concerns(position));
         concerned.cloned().collect()
     }
 

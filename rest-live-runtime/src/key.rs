@@ -33,6 +33,17 @@ impl KeyValue {
     /// Returns the canonical form of a column's value, `None` where it is NULL or of a type that
     /// cannot be a key.
     pub fn from_column(value: Value) -> Option<Self> {
+        let (is_null, array_type) = (value == value.as_null(), value.array_type());
+        let key = Self::from_value(value);
+        // The column's declared type could be a key's, or `build` had refused it.
+        if key.is_none() && !is_null {
+            tracing::error!(value_type = ?array_type, "a key column holds what is no key: its row is in no group");
+        }
+        key
+    }
+
+    /// The same of any value, which need not be a key's.
+    pub(crate) fn from_value(value: Value) -> Option<Self> {
         Some(match value {
             Value::Bool(v) => Self::Bool(v?),
             Value::TinyInt(v) => Self::Integer(v?.into()),
@@ -47,13 +58,7 @@ impl KeyValue {
             Value::Char(v) => Self::Text(v?.to_string().into()),
             Value::Uuid(v) => Self::Uuid(v?),
             Value::Enum(OptionEnum::Some(v)) => Self::Text(v.value.as_ref().into()),
-            other => {
-                // The column's declared type could be a key's, or `build` had refused it.
-                if other != other.as_null() {
-                    tracing::error!(value_type = ?other.array_type(), "a key column holds what is no key: its row is in no group");
-                }
-                return None;
-            }
+            _ => return None,
         })
     }
 

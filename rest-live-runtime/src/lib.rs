@@ -23,24 +23,30 @@ mod limits;
 mod live;
 mod log;
 mod metrics;
+mod order;
 mod origin;
 mod outbox;
 mod permission;
+mod publisher;
 mod rate;
 mod reauthorization;
 mod registry;
 mod session;
 mod subscription;
+mod table;
 pub mod testing;
 mod token;
 mod websocket;
 
 pub use self::{
-    capture::{LiveConnection, LiveTransaction},
+    capture::{
+        LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveStream,
+        LiveTransaction, LiveUpdateMany, Matching,
+    },
     code::{CloseCode, ErrorCode},
     cursor::{Cursor, Epoch, NoCursor},
     declaration::{LiveModel, Subscribable},
-    event::{Action, Event, Row},
+    event::{Action, Event, EventKind, Row, RowChange},
     frame::Frame,
     key::{Expected, KeyKind, KeyValue},
     limits::{Limits, Rate},

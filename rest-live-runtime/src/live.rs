@@ -7,7 +7,7 @@ use std::{
     marker::PhantomData,
     panic::resume_unwind,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,13 +17,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
-    capture::LiveConnection,
+    capture::{self, LiveConnection, Scope},
     code::CloseCode,
     cursor::Cursor,
     dialect::quoted,
     hub::SessionId,
     metrics::Denial,
     permission::Identity,
+    publisher::Publisher,
     reauthorization,
     session::{self, Handshake, Session},
     websocket::{self, Io},
@@ -43,6 +44,9 @@ pub struct Live<U = ()> {
 
 struct Inner {
     db: LiveConnection,
+    publisher: Arc<Publisher>,
+    /// Where hooks on plain connections leave their events, once that was asked for.
+    installed: OnceLock<Arc<Scope>>,
     sessions: Arc<session::Shared>,
     user_key: Option<UserKey>,
     dispatcher: AbortHandle,
@@ -70,6 +74,27 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// `DatabaseConnection` was used.
     pub fn db(&self) -> LiveConnection {
         self.inner.db.clone()
+    }
+
+    /// Has single-row writes be told that are made on a plain `DatabaseConnection`, too: for an application
+    /// that cannot use [`db`](Self::db) everywhere. Its hooks are all that is seen of such a connection, so:
+    ///
+    /// * `insert`, `update`, `save` and `delete` of a model that commit by themselves are told at once;
+    ///   `update_without_returning`, which runs no second hook, two seconds later. A request that is given up
+    ///   between an INSERT and its hook is not told.
+    /// * What is written in a plain `DatabaseTransaction` is told to nobody, for its end is not seen. The write
+    ///   succeeds; an error says so in the application's log once a model, and
+    ///   `rest_live_events_withheld_total` counts it.
+    /// * Bulk statements and raw SQL are not seen.
+    ///
+    /// It is about every connection of the process, to whichever database, until this `Live` is dropped or
+    /// another is installed: there is one such place in a process.
+    pub fn install(&self) {
+        let scope = self.inner.installed.get_or_init(|| {
+            let database = Arc::clone(&self.inner.db.scope().database);
+            Arc::new(Scope::plain(database))
+        });
+        capture::install(scope);
     }
 
     /// Begins the session of a user, for transports. (For tests there is [`testing`](crate::testing).)
@@ -207,6 +232,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         } = &*self.inner;
         connections.close();
         let drained = time::timeout(sessions.limits.drain, async {
+            self.inner.publisher.drained().await;
             self.dispatched().await;
             sessions.hub.close(CloseCode::GoingAway);
             connections.wait().await;
@@ -244,6 +270,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.abort.cancel();
+        self.publisher.abort();
         self.dispatcher.abort();
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     pub(crate) subscriptions: Gauge,
     pub(crate) events: Counter,
     pub(crate) events_lost: Counter,
+    pub(crate) withheld: Counter,
+    pub(crate) settled: Counter,
     pub(crate) frames: Counter,
     pub(crate) pending: Gauge,
     pub(crate) lags: Counter,
@@ -48,6 +50,8 @@ impl Metrics {
             subscriptions: gauge!("rest_live_subscriptions"),
             events: counter!("rest_live_events_total"),
             events_lost: counter!("rest_live_events_lost_total"),
+            withheld: counter!("rest_live_events_withheld_total"),
+            settled: counter!("rest_live_rows_settled_total"),
             frames: counter!("rest_live_frames_total"),
             pending: gauge!("rest_live_pending_frames"),
             lags: counter!("rest_live_lags_total"),
@@ -128,6 +132,14 @@ fn describe() {
     describe_counter!(
         "rest_live_events_lost_total",
         "Row changes that the log did not take: the rows are written, nobody is told"
+    );
+    describe_counter!(
+        "rest_live_events_withheld_total",
+        "Row changes in plain transactions, whose end nobody sees: the rows are written, nobody is told"
+    );
+    describe_counter!(
+        "rest_live_rows_settled_total",
+        "Rows that were read again because writes of them overlapped"
     );
     describe_counter!(
         "rest_live_frames_total",

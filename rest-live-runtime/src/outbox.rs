@@ -23,6 +23,7 @@ use crate::{
     frame::Frame,
     limits::Limits,
     metrics::Metrics,
+    registry::ModelEntry,
 };
 
 /// So many lags within [`LAG_WINDOW`] close the connection: its client is not slow for a moment.
@@ -66,9 +67,33 @@ pub(crate) enum Taken {
     Close(CloseCode),
 }
 
-/// A frame that waits, and if it is a broadcast the address of its subscription's standing.
+/// A frame that waits.
 #[derive(Debug)]
-struct Pending(Frame, Option<usize>);
+struct Pending {
+    frame: Frame,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// With the address of its subscription's standing.
+    Broadcast(usize),
+    /// The reset of a model whose label has this address, with that of the subscription's standing where it is
+    /// one subscription's.
+    Reset(usize, Option<usize>),
+    Answer,
+}
+
+impl Kind {
+    /// Returns the address of the standing of the subscription that it is of.
+    fn standing(self) -> Option<usize> {
+        match self {
+            Self::Broadcast(standing) => Some(standing),
+            Self::Reset(_, standing) => standing,
+            Self::Answer => None,
+        }
+    }
+}
 
 impl Outbox {
     pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
@@ -94,20 +119,58 @@ impl Outbox {
         if is_outdated || state.lagging || state.close.is_some() {
             return;
         }
+        self.queue(&mut state, frame, Kind::Broadcast(standing.address()));
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Queues the word that rows of a model changed that are not known, in its place among the broadcasts; or
+    /// lags. Where that is the last that waits already, once is enough: who reads it fetches then. `standing`
+    /// is given where it is one subscription's.
+    pub(crate) fn publish_resets(
+        &self,
+        model: &ModelEntry,
+        frames: Vec<Frame>,
+        standing: Option<&Standing>,
+    ) {
+        let mut state = self.state();
+        let is_over = standing.is_some_and(|standing| standing.over.load(Ordering::Relaxed));
+        if is_over || state.lagging || state.close.is_some() {
+            return;
+        }
+        let label = model.label.as_ptr().addr();
+        let kind = Kind::Reset(label, standing.map(Standing::address));
+        let mut last = state.frames.iter().rev().map(|pending| pending.kind);
+        let mut last_resets = last
+            .by_ref()
+            .take_while(|last| matches!(last, Kind::Reset(..)));
+        if last_resets.any(|waiting| waiting == kind) {
+            return;
+        }
+        self.metrics.reset(ResetReason::Bulk, frames.len());
+        for frame in frames {
+            if !state.lagging {
+                self.queue(&mut state, frame, kind);
+            }
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Queues a frame that may be dropped for a reset, or lags.
+    fn queue(&self, state: &mut State, frame: Frame, kind: Kind) {
         let bytes = state.bytes + frame.as_str().len();
         if state.frames.is_empty()
             || state.frames.len() - state.answers < self.most_messages && bytes <= self.most_bytes
         {
             state.bytes = bytes;
-            state.frames.push(Pending(frame, Some(standing.address())));
+            state.frames.push(Pending { frame, kind });
             self.metrics.pending.increment(1.0);
         } else {
             let dropped = state.lag(Instant::now());
             self.metrics.lags.increment(1);
             self.metrics.pending.decrement(dropped as f64);
         }
-        drop(state);
-        self.changed.notify_one();
     }
 
     /// Queues what answers a request.
@@ -145,7 +208,7 @@ impl Outbox {
     }
 
     fn drop_broadcasts_of(&self, state: &mut State, standing: &Standing) {
-        let dropped = state.retain(|pending| pending.1 != Some(standing.address()));
+        let dropped = state.retain(|kind| kind.standing() != Some(standing.address()));
         self.metrics.pending.decrement(dropped as f64);
     }
 
@@ -165,7 +228,10 @@ impl Outbox {
         state.bytes += length;
         state.answer_bytes += length;
         state.answers += 1;
-        state.frames.push(Pending(frame, None));
+        state.frames.push(Pending {
+            frame,
+            kind: Kind::Answer,
+        });
         self.metrics.pending.increment(1.0);
     }
 
@@ -228,16 +294,16 @@ impl Drop for Outbox {
 
 impl State {
     /// Keeps what waits and passes, and returns how many do not.
-    fn retain(&mut self, keep: impl Fn(&Pending) -> bool) -> usize {
+    fn retain(&mut self, keep: impl Fn(Kind) -> bool) -> usize {
         let before = self.frames.len();
-        self.frames.retain(keep);
-        self.bytes = self.frames.iter().map(|p| p.0.as_str().len()).sum();
+        self.frames.retain(|pending| keep(pending.kind));
+        self.bytes = self.frames.iter().map(|p| p.frame.as_str().len()).sum();
         before - self.frames.len()
     }
 
     /// Drops the broadcasts that wait for a reset, and returns how many.
     fn lag(&mut self, now: Instant) -> usize {
-        let dropped = self.retain(|pending| pending.1.is_none());
+        let dropped = self.retain(|kind| kind == Kind::Answer);
         self.lagging = true;
         self.reset = Some(ResetReason::Lagged);
         self.lags
@@ -262,7 +328,7 @@ impl State {
             self.lagging = false;
             let pending = mem::take(&mut self.frames).into_iter();
             return Some(Taken::Frames {
-                frames: pending.map(|Pending(frame, _)| frame).collect(),
+                frames: pending.map(|pending| pending.frame).collect(),
                 reset: self.reset.take(),
             });
         }

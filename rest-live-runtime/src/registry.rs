@@ -18,6 +18,7 @@ pub use self::error::RegistryError;
 use crate::{
     declaration::{Described, PK, Registration},
     group::{GroupIndex, GroupKey},
+    key::KeyKind,
     permission::UserType,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Registry {
     models: Vec<ModelEntry>,
     by_label: HashMap<Arc<str>, usize>,
     by_entity: HashMap<TypeId, usize>,
+    /// By the name of the table in small letters: several models may look at one.
+    by_table: HashMap<String, Vec<usize>>,
     /// Of each group the model, and the place in it.
     by_group: Vec<(usize, usize)>,
 }
@@ -52,6 +55,7 @@ impl Registry {
             models: Vec::new(),
             by_label: HashMap::new(),
             by_entity: HashMap::new(),
+            by_table: HashMap::new(),
             by_group: Vec::new(),
         };
         let mut errors = Vec::new();
@@ -67,8 +71,10 @@ impl Registry {
                 registry.by_group.push((model, place));
             }
         }
-        for model in &registry.models {
+        for (place, model) in registry.models.iter().enumerate() {
             model.check(users, &mut errors);
+            let table = model.table.name.to_ascii_lowercase();
+            registry.by_table.entry(table).or_default().push(place);
         }
         if errors.is_empty() {
             Ok(registry)
@@ -103,23 +109,28 @@ impl Registry {
             }
             (None, None) => {
                 // Also where nobody subscribes by it: it is the row's address in every event.
-                if let Err(column) = described.pk_kind {
-                    let group_key = PK;
-                    errors.push(RegistryError::NotAKey {
-                        serializer: name,
-                        group_key,
-                        column,
-                    });
-                    return;
-                }
+                let pk_kind = match described.pk_kind {
+                    Ok(kind) => kind,
+                    Err(column) => {
+                        let group_key = PK;
+                        errors.push(RegistryError::NotAKey {
+                            serializer: name,
+                            group_key,
+                            column,
+                        });
+                        return;
+                    }
+                };
                 let label: Arc<str> = described.label.into();
                 self.by_label.insert(Arc::clone(&label), self.models.len());
                 self.by_entity.insert(described.entity, self.models.len());
                 self.models.push(ModelEntry {
                     label,
+                    entity: described.entity,
                     pk_columns: described.pk_columns,
                     read_pk: described.read_pk,
-                    find: described.find,
+                    has_number_for_key: matches!(pk_kind, KeyKind::Integer { .. }),
+                    table: described.table,
                     groups: Vec::new(),
                 });
                 self.models.len() - 1
@@ -136,14 +147,34 @@ impl Registry {
 
     /// Returns the model of an entity.
     pub(crate) fn of_entity<E: EntityTrait>(&self) -> Option<&ModelEntry> {
-        self.by_entity
-            .get(&TypeId::of::<E>())
-            .map(|model| &self.models[*model])
+        self.of_type(TypeId::of::<E>())
+    }
+
+    /// Returns the model of an entity, given by its type.
+    pub(crate) fn of_type(&self, entity: TypeId) -> Option<&ModelEntry> {
+        let model = self.by_entity.get(&entity);
+        model.map(|model| &self.models[*model])
     }
 
     /// Returns the model with a label.
     pub(crate) fn labelled(&self, label: &str) -> Option<&ModelEntry> {
         self.by_label.get(label).map(|model| &self.models[*model])
+    }
+
+    /// Returns the places of the models that look at a table.
+    pub(crate) fn of_table(&self, name: &str) -> &[usize] {
+        let models = self.by_table.get(&name.to_ascii_lowercase());
+        models.map_or(&[], |models| models)
+    }
+
+    /// Returns the model at a place.
+    pub(crate) fn at(&self, place: usize) -> &ModelEntry {
+        &self.models[place]
+    }
+
+    /// Returns how many models there are; their places are the numbers below.
+    pub(crate) fn len(&self) -> usize {
+        self.models.len()
     }
 
     /// Returns the model that a group belongs to, and its key.

@@ -2,9 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr};
 
-use super::{Scope, delegate::delegate};
+use super::{
+    Scope,
+    delegate::delegate,
+    plan::Plan,
+    statement::{Answer, Call},
+};
 
 /// A `DatabaseConnection` whose writes reach subscribers.
 ///
@@ -24,6 +29,23 @@ impl LiveConnection {
             inner,
             scope: Arc::new(scope),
         }
+    }
+
+    pub(crate) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// Runs a statement that commits by itself. What writes is run to its end and told, also when its
+    /// request is given up.
+    async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+        if let Plan::Pass = plan {
+            return call.pass(&self.inner).await;
+        }
+        let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
+        let publisher = &self.scope.database.publisher;
+        publisher
+            .complete(async move { call.run(&inner, &scope, plan).await })
+            .await
     }
 }
 

@@ -1,5 +1,5 @@
 //! The part of SeaORM's connection traits that a live connection and a live transaction have in
-//! common: every statement goes to the `inner` one as it is.
+//! common: every statement goes through [`Call`](super::statement::Call), which knows what it writes.
 
 /// Implements `ConnectionTrait`, `StreamTrait` and the beginning of transactions for a type with
 /// the fields `inner` and `scope`.
@@ -12,35 +12,69 @@ macro_rules! delegate {
                 ::sea_orm::ConnectionTrait::get_database_backend(&self.inner)
             }
 
+            async fn execute<S: ::sea_orm::StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
+                let statement = self.scope.build(statement);
+                let answer = self.run_built(statement, $crate::capture::statement::How::Execute);
+                answer.await?.executed()
+            }
+
             async fn execute_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
-                self.inner.execute_raw(statement).await
+                let answer = self.run_text(statement, $crate::capture::statement::How::Execute);
+                answer.await?.executed()
             }
 
             async fn execute_unprepared(
                 &self,
                 sql: &str,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
-                self.inner.execute_unprepared(sql).await
+                let backend = self.scope.database.backend;
+                let statement = ::sea_orm::Statement::from_string(backend, sql);
+                let answer = self.run_text(statement, $crate::capture::statement::How::Unprepared);
+                answer.await?.executed()
+            }
+
+            async fn query_one<S: ::sea_orm::StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<Option<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
+                let statement = self.scope.build(statement);
+                let answer = self.run_built(statement, $crate::capture::statement::How::QueryOne);
+                answer.await?.one()
             }
 
             async fn query_one_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<Option<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                self.inner.query_one_raw(statement).await
+                let answer = self.run_text(statement, $crate::capture::statement::How::QueryOne);
+                answer.await?.one()
+            }
+
+            async fn query_all<S: ::sea_orm::StatementBuilder>(
+                &self,
+                statement: &S,
+            ) -> Result<Vec<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
+                let statement = self.scope.build(statement);
+                let answer = self.run_built(statement, $crate::capture::statement::How::QueryAll);
+                answer.await?.all()
             }
 
             async fn query_all_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<Vec<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                self.inner.query_all_raw(statement).await
+                let answer = self.run_text(statement, $crate::capture::statement::How::QueryAll);
+                answer.await?.all()
             }
 
             fn support_returning(&self) -> bool {
+                $crate::capture::probe::asked_for_rows();
                 self.inner.support_returning()
             }
 
@@ -50,7 +84,8 @@ macro_rules! delegate {
         }
 
         impl ::sea_orm::StreamTrait for $live {
-            type Stream<'a> = <$inner as ::sea_orm::StreamTrait>::Stream<'a>;
+            type Stream<'a> =
+                $crate::capture::LiveStream<<$inner as ::sea_orm::StreamTrait>::Stream<'a>>;
 
             fn get_database_backend(&self) -> ::sea_orm::DbBackend {
                 ::sea_orm::ConnectionTrait::get_database_backend(&self.inner)
@@ -66,7 +101,11 @@ macro_rules! delegate {
                         + 'a,
                 >,
             > {
-                self.inner.stream_raw(statement)
+                let reset = $crate::capture::stream::ResetAtEnd::of(&self.scope, &statement);
+                Box::pin(async move {
+                    let stream = self.inner.stream_raw(statement).await?;
+                    Ok($crate::capture::LiveStream::new(stream, reset))
+                })
             }
         }
 
@@ -140,6 +179,28 @@ macro_rules! delegate {
         }
 
         impl $live {
+            /// Runs a statement that SeaQuery built.
+            async fn run_built(
+                &self,
+                statement: ::sea_orm::Statement,
+                how: $crate::capture::statement::How,
+            ) -> Result<$crate::capture::statement::Answer, ::sea_orm::DbErr> {
+                let call = $crate::capture::statement::Call::new(statement, how);
+                let plan = $crate::capture::plan::of_built(&self.scope, &call);
+                self.run_call(call, plan).await
+            }
+
+            /// Runs what anybody may have written.
+            async fn run_text(
+                &self,
+                statement: ::sea_orm::Statement,
+                how: $crate::capture::statement::How,
+            ) -> Result<$crate::capture::statement::Answer, ::sea_orm::DbErr> {
+                let plan = $crate::capture::plan::of_text(&self.scope, &statement.sql);
+                let call = $crate::capture::statement::Call::new(statement, how);
+                self.run_call(call, plan).await
+            }
+
             /// Runs a closure in a transaction: commits when it returns `Ok`, rolls back otherwise.
             /// The twin of SeaORM's inherent method, for `async` closures.
             ///

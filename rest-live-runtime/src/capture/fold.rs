@@ -3,38 +3,38 @@
 //! Where a permission decides who sees a row, a state that was never committed must not be asked
 //! about: it would be shown to who may see neither the row before the transaction nor the row after.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    event::{Action, Event},
+    event::{Action, Event, EventKind, RowChange},
+    key::KeyValue,
+    publisher::Committed,
     registry::Registry,
 };
 
 /// Makes one event of all that a committed unit did to a row of a model with a permission, in the
-/// place of the last. Other models' events are left as they are.
-pub(super) fn fold(events: Vec<Event>, registry: &Registry) -> Vec<Event> {
+/// place of the last. Other models' events are left as they are, and one reset of a model is enough.
+pub(super) fn fold(events: Vec<Committed>, registry: &Registry) -> Vec<Committed> {
     if events.len() < 2 {
         return events;
     }
-    let is_decided = |event: &Event| {
+    let mut folded: Vec<Option<Committed>> = Vec::with_capacity(events.len());
+    let mut places: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
+    for (event, interval) in events {
         let model = registry.labelled(&event.model);
-        model.is_some_and(|model| model.has_permission())
-    };
-    let mut folded: Vec<Option<Event>> = Vec::with_capacity(events.len());
-    let mut places = HashMap::new();
-    for event in events {
-        if !is_decided(&event) {
-            folded.push(Some(event));
+        let is_decided = model.is_some_and(|model| model.has_permission());
+        let key = event.as_row().map(|row| row.key.clone());
+        if key.is_some() && !is_decided {
+            folded.push(Some((event, interval)));
             continue;
         }
-        let row = (event.model.clone(), event.key.clone());
-        let before: Option<Event> = places
-            .get(&row)
-            .and_then(|place: &usize| folded[*place].take());
-        if let Some(event) = match before {
-            Some(before) => both(before, event),
-            None => Some(event),
-        } {
+        let row = (Arc::clone(&event.model), key);
+        let before = places.get(&row).and_then(|place| folded[*place].take());
+        let come_to = match before {
+            Some((before, first)) => both(before, event).map(|event| (event, first)),
+            None => Some((event, interval)),
+        };
+        if let Some(event) = come_to {
             places.insert(row, folded.len());
             folded.push(Some(event));
         }
@@ -44,16 +44,23 @@ pub(super) fn fold(events: Vec<Event>, registry: &Registry) -> Vec<Event> {
 
 /// Returns what two events of one row come to; nothing where it appeared and disappeared again.
 fn both(first: Event, second: Event) -> Option<Event> {
-    let action = match (first.action, second.action) {
+    let (EventKind::Row(before), EventKind::Row(after)) = (first.kind, &second.kind) else {
+        return Some(second);
+    };
+    let action = match (before.action, after.action) {
         (Action::Created, Action::Deleted) => return None,
         (Action::Created, _) => Action::Created,
         (_, Action::Deleted) => Action::Deleted,
         (_, Action::Created | Action::Updated) => Action::Updated,
     };
-    Some(Event {
+    let change = RowChange {
         action,
-        old: first.old,
-        new: second.new,
+        key: before.key,
+        old: before.old,
+        new: after.new.clone(),
+    };
+    Some(Event {
+        kind: EventKind::Row(change),
         ..second
     })
 }
@@ -61,17 +68,18 @@ fn both(first: Event, second: Event) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Row;
 
     #[test]
     fn two_events_of_a_row_come_to_one_or_none() {
         use Action::{Created, Deleted, Updated};
-        let event = |action| Event {
-            model: "a.B".into(),
-            action,
-            key: crate::key::KeyValue::Integer(1),
-            old: None,
-            new: None,
-            captured: std::time::SystemTime::UNIX_EPOCH,
+        let event = |action| {
+            let (label, key) = ("a.B".into(), KeyValue::Integer(1));
+            let mut event = Event::settled(label, key, Vec::<Row>::new(), None);
+            if let EventKind::Row(row) = &mut event.kind {
+                row.action = action;
+            }
+            event
         };
         for (first, second, come_to) in [
             (Created, Updated, Some(Created)),
@@ -81,7 +89,8 @@ mod tests {
             (Deleted, Created, Some(Updated)),
         ] {
             let both = both(event(first), event(second));
-            assert_eq!(both.map(|event| event.action), come_to);
+            let action = both.and_then(|event| event.as_row().map(|row| row.action));
+            assert_eq!(action, come_to);
         }
     }
 }

@@ -1,26 +1,22 @@
 //! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
 //! and `#[live]` write these calls.
 
-use std::{
-    any::TypeId,
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait,
-    ExprTrait, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
+    ExprTrait, IdenStatic, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
     sea_query::{Expr, Query},
 };
 
 use super::{
-    Scope, probe,
-    stash::{Before, Write},
+    Scope,
+    place::live_scope,
+    probe,
+    sql::Verb,
+    stash::{Announced, Stage, Writer},
 };
-use crate::{
-    event::{Event, Row},
-    key::KeyValue,
-};
+use crate::{event::Row, key::KeyValue, registry::ModelEntry};
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
@@ -37,30 +33,63 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
         return Ok(());
     };
-    if insert {
-        return Ok(());
+    let write = match insert {
+        // The statement returns the row.
+        true if scope.returns_rows() => None,
+        true => Some(announced(&scope, Verb::Insert, key_of(active), None)),
+        false => before_update(active, db, &scope, model).await?,
+    };
+    if let Some(write) = write {
+        scope.announce(Writer::current(), model.entity, write);
     }
+    // SeaORM asks from here on, if it does: see there.
+    _ = probe::were_rows_asked_for();
+    Ok(())
+}
+
+async fn before_update<A, C>(
+    active: &A,
+    db: &C,
+    scope: &Arc<Scope>,
+    model: &ModelEntry,
+) -> Result<Option<Announced>, DbErr>
+where
+    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
+    C: ConnectionTrait,
+{
     // SeaORM refuses an update without a key itself, in its own words.
     let Some(key) = key_of(active) else {
-        return Ok(());
+        return Ok(None);
     };
-    let is_set = |column| matches!(active.get(column), ActiveValue::Set(_));
-    let changes = |column| {
-        <A::Entity as EntityTrait>::PrimaryKey::from_column(column).is_none() && is_set(column)
-    };
-    let before = if !<A::Entity as EntityTrait>::Column::iter().any(changes) {
+    let columns = <A::Entity as EntityTrait>::Column::iter();
+    let sets: Vec<_> = columns
+        .filter(|column| {
+            <A::Entity as EntityTrait>::PrimaryKey::from_column(*column).is_none()
+                && matches!(active.get(*column), ActiveValue::Set(_))
+        })
+        .map(|column| column.as_str())
+        .collect();
+    let needs_old = model.needs_old(&sets);
+    if sets.is_empty() {
         // SeaORM sends no UPDATE then, and still runs the second hook.
-        Some(Before::Nothing)
-    } else if model.has_permission() || model.moving_columns::<A::Entity>().any(is_set) {
-        read_old(active, db, &scope).await?.map(Before::Row)
-    } else {
-        None
-    };
-    scope.stash.begin(Write::of::<A::Entity>(key), before);
-    Ok(())
+        let nothing = Announced {
+            stage: Stage::Nothing,
+            ..announced(scope, Verb::Update, Some(key), None)
+        };
+        return Ok((!scope.returns_rows()).then_some(nothing));
+    }
+    if scope.returns_rows() && !needs_old {
+        return Ok(None);
+    }
+    // Its interval begins before the row is read.
+    let mut write = announced(scope, Verb::Update, Some(key), None);
+    if needs_old {
+        write.old = read_old(active, db, scope).await?;
+    }
+    Ok(Some(write))
 }
 
 /// Runs after an insert or update.
@@ -69,31 +98,33 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = probe::scope_of(db) else {
+    let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
         return;
     };
+    if scope.returns_rows() {
+        // All was known when the statement returned.
+        return;
+    }
     let new = Row::new(row.clone());
     let Some(key) = model.key_of(&new) else {
         return;
     };
-    let label = Arc::clone(&model.label);
-    let event = if insert {
-        Event::created(label, key, new)
-    } else {
-        match scope.stash.end(&Write::of::<A::Entity>(key.clone())) {
-            Some(Before::Nothing) => return,
-            Some(Before::Row(old)) => Event::updated(label, key, Some(old), new),
-            None => Event::updated(label, key, None, new),
-        }
+    let verb = match insert {
+        true => Verb::Insert,
+        false => Verb::Update,
     };
-    scope.record(vec![event]).await;
+    match scope.stash.end(Writer::current(), model.entity, verb, &key) {
+        Some(write) if write.stage == Stage::Nothing => {}
+        Some(write) => scope.record(vec![write.written(model, key, new)]).await,
+        // It took so long that it was believed to be given up.
+        None => scope.settle(model, key, new),
+    }
 }
 
-/// Runs before a delete. Reads the row where the given model is not a whole one, or a permission
-/// decides who may see it.
+/// Runs before a delete. Reads the row, unless the statement returns it.
 ///
 /// # Errors
 /// The database's, of reading the row.
@@ -105,58 +136,51 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(key) = key_of(active) else {
+    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
         return Ok(());
     };
-    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+    let Some(key) = key_of(active).filter(|_| !scope.returns_rows()) else {
         return Ok(());
     };
+    let mut write = announced(&scope, Verb::Delete, Some(key), None);
     // Who is told, and shown what, is decided on the row as it is, not as it once was read.
-    let given = match model.has_permission() {
-        true => None,
-        false => whole_row(active),
-    };
-    let old = match given {
-        Some(row) => Some(row),
-        None => read_old(active, db, &scope).await?,
-    };
-    scope
-        .stash
-        .begin(Write::of::<A::Entity>(key), old.map(Before::Row));
+    write.old = read_old(active, db, &scope).await?;
+    if write.old.is_some() {
+        scope.announce(Writer::current(), model.entity, write);
+    }
     Ok(())
 }
 
-/// Runs after a delete. Where no row was found there is no event; a whole model is believed to have
-/// been a row.
+/// Runs after a delete. Where no row was found there is no event.
 pub async fn after_delete<A, C>(active: &A, db: &C)
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = probe::scope_of(db) else {
+    let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry.of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
         return;
     };
-    let Some(key) = key_of(active) else { return };
-    if let Some(Before::Row(old)) = scope.stash.end(&Write::of::<A::Entity>(key.clone())) {
-        scope
-            .record(vec![Event::deleted(Arc::clone(&model.label), key, old)])
-            .await;
-    }
+    let Some(key) = key_of(active).filter(|_| !scope.sees_statements()) else {
+        return;
+    };
+    let write = scope
+        .stash
+        .end(Writer::current(), model.entity, Verb::Delete, &key);
+    let deleted = write.and_then(|write| write.deleted(model));
+    scope.record(Vec::from_iter(deleted)).await;
 }
 
-/// Returns the row that a model stands for, if nothing of it was set since it was read.
-fn whole_row<A>(active: &A) -> Option<Row>
-where
-    A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
-{
-    let unchanged = |column| matches!(active.get(column), ActiveValue::Unchanged(_));
-    if !<A::Entity as EntityTrait>::Column::iter().all(unchanged) {
-        return None;
+fn announced(scope: &Scope, verb: Verb, key: Option<KeyValue>, old: Option<Row>) -> Announced {
+    Announced {
+        verb,
+        key,
+        old,
+        interval: scope.interval(),
+        stage: Stage::Announced,
     }
-    active.clone().try_into_model().ok().map(Row::new)
 }
 
 /// Reads the row that is about to be written. In a transaction it is locked, so that it stays what
@@ -186,7 +210,9 @@ where
 /// then writes is refused at once if another writes meanwhile ("database is locked"), where one that
 /// begins with its write waits its turn (SQLite, "Deferred, immediate and exclusive transactions"). So a
 /// statement that changes nothing comes first.
-async fn begin_to_write<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Result<(), DbErr> {
+pub(super) async fn begin_to_write<E: EntityTrait, C: ConnectionTrait>(
+    db: &C,
+) -> Result<(), DbErr> {
     if db.get_database_backend() == DbBackend::Sqlite {
         let mut nothing = Query::delete();
         nothing.from_table(E::default().table_ref());
@@ -205,34 +231,5 @@ fn key_of<A: ActiveModelTrait>(active: &A) -> Option<KeyValue> {
         values.pop()
     } else {
         Some(KeyValue::Composite(values.into()))
-    }
-}
-
-/// Returns the scope of a live connection, for a model that it knows. What is written otherwise is
-/// not captured, which is said once a model.
-fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
-    let why = match probe::scope_of(db) {
-        Some(scope) if scope.registry.of_entity::<E>().is_some() => return Some(scope),
-        Some(_) => {
-            "no serializer of this model is registered: write Live::builder(..).register::<TheSerializer>()"
-        }
-        None => "the row was written on a plain database connection: write on Live::db()",
-    };
-    warn_once::<E>(why);
-    None
-}
-
-fn warn_once<E: EntityTrait>(why: &'static str) {
-    // Process-wide, but only so as not to say the same thing with every write.
-    static WARNED: Mutex<Option<HashSet<(TypeId, &'static str)>>> = Mutex::new(None);
-    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    if warned
-        .get_or_insert_default()
-        .insert((TypeId::of::<E>(), why))
-    {
-        tracing::warn!(
-            table = E::default().table_name(),
-            "subscribers are not told of a write: {why}"
-        );
     }
 }

@@ -6,7 +6,10 @@
 //! there. It also works through wrappers of the application's own that delegate. Nothing awaits
 //! in between, so no other task can come between question and answer.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use sea_orm::ConnectionTrait;
 
@@ -20,6 +23,7 @@ enum Slot {
 
 thread_local! {
     static SLOT: RefCell<Slot> = const { RefCell::new(Slot::Idle) };
+    static ASKED_FOR_ROWS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns the scope of a live connection or transaction, `None` for any other.
@@ -40,4 +44,16 @@ pub(super) fn answer(scope: &Arc<Scope>) {
             *slot = Slot::Answered(Arc::clone(scope));
         }
     });
+}
+
+/// Takes note that SeaORM asks whether the database returns rows. Where it does not, `update` asks this, runs
+/// its statement within the same poll, and then reads the row and runs the second hook;
+/// `update_without_returning` does not ask, and does neither.
+pub(super) fn asked_for_rows() {
+    ASKED_FOR_ROWS.set(true);
+}
+
+/// Returns whether that was asked since this was.
+pub(super) fn were_rows_asked_for() -> bool {
+    ASKED_FOR_ROWS.take()
 }

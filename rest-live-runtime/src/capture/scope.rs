@@ -1,116 +1,356 @@
 //! Where events go while their write is not yet final.
 
 use std::{
+    any::TypeId,
     mem,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures_util::FutureExt;
-use sea_orm::DbBackend;
-use tokio::runtime::Handle;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, StatementBuilder};
+use tokio::time;
 
-use super::stash::Stash;
+use super::{
+    failure,
+    sql::Verb,
+    stash::{Announced, Stage, Stash, Writer},
+    statement::{Inner, read_behind},
+};
 use crate::{
-    event::Event,
-    log::{EventLog, LogError},
-    metrics::Metrics,
-    registry::Registry,
+    event::{Event, Row},
+    key::KeyValue,
+    order::Interval,
+    publisher::{Committed, Publisher},
+    registry::{ModelEntry, Registry},
 };
 
-/// One connection or one (nested) transaction, as the hooks see it.
+/// One connection or one (nested) transaction, as hooks and statements see it.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    pub(crate) registry: Arc<Registry>,
-    log: Arc<dyn EventLog>,
-    metrics: Arc<Metrics>,
-    /// Where a commit runs on when its future is dropped.
-    pub(super) runtime: Handle,
-    /// Held from COMMIT to the log, where commits come one after the other anyway: SQLite has one
-    /// writer. So the log has the transactions in the order in which they were committed.
-    pub(super) turn: Option<Arc<tokio::sync::Mutex<()>>>,
-    /// What `before_*` hooks found out for `after_*` hooks.
-    pub(super) stash: Stash,
-    /// The events of a transaction that is still open; `None` where every write commits by itself.
-    open: Option<Mutex<Vec<Event>>>,
+    pub(crate) database: Arc<Database>,
+    /// What `before_*` hooks found out.
+    pub(super) stash: Arc<Stash>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A live connection: every write commits by itself.
+    Autocommit,
+    /// A connection of SeaORM's, of which only the hooks are seen.
+    Plain,
+    Transaction(Open),
+}
+
+/// What all scopes of a `Live` have in common.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) backend: DbBackend,
+    /// Whether a write can return the rows that it wrote.
+    pub(super) returns: bool,
+    /// More rows of one statement are one reset.
+    pub(super) bulk_rows: usize,
+}
+
+/// An open transaction.
+#[derive(Debug)]
+struct Open {
+    unit: Mutex<Unit>,
+    /// The transaction in which this one is a savepoint.
+    outer: Option<Arc<Scope>>,
+    /// Whether a statement failed: PostgreSQL then commits nothing, and does not say so.
+    failed: AtomicBool,
+    /// Whether the database, or somebody by hand, may have ended it before its end: what was written
+    /// may be committed, or not.
+    torn: AtomicBool,
+}
+
+/// What one transaction wrote.
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    /// In the order of the writes.
+    pub(super) events: Vec<Committed>,
+}
+
+impl Database {
+    pub(crate) fn new(
+        publisher: Arc<Publisher>,
+        db: &DatabaseConnection,
+        bulk_rows: usize,
+    ) -> Self {
+        let backend = db.get_database_backend();
+        Self {
+            publisher,
+            backend,
+            // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
+            returns: backend != DbBackend::MySql && db.support_returning(),
+            bulk_rows,
+        }
+    }
 }
 
 impl Scope {
-    /// Returns the scope of a connection: every write commits by itself.
-    pub(crate) fn autocommit(
-        registry: Arc<Registry>,
-        log: Arc<dyn EventLog>,
-        runtime: Handle,
-        backend: DbBackend,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// Returns the scope of a live connection.
+    pub(crate) fn autocommit(database: Arc<Database>) -> Self {
         Self {
-            registry,
-            log,
-            metrics,
-            runtime,
-            turn: (backend == DbBackend::Sqlite).then(Arc::default),
-            stash: Stash::default(),
-            open: None,
+            database,
+            stash: Arc::default(),
+            kind: Kind::Autocommit,
+        }
+    }
+
+    /// Returns the scope of SeaORM's own connections.
+    pub(crate) fn plain(database: Arc<Database>) -> Self {
+        Self {
+            database,
+            stash: Arc::default(),
+            kind: Kind::Plain,
         }
     }
 
     /// Returns the scope of a transaction begun in this one.
-    pub(super) fn begin(&self) -> Self {
+    pub(super) fn begin(self: &Arc<Self>) -> Self {
         Self {
-            registry: Arc::clone(&self.registry),
-            log: Arc::clone(&self.log),
-            metrics: Arc::clone(&self.metrics),
-            runtime: self.runtime.clone(),
-            turn: self.turn.clone(),
-            stash: Stash::default(),
-            open: Some(Mutex::default()),
+            database: Arc::clone(&self.database),
+            stash: Arc::default(),
+            kind: Kind::Transaction(Open {
+                unit: Mutex::default(),
+                outer: self.is_transaction().then(|| Arc::clone(self)),
+                failed: AtomicBool::new(false),
+                torn: AtomicBool::new(false),
+            }),
         }
+    }
+
+    fn open(&self) -> Option<&Open> {
+        match &self.kind {
+            Kind::Transaction(open) => Some(open),
+            Kind::Autocommit | Kind::Plain => None,
+        }
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.database.publisher.registry
+    }
+
+    /// Writes a statement as the database takes it.
+    pub(super) fn build<S: StatementBuilder>(&self, statement: &S) -> Statement {
+        self.database.backend.build(statement)
     }
 
     pub(super) fn is_transaction(&self) -> bool {
-        self.open.is_some()
+        self.open().is_some()
     }
 
-    /// Takes in the events of a write that is done: keeps them while a transaction is open, hands
-    /// them to the log where none is. It never fails the write: a log that cannot take the events
-    /// is an error in the application's log.
-    pub(super) async fn record(&self, mut events: Vec<Event>) {
-        if events.is_empty() {
-            return;
-        }
-        match &self.open {
+    /// Returns whether the statements of writes are seen, and not only the hooks.
+    pub(super) fn sees_statements(&self) -> bool {
+        !matches!(self.kind, Kind::Plain)
+    }
+
+    /// Returns whether a write is known when its statement returns.
+    pub(super) fn returns_rows(&self) -> bool {
+        self.sees_statements() && self.database.returns
+    }
+
+    /// Has a row be read again and told that was written; this is what it was.
+    pub(super) fn settle(&self, model: &ModelEntry, key: KeyValue, row: Row) {
+        let label = Arc::clone(&model.label);
+        match self.open() {
+            // Nobody else writes it before the end.
             Some(open) => open
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .append(&mut events),
-            None => {
-                let count = events.len();
-                // Whose code a log is, nobody knows: what it does must not reach the writer.
-                let append =
-                    AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
-                let error = match append.await {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error),
-                    Err(_) => Some(LogError::new("it panicked")),
-                };
-                if let Some(error) = error {
-                    self.metrics.events_lost.increment(count as u64);
-                    tracing::error!(
-                        count,
-                        error = &error as &dyn std::error::Error,
-                        "events are lost: the log did not take them"
-                    );
-                }
+                .unit()
+                .events
+                .push((Event::updated(label, key, None, row), None)),
+            None => self.database.publisher.settle((label, key), Some(row)),
+        }
+    }
+
+    /// Begins the interval of a write.
+    pub(super) fn interval(&self) -> Arc<Interval> {
+        Arc::new(self.database.publisher.order.begin())
+    }
+
+    /// Takes in the events of a write that is done: keeps them while a transaction is open, tells them
+    /// where none is.
+    pub(super) async fn record(&self, events: Vec<Committed>) {
+        match self.open() {
+            Some(open) => open.unit().events.extend(events),
+            None => self.database.publisher.publish(events).await,
+        }
+    }
+
+    /// Takes in that rows of these models changed which are not known.
+    pub(super) async fn record_resets(&self, models: &[usize]) {
+        self.record(self.resets(models)).await;
+    }
+
+    /// The same, where nobody can wait.
+    pub(super) fn record_resets_later(&self, models: &[usize]) {
+        let resets = self.resets(models);
+        match self.open() {
+            Some(open) => open.unit().events.extend(resets),
+            None => self.database.publisher.publish_later(resets),
+        }
+    }
+
+    fn resets(&self, models: &[usize]) -> Vec<Committed> {
+        let labels = models.iter().map(|place| &self.registry().at(*place).label);
+        labels
+            .map(|label| (Event::reset(Arc::clone(label)), None))
+            .collect()
+    }
+
+    /// Announces a write, for its statement or its second hook.
+    pub(super) fn announce(&self, writer: Writer, entity: TypeId, write: Announced) {
+        let is_first = self.stash.announce(writer, entity, write);
+        // What a transaction leaves behind is looked at when it commits, or goes with it.
+        if is_first && !self.is_transaction() {
+            let (stash, database) = (Arc::clone(&self.stash), Arc::clone(&self.database));
+            let is_plain = matches!(self.kind, Kind::Plain);
+            let publisher = &self.database.publisher;
+            publisher.watch(sweep(stash, database, is_plain));
+        }
+    }
+
+    /// Takes note that a statement failed.
+    pub(super) fn failed(&self, error: &DbErr) {
+        self.may_have_failed();
+        if self.database.backend == DbBackend::MySql && failure::is_deadlock(error) {
+            self.tear();
+        }
+    }
+
+    /// Takes note that a statement may fail.
+    pub(super) fn may_have_failed(&self) {
+        if let Some(open) = self.open() {
+            open.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note that the transaction, with all that it is in, may be over before its end.
+    pub(super) fn tear(&self) {
+        let mut scope = Some(self);
+        while let Some(open) = scope.and_then(Self::open) {
+            open.torn.store(true, Ordering::Relaxed);
+            scope = open.outer.as_deref();
+        }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        let failed = |open: &Open| open.failed.load(Ordering::Relaxed);
+        self.open().is_some_and(failed)
+    }
+
+    pub(super) fn is_torn(&self) -> bool {
+        let torn = |open: &Open| open.torn.load(Ordering::Relaxed);
+        self.open().is_some_and(torn)
+    }
+
+    /// Returns whether an error of COMMIT says that nothing is committed.
+    pub(super) fn is_over_for_sure(&self, error: &DbErr) -> bool {
+        // SQLite may have ended it at an earlier error, and what was written since committed by itself.
+        let may_be_over = self.database.backend == DbBackend::Sqlite && self.has_failed();
+        failure::is_refusal(error) && !may_be_over && !self.is_torn()
+    }
+
+    /// Takes in what a savepoint wrote.
+    pub(super) fn join(&self, events: Vec<Committed>) {
+        if let Some(open) = self.open() {
+            open.unit().events.extend(events);
+        }
+    }
+
+    /// Reads, before the transaction commits, the rows that were written and that nobody described.
+    pub(super) async fn read_what_is_left(&self, inner: &impl Inner) {
+        for (entity, write) in self.stash.drain() {
+            if write.stage == Stage::Written
+                && let Some(model) = self.registry().of_type(entity)
+            {
+                let event = read_behind(inner, model, write).await;
+                self.join(vec![event]);
             }
         }
     }
 
-    /// Takes the events of a transaction out, in the order of their writes.
-    pub(super) fn take(&self) -> Vec<Event> {
-        self.open
-            .as_ref()
-            .map(|open| mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner)))
+    /// Takes out what a transaction wrote.
+    pub(super) fn take(&self) -> Unit {
+        self.open()
+            .map(|open| mem::take(&mut *open.unit()))
             .unwrap_or_default()
+    }
+
+    /// Returns whether a transaction wrote nothing so far that anybody is told of.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |open: &Open| open.unit().events.is_empty();
+        self.open().is_none_or(is_empty)
+    }
+}
+
+impl Drop for Scope {
+    /// What was written in a transaction that is rolled back is forgotten, unless it may be committed.
+    fn drop(&mut self) {
+        if self.is_torn() {
+            let resets = self.take().into_resets();
+            let outer = self.open().and_then(|open| open.outer.as_ref());
+            match outer.and_then(|outer| outer.open()) {
+                Some(outer) => outer.unit().events.extend(resets),
+                None => self.database.publisher.publish_later(resets),
+            }
+        }
+    }
+}
+
+impl Open {
+    fn unit(&self) -> MutexGuard<'_, Unit> {
+        // Nothing panics while it is held, so a poisoned unit is whole.
+        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unit {
+    /// Returns a reset of each model that was written: where it is not known what of it is committed.
+    pub(super) fn into_resets(self) -> Vec<Committed> {
+        let mut models = Vec::new();
+        for (event, _) in self.events {
+            if !models.contains(&event.model) {
+                models.push(event.model);
+            }
+        }
+        models
+            .into_iter()
+            .map(|model| (Event::reset(model), None))
+            .collect()
+    }
+}
+
+/// Looks for writes that were announced and did not come to their end: their request was given up between the
+/// statement and the hook, or they failed. What may have been written is read again.
+async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: bool) {
+    loop {
+        time::sleep(Stash::PATIENCE / 2).await;
+        let Some(overdue) = stash.overdue() else {
+            return;
+        };
+        for (entity, write) in overdue {
+            let may_be_written = match write.stage {
+                Stage::Written => true,
+                // A live connection has not seen the statement, so there was none.
+                Stage::Announced => is_plain && write.verb != Verb::Insert,
+                Stage::Nothing => false,
+            };
+            let publisher = &database.publisher;
+            let Some(model) = publisher.registry.of_type(entity) else {
+                continue;
+            };
+            let label = Arc::clone(&model.label);
+            match write.key {
+                _ if !may_be_written => {}
+                Some(key) => publisher.settle((label, key), write.old),
+                None => publisher.publish_later(vec![(Event::reset(label), None)]),
+            }
+        }
     }
 }

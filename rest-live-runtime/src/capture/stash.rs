@@ -1,117 +1,196 @@
-//! What a `before_*` hook found out and the `after_*` hook of the same write needs.
+//! What a `before_*` hook found out, for the statement or the `after_*` hook of the same write.
 
 use std::{
     any::TypeId,
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
 };
 
-use crate::{event::Row, key::KeyValue};
+use sea_orm::Value;
 
-/// SeaORM gives the two hooks of a write nothing in common but the connection. What is also the
-/// same is the task that runs them, the model and the primary key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Write {
-    task: Option<tokio::task::Id>,
-    entity: TypeId,
-    key: KeyValue,
+use super::sql::Verb;
+use crate::{event::Row, key::KeyValue, order::Interval};
+
+/// Who writes. SeaORM gives the hooks and the statement of a write nothing in common but the connection. What
+/// is also the same is the task that runs them, and the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Writer {
+    Task(tokio::task::Id),
+    /// Outside of tasks, such as under `block_on`.
+    Thread(ThreadId),
 }
 
-impl Write {
-    /// Returns the write of a row by the current task.
-    pub(super) fn of<E: 'static>(key: KeyValue) -> Self {
-        Self {
-            task: tokio::task::try_id(),
-            entity: TypeId::of::<E>(),
-            key,
+impl Writer {
+    /// Returns who runs this.
+    pub(super) fn current() -> Self {
+        match tokio::task::try_id() {
+            Some(task) => Self::Task(task),
+            None => Self::Thread(thread::current().id()),
         }
     }
 }
 
-/// What was found out before a write.
+/// A write of one row that is announced.
 #[derive(Debug)]
-pub(super) enum Before {
-    /// The row as it was.
-    Row(Row),
-    /// The write changes nothing.
+pub(super) struct Announced {
+    pub(super) verb: Verb,
+    /// The row's key; of an insert it may not be known yet.
+    pub(super) key: Option<KeyValue>,
+    /// The row as it was, where it was read.
+    pub(super) old: Option<Row>,
+    pub(super) interval: Arc<Interval>,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The statement has not been seen.
+    Announced,
+    /// The statement is done; the second hook knows the new row.
+    Written,
+    /// There will be no statement: the write changes nothing.
     Nothing,
 }
 
-/// The findings whose writes are under way.
+/// The writes that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Stash(Mutex<Findings>);
+pub(super) struct Stash(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Findings {
-    count: u64,
-    /// With the number of each, so that the oldest are known.
-    by_write: HashMap<Write, (u64, Before)>,
+struct State {
+    writes: HashMap<(Writer, TypeId), Vec<(Instant, Announced)>>,
+    /// Whether somebody looks for those that are never ended.
+    swept: bool,
 }
 
 impl Stash {
-    /// A write that fails never reaches its second hook and leaves its finding behind until its task
-    /// writes the row again. When so many are kept, the older half is dropped.
-    const MOST: usize = 4096;
+    /// So long a write is waited for that was announced and may never come to its end: its request was given
+    /// up, or it failed.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-    fn findings(&self) -> MutexGuard<'_, Findings> {
-        // Nothing panics while it is held, so poisoned findings are whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held, so a poisoned state is whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a write: keeps what was found out before it, and forgets what an earlier write of the
-    /// same row by the same task left behind.
-    pub(super) fn begin(&self, write: Write, before: Option<Before>) {
-        let mut findings = self.findings();
-        let Some(before) = before else {
-            if !findings.by_write.is_empty() {
-                findings.by_write.remove(&write);
-            }
-            return;
-        };
-        if findings.by_write.len() >= Self::MOST {
-            let older = findings.count - Self::MOST as u64 / 2;
-            findings.by_write.retain(|_, (number, _)| *number >= older);
+    /// Announces a write, and forgets what an earlier one of the same row by the same writer left behind.
+    /// Returns whether nobody sweeps yet: the caller must, then.
+    pub(super) fn announce(&self, writer: Writer, entity: TypeId, write: Announced) -> bool {
+        let mut state = self.state();
+        let writes = state.writes.entry((writer, entity)).or_default();
+        if write.stage != Stage::Written {
+            writes.retain(|(_, left)| {
+                left.stage == Stage::Written || left.verb != write.verb || left.key != write.key
+                    // Inserts of unknown keys are told apart by their order alone.
+                    || write.key.is_none()
+            });
         }
-        let number = findings.count;
-        findings.count += 1;
-        findings.by_write.insert(write, (number, before));
+        writes.push((Instant::now(), write));
+        !std::mem::replace(&mut state.swept, true)
     }
 
-    /// Ends a write: takes what was found out before it.
-    pub(super) fn end(&self, write: &Write) -> Option<Before> {
-        let mut findings = self.findings();
-        if findings.by_write.is_empty() {
+    /// Takes the announced writes that a statement with these values carries out: each names its row. Of
+    /// inserts, whose keys may not be known, it is the first.
+    pub(super) fn of_statement(
+        &self,
+        writer: Writer,
+        entity: TypeId,
+        verb: Verb,
+        values: &[Value],
+    ) -> Vec<Announced> {
+        let mut state = self.state();
+        let Some(writes) = state.writes.get_mut(&(writer, entity)) else {
+            return Vec::new();
+        };
+        let is_waiting = |write: &Announced| write.verb == verb && write.stage == Stage::Announced;
+        let taken: Vec<Announced> = if verb == Verb::Insert {
+            let first = writes.iter().position(|(_, write)| is_waiting(write));
+            first
+                .map(|place| writes.remove(place).1)
+                .into_iter()
+                .collect()
+        } else {
+            let values: Vec<_> = values
+                .iter()
+                .filter_map(|value| KeyValue::from_value(value.clone()))
+                .collect();
+            let names = |write: &Announced| {
+                let mut parts = write.key.iter().flat_map(KeyValue::parts);
+                parts.all(|part| values.contains(part))
+            };
+            let concerned = writes.extract_if(.., |(_, write)| is_waiting(write) && names(write));
+            concerned.map(|(_, write)| write).collect()
+        };
+        state.tidy(writer, entity);
+        taken
+    }
+
+    /// Takes the write of a row that has come to its second hook.
+    pub(super) fn end(
+        &self,
+        writer: Writer,
+        entity: TypeId,
+        verb: Verb,
+        key: &KeyValue,
+    ) -> Option<Announced> {
+        let mut state = self.state();
+        let writes = state.writes.get_mut(&(writer, entity))?;
+        let is_it = |known: bool| {
+            move |(_, write): &(Instant, Announced)| {
+                write.verb == verb
+                    && match known {
+                        true => write.key.as_ref() == Some(key),
+                        false => write.key.is_none(),
+                    }
+            }
+        };
+        let place = writes
+            .iter()
+            .position(is_it(true))
+            .or_else(|| writes.iter().position(is_it(false)))?;
+        let write = writes.remove(place).1;
+        state.tidy(writer, entity);
+        Some(write)
+    }
+
+    /// Takes all that is left, with the entities.
+    pub(super) fn drain(&self) -> Vec<(TypeId, Announced)> {
+        self.take_if(|_| true)
+    }
+
+    /// Takes what was announced too long ago; `None` when nothing at all is left, and nobody sweeps any more.
+    pub(super) fn overdue(&self) -> Option<Vec<(TypeId, Announced)>> {
+        let now = Instant::now();
+        let overdue = self.take_if(|since| now.duration_since(since) >= Self::PATIENCE);
+        let mut state = self.state();
+        if overdue.is_empty() && state.writes.is_empty() {
+            state.swept = false;
             return None;
         }
-        findings.by_write.remove(write).map(|(_, before)| before)
+        Some(overdue)
+    }
+
+    fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<(TypeId, Announced)> {
+        let mut taken = Vec::new();
+        self.state().writes.retain(|(_, entity), writes| {
+            let due = writes.extract_if(.., |(since, _)| is_due(*since));
+            taken.extend(due.map(|(_, write)| (*entity, write)));
+            !writes.is_empty()
+        });
+        taken
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write(key: usize) -> Write {
-        Write::of::<()>(KeyValue::Integer(key as i128))
-    }
-
-    #[test]
-    fn a_write_that_begins_forgets_what_an_earlier_one_left() {
-        let stash = Stash::default();
-        stash.begin(write(1), Some(Before::Nothing));
-        stash.begin(write(1), None);
-        assert!(stash.end(&write(1)).is_none());
-    }
-
-    #[test]
-    fn what_is_left_behind_is_bounded_and_the_newest_is_kept() {
-        let stash = Stash::default();
-        for key in 0..Stash::MOST * 3 {
-            stash.begin(write(key), Some(Before::Nothing));
-            assert!(stash.findings().by_write.len() <= Stash::MOST);
-        }
-        for key in Stash::MOST * 3 - Stash::MOST / 2..Stash::MOST * 3 {
-            assert!(stash.end(&write(key)).is_some(), "{key}");
+impl State {
+    fn tidy(&mut self, writer: Writer, entity: TypeId) {
+        if self
+            .writes
+            .get(&(writer, entity))
+            .is_some_and(Vec::is_empty)
+        {
+            self.writes.remove(&(writer, entity));
         }
     }
 }

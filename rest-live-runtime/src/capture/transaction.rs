@@ -1,12 +1,20 @@
 //! The transaction that captures.
 
-use std::{fmt, panic::resume_unwind, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
-use sea_orm::{DatabaseTransaction, DbErr, RuntimeErr, TransactionError, TransactionSession};
-use tokio::runtime::Handle;
-use tracing::Instrument;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, TransactionError, TransactionSession,
+};
 
-use super::{Scope, delegate::delegate, fold::fold};
+use super::{
+    Scope,
+    delegate::delegate,
+    failure::is_refusal,
+    fold::fold,
+    plan::Plan,
+    scope::Unit,
+    statement::{Answer, Call},
+};
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
@@ -26,6 +34,10 @@ impl LiveTransaction {
         }
     }
 
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Commits, and tells the subscribers.
     ///
     /// # Errors
@@ -40,33 +52,37 @@ impl LiveTransaction {
             scope,
             parent,
         } = self;
-        let events = scope.take();
-        if events.is_empty() || parent.is_transaction() {
-            // Nothing to tell, or not final yet: who gives up a savepoint gives up its transaction.
-            inner.commit().await?;
-            parent.record(events).await;
-            return Ok(());
+        scope.read_what_is_left(&inner).await;
+        if scope.is_empty() {
+            return inner.commit().await;
         }
-        let events = fold(events, &scope.registry);
-        let turn = scope.turn.clone();
+        if parent.is_transaction() {
+            // Who gives up a savepoint midway, and goes on, leaves it open whether it was kept.
+            let kept = Kept::new(scope.take(), Arc::clone(&parent));
+            let committed = inner.commit().await;
+            match &committed {
+                Ok(()) => kept.join(),
+                Err(error) if is_refusal(error) => kept.forget(),
+                Err(_) => {}
+            }
+            return committed;
+        }
+        let publisher = Arc::clone(&scope.database.publisher);
         let commit = async move {
-            let _turn = match &turn {
-                Some(turn) => Some(turn.lock().await),
-                None => None,
+            let is_doomed = scope.has_failed() && is_doomed(&inner).await;
+            let committed = inner.commit().await;
+            let unit = scope.take();
+            let events = match &committed {
+                Ok(()) if is_doomed => Vec::new(),
+                Ok(()) if scope.is_torn() => unit.into_resets(),
+                Ok(()) => fold(unit.events, scope.registry()),
+                Err(error) if scope.is_over_for_sure(error) => Vec::new(),
+                Err(_) => unit.into_resets(),
             };
-            inner.commit().await?;
-            parent.record(events).await;
-            Ok(())
+            scope.database.publisher.publish(events).await;
+            committed
         };
-        // The runtime of the caller, which drives the connection; the Live's where there is none.
-        let runtime = Handle::try_current().unwrap_or_else(|_| scope.runtime.clone());
-        match runtime.spawn(commit.in_current_span()).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => Err(DbErr::Exec(RuntimeErr::Internal(
-                "the runtime shut down during COMMIT".to_owned(),
-            ))),
-        }
+        publisher.complete(commit).await
     }
 
     /// Rolls back. Nobody is told of what was written.
@@ -75,6 +91,15 @@ impl LiveTransaction {
     /// The database's.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
+    }
+
+    /// Runs a statement in the transaction.
+    async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+        let answer = call.run(&self.inner, &self.scope, plan).await;
+        if let Err(error) = &answer {
+            self.scope.failed(error);
+        }
+        answer
     }
 
     pub(super) async fn run<F, T, E>(self, callback: F) -> Result<T, TransactionError<E>>
@@ -102,6 +127,46 @@ impl LiveTransaction {
                 self.rollback().await?;
                 Err(TransactionError::Transaction(error))
             }
+        }
+    }
+}
+
+/// Returns whether a transaction in which a statement failed will commit nothing. PostgreSQL takes its COMMIT
+/// then, rolls back, and reports no error; but it runs nothing else.
+async fn is_doomed(inner: &DatabaseTransaction) -> bool {
+    inner.get_database_backend() == DbBackend::Postgres
+        && inner.execute_unprepared("SELECT 1").await.is_err()
+}
+
+/// What a savepoint wrote, on its way to the transaction that it is in.
+struct Kept {
+    unit: Option<Unit>,
+    outer: Arc<Scope>,
+}
+
+impl Kept {
+    fn new(unit: Unit, outer: Arc<Scope>) -> Self {
+        Self {
+            unit: Some(unit),
+            outer,
+        }
+    }
+
+    fn join(mut self) {
+        if let Some(unit) = self.unit.take() {
+            self.outer.join(unit.events);
+        }
+    }
+
+    fn forget(mut self) {
+        self.unit = None;
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(unit) = self.unit.take() {
+            self.outer.join(unit.into_resets());
         }
     }
 }

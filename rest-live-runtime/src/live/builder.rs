@@ -3,7 +3,7 @@
 use std::{
     fmt,
     marker::PhantomData,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
 use sea_orm::DatabaseConnection;
@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Inner, Live, UserKey};
 use crate::{
     admission::Admissions,
-    capture::{LiveConnection, Scope},
+    capture::{Database, LiveConnection, Scope},
     declaration::{Registration, Subscribable},
     dispatcher::Dispatcher,
     hub::Hub,
@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     origin::Origins,
     permission::{Identity, UserType},
+    publisher::Publisher,
     registry::{Registry, RegistryError},
     session::Shared,
 };
@@ -36,8 +37,12 @@ pub struct LiveBuilder<U = ()> {
     origins: Vec<String>,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
+    bulk_rows: usize,
     users: PhantomData<fn(U) -> U>,
 }
+
+/// The default of [`LiveBuilder::bulk_rows`].
+const BULK_ROWS: usize = 10_000;
 
 impl LiveBuilder {
     pub(super) fn new(db: DatabaseConnection) -> Self {
@@ -49,6 +54,7 @@ impl LiveBuilder {
             origins: Vec::new(),
             user_key: None,
             log: Arc::new(MemoryLog::default()),
+            bulk_rows: BULK_ROWS,
             users: PhantomData,
         }
     }
@@ -65,6 +71,7 @@ impl LiveBuilder {
             origins: self.origins,
             user_key: None,
             log: self.log,
+            bulk_rows: self.bulk_rows,
             users: PhantomData,
         }
     }
@@ -114,6 +121,14 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
+    /// Sets how many rows of one statement are told one by one: the default is 10,000. Where a bulk statement
+    /// writes more, the model's subscribers are told to fetch again, once. A [`MemoryLog`] should keep more
+    /// events than that.
+    pub fn bulk_rows(mut self, rows: usize) -> Self {
+        self.bulk_rows = rows;
+        self
+    }
+
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
@@ -143,17 +158,20 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         };
         let dispatcher = runtime.spawn(dispatcher.run(tail));
         let live_runtime = runtime.clone();
-        let backend = self.db.get_database_backend();
-        let scope = Scope::autocommit(
+        let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
-            runtime,
-            backend,
+            self.db.clone(),
             Arc::clone(&metrics),
-        );
+            runtime,
+        ));
+        let database = Database::new(Arc::clone(&publisher), &self.db, self.bulk_rows);
+        let scope = Scope::autocommit(Arc::new(database));
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db.clone(), scope),
+                publisher,
+                installed: OnceLock::new(),
                 sessions: Arc::new(Shared {
                     registry,
                     log: self.log,
@@ -185,6 +203,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("limits", &self.limits)
             .field("origins", &self.origins)
             .field("log", &self.log)
+            .field("bulk_rows", &self.bulk_rows)
             .finish_non_exhaustive()
     }
 }

@@ -136,24 +136,22 @@ impl EventLog for MemoryLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::Action, key::KeyValue};
+    use crate::key::KeyValue;
 
     fn event(n: i128) -> Event {
-        Event {
-            model: "a.B".into(),
-            action: Action::Created,
-            key: KeyValue::Integer(n),
-            old: None,
-            new: None,
-            captured: std::time::SystemTime::UNIX_EPOCH,
-        }
+        Event::settled("a.B".into(), KeyValue::Integer(n), Vec::new(), None)
     }
 
     fn read(tail: Tail) -> Result<Vec<(u64, KeyValue)>, u64> {
         match tail {
             Tail::Entries(entries) => Ok(entries
                 .into_iter()
-                .map(|e| (e.cursor.position, e.event.key.clone()))
+                .map(|e| {
+                    (
+                        e.cursor.position,
+                        e.event.as_row().expect("a row").key.clone(),
+                    )
+                })
                 .collect()),
             Tail::Reset(cursor) | Tail::Begin(cursor) => Err(cursor.position),
         }

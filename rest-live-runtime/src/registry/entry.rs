@@ -1,25 +1,26 @@
 //! What is known of one model, and of each key that it can be subscribed to by.
 
-use std::{any::Any, collections::HashSet, sync::Arc};
-
-use sea_orm::EntityTrait;
+use std::{any::TypeId, collections::HashSet, sync::Arc};
 
 use super::RegistryError;
 use crate::{
-    declaration::{DescribedGroup, Find, ReadKey, Serializer},
+    declaration::{DescribedGroup, ReadKey, Serializer},
     event::Row,
     group::{GroupIndex, GroupKey},
     key::{Expected, KeyKind, KeyValue},
     permission::{Authorization, UserType},
+    table::Table,
 };
 
 /// A subscribable model.
 pub(crate) struct ModelEntry {
     pub(crate) label: Arc<str>,
+    pub(crate) entity: TypeId,
     /// The names of the primary key's columns.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(super) read_pk: ReadKey,
-    pub(crate) find: Find,
+    pub(super) has_number_for_key: bool,
+    pub(crate) table: Table,
     pub(crate) groups: Vec<GroupEntry>,
 }
 
@@ -28,7 +29,8 @@ pub(crate) struct GroupEntry {
     pub(super) index: GroupIndex,
     pub(crate) key: &'static str,
     pub(crate) kind: KeyKind,
-    column: Option<Arc<dyn Any + Send + Sync>>,
+    /// The column whose change moves a row to another group.
+    column: Option<&'static str>,
     read: ReadKey,
     /// How its rows are shown, the highest rank first.
     pub(crate) shown: Vec<Shown>,
@@ -144,16 +146,28 @@ impl ModelEntry {
         (self.read_pk)(row)
     }
 
+    /// Returns whether a group is one of the model's.
+    pub(crate) fn has_group(&self, group: &GroupKey) -> bool {
+        self.groups.iter().any(|entry| entry.index == group.index)
+    }
+
+    /// Returns whether the primary key is one number, as databases count up.
+    pub(crate) fn has_number_for_key(&self) -> bool {
+        self.has_number_for_key
+    }
+
     /// Returns the key with a name.
     pub(crate) fn group(&self, key: &str) -> Option<&GroupEntry> {
         self.groups.iter().find(|g| g.key == key)
     }
 
-    /// Returns the columns whose change moves a row to another group. `E` is the model's entity.
-    pub(crate) fn moving_columns<E: EntityTrait>(&self) -> impl Iterator<Item = E::Column> {
-        self.groups
-            .iter()
-            .filter_map(|g| g.column.as_ref()?.downcast_ref().copied())
+    /// Returns whether an update that sets these columns needs the old rows: where they were, and who saw them.
+    pub(crate) fn needs_old(&self, sets: &[&str]) -> bool {
+        let moves = |set: &&str| {
+            let mut moving = self.groups.iter().filter_map(|g| g.column);
+            moving.any(|column| column == *set) || self.table.is_of_key(set)
+        };
+        self.has_permission() || sets.iter().any(moves)
     }
 
     /// Returns the keys for people: `pk or list_id`.

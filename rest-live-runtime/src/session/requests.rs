@@ -182,7 +182,7 @@ impl Session {
     /// Fails unless there is such a row, and the user may see it.
     async fn require_row(&self, wish: &Wish<'_>, granted: Granted) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
-        let find = (wish.model.find)(db, &wish.group.value);
+        let find = wish.model.table.read(db, &wish.group.value);
         let row = match timeout(limits.authorize, find).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {

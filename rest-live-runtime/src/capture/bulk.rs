@@ -1,0 +1,227 @@
+//! Bulk writes of which every row is known, on every database.
+//!
+//! SeaORM's own builders do not tell a connection which rows they are about to write. These record the same
+//! `.filter(..)` for a SELECT as well: it reads and locks the rows in the transaction that then writes them.
+
+mod delete;
+mod insert;
+mod update;
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable,
+    ModelTrait, PrimaryKeyToColumn, QueryFilter, QuerySelect, Select, TransactionTrait,
+    sea_query::{ConditionalStatement, IntoCondition, LogicalChainOper, SelectStatement},
+};
+
+pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
+use super::{LiveConnection, LiveTransaction, hooks::begin_to_write, place::live_scope};
+use crate::{
+    declaration::LiveModel,
+    event::{Event, Row},
+    registry::ModelEntry,
+};
+
+/// So many rows are named by one statement: databases limit the parameters of a statement, SQLite also the depth
+/// of an expression.
+const CHUNK: usize = 500;
+
+/// A [`LiveConnection`] or a [`LiveTransaction`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not live: subscribers would hear nothing of the rows",
+    note = "write on `Live::db()`, or on a transaction begun on it"
+)]
+pub trait LiveDatabase:
+    ConnectionTrait + TransactionTrait<Transaction = LiveTransaction> + sealed::Sealed
+{
+}
+
+impl LiveDatabase for LiveConnection {}
+impl LiveDatabase for LiveTransaction {}
+
+mod sealed {
+    use crate::capture::{LiveConnection, LiveTransaction};
+
+    pub trait Sealed {
+        /// Returns whether a write returns the rows that it wrote.
+        fn returns_rows(&self) -> bool;
+    }
+
+    impl Sealed for LiveConnection {
+        fn returns_rows(&self) -> bool {
+            self.scope().returns_rows()
+        }
+    }
+
+    impl Sealed for LiveTransaction {
+        fn returns_rows(&self) -> bool {
+            self.scope().returns_rows()
+        }
+    }
+}
+
+/// Bulk writes that are told row by row: what SeaORM's `update_many`, `delete_many` and `insert_many` do, with
+/// the same `.filter(..)`, exact on every database, whatever is set and whoever may see it.
+///
+/// Each runs in a transaction of its own, or in a savepoint of the one that it is given. Up to
+/// [`LiveBuilder::bulk_rows`](crate::LiveBuilder::bulk_rows) rows are told one by one; more are one reset.
+pub trait LiveEntity: EntityTrait<Model: Sync> {
+    /// Updates all rows that match.
+    ///
+    /// ```ignore
+    /// task::Entity::live_update_many()
+    ///     .col_expr(task::Column::ListId, Expr::value(2))
+    ///     .filter(task::Column::ListId.eq(1))
+    ///     .exec(&db)
+    ///     .await?;
+    /// ```
+    fn live_update_many() -> LiveUpdateMany<Self> {
+        LiveUpdateMany::new()
+    }
+
+    /// Deletes all rows that match.
+    fn live_delete_many() -> LiveDeleteMany<Self> {
+        LiveDeleteMany::new()
+    }
+
+    /// Inserts rows.
+    fn live_insert_many<A, I>(models: I) -> LiveInsertMany<Self>
+    where
+        A: IntoActiveModel<Self::ActiveModel>,
+        I: IntoIterator<Item = A>,
+    {
+        LiveInsertMany::new(models.into_iter().map(A::into_active_model).collect())
+    }
+}
+
+impl<E: EntityTrait<Model: Sync>> LiveEntity for E where E::ActiveModel: LiveModel {}
+
+/// The condition of a bulk write: for the statement that writes, and for the one that reads before.
+#[derive(Clone, Debug)]
+pub struct Matching<E: EntityTrait, W> {
+    read: Select<E>,
+    write: W,
+}
+
+impl<E: EntityTrait, W: QueryFilter> ConditionalStatement for Matching<E, W> {
+    fn and_or_where(&mut self, condition: LogicalChainOper) -> &mut Self {
+        QueryFilter::query(&mut self.read).and_or_where(condition.clone());
+        self.write.query().and_or_where(condition);
+        self
+    }
+
+    fn cond_where<C: IntoCondition>(&mut self, condition: C) -> &mut Self {
+        let condition = condition.into_condition();
+        let read: &mut SelectStatement = QueryFilter::query(&mut self.read);
+        read.cond_where(condition.clone());
+        self.write.query().cond_where(condition);
+        self
+    }
+}
+
+impl<E: EntityTrait<Model: Sync>, W> Matching<E, W> {
+    fn new(write: W) -> Self {
+        Self {
+            read: E::find(),
+            write,
+        }
+    }
+
+    /// Reads the rows that match, and locks them until the transaction ends; `None` where they are more than
+    /// are told one by one, unless the caller wants them all.
+    async fn rows(
+        &self,
+        transaction: &LiveTransaction,
+        all: bool,
+    ) -> Result<Option<Vec<E::Model>>, DbErr> {
+        let inner = transaction.inner();
+        begin_to_write::<E, _>(inner).await?;
+        let most = transaction.scope().database.bulk_rows;
+        let select = self.read.clone().lock_exclusive();
+        let limit = (!all).then_some(most as u64 + 1);
+        let rows = select.limit(limit).all(inner).await?;
+        Ok((all || rows.len() <= most).then_some(rows))
+    }
+}
+
+/// Returns the condition that it is one of these rows.
+fn one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
+    let columns: Vec<E::Column> = E::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    if let [column] = columns[..] {
+        return column
+            .is_in(rows.iter().map(|row| row.get(column)))
+            .into_condition();
+    }
+    let is_row = |row: &E::Model| {
+        let mut all = Condition::all();
+        for column in &columns {
+            all = all.add(column.eq(row.get(*column)));
+        }
+        all
+    };
+    rows.iter()
+        .fold(Condition::any(), |any, row| any.add(is_row(row)))
+}
+
+/// Records what a bulk write did, row by row, or as one reset: where the rows are not known, or too many.
+async fn record<E: EntityTrait>(transaction: &LiveTransaction, events: Option<Vec<Described>>) {
+    let Some(scope) = live_scope::<E, _>(transaction) else {
+        return;
+    };
+    let Some(model) = scope.registry().of_entity::<E>() else {
+        return;
+    };
+    let label = &model.label;
+    let most = scope.database.bulk_rows;
+    let events = events.filter(|events| events.len() <= most);
+    let interval = scope.interval();
+    let known = events.and_then(|events| {
+        let events = events.into_iter().map(|described| {
+            let event = described.into_event(Arc::clone(label), model)?;
+            Some((event, Some(Arc::clone(&interval))))
+        });
+        events.collect::<Option<Vec<_>>>()
+    });
+    let reset = || vec![(Event::reset(Arc::clone(label)), None)];
+    scope.record(known.unwrap_or_else(reset)).await;
+}
+
+/// What a bulk write did to a row.
+struct Described {
+    old: Option<Row>,
+    new: Option<Row>,
+}
+
+impl Described {
+    fn into_event(self, label: Arc<str>, model: &ModelEntry) -> Option<Event> {
+        let key = model.key_of(self.new.as_ref().or(self.old.as_ref())?)?;
+        Some(match (self.old, self.new) {
+            (None, Some(new)) => Event::created(label, key, new),
+            (Some(old), None) => Event::deleted(label, key, old),
+            (old, Some(new)) => Event::updated(label, key, old, new),
+            (None, None) => return None,
+        })
+    }
+}
+
+/// Runs a bulk write in a transaction of its own.
+async fn in_transaction<T>(
+    db: &impl LiveDatabase,
+    write: impl AsyncFnOnce(&LiveTransaction) -> Result<T, DbErr>,
+) -> Result<T, DbErr> {
+    let transaction = db.begin().await?;
+    let written = write(&transaction).await;
+    match written {
+        Ok(written) => {
+            transaction.commit().await?;
+            Ok(written)
+        }
+        Err(error) => {
+            transaction.rollback().await?;
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Decides from a statement's text what is to be done to know what it writes.
+
+use super::{
+    Scope,
+    sql::{Dml, Effect, Verb, effect},
+    stash::Announced,
+    statement::Call,
+};
+use crate::registry::Registry;
+
+/// What is to be done about a statement. Models are given by their places in the registry.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// Nothing: it writes no subscribed table.
+    Pass,
+    /// It returns the rows that it writes.
+    Returned(Returned),
+    /// The hooks know the rows that it writes.
+    Announced {
+        verb: Verb,
+        writes: Vec<(usize, Announced)>,
+    },
+    /// What it writes cannot be known.
+    Unknown {
+        models: Vec<usize>,
+        /// It is one statement: if the database refuses it, it wrote nothing.
+        is_one: bool,
+    },
+    /// It begins or ends transactions behind our back.
+    Transaction,
+}
+
+#[derive(Debug)]
+pub(super) struct Returned {
+    pub(super) verb: Verb,
+    /// The models of the table, and whether the row before must be known to tell of it.
+    pub(super) models: Vec<(usize, bool)>,
+    pub(super) announced: Vec<(usize, Announced)>,
+    /// The text that returns whole rows.
+    pub(super) sql: String,
+}
+
+/// Plans a statement that SeaQuery built.
+pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
+    let Call {
+        statement, writer, ..
+    } = call;
+    let sql = &*statement.sql;
+    if sql.starts_with("SELECT") {
+        return Plan::Pass;
+    }
+    let Some(dml) = Dml::read(sql, scope.database.backend) else {
+        return of_text(scope, sql);
+    };
+    let registry = scope.registry();
+    let places = registry.of_table(dml.table);
+    if places.is_empty() {
+        return Plan::Pass;
+    }
+    let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
+    let mut announced = Vec::new();
+    for place in places {
+        let entity = registry.at(*place).entity;
+        let writes = scope.stash.of_statement(*writer, entity, dml.verb, values);
+        announced.extend(writes.into_iter().map(|write| (*place, write)));
+    }
+    let known = match scope.database.returns {
+        true => returned(scope, &dml, sql, places, announced),
+        false if announced.is_empty() => None,
+        false => Some(Plan::Announced {
+            verb: dml.verb,
+            writes: announced,
+        }),
+    };
+    known.unwrap_or_else(|| Plan::Unknown {
+        models: places.to_vec(),
+        is_one: true,
+    })
+}
+
+/// Has a statement return the whole rows, if that tells what it wrote.
+fn returned(
+    scope: &Scope,
+    dml: &Dml<'_>,
+    sql: &str,
+    places: &[usize],
+    announced: Vec<(usize, Announced)>,
+) -> Option<Plan> {
+    let registry = scope.registry();
+    let models: Vec<_> = places
+        .iter()
+        .map(|place| {
+            let needs_old = dml.verb == Verb::Update && registry.at(*place).needs_old(&dml.sets);
+            (*place, needs_old)
+        })
+        .collect();
+    if announced.is_empty() && models.iter().all(|(_, needs_old)| *needs_old) {
+        return None;
+    }
+    let columns = columns(scope, registry, places);
+    // What else it returns might be called as a column is.
+    if !dml.returning.iter().all(|piece| columns.contains(piece)) {
+        return None;
+    }
+    let missing = columns.into_iter().filter(|c| !dml.returning.contains(c));
+    let missing = missing.collect::<Vec<_>>().join(", ");
+    let sql = match (missing.is_empty(), dml.returning.is_empty()) {
+        (true, _) => sql.to_owned(),
+        (false, true) => format!("{sql} RETURNING {missing}"),
+        (false, false) => format!("{sql}, {missing}"),
+    };
+    Some(Plan::Returned(Returned {
+        verb: dml.verb,
+        models,
+        announced,
+        sql,
+    }))
+}
+
+/// Returns the columns of all models of one table.
+fn columns<'r>(scope: &Scope, registry: &'r Registry, places: &[usize]) -> Vec<&'r str> {
+    let mut columns: Vec<&str> = Vec::new();
+    for place in places {
+        for column in registry.at(*place).table.columns(scope.database.backend) {
+            if !columns.contains(&column.as_str()) {
+                columns.push(column);
+            }
+        }
+    }
+    columns
+}
+
+/// Plans what anybody may have written.
+pub(super) fn of_text(scope: &Scope, sql: &str) -> Plan {
+    let registry = scope.registry();
+    let is_one = !sql.trim_end().trim_end_matches(';').contains(';');
+    let mut models = match effect(sql, scope.database.backend) {
+        Effect::Nothing => return Plan::Pass,
+        Effect::Transaction => return Plan::Transaction,
+        Effect::Anything => (0..registry.len()).collect(),
+        Effect::Tables(tables) => {
+            let places = tables.iter().flat_map(|table| registry.of_table(table));
+            places.copied().collect::<Vec<_>>()
+        }
+    };
+    models.sort_unstable();
+    models.dedup();
+    match models.is_empty() {
+        true => Plan::Pass,
+        false => Plan::Unknown { models, is_one },
+    }
+}

@@ -1,0 +1,234 @@
+//! What a statement writes, read from its text.
+//!
+//! SeaORM hands a connection text and values; the syntax tree behind it is private. So the text is read:
+//! exactly enough to know which tables are written, and, of a statement that SeaQuery built, which columns are
+//! set and what is returned. It is no parser: where a text could mean more than one thing, more tables are
+//! named rather than fewer, for a reset too many costs a refetch, and one too few is a change that nobody sees.
+//!
+//! Not to be seen in a text: what triggers, functions and cascades of the database write, and writes through
+//! a view.
+
+mod token;
+
+use sea_orm::DbBackend;
+
+pub(super) use self::token::{Token, tokens};
+
+/// What a text does to rows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect<'s> {
+    /// It reads, defines or sets something.
+    Nothing,
+    /// It writes rows of these tables.
+    Tables(Vec<&'s str>),
+    /// It runs a procedure, which may write rows of any table.
+    Anything,
+    /// It begins or ends a transaction or savepoint by hand.
+    Transaction,
+}
+
+/// Returns what a text does that anybody may have written. It may be several statements.
+pub(super) fn effect(sql: &str, backend: DbBackend) -> Effect<'_> {
+    let tokens: Vec<_> = tokens(sql, backend).collect();
+    let mut tables = Vec::new();
+    let mut is_transaction = false;
+    for statement in tokens.split(|token| token.is(";")) {
+        match statement.first() {
+            None => {}
+            // Their bodies are for later, and their words are not verbs.
+            Some(first) if first.is_any(&["create", "grant", "revoke", "comment", "set"]) => {}
+            Some(first) if first.is_any(&["call", "do", "execute", "exec"]) => {
+                return Effect::Anything;
+            }
+            Some(first)
+                if first.is_any(&[
+                    "begin",
+                    "start",
+                    "commit",
+                    "end",
+                    "rollback",
+                    "abort",
+                    "savepoint",
+                    "release",
+                ]) =>
+            {
+                is_transaction = true;
+            }
+            Some(_) => written(statement, &mut tables),
+        }
+    }
+    match tables.is_empty() {
+        true if is_transaction => Effect::Transaction,
+        true => Effect::Nothing,
+        false => Effect::Tables(tables),
+    }
+}
+
+/// Collects the tables that one statement writes.
+fn written<'s>(statement: &[Token<'s>], tables: &mut Vec<&'s str>) {
+    for (place, token) in statement.iter().enumerate() {
+        let is_verb = place == 0 || {
+            let before = &statement[place - 1];
+            before.is("(") || before.is(")") || before.is_any(&["explain", "analyze", "verbose"])
+        };
+        if !is_verb {
+            continue;
+        }
+        let rest = &statement[place + 1..];
+        if token.is_any(&["insert", "replace", "merge"]) {
+            // Not the function `replace(..)`.
+            if !rest.first().is_some_and(|next| next.is("(")) {
+                tables.extend(target(rest, &["into"]));
+            }
+        } else if token.is_any(&["update"]) {
+            // MySQL updates several tables at once: `update a join b set ..`.
+            let set = rest.iter().position(|t| t.is_any(&["set"]));
+            let named = &rest[..set.unwrap_or(rest.len())];
+            tables.extend(named.iter().filter_map(Token::identifier));
+        } else if token.is_any(&["delete"]) {
+            // MySQL deletes from several: `delete a, b from a join b where ..`.
+            let end = rest.iter().position(|t| t.is_any(&["where"]));
+            let named = &rest[..end.unwrap_or(rest.len())];
+            tables.extend(named.iter().filter_map(Token::identifier));
+        } else if token.is_any(&["truncate", "drop", "alter", "copy", "load", "import"]) {
+            tables.extend(rest.iter().filter_map(Token::identifier));
+        }
+    }
+}
+
+/// Returns the table behind a verb: the last part of the path behind one of these words, or behind the verb
+/// where it is not there.
+fn target<'s>(rest: &[Token<'s>], words: &[&str]) -> Option<&'s str> {
+    let start = rest
+        .iter()
+        .take(6)
+        .position(|t| t.is_any(words))
+        .map_or(0, |place| place + 1);
+    let path = &rest[start..];
+    let start = usize::from(path.first().is_some_and(|t| t.is_any(&["only", "ignore"])));
+    path_of(&path[start..]).map(|(table, _)| table)
+}
+
+/// Reads a path such as `"public"."task"`: its last part, and how many tokens it has.
+fn path_of<'s>(tokens: &[Token<'s>]) -> Option<(&'s str, usize)> {
+    let mut table = tokens.first()?.identifier()?;
+    let mut length = 1;
+    while let [dot, part, ..] = &tokens[length..]
+        && dot.is(".")
+    {
+        table = part.identifier()?;
+        length += 2;
+    }
+    Some((table, length))
+}
+
+/// A statement on one table, as SeaQuery builds it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Dml<'s> {
+    pub(super) verb: Verb,
+    pub(super) table: &'s str,
+    /// Of an update the columns that it sets.
+    pub(super) sets: Vec<&'s str>,
+    /// What it returns, piece by piece, as it is written.
+    pub(super) returning: Vec<&'s str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Verb {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl<'s> Dml<'s> {
+    /// Reads a statement that SeaQuery built; `None` where it is none of which the rows it returns are those
+    /// that it wrote: an upsert, one with other tables in it, or with a limit.
+    pub(super) fn read(sql: &'s str, backend: DbBackend) -> Option<Self> {
+        let tokens: Vec<_> = tokens(sql, backend).collect();
+        let (verb, behind) = match &tokens[..] {
+            [insert, into, ..] if insert.is_any(&["insert"]) && into.is_any(&["into"]) => {
+                (Verb::Insert, 2)
+            }
+            [update, ..] if update.is_any(&["update"]) => (Verb::Update, 1),
+            [delete, from, ..] if delete.is_any(&["delete"]) && from.is_any(&["from"]) => {
+                (Verb::Delete, 2)
+            }
+            _ => return None,
+        };
+        let (table, length) = path_of(&tokens[behind..])?;
+        let top: Vec<_> = top_level(&tokens[behind + length..]).collect();
+        let word = |words: &[&str]| top.iter().position(|t| t.is_any(words));
+        let returning = word(&["returning"]);
+        let body = &top[..returning.unwrap_or(top.len())];
+        let is_plain = match verb {
+            // Of `do nothing` the rows that are returned are those that were inserted.
+            Verb::Insert => !has_run(body, &["do", "update"]) && !has_run(body, &["duplicate"]),
+            Verb::Update => {
+                body.first().is_some_and(|t| t.is_any(&["set"]))
+                    && !body.iter().any(|t| t.is_any(&["from", "order", "limit"]))
+            }
+            Verb::Delete => !body.iter().any(|t| t.is_any(&["using", "order", "limit"])),
+        };
+        let is_alone = !top.iter().any(|t| t.is(";"));
+        (is_plain && is_alone).then(|| Self {
+            verb,
+            table,
+            sets: match verb {
+                Verb::Update => sets(body),
+                Verb::Insert | Verb::Delete => Vec::new(),
+            },
+            returning: returning.map_or_else(Vec::new, |place| pieces(sql, &top[place + 1..])),
+        })
+    }
+}
+
+/// Returns the tokens that are in no parentheses, and the parentheses.
+fn top_level<'t, 's>(tokens: &'t [Token<'s>]) -> impl Iterator<Item = Token<'s>> + use<'t, 's> {
+    let mut depth = 0_usize;
+    tokens.iter().copied().filter(move |token| {
+        if token.is("(") {
+            depth += 1;
+            return depth == 1;
+        }
+        if token.is(")") {
+            depth = depth.saturating_sub(1);
+        }
+        depth == 0
+    })
+}
+
+fn has_run(tokens: &[Token<'_>], words: &[&str]) -> bool {
+    tokens.windows(words.len()).any(|run| {
+        run.iter()
+            .zip(words)
+            .all(|(token, word)| token.is_any(&[word]))
+    })
+}
+
+/// Returns the columns in `set "a" = .., "b" = ..`.
+fn sets<'s>(body: &[Token<'s>]) -> Vec<&'s str> {
+    let end = body.iter().position(|t| t.is_any(&["where"]));
+    let assignments = &body[1..end.unwrap_or(body.len())];
+    let first_of_each = assignments.split(|t| t.is(","));
+    first_of_each
+        .filter_map(|assignment| path_of(assignment).map(|(column, _)| column))
+        .collect()
+}
+
+/// Cuts a list at its commas.
+fn pieces<'s>(sql: &'s str, list: &[Token<'s>]) -> Vec<&'s str> {
+    let Some(first) = list.first() else {
+        return Vec::new();
+    };
+    let mut start = first.start;
+    let mut pieces = Vec::new();
+    for comma in list.iter().filter(|t| t.is(",")) {
+        pieces.push(sql[start..comma.start].trim());
+        start = comma.start + 1;
+    }
+    pieces.push(sql[start..].trim());
+    pieces
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
+
+use super::*;
+
+const ALL: [DbBackend; 3] = [Sqlite, Postgres, MySql];
+
+fn tables(sql: &str, backend: DbBackend) -> Vec<&str> {
+    match effect(sql, backend) {
+        Effect::Tables(tables) => tables,
+        Effect::Nothing => Vec::new(),
+        other => panic!("{other:?}: {sql}"),
+    }
+}
+
+#[test]
+fn what_reads_defines_or_sets_writes_nothing() {
+    for sql in [
+        "",
+        " ; ;",
+        "SELECT * FROM task WHERE text = 'update task set x'",
+        "select * from task for update",
+        "SELECT replace(text, 'a', 'b') FROM task",
+        "-- delete from task\nselect 1",
+        "/* delete from task */ select 1",
+        "with t as (select 1) select * from t",
+        "CREATE TRIGGER t AFTER INSERT ON task FOR EACH ROW EXECUTE FUNCTION f()",
+        "create table task (id int references list on delete cascade on update cascade)",
+        "grant update, delete on task to somebody",
+        "PRAGMA journal_mode = WAL",
+        "set session x = 1",
+        "explain select * from task",
+        "vacuum",
+    ] {
+        for backend in ALL {
+            assert_eq!(effect(sql, backend), Effect::Nothing, "{sql}");
+        }
+    }
+}
+
+#[test]
+fn the_table_of_each_verb_is_found() {
+    for sql in [
+        "INSERT INTO task VALUES (1)",
+        "insert or replace into task values (1)",
+        "insert ignore into task values (1)",
+        "INSERT INTO public.task (id) SELECT id FROM other",
+        "replace into task values (1)",
+        "update task set text = 'x'",
+        "update only task set text = 'x'",
+        "delete from task",
+        "delete from only task where x",
+        "merge into task using other on x when matched then update set y = 1",
+        "truncate task",
+        "truncate table task",
+        "drop table task",
+        "alter table task rename to chore",
+        "copy task (id) from stdin",
+        "with x as (select 1) update task set text = 'x'",
+        "with x as (delete from task returning *) select * from x",
+        "explain analyze delete from task",
+        "select 1; delete from task; select 2",
+        "  -- a comment\n  /* and */ DELETE FROM task",
+    ] {
+        for backend in ALL {
+            let tables = tables(sql, backend);
+            assert!(tables.contains(&"task"), "{sql}: {tables:?}");
+        }
+    }
+}
+
+#[test]
+fn quoted_names_are_read_as_each_database_quotes() {
+    for (backend, sql) in [
+        (Sqlite, r#"delete from "task""#),
+        (Sqlite, "delete from [task]"),
+        (Sqlite, "delete from `task`"),
+        (Postgres, r#"delete from "public"."task""#),
+        (MySql, "delete from `shop`.`task`"),
+        (MySql, "/*!50000 delete from task */"),
+    ] {
+        assert!(tables(sql, backend).contains(&"task"), "{sql}");
+    }
+}
+
+#[test]
+fn only_the_target_is_written() {
+    for backend in ALL {
+        let sql = "insert into log select * from task";
+        assert_eq!(tables(sql, backend), ["log"]);
+        let sql = "update log set x = (select max(id) from task)";
+        assert_eq!(tables(sql, backend), ["log"]);
+        let sql = "delete from log where id in (select id from task)";
+        assert!(!tables(sql, backend).contains(&"task"));
+    }
+}
+
+#[test]
+fn strings_are_not_read() {
+    for (backend, sql) in [
+        (Sqlite, "select '; delete from task'"),
+        (Sqlite, "select 'it''s; delete from task'"),
+        (Postgres, "select E'\\'; delete from task'"),
+        (Postgres, "select $$; delete from task$$"),
+        (Postgres, "select $a$; $$ delete from task$a$"),
+        (MySql, "select '\\'; delete from task'"),
+        (MySql, "select \"; delete from task\""),
+        (MySql, "select 1 # ; delete from task"),
+        (Postgres, "select 1 /* /* */ ; delete from task */"),
+    ] {
+        assert_eq!(effect(sql, backend), Effect::Nothing, "{sql}");
+    }
+    assert_eq!(
+        tables("select $1; delete from task where id = $2", Postgres).first(),
+        Some(&"from"),
+        "words count as names: more rather than fewer"
+    );
+}
+
+#[test]
+fn procedures_may_do_anything_and_transactions_are_by_hand() {
+    assert_eq!(effect("call f()", MySql), Effect::Anything);
+    assert_eq!(effect("DO $$ begin end $$", Postgres), Effect::Anything);
+    for sql in [
+        "begin",
+        "ROLLBACK TO SAVEPOINT a",
+        "commit;",
+        "start transaction",
+        "savepoint a",
+    ] {
+        assert_eq!(effect(sql, Postgres), Effect::Transaction, "{sql}");
+    }
+}
+
+#[test]
+fn texts_that_end_anywhere_do_no_harm() {
+    let sql = r#"with "a" as (insert into "t" values ('x''', $1, E'\'', $q$ $q$)) /* c */ update [x].`y` set "z" = 1 -- end"#;
+    for end in (0..sql.len()).filter(|end| sql.is_char_boundary(*end)) {
+        for start in 0..end {
+            for backend in ALL {
+                _ = effect(&sql[start..end], backend);
+                _ = Dml::read(&sql[start..end], backend);
+            }
+        }
+    }
+    for backend in ALL {
+        _ = effect("delete from täsk where ü = 'ß' and 'ß", backend);
+    }
+}
+
+#[test]
+fn a_built_statement_says_what_it_sets_and_returns() {
+    let update = Dml::read(
+        r#"UPDATE "public"."task" SET "text" = $1, "list_id" = ("list_id" + $2), "n" = COALESCE("n", 0) WHERE "task"."id" IN ($3, $4) RETURNING "id", CAST("kind" AS "text")"#,
+        Postgres,
+    )
+    .expect("plain");
+    assert_eq!(update.verb, Verb::Update);
+    assert_eq!(update.table, "task");
+    assert_eq!(update.sets, ["text", "list_id", "n"]);
+    assert_eq!(update.returning, [r#""id""#, r#"CAST("kind" AS "text")"#]);
+
+    let insert = Dml::read(
+        r#"INSERT INTO "task" ("id", "text") VALUES (?, ?), (?, 'a, "b" RETURNING') ON CONFLICT DO NOTHING RETURNING "id""#,
+        Sqlite,
+    )
+    .expect("plain");
+    assert_eq!((insert.verb, insert.table), (Verb::Insert, "task"));
+    assert_eq!(insert.returning, [r#""id""#]);
+
+    let delete = Dml::read("DELETE FROM `task` WHERE `task`.`id` = ?", MySql).expect("plain");
+    assert_eq!((delete.verb, delete.table), (Verb::Delete, "task"));
+    assert!(delete.returning.is_empty());
+}
+
+#[test]
+fn what_is_not_plain_is_left_alone() {
+    for sql in [
+        r#"INSERT INTO "task" ("id") VALUES (1) ON CONFLICT ("id") DO UPDATE SET "text" = "excluded"."text""#,
+        "INSERT INTO `task` (`id`) VALUES (1) ON DUPLICATE KEY UPDATE `text` = VALUES(`text`)",
+        r#"REPLACE INTO "task" ("id") VALUES (1)"#,
+        r#"UPDATE "task" SET "text" = "o"."text" FROM "other" AS "o" WHERE "o"."id" = "task"."id""#,
+        "UPDATE `task` JOIN `other` ON `x` SET `task`.`text` = 'x'",
+        "UPDATE `task` SET `text` = 'x' ORDER BY `id` ASC LIMIT 3",
+        "DELETE FROM `task` WHERE `x` ORDER BY `id` ASC LIMIT 3",
+        r#"WITH "x" AS (SELECT 1) DELETE FROM "task""#,
+        "SELECT 1",
+        "",
+    ] {
+        assert_eq!(Dml::read(sql, MySql), None, "{sql}");
+    }
+}

@@ -1,0 +1,392 @@
+//! Runs one statement, and finds out what it wrote.
+//!
+//! Where the database returns the rows that a statement wrote (SQLite, PostgreSQL), each statement that SeaQuery
+//! built on one subscribed table returns the whole rows: they are the events, with the old rows that the
+//! hooks announced. Elsewhere the second hook knows the new row, and the statement only says that it was written.
+//! What cannot be known is a reset.
+
+use std::{pin::pin, sync::Arc};
+
+use futures_util::TryStreamExt;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult,
+    Statement, StreamTrait,
+};
+
+use super::{
+    Scope,
+    executed::executed,
+    failure::is_refusal,
+    plan::{Plan, Returned},
+    probe,
+    sql::Verb,
+    stash::{Announced, Stage, Writer},
+};
+use crate::{
+    event::{Event, Row},
+    key::KeyValue,
+    order::Interval,
+    publisher::Committed,
+    registry::ModelEntry,
+};
+
+/// SeaORM's own connection or transaction.
+pub(super) trait Inner: ConnectionTrait + StreamTrait {}
+
+impl Inner for DatabaseConnection {}
+impl Inner for DatabaseTransaction {}
+
+/// A statement, and how it was called.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) statement: Statement,
+    pub(super) how: How,
+    pub(super) writer: Writer,
+    /// Whether the caller has asked whether rows are returned: then it reads the row behind its update.
+    pub(super) reads_behind: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Execute,
+    Unprepared,
+    QueryOne,
+    QueryAll,
+}
+
+/// What a statement answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Executed(ExecResult),
+    One(Option<QueryResult>),
+    All(Vec<QueryResult>),
+}
+
+impl Call {
+    pub(super) fn new(statement: Statement, how: How) -> Self {
+        Self {
+            statement,
+            how,
+            writer: Writer::current(),
+            reads_behind: probe::were_rows_asked_for(),
+        }
+    }
+
+    /// Runs the statement as it is.
+    pub(super) async fn pass(self, inner: &impl Inner) -> Result<Answer, DbErr> {
+        let statement = self.statement;
+        Ok(match self.how {
+            How::Execute => Answer::Executed(inner.execute_raw(statement).await?),
+            How::Unprepared => Answer::Executed(inner.execute_unprepared(&statement.sql).await?),
+            How::QueryOne => Answer::One(inner.query_one_raw(statement).await?),
+            How::QueryAll => Answer::All(inner.query_all_raw(statement).await?),
+        })
+    }
+
+    /// Runs the statement, and records what it wrote.
+    pub(super) async fn run(
+        self,
+        inner: &impl Inner,
+        scope: &Scope,
+        plan: Plan,
+    ) -> Result<Answer, DbErr> {
+        match plan {
+            Plan::Pass => self.pass(inner).await,
+            Plan::Returned(returned) => self.returned(inner, scope, returned).await,
+            Plan::Announced { verb, writes } => self.announced(inner, scope, verb, writes).await,
+            Plan::Unknown { models, is_one } => {
+                let answer = self.pass(inner).await;
+                let is_refused = answer.as_ref().is_err_and(is_refusal);
+                if !(is_refused && is_one) {
+                    scope.record_resets(&models).await;
+                }
+                answer
+            }
+            Plan::Transaction => {
+                scope.tear();
+                self.pass(inner).await
+            }
+        }
+    }
+
+    async fn returned(
+        mut self,
+        inner: &impl Inner,
+        scope: &Scope,
+        plan: Returned,
+    ) -> Result<Answer, DbErr> {
+        self.statement.sql.clone_from(&plan.sql);
+        // From before the statement could take effect. In a transaction its rows are locked when it
+        // returns, and nobody else's write comes in between until the end.
+        let before = (!scope.is_transaction()).then(|| scope.interval());
+        let mut told = Told::new(scope, plan);
+        let (rows, written) = match self.rows(inner, &mut told).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                if !is_refusal(&error) {
+                    let models = told.models();
+                    scope.record_resets(&models).await;
+                }
+                return Err(error);
+            }
+        };
+        let interval = before.unwrap_or_else(|| scope.interval());
+        let (events, last_key) = told.into_events(&interval);
+        scope.record(events).await;
+        Ok(match self.how {
+            How::Execute | How::Unprepared => {
+                let last_insert_id = match last_key {
+                    Some(KeyValue::Integer(id)) => id.try_into().unwrap_or_default(),
+                    _ => 0,
+                };
+                Answer::Executed(executed(scope.database.backend, written, last_insert_id).await?)
+            }
+            How::QueryOne => Answer::One(rows.into_iter().next()),
+            How::QueryAll => Answer::All(rows),
+        })
+    }
+
+    /// Runs a statement that returns the rows that it wrote, and takes them in; returns them where they are
+    /// asked for, and how many they are.
+    async fn rows(
+        &mut self,
+        inner: &impl Inner,
+        told: &mut Told<'_>,
+    ) -> Result<(Vec<QueryResult>, u64), DbErr> {
+        let statement = self.statement.clone();
+        if let How::Execute | How::Unprepared = self.how {
+            // Nobody asked for the rows: there may be more than there is memory for.
+            let mut stream = pin!(inner.stream_raw(statement).await?);
+            let mut written = 0;
+            while let Some(row) = stream.try_next().await? {
+                written += 1;
+                told.take(&row);
+            }
+            return Ok((Vec::new(), written));
+        }
+        let rows = inner.query_all_raw(statement).await?;
+        for row in &rows {
+            told.take(row);
+        }
+        let written = rows.len() as u64;
+        Ok((rows, written))
+    }
+
+    async fn announced(
+        self,
+        inner: &impl Inner,
+        scope: &Scope,
+        verb: Verb,
+        writes: Vec<(usize, Announced)>,
+    ) -> Result<Answer, DbErr> {
+        let (writer, reads_behind) = (self.writer, self.reads_behind);
+        let models: Vec<usize> = writes.iter().map(|(place, _)| *place).collect();
+        let answer = match self.pass(inner).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                if !is_refusal(&error) {
+                    scope.record_resets(&models).await;
+                }
+                return Err(error);
+            }
+        };
+        let Answer::Executed(result) = &answer else {
+            // Nothing of SeaORM's asks for rows here.
+            scope.record_resets(&models).await;
+            return Ok(answer);
+        };
+        let written = result.rows_affected();
+        if written == 0 {
+            return Ok(answer);
+        }
+        let mut events = Vec::new();
+        let count = writes.len() as u64;
+        for (place, mut write) in writes {
+            let model = scope.registry().at(place);
+            if scope.is_transaction() {
+                write.interval = scope.interval();
+            }
+            match verb {
+                Verb::Delete if written == count => events.extend(write.deleted(model)),
+                Verb::Delete => events.push((Event::reset(Arc::clone(&model.label)), None)),
+                Verb::Update if !reads_behind => {
+                    events.push(read_behind(inner, model, write).await);
+                }
+                Verb::Insert | Verb::Update => {
+                    if write.key.is_none() && model.has_number_for_key() {
+                        let id = result.last_insert_id();
+                        write.key = (id != 0).then(|| KeyValue::Integer(id.into()));
+                    }
+                    write.stage = Stage::Written;
+                    scope.announce(writer, model.entity, write);
+                }
+            }
+        }
+        scope.record(events).await;
+        Ok(answer)
+    }
+}
+
+impl Announced {
+    /// Returns the event of a row that is deleted; none where there was no row.
+    pub(super) fn deleted(self, model: &ModelEntry) -> Option<Committed> {
+        let (key, old) = (self.key?, self.old?);
+        let event = Event::deleted(Arc::clone(&model.label), key, old);
+        Some((event, Some(self.interval)))
+    }
+
+    /// Returns the event of a row that was written, and is this now.
+    pub(super) fn written(self, model: &ModelEntry, key: KeyValue, new: Row) -> Committed {
+        let label = Arc::clone(&model.label);
+        let event = match self.verb {
+            Verb::Insert => Event::created(label, key, new),
+            Verb::Update | Verb::Delete => Event::updated(label, key, self.old, new),
+        };
+        (event, Some(self.interval))
+    }
+}
+
+impl Answer {
+    pub(super) fn executed(self) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Executed(result) => Ok(result),
+            Self::One(_) | Self::All(_) => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn one(self) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::One(row) => Ok(row),
+            Self::Executed(_) | Self::All(_) => Err(mixed_up()),
+        }
+    }
+
+    pub(super) fn all(self) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::All(rows) => Ok(rows),
+            Self::Executed(_) | Self::One(_) => Err(mixed_up()),
+        }
+    }
+}
+
+/// No call is answered in another's way.
+fn mixed_up() -> DbErr {
+    DbErr::Custom("rest-live mixed up the answers of two statements: please report it".to_owned())
+}
+
+/// Reads a row that was written and that nobody else will describe.
+pub(super) async fn read_behind(
+    inner: &impl Inner,
+    model: &ModelEntry,
+    write: Announced,
+) -> Committed {
+    let reset = (Event::reset(Arc::clone(&model.label)), None);
+    let Some(key) = write.key.clone() else {
+        return reset;
+    };
+    match model.table.read(inner, &key).await {
+        Ok(Some(row)) => write.written(model, key, row),
+        Ok(None) | Err(_) => reset,
+    }
+}
+
+/// What is told of the rows that a statement returns.
+struct Told<'s> {
+    scope: &'s Scope,
+    plan: Returned,
+    of_models: Vec<OfModel>,
+}
+
+/// The rows of one model of the table.
+#[derive(Default)]
+struct OfModel {
+    rows: Vec<(KeyValue, Row)>,
+    /// They were too many, or one could not be read.
+    is_unknown: bool,
+}
+
+impl<'s> Told<'s> {
+    fn new(scope: &'s Scope, plan: Returned) -> Self {
+        let of_models = plan.models.iter().map(|_| OfModel::default()).collect();
+        Self {
+            scope,
+            plan,
+            of_models,
+        }
+    }
+
+    fn models(&self) -> Vec<usize> {
+        self.plan.models.iter().map(|(place, _)| *place).collect()
+    }
+
+    fn take(&mut self, result: &QueryResult) {
+        for ((place, _), of_model) in self.plan.models.iter().zip(&mut self.of_models) {
+            if of_model.is_unknown {
+                continue;
+            }
+            let model = self.scope.registry().at(*place);
+            let row = model
+                .table
+                .decode(result)
+                .map(|row| (model.key_of(&row), row));
+            match row {
+                Ok((Some(key), row)) if of_model.rows.len() < self.scope.database.bulk_rows => {
+                    of_model.rows.push((key, row));
+                }
+                Ok(_) => of_model.forget(),
+                Err(error) => {
+                    let (model, error) = (&*model.label, &error as &dyn std::error::Error);
+                    tracing::error!(
+                        model,
+                        error,
+                        "a row that was written could not be read: subscribers are told to fetch"
+                    );
+                    of_model.forget();
+                }
+            }
+        }
+    }
+
+    /// Returns the events, and the key of the last row.
+    fn into_events(mut self, interval: &Arc<Interval>) -> (Vec<Committed>, Option<KeyValue>) {
+        let (mut events, mut last_key) = (Vec::new(), None);
+        for ((place, needs_old), of_model) in self.plan.models.into_iter().zip(self.of_models) {
+            let label = &self.scope.registry().at(place).label;
+            let start = events.len();
+            let mut is_unknown = of_model.is_unknown;
+            for (key, row) in of_model.rows {
+                last_key = Some(key.clone());
+                let is_of_row = |(of, write): &(usize, Announced)| {
+                    *of == place && write.key.as_ref() == Some(&key)
+                };
+                let place = self.plan.announced.iter().position(is_of_row);
+                let write = place.map(|place| self.plan.announced.swap_remove(place).1);
+                let (old, interval) = match write {
+                    Some(write) if !self.scope.is_transaction() => (write.old, write.interval),
+                    Some(write) => (write.old, Arc::clone(interval)),
+                    None => (None, Arc::clone(interval)),
+                };
+                is_unknown |= needs_old && old.is_none();
+                let label = Arc::clone(label);
+                let event = match self.plan.verb {
+                    Verb::Insert => Event::created(label, key, row),
+                    Verb::Update => Event::updated(label, key, old, row),
+                    Verb::Delete => Event::deleted(label, key, row),
+                };
+                events.push((event, Some(interval)));
+            }
+            if is_unknown {
+                events.truncate(start);
+                events.push((Event::reset(Arc::clone(label)), None));
+            }
+        }
+        (events, last_key)
+    }
+}
+
+impl OfModel {
+    fn forget(&mut self) {
+        self.is_unknown = true;
+        self.rows = Vec::new();
+    }
+}

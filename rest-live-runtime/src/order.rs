@@ -1,0 +1,346 @@
+//! In which order writes of one row are told.
+//!
+//! The database knows the order in which writes took effect, and does not say it. What can be known here:
+//! a write that was over before another began came first. So each write has an [`Interval`], from
+//! before it could take effect to the end of its append; and a write may be told as it is if nothing of
+//! its row was told within its interval, for all that was told before is older then. If something was, nobody
+//! knows which of the two is newer: the row is *settled*, which means read again and told as it is.
+//!
+//! While a row is being settled nothing else of it is told; what comes meanwhile joins. So what is told
+//! was read after all that was told before it, and no subscriber sees a row go back in time.
+//!
+//! Plain data behind a lock: who reads rows and appends events is [`crate::publisher`].
+
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    event::{Event, EventKind, Row},
+    key::KeyValue,
+};
+
+/// A row of a model, by its label.
+pub(crate) type RowId = (Arc<str>, KeyValue);
+
+/// The intervals of the writes that are under way, and what was told within them.
+#[derive(Debug)]
+pub(crate) struct Order {
+    state: Mutex<State>,
+    most_rows: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts what begins and what is told.
+    now: u64,
+    /// When the intervals began that have not ended.
+    open: BTreeSet<u64>,
+    /// Rows of which something was told since the oldest of these began, or is being told.
+    rows: HashMap<RowId, Told>,
+    /// So many rows were left when those that matter to nobody were last swept out.
+    kept: usize,
+    /// Up to then it was forgotten what was told of rows that are not among `rows`.
+    horizon: u64,
+}
+
+/// What was told of a row.
+#[derive(Debug)]
+struct Told {
+    stage: Stage,
+    /// What subscribers may hold of it, oldest first: the rows before and after what was told last, and
+    /// those of what waits to be settled. `None` when they were too many.
+    named: Option<Vec<Row>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Something is being appended.
+    Appending,
+    /// Something was appended then.
+    At(u64),
+    /// It is being settled. Writes have come to be told since the row was last read.
+    Settling { more: bool },
+}
+
+/// From before a write could take effect until it is told.
+#[derive(Debug)]
+pub(crate) struct Interval {
+    order: Arc<Order>,
+    began: u64,
+}
+
+/// What may be told as it is, and what is to be settled.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    pub(crate) events: Vec<Event>,
+    /// The rows of these events, for [`Order::told`].
+    pub(crate) rows: Vec<RowId>,
+    /// Rows that nobody settles yet.
+    pub(crate) unsettled: Vec<RowId>,
+}
+
+/// What to do about a row that is being settled.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// More writes came while it was read.
+    Again,
+    Done,
+}
+
+impl Order {
+    /// More rows are forgotten while a write is under way: what it writes is told by a reset then.
+    pub(crate) const MOST_ROWS: usize = 65_536;
+
+    /// So many states of one row are kept for overlapping writes; more are told by a reset.
+    const MOST_NAMED: usize = 256;
+
+    pub(crate) fn new(most_rows: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            most_rows,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held, so a poisoned state is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the interval of a write.
+    pub(crate) fn begin(self: &Arc<Self>) -> Interval {
+        let mut state = self.state();
+        state.now += 1;
+        let began = state.now;
+        state.open.insert(began);
+        Interval {
+            order: Arc::clone(self),
+            began,
+        }
+    }
+
+    /// Decides what of a committed unit may be told. Its events are marked as being told until
+    /// [`told`](Self::told).
+    pub(crate) fn admit(&self, events: Vec<(Event, Option<Arc<Interval>>)>) -> Admitted {
+        let mut admitted = Admitted::default();
+        let mut state = self.state();
+        // Rows of this very unit: all that it did to one stays together.
+        let mut own: HashMap<RowId, Verdict> = HashMap::new();
+        let is_alone = events.len() == 1;
+        let mut ended = Vec::with_capacity(events.len());
+        for (event, interval) in events {
+            let began = interval
+                .as_ref()
+                .map_or(u64::MAX, |interval| interval.began);
+            ended.extend(interval);
+            let EventKind::Row(change) = &event.kind else {
+                admitted.events.push(event);
+                continue;
+            };
+            let id = (Arc::clone(&event.model), change.key.clone());
+            let named = change.old.iter().chain(&change.new).cloned();
+            let verdict = match own.get(&id) {
+                Some(first) => state.follow(&id, *first, named),
+                None => {
+                    let verdict = state.decide(&id, began, named);
+                    if !is_alone {
+                        own.insert(id.clone(), verdict);
+                    }
+                    verdict
+                }
+            };
+            match verdict {
+                Verdict::Told => {
+                    admitted.events.push(event);
+                    admitted.rows.push(id);
+                }
+                Verdict::Unsettled => admitted.unsettled.push(id),
+                Verdict::Joined => {}
+                Verdict::Forgotten => {
+                    let model = Arc::clone(&event.model);
+                    admitted.events.push(Event::reset(model));
+                }
+            }
+        }
+        drop(state);
+        // They take the lock themselves.
+        drop(ended);
+        admitted
+    }
+
+    /// Has a row be settled that may have been written, if nobody does yet. Returns whether the caller is to.
+    pub(crate) fn unsettle(&self, row: &RowId, named: Option<Row>) -> bool {
+        let mut state = self.state();
+        let told = state.rows.entry(row.clone()).or_insert_with(|| Told {
+            stage: Stage::At(0),
+            named: Some(Vec::new()),
+        });
+        told.name(named.into_iter());
+        match &mut told.stage {
+            Stage::Settling { more } => {
+                *more = true;
+                false
+            }
+            stage => {
+                *stage = Stage::Settling { more: true };
+                true
+            }
+        }
+    }
+
+    /// Takes note that the events of these rows are in the log.
+    pub(crate) fn told(&self, rows: &[RowId]) {
+        let mut state = self.state();
+        state.now += 1;
+        let now = state.now;
+        for row in rows {
+            if let Some(told) = state.rows.get_mut(row)
+                && let Stage::Appending = told.stage
+            {
+                told.stage = Stage::At(now);
+            }
+        }
+        state.sweep(self.most_rows);
+    }
+
+    /// Begins to settle a row, or goes on: returns what subscribers may hold of it, `None` when that is not
+    /// known any more. The row is to be read after this.
+    pub(crate) fn settling(&self, row: &RowId) -> Option<Vec<Row>> {
+        let mut state = self.state();
+        let told = state.rows.get_mut(row)?;
+        told.stage = Stage::Settling { more: false };
+        told.named.replace(Vec::new())
+    }
+
+    /// Takes note that a settled row is in the log as it was found.
+    pub(crate) fn settled(&self, row: &RowId, found: Option<Row>) -> Next {
+        let mut state = self.state();
+        state.now += 1;
+        let now = state.now;
+        let Some(told) = state.rows.get_mut(row) else {
+            return Next::Done;
+        };
+        // Before what has come since: it is older than the next reading in any case.
+        if let (Some(named), Some(found)) = (&mut told.named, found) {
+            named.insert(0, found);
+        }
+        if let Stage::Settling { more: true } = told.stage {
+            return Next::Again;
+        }
+        told.stage = Stage::At(now);
+        state.sweep(self.most_rows);
+        Next::Done
+    }
+}
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Told,
+    /// It is to be settled, which nobody does yet.
+    Unsettled,
+    /// It is being settled.
+    Joined,
+    /// What else was told of its row is not known any more.
+    Forgotten,
+}
+
+impl State {
+    fn decide(&mut self, id: &RowId, began: u64, named: impl Iterator<Item = Row>) -> Verdict {
+        match self.rows.entry(id.clone()) {
+            Entry::Vacant(_) if began < self.horizon => Verdict::Forgotten,
+            Entry::Vacant(place) => {
+                place.insert(Told {
+                    stage: Stage::Appending,
+                    named: Some(named.collect()),
+                });
+                Verdict::Told
+            }
+            Entry::Occupied(mut present) => {
+                let told = present.get_mut();
+                match &mut told.stage {
+                    // In order: nobody holds more of the row than this was told before or tells now, but by
+                    // a write that is still under way and names it itself.
+                    Stage::At(at) if *at < began => {
+                        told.stage = Stage::Appending;
+                        told.named = Some(named.collect());
+                        Verdict::Told
+                    }
+                    Stage::At(_) | Stage::Appending => {
+                        told.stage = Stage::Settling { more: true };
+                        told.name(named);
+                        Verdict::Unsettled
+                    }
+                    Stage::Settling { more } => {
+                        *more = true;
+                        told.name(named);
+                        Verdict::Joined
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has a further event of a unit share the fate of its first one of the row.
+    fn follow(&mut self, id: &RowId, first: Verdict, named: impl Iterator<Item = Row>) -> Verdict {
+        let told = self.rows.get_mut(id);
+        match (first, told) {
+            (Verdict::Told, Some(told)) => {
+                told.named = Some(named.collect());
+                Verdict::Told
+            }
+            (Verdict::Unsettled | Verdict::Joined, Some(told)) => {
+                told.name(named);
+                Verdict::Joined
+            }
+            (_, None) | (Verdict::Forgotten, _) => Verdict::Forgotten,
+        }
+    }
+
+    /// Forgets what matters to no interval that is still open: now and then, for it looks at all rows.
+    fn sweep(&mut self, most: usize) {
+        let oldest = self.open.first().copied();
+        if oldest.is_some() && self.rows.len() < 2 * self.kept + 64 {
+            return;
+        }
+        self.keep(oldest.unwrap_or(u64::MAX));
+        if self.rows.len() > most {
+            // A write that does not end, such as that of a transaction which somebody forgot.
+            self.horizon = self.now;
+            self.keep(u64::MAX);
+        }
+        self.kept = self.rows.len();
+    }
+
+    fn keep(&mut self, oldest: u64) {
+        self.rows.retain(|_, told| match told.stage {
+            Stage::At(at) => at > oldest,
+            Stage::Appending | Stage::Settling { .. } => true,
+        });
+    }
+}
+
+impl Told {
+    fn name(&mut self, rows: impl Iterator<Item = Row>) {
+        if let Some(named) = &mut self.named {
+            named.extend(rows);
+            if named.len() > Order::MOST_NAMED {
+                self.named = None;
+            }
+        }
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        let mut state = self.order.state();
+        state.open.remove(&self.began);
+        if state.open.is_empty() {
+            state.sweep(self.order.most_rows);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! From a committed write to the log: what may be told as it is, is appended; rows whose order is not
+//! known are settled. Capture calls it; it waits for the log only, and for nobody's socket.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
+use tokio::{runtime::Handle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+use crate::{
+    event::{Event, Row},
+    log::{EventLog, LogError},
+    metrics::Metrics,
+    order::{Interval, Next, Order, RowId},
+    registry::Registry,
+};
+
+/// So long the reading of a row that is to be settled may take: its subscribers are told to fetch again then.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An event that is committed, with the interval of its write.
+pub(crate) type Committed = (Event, Option<Arc<Interval>>);
+
+/// Takes in what was committed.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) order: Arc<Order>,
+    log: Arc<dyn EventLog>,
+    db: DatabaseConnection,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) runtime: Handle,
+    /// What must not end with the request that began it.
+    tasks: TaskTracker,
+    abort: CancellationToken,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        log: Arc<dyn EventLog>,
+        db: DatabaseConnection,
+        metrics: Arc<Metrics>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            registry,
+            order: Order::new(Order::MOST_ROWS),
+            log,
+            db,
+            metrics,
+            runtime,
+            tasks: TaskTracker::new(),
+            abort: CancellationToken::new(),
+        }
+    }
+
+    /// Tells of a committed unit. It never fails: a log that cannot take the events is an error in the
+    /// application's log.
+    pub(crate) async fn publish(self: &Arc<Self>, events: Vec<Committed>) {
+        if events.is_empty() {
+            return;
+        }
+        let admitted = self.order.admit(events);
+        for row in admitted.unsettled {
+            self.begin_to_settle(row);
+        }
+        self.append(admitted.events).await;
+        self.order.told(&admitted.rows);
+    }
+
+    /// Publishes without anybody waiting for it.
+    pub(crate) fn publish_later(self: &Arc<Self>, events: Vec<Committed>) {
+        let publisher = Arc::clone(self);
+        let publishing = async move { publisher.publish(events).await };
+        self.tasks.spawn_on(publishing, &self.runtime);
+    }
+
+    /// Has a row be told that may have been written. `old` is what subscribers may hold of it.
+    pub(crate) fn settle(self: &Arc<Self>, row: RowId, old: Option<Row>) {
+        if self.order.unsettle(&row, old) {
+            self.begin_to_settle(row);
+        }
+    }
+
+    fn begin_to_settle(self: &Arc<Self>, row: RowId) {
+        self.metrics.settled.increment(1);
+        let settling = Arc::clone(self).read_and_tell(row);
+        let abort = self.abort.clone();
+        let task = async move { _ = abort.run_until_cancelled(settling).await };
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// Runs a write to its end, also when its request is given up: on the runtime of the caller, which drives
+    /// its connection.
+    ///
+    /// # Errors
+    /// That the runtime shut down meanwhile.
+    pub(crate) async fn complete<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+    ) -> Result<T, DbErr> {
+        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+        let write = self.tasks.spawn_on(write.in_current_span(), &runtime);
+        match write.await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => Err(DbErr::Exec(RuntimeErr::Internal(
+                "the runtime shut down during a write".to_owned(),
+            ))),
+        }
+    }
+
+    /// Runs a future until the `Live` is dropped.
+    pub(crate) fn watch(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let abort = self.abort.clone();
+        self.runtime
+            .spawn(async move { abort.run_until_cancelled(future).await });
+    }
+
+    /// Waits until all that was begun so far is in the log.
+    pub(crate) async fn drained(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Ends what nobody is told of any more.
+    pub(crate) fn abort(&self) {
+        self.abort.cancel();
+    }
+
+    async fn append(&self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let count = events.len();
+        // Whose code a log is, nobody knows: what it does must not reach the writer.
+        let append = AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
+        let error = match append.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => LogError::new("it panicked"),
+        };
+        self.metrics.events_lost.increment(count as u64);
+        tracing::error!(
+            count,
+            error = &error as &dyn std::error::Error,
+            "events are lost: the log did not take them"
+        );
+    }
+
+    /// Reads a row until nothing more is written to it meanwhile, and tells each time what it is.
+    async fn read_and_tell(self: Arc<Self>, row: RowId) {
+        loop {
+            let named = self.order.settling(&row);
+            let (label, key) = &row;
+            let (event, found) = match named {
+                Some(named) => match self.read(&row).await {
+                    Ok(found) => {
+                        let label = Arc::clone(label);
+                        let event = Event::settled(label, key.clone(), named, found.clone());
+                        (event, found)
+                    }
+                    Err(why) => {
+                        tracing::error!(
+                            model = &**label,
+                            error = why,
+                            "a row that several wrote at once could not be read again: its model's subscribers are told to fetch"
+                        );
+                        (Event::reset(Arc::clone(label)), None)
+                    }
+                },
+                None => (Event::reset(Arc::clone(label)), None),
+            };
+            self.append(vec![event]).await;
+            if self.order.settled(&row, found) == Next::Done {
+                return;
+            }
+        }
+    }
+
+    async fn read(&self, (label, key): &RowId) -> Result<Option<Row>, String> {
+        let Some(model) = self.registry.labelled(label) else {
+            return Err("the model is not registered".to_owned());
+        };
+        // Decoding a row is the application's code, too.
+        let find = AssertUnwindSafe(async { model.table.read(&self.db, key).await }).catch_unwind();
+        match timeout(PATIENCE, find).await {
+            Ok(Ok(Ok(row))) => Ok(row),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(_)) => Err("it panicked".to_owned()),
+            Err(_) => Err(format!("it took longer than {PATIENCE:?}")),
+        }
+    }
+}
