@@ -177,8 +177,9 @@ async fn show(id: i32, db: LiveConnection) -> ApiResult {
 async fn change(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let changes: Changes = parse(&body)?;
     let transaction = begin(&db).await?;
-    let mut task = hold(id, &transaction).await?.into_active_model();
+    // The list first, as wherever both are locked: two that wait for each other would both fail.
     changes.check(&transaction).await?;
+    let mut task = hold(id, &transaction).await?.into_active_model();
     // A column that stays equal is not written, and nobody is told that it was.
     if let Some(text) = changes.text {
         task.text.set_if_not_equals(text);
