@@ -1,13 +1,14 @@
-//! SQLite, PostgreSQL and MariaDB: that each test has its own, and that an application
-//! runs on each of them.
+//! SQLite, PostgreSQL and MariaDB: that each test has its own, that an application runs on each of them, and
+//! that the todolist example does.
 
 mod application;
+mod example;
 
 use std::{net::TcpStream, path::Path, time::Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use self::application::an_application_runs;
+use self::{application::an_application_runs, example::the_example_runs};
 use crate::support::{Engine, TestDatabase, soon};
 
 /// A module of tests for each engine, which call the functions below.
@@ -36,6 +37,7 @@ on_each_engine! {
     what_is_committed_survives_the_death_of_the_server
     nothing_is_left_of_a_database_that_is_dropped
     an_application_runs
+    the_example_runs
 }
 
 #[tokio::test]
