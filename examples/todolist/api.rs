@@ -96,10 +96,11 @@ async fn begin(db: &LiveConnection) -> Result<rest_live::LiveTransaction, DbErr>
     db.begin_with_options(options).await
 }
 
-/// A text that people write: neither blank nor a book.
+/// A text that people write: neither blank nor a book, nor with a character that PostgreSQL has no place for.
 fn check_text(field: &str, text: &str) -> Result<(), ApiError> {
     match text.chars().count() {
         _ if text.trim().is_empty() => Err(ApiError::bad(format!("`{field}` is blank"))),
+        _ if text.contains('\0') => Err(ApiError::bad(format!("`{field}` has a NUL in it"))),
         count if count > 1000 => Err(ApiError::bad(format!(
             "`{field}` has {count} characters: at most 1000"
         ))),

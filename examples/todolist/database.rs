@@ -1,4 +1,4 @@
-//! The database: where it is, and its schema.
+//! The database: where it is, and its schema. SQLite, PostgreSQL, MySQL or MariaDB, as its URL says.
 
 use std::error::Error;
 
@@ -43,7 +43,7 @@ pub async fn open(url: Option<String>) -> Result<Opened, Box<dyn Error>> {
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false);
-    // Readers do not wait for the writer, nor the writer for readers.
+    // For SQLite alone: readers do not wait for the writer, nor the writer for readers.
     options.map_sqlx_sqlite_opts(|sqlite| {
         sqlite
             .journal_mode(SqliteJournalMode::Wal)

@@ -7,6 +7,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i32,
+    // MySQL's and MariaDB's strings are 255 characters long unless something else is said.
+    #[sea_orm(column_type = "String(StringLen::N(1000))")]
     pub text: String,
     pub done: bool,
     #[sea_orm(indexed)]

@@ -115,7 +115,7 @@ fn guard() -> Authorization {
 async fn mistakes(
     build: impl FnOnce(rest_live::LiveBuilder) -> rest_live::LiveBuilder,
 ) -> Vec<RegistryError> {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     match build(Live::builder(db).discover(false)).build() {
         Err(BuildError::Registry(errors)) => errors,
         other => panic!("mistakes were expected, {other:?} came"),
@@ -222,7 +222,7 @@ async fn a_permission_of_other_users_is_an_error() {
         errors[0]
     );
 
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let live = Live::builder(db).discover(false).users::<Guard>();
     live.register::<Secret>()
         .register::<Public>()
@@ -233,7 +233,7 @@ async fn a_permission_of_other_users_is_an_error() {
 async fn mistakes_of_guards(
     build: impl FnOnce(rest_live::LiveBuilder<Guard>) -> rest_live::LiveBuilder<Guard>,
 ) -> Vec<RegistryError> {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     match build(Live::builder(db).discover(false).users::<Guard>()).build() {
         Err(BuildError::Registry(errors)) => errors,
         other => panic!("mistakes were expected, {other:?} came"),
@@ -281,7 +281,7 @@ async fn an_authorize_that_cannot_take_the_value_is_an_error() {
 
 #[tokio::test]
 async fn what_is_no_origin_and_a_limit_that_cannot_be_counted_are_errors() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let origins = Live::builder(db.clone()).origins(["example.com"]);
     assert!(matches!(origins.build(), Err(BuildError::Origin(text)) if text == "example.com"));
     let mut limits = rest_live::Limits::default();
@@ -295,7 +295,7 @@ async fn what_is_no_origin_and_a_limit_that_cannot_be_counted_are_errors() {
 
 #[tokio::test]
 async fn all_mistakes_are_reported_at_once_and_say_what_to_do() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let builder = Live::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
@@ -314,7 +314,7 @@ async fn all_mistakes_are_reported_at_once_and_say_what_to_do() {
 
 #[tokio::test]
 async fn registering_what_is_linked_in_changes_nothing() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     Live::builder(db)
         .register::<TaskSerializer>()
         .register::<ArticleSerializer>()
@@ -326,7 +326,7 @@ async fn registering_what_is_linked_in_changes_nothing() {
 /// Its crate may not be linked in: nothing else would say so.
 #[tokio::test]
 async fn a_write_of_a_model_without_a_serializer_is_warned_of() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let live = Live::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
@@ -352,7 +352,7 @@ async fn a_write_of_a_model_without_a_serializer_is_warned_of() {
 /// `fn main() -> Result<..>` prints it with `Debug`.
 #[tokio::test]
 async fn the_report_is_the_same_however_it_is_printed() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let error = Live::builder(db)
         .discover(false)
         .build()
@@ -364,7 +364,7 @@ async fn the_report_is_the_same_however_it_is_printed() {
 #[test]
 fn building_outside_a_runtime_is_an_error() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (db, _folder) = runtime.block_on(database());
+    let (db, _database) = runtime.block_on(database());
     assert!(matches!(
         Live::builder(db).build(),
         Err(BuildError::NoRuntime)

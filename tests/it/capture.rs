@@ -245,7 +245,7 @@ async fn what_was_written_before_a_subscription_is_not_told() {
 #[tokio::test]
 async fn a_save_that_needs_no_old_row_adds_no_statement() {
     let statements = Arc::new(AtomicUsize::new(0));
-    let (mut db, _folder) = database().await;
+    let (mut db, _database) = database().await;
     let counter = Arc::clone(&statements);
     db.set_metric_callback(move |_| _ = counter.fetch_add(1, Ordering::SeqCst));
     let live = Live::builder(db).build().unwrap();

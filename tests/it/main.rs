@@ -1,4 +1,4 @@
-//! How rest-live behaves, seen from outside: real SQLite, real websocket clients, port 0.
+//! How rest-live behaves, seen from outside: real databases, real websocket clients, port 0.
 
 #![allow(
     missing_docs,
@@ -15,6 +15,7 @@ mod browser;
 mod build;
 mod capture;
 mod compose;
+mod databases;
 mod entities;
 mod golden;
 mod hook;

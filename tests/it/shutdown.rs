@@ -43,7 +43,7 @@ async fn shutdown_does_not_wait_for_ever_for_a_client_that_does_not_answer() {
 #[tokio::test]
 async fn a_live_that_is_dropped_takes_its_connections_along() {
     let App { live, addr, .. } = &App::start().await;
-    let (other, folder) = crate::support::database().await;
+    let (other, database) = crate::support::database().await;
     let other = rest_live::Live::builder(other).build().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = listener.local_addr().unwrap();
@@ -59,7 +59,7 @@ async fn a_live_that_is_dropped_takes_its_connections_along() {
     drop(other);
     let end = soon("the end of the connection", socket.next()).await;
     assert!(matches!(end, None | Some(Err(_))), "{end:?}");
-    drop(folder);
+    drop(database);
     // And takes nobody else's.
     assert!(
         connect_async(format!("ws://{addr}/ws/subscribe"))

@@ -3,6 +3,7 @@
 mod app;
 mod client;
 mod dialect;
+mod engine;
 mod log;
 mod process;
 mod raw;
@@ -13,6 +14,7 @@ pub use self::{
     app::{App, database, task},
     client::{Client, assert_error},
     dialect::Dialect,
+    engine::{Engine, TestDatabase},
     log::Log,
     process::{Example, read},
     raw::{raw, raw_offering, raw_on},

@@ -238,9 +238,9 @@ fn a_commit_does_not_need_the_runtime_that_built_the_live() {
             .unwrap()
     };
     let (first, second) = (runtime(), runtime());
-    let (live, _folder) = first.block_on(async {
-        let (db, folder) = database().await;
-        (Live::builder(db).build().unwrap(), folder)
+    let (live, _database) = first.block_on(async {
+        let (db, database) = database().await;
+        (Live::builder(db).build().unwrap(), database)
     });
     drop(first);
     second.block_on(async {

@@ -76,7 +76,7 @@ async fn the_key_of_a_row_that_disappears_is_as_rest_shows_it() {
 
 #[tokio::test]
 async fn a_reset_names_each_model_once() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let start = Cursor {
         epoch: Epoch::random(),
         position: 7,

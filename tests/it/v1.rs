@@ -216,7 +216,7 @@ fn ids_of_resets(frames: Vec<Value>, reason: &str, cursor: &Cursor) -> Vec<Value
 
 #[tokio::test]
 async fn a_reset_may_come_at_any_time_one_for_each_id() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let start = Cursor {
         epoch: Epoch::random(),
         position: 7,
@@ -265,7 +265,7 @@ async fn a_reset_may_come_at_any_time_one_for_each_id() {
 
 #[tokio::test]
 async fn a_log_that_cannot_be_reached_refuses_for_now() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let log = ScriptedLog::new(Cursor {
         epoch: Epoch::random(),
         position: 7,
@@ -289,7 +289,7 @@ async fn a_log_that_cannot_be_reached_refuses_for_now() {
 
 #[tokio::test]
 async fn a_server_that_fails_closes_with_1011() {
-    let (db, _folder) = database().await;
+    let (db, _database) = database().await;
     let log = ScriptedLog::new(Cursor {
         epoch: Epoch::random(),
         position: 7,

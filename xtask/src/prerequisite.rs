@@ -26,6 +26,8 @@ const TABLE: &[Prerequisite] = &[
     need("cc", "compiles the bundled SQLite", "echo '#include <stdio.h>' | cc -x c -fsyntax-only -", Debian, "gcc libc6-dev"),
     need("chromium", "runs the client in a browser", r#""${CHROMIUM:-/usr/bin/chromium}" --version"#, Debian, "chromium"),
     need("websockets", "is an independent client", r#"/usr/bin/python3 -c "import websockets""#, Debian, "python3-websockets"),
+    need("PostgreSQL", "is a server of a test's own", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
+    need("MariaDB", "is a server of a test's own", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];

@@ -104,7 +104,7 @@ async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let Named { name } = parse(&body)?;
     check_text("name", &name)?;
     let transaction = begin(&db).await?;
-    let mut list = hold(id, &transaction).await?.into_active_model();
+    let mut list = take(id, &transaction).await?.into_active_model();
     list.name = Set(name);
     let list = list.update(&transaction).await?;
     transaction.commit().await?;
@@ -113,7 +113,7 @@ async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
 
 async fn remove(id: i32, db: LiveConnection) -> ApiResult {
     let transaction = begin(&db).await?;
-    let list = hold(id, &transaction).await?;
+    let list = take(id, &transaction).await?;
     for task in list.find_related(task::Entity).all(&transaction).await? {
         task.delete(&transaction).await?;
     }
@@ -163,6 +163,15 @@ async fn find(id: i32, db: &impl ConnectionTrait) -> Result<list::Model, ApiErro
 async fn hold(id: i32, transaction: &LiveTransaction) -> Result<list::Model, ApiError> {
     let list = list::Entity::find_by_id(id)
         .lock_shared()
+        .one(transaction)
+        .await?;
+    list.ok_or_else(|| ApiError::missing("list", id))
+}
+
+/// Finds a list that is to be written: once nobody holds it, with all that they put in.
+async fn take(id: i32, transaction: &LiveTransaction) -> Result<list::Model, ApiError> {
+    let list = list::Entity::find_by_id(id)
+        .lock_exclusive()
         .one(transaction)
         .await?;
     list.ok_or_else(|| ApiError::missing("list", id))

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rest_live::{LiveConnection, LiveTransaction};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
+    EntityTrait, IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{serializers::TaskSerializer, task};
 
-/// How many tasks one statement can insert: SQLite takes 32,766 parameters, and a task is three.
+/// How many tasks one statement can insert: SQLite takes 32,766 parameters, PostgreSQL and MariaDB 65,535, and a
+/// task is three.
 const MOST_AT_ONCE: usize = 10_000;
 
 pub fn routes(db: &LiveConnection) -> BoxedFilter<(Response,)> {
@@ -177,8 +178,9 @@ async fn show(id: i32, db: LiveConnection) -> ApiResult {
 async fn change(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let changes: Changes = parse(&body)?;
     let transaction = begin(&db).await?;
-    let mut task = hold(id, &transaction).await?.into_active_model();
+    // The list first, as wherever both are locked: two that wait for each other would both fail.
     changes.check(&transaction).await?;
+    let mut task = hold(id, &transaction).await?.into_active_model();
     // A column that stays equal is not written, and nobody is told that it was.
     if let Some(text) = changes.text {
         task.text.set_if_not_equals(text);
@@ -224,11 +226,29 @@ async fn create_many(db: LiveConnection, body: Bytes) -> ApiResult {
         .into_iter()
         .map(NewTask::into_active_model)
         .collect::<Result<Vec<_>, _>>()?;
-    let tasks = task::Entity::insert_many(tasks)
-        .exec_with_returning(&transaction)
-        .await?;
+    let tasks = insert_many(tasks, &transaction).await?;
     transaction.commit().await?;
     created(&tasks.iter().map(TaskSerializer::from).collect::<Vec<_>>())
+}
+
+/// Inserts tasks by one statement.
+async fn insert_many(
+    tasks: Vec<task::ActiveModel>,
+    transaction: &LiveTransaction,
+) -> Result<Vec<task::Model>, DbErr> {
+    let count = tasks.len() as i32; // at most MOST_AT_ONCE
+    let insert = task::Entity::insert_many(tasks);
+    if transaction.support_returning() {
+        return insert.exec_with_returning(transaction).await;
+    }
+    // MySQL and MariaDB tell the first id. The others follow it: they know how many there are.
+    let first = insert.exec(transaction).await?.last_insert_id;
+    let first = first.ok_or(DbErr::RecordNotInserted)?;
+    task::Entity::find()
+        .filter(task::Column::Id.between(first, first + count - 1))
+        .order_by_asc(task::Column::Id)
+        .all(transaction)
+        .await
 }
 
 async fn change_many(db: LiveConnection, selection: Selection, body: Bytes) -> ApiResult {

@@ -1,18 +1,19 @@
-//! An application in the test's process: a fresh SQLite file, a warp server on port 0.
+//! An application in the test's process: a fresh database, a warp server on port 0.
 
 use std::net::SocketAddr;
 
 use rest_live::{EventLog, Limits, Live, LiveConnection, MemoryLog};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
-    Schema,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, Schema,
 };
-use tempfile::TempDir;
 use tokio::{net::TcpListener, task::AbortHandle};
 use warp::Filter;
 
-use super::{Client, Dialect};
+use super::{Client, Dialect, Engine, TestDatabase};
 use crate::entities::{article, badge, device, note, seat, task, ticket};
+
+/// The id of a task that no test writes. Not a negative one: SeaORM cannot read it from MariaDB's answer.
+const SENTINEL: i32 = 1_000_000;
 
 pub struct App {
     pub live: Live,
@@ -21,7 +22,8 @@ pub struct App {
     pub plain: DatabaseConnection,
     log: MemoryLog,
     server: AbortHandle,
-    _folder: TempDir,
+    /// Where `plain` and `live` write. Last: it goes when they are gone.
+    pub database: TestDatabase,
 }
 
 impl App {
@@ -30,7 +32,15 @@ impl App {
     }
 
     pub async fn start_with(limits: Limits) -> Self {
-        let (db, folder) = database().await;
+        Self::assemble(Engine::Sqlite, limits).await
+    }
+
+    pub async fn start_on(engine: Engine) -> Self {
+        Self::assemble(engine, Limits::default()).await
+    }
+
+    async fn assemble(engine: Engine, limits: Limits) -> Self {
+        let (db, database) = database_of(engine).await;
         let log = MemoryLog::default();
         let live = Live::builder(db.clone())
             .limits(limits)
@@ -47,7 +57,7 @@ impl App {
             plain: db,
             log,
             server,
-            _folder: folder,
+            database,
         }
     }
 
@@ -93,7 +103,10 @@ impl App {
             );
         }
         client.synchronise().await;
-        task(-1, "sentinel", -1).insert(&self.db()).await.unwrap();
+        task(SENTINEL, "sentinel", -1)
+            .insert(&self.db())
+            .await
+            .unwrap();
         let shown = match dialect {
             Dialect::Plain | Dialect::V1 => "payload",
             Dialect::V0_7 => "instance",
@@ -104,7 +117,7 @@ impl App {
             "{broadcast} came instead of nothing"
         );
         // By a statement of its own, which tells nobody.
-        task::Entity::delete_by_id(-1)
+        task::Entity::delete_by_id(SENTINEL)
             .exec(&self.db())
             .await
             .unwrap();
@@ -137,23 +150,25 @@ pub fn task(id: i32, text: &str, list_id: i32) -> task::ActiveModel {
     }
 }
 
-/// Opens a fresh database with the tables of all test models.
-pub async fn database() -> (DatabaseConnection, TempDir) {
+/// Opens a fresh SQLite database with the tables of all test models.
+pub async fn database() -> (DatabaseConnection, TestDatabase) {
+    database_of(Engine::Sqlite).await
+}
+
+/// Opens a fresh database of an engine with the tables of all test models.
+pub async fn database_of(engine: Engine) -> (DatabaseConnection, TestDatabase) {
     async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
-        db.execute(&Schema::new(db.get_database_backend()).create_table_from_entity(entity))
+        let schema = Schema::new(db.get_database_backend());
+        // PostgreSQL's enumerations are types of their own, which its tables name.
+        for enumeration in schema.create_enum_from_entity(entity) {
+            db.execute(&enumeration).await.unwrap();
+        }
+        db.execute(&schema.create_table_from_entity(entity))
             .await
             .unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    let db = Database::connect(format!(
-        "sqlite://{}?mode=rwc",
-        folder.path().join("test.sqlite").display()
-    ))
-    .await
-    .unwrap();
-    db.execute_unprepared("PRAGMA journal_mode = WAL")
-        .await
-        .unwrap();
+    let database = TestDatabase::start(engine).await;
+    let db = database.connect().await;
     create(&db, task::Entity).await;
     create(&db, note::Entity).await;
     create(&db, device::Entity).await;
@@ -161,5 +176,5 @@ pub async fn database() -> (DatabaseConnection, TempDir) {
     create(&db, article::Entity).await;
     create(&db, badge::Entity).await;
     create(&db, ticket::Entity).await;
-    (db, folder)
+    (db, database)
 }

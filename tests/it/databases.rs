@@ -1,0 +1,148 @@
+//! SQLite, PostgreSQL and MariaDB: that each test has its own, that an application runs on each of them, and
+//! that the todolist example does.
+
+mod application;
+mod example;
+
+use std::{net::TcpStream, path::Path, time::Instant};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+use self::{application::an_application_runs, example::the_example_runs};
+use crate::support::{Engine, TestDatabase, soon};
+
+/// A module of tests for each engine, which call the functions below.
+macro_rules! on_each_engine {
+    ($($test:ident)*) => {
+        on_each_engine! { @of sqlite Sqlite $($test)* }
+        on_each_engine! { @of postgres Postgres $($test)* }
+        on_each_engine! { @of mariadb MariaDb $($test)* }
+    };
+    (@of $module:ident $engine:ident $($test:ident)*) => {
+        mod $module {
+            use super::Engine;
+
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(Engine::$engine).await;
+                }
+            )*
+        }
+    };
+}
+
+on_each_engine! {
+    a_database_is_fresh_and_takes_any_text
+    what_is_committed_survives_the_death_of_the_server
+    nothing_is_left_of_a_database_that_is_dropped
+    an_application_runs
+    the_example_runs
+}
+
+#[tokio::test]
+async fn each_engine_is_what_its_name_says_beside_the_others() {
+    let mut databases = Vec::new();
+    for engine in Engine::ALL {
+        databases.push(TestDatabase::start(engine).await);
+    }
+    for (database, backend) in
+        databases
+            .iter()
+            .zip([DbBackend::Sqlite, DbBackend::Postgres, DbBackend::MySql])
+    {
+        let db = database.connect().await;
+        assert_eq!(db.get_database_backend(), backend);
+        db.ping().await.unwrap();
+    }
+}
+
+/// Anything in and beyond the plane that MySQL's own "utf8" ends at.
+const TEXT: &str = "Grüße, 世界 🦀";
+
+async fn a_database_is_fresh_and_takes_any_text(engine: Engine) {
+    let start = Instant::now();
+    let first = TestDatabase::start(engine).await;
+    eprintln!("{engine:?} started in {:?}", start.elapsed());
+    let second = TestDatabase::start(engine).await;
+    assert_eq!(first.engine(), engine);
+    assert_ne!(first.url(), second.url());
+    for database in [&first, &second] {
+        let db = database.connect().await;
+        db.execute_unprepared("CREATE TABLE word (text VARCHAR(20) PRIMARY KEY)")
+            .await
+            .unwrap();
+        let insert = format!("INSERT INTO word VALUES ('{TEXT}')");
+        db.execute_unprepared(&insert).await.unwrap();
+        assert_eq!(words(&first).await, [TEXT]);
+    }
+}
+
+/// Returns the first column of a statement's rows.
+async fn strings(db: &DatabaseConnection, statement: &str) -> Vec<String> {
+    let statement = Statement::from_string(db.get_database_backend(), statement);
+    let rows = db.query_all_raw(statement).await.unwrap().into_iter();
+    rows.map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+async fn words(database: &TestDatabase) -> Vec<String> {
+    strings(&database.connect().await, "SELECT text FROM word").await
+}
+
+/// Returns the address in a server's URL.
+fn addr(url: &str) -> &str {
+    let (_, behind) = url.split_once('@').unwrap();
+    behind.split_once('/').unwrap().0
+}
+
+async fn what_is_committed_survives_the_death_of_the_server(engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let url = database.url();
+    let db = database.connect().await;
+    db.execute_unprepared("CREATE TABLE word (text VARCHAR(20) PRIMARY KEY)")
+        .await
+        .unwrap();
+    db.execute_unprepared("INSERT INTO word VALUES ('kept')")
+        .await
+        .unwrap();
+    database.kill().await;
+    if engine != Engine::Sqlite {
+        assert!(TcpStream::connect(addr(&url)).is_err());
+    }
+    database.restart().await;
+    assert_eq!(database.url(), url);
+    assert_eq!(words(&database).await, ["kept"]);
+    // A pool of connections comes back by itself.
+    soon(
+        "a write",
+        db.execute_unprepared("INSERT INTO word VALUES ('new')"),
+    )
+    .await
+    .unwrap();
+    database.restart().await;
+    assert_eq!(words(&database).await, ["kept", "new"]);
+}
+
+async fn nothing_is_left_of_a_database_that_is_dropped(engine: Engine) {
+    for is_killed in [false, true] {
+        let database = TestDatabase::start(engine).await;
+        let url = database.url();
+        let db = database.connect().await;
+        let place = match engine {
+            Engine::Sqlite => "SELECT file FROM pragma_database_list",
+            Engine::Postgres => "SHOW data_directory",
+            Engine::MariaDb => "SELECT @@datadir",
+        };
+        let place = strings(&db, place).await.remove(0);
+        let folder = Path::new(&place).parent().unwrap();
+        assert!(folder.exists());
+        if is_killed {
+            database.kill().await;
+        }
+        drop(database);
+        assert!(!folder.exists(), "{}", folder.display());
+        if engine != Engine::Sqlite {
+            assert!(TcpStream::connect(addr(&url)).is_err());
+        }
+    }
+}

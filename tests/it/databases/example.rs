@@ -1,0 +1,70 @@
+//! The todolist example on each engine, as its `DATABASE_URL` says.
+
+use serde_json::json;
+
+use crate::support::{Engine, Example, TestDatabase};
+
+/// The session of the README, and what differs from engine to engine.
+pub async fn the_example_runs(engine: Engine) {
+    let database = TestDatabase::start(engine).await;
+    let start = || {
+        Example::start_with("todolist", |command| {
+            command.env("DATABASE_URL", database.url())
+        })
+    };
+    let app = start().await;
+    let mut client = app.client().await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    app.post("/api/tasks", r#"{"text":"milk","list_id":1}"#)
+        .await;
+    app.http("PATCH", "/api/tasks/1", r#"{"done":true}"#).await;
+    for frame in [
+        r#"{"model":"todolist.Task","payload":{"id":1,"text":"milk","done":false},"action":"CREATED"}"#,
+        r#"{"model":"todolist.Task","payload":{"id":1,"text":"milk","done":true},"action":"UPDATED"}"#,
+    ] {
+        client.expect(frame).await;
+    }
+
+    app.post("/api/lists", r#"{"name":"Work"}"#).await;
+    client
+        .subscribe(r#"{"model":"todolist.Task","list_id":2}"#)
+        .await;
+    let shift = async |from: i32, to: i32| {
+        let path = format!("/api/lists/{from}/move");
+        app.http("POST", &path, format!(r#"{{"to":{to}}}"#)).await
+    };
+    assert_eq!(shift(1, 2).await, (200, json!({"moved": 1})));
+    let missing = json!({"error": "there is no list 9"});
+    assert_eq!(shift(2, 9).await, (404, missing));
+    app.http("DELETE", "/api/lists/2", "").await;
+    for action in ["DELETED", "CREATED", "DELETED"] {
+        client
+            .expect(&format!(r#"{{"model":"todolist.Task","payload":{{"id":1,"text":"milk","done":true}},"action":"{action}"}}"#))
+            .await;
+    }
+
+    // Many rows by one statement, whose numbers not every engine tells.
+    let bulk = r#"[{"text":"a","list_id":1},{"text":"b","list_id":1,"done":true}]"#;
+    assert_eq!(
+        app.post("/api/tasks/bulk", bulk).await,
+        json!([{"id": 2, "text": "a", "done": false}, {"id": 3, "text": "b", "done": true}])
+    );
+    // As long as a text may be, of characters of four bytes.
+    let long = "🦀".repeat(1000);
+    let task = json!({"text": long, "list_id": 1}).to_string();
+    assert_eq!(app.post("/api/tasks", &task).await["text"], long);
+    // A character that PostgreSQL has no place for is refused by all.
+    let (status, _) = app
+        .http("POST", "/api/lists", r#"{"name":"a\u0000b"}"#)
+        .await;
+    assert_eq!(status, 400);
+
+    drop(client);
+    assert!(app.end("TERM").await.success());
+    let app = start().await;
+    let (_, tasks) = app.http("GET", "/api/tasks?list_id=1&done=true", "").await;
+    assert_eq!(tasks, json!([{"id": 3, "text": "b", "done": true}]));
+}
