@@ -194,9 +194,9 @@ impl Page {
             let frame = self.client.json().await;
             self.take(&frame);
         }
-        // By a statement of its own, which tells nobody.
+        // On a plain connection, which tells nobody.
         let delete = task::Entity::delete_by_id(1_000_000);
-        delete.exec(&app.db()).await.unwrap();
+        delete.exec(&app.plain).await.unwrap();
         let request = self.unmount(u64::MAX);
         assert_eq!(self.send(&[request]).await, NONE);
         for hook in &self.hooks {

@@ -116,9 +116,9 @@ impl App {
             broadcast[shown]["text"], "sentinel",
             "{broadcast} came instead of nothing"
         );
-        // By a statement of its own, which tells nobody.
+        // On a plain connection, which tells nobody.
         task::Entity::delete_by_id(SENTINEL)
-            .exec(&self.db())
+            .exec(&self.plain)
             .await
             .unwrap();
         client.send(dialect.unsubscribe_from_sentinel()).await;
