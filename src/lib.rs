@@ -232,10 +232,11 @@
 //!   also where the database's collation ignores case.
 
 pub use rest_live_runtime::{
-    Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventLog, Expected,
-    Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder, LiveConnection,
-    LiveModel, LiveTransaction, LogError, MemoryLog, NoCursor, Outgoing, Rate, RegistryError, Row,
-    Session, Subscribable, Tail, Verdict,
+    Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventKind, EventLog,
+    Expected, Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder,
+    LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveModel,
+    LiveStream, LiveTransaction, LiveUpdateMany, LogError, Matching, MemoryLog, NoCursor, Outgoing,
+    Rate, RegistryError, Row, RowChange, Session, Subscribable, Tail, Verdict,
 };
 
 /// Makes the rows that a serializer shows subscribable.

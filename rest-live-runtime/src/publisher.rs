@@ -33,7 +33,7 @@ pub(crate) struct Publisher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) order: Arc<Order>,
     log: Arc<dyn EventLog>,
-    db: DatabaseConnection,
+    pub(crate) db: DatabaseConnection,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) runtime: Handle,
     /// What must not end with the request that began it.

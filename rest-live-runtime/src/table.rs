@@ -78,6 +78,11 @@ fn select<E: EntityTrait>(key: &KeyValue) -> SelectStatement {
 }
 
 fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
+    if backend == DbBackend::MySql {
+        // SeaQuery writes no clause there; MariaDB's has the names alone.
+        let names = E::Column::iter().map(|column| column.as_str());
+        return names.map(|name| format!("`{name}`")).collect();
+    }
     let mut columns = Vec::new();
     for column in E::Column::iter() {
         let mut statement = Query::delete();

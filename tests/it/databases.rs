@@ -14,13 +14,13 @@ use crate::support::{Engine, TestDatabase, soon};
 /// A module of tests for each engine, which call the functions below.
 macro_rules! on_each_engine {
     ($($test:ident)*) => {
-        on_each_engine! { @of sqlite Sqlite $($test)* }
-        on_each_engine! { @of postgres Postgres $($test)* }
-        on_each_engine! { @of mariadb MariaDb $($test)* }
+        $crate::databases::on_each_engine! { @of sqlite Sqlite $($test)* }
+        $crate::databases::on_each_engine! { @of postgres Postgres $($test)* }
+        $crate::databases::on_each_engine! { @of mariadb MariaDb $($test)* }
     };
     (@of $module:ident $engine:ident $($test:ident)*) => {
         mod $module {
-            use super::Engine;
+            use $crate::support::Engine;
 
             $(
                 #[tokio::test]
@@ -31,6 +31,8 @@ macro_rules! on_each_engine {
         }
     };
 }
+
+pub(crate) use on_each_engine;
 
 on_each_engine! {
     a_database_is_fresh_and_takes_any_text

@@ -14,6 +14,7 @@
 mod browser;
 mod build;
 mod capture;
+mod captured;
 mod compose;
 mod databases;
 mod entities;

@@ -11,7 +11,7 @@ mod scripted_log;
 mod template;
 
 pub use self::{
-    app::{App, database, task},
+    app::{App, database, database_of, task},
     client::{Client, assert_error},
     dialect::Dialect,
     engine::{Engine, TestDatabase},

@@ -186,6 +186,8 @@ macro_rules! delegate {
                 how: $crate::capture::statement::How,
             ) -> Result<$crate::capture::statement::Answer, ::sea_orm::DbErr> {
                 let call = $crate::capture::statement::Call::new(statement, how);
+                let database = &self.scope.database;
+                database.prepare(&self.inner, &call.statement.sql).await;
                 let plan = $crate::capture::plan::of_built(&self.scope, &call);
                 self.run_call(call, plan).await
             }

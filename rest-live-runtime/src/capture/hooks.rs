@@ -120,7 +120,10 @@ where
         Some(write) if write.stage == Stage::Nothing => {}
         Some(write) => scope.record(vec![write.written(model, key, new)]).await,
         // It took so long that it was believed to be given up.
-        None => scope.settle(model, key, new),
+        None => {
+            let write = announced(&scope, verb, Some(key), Some(new));
+            scope.settle(model, write);
+        }
     }
 }
 

@@ -19,12 +19,16 @@ pub(super) enum Plan {
     Announced {
         verb: Verb,
         writes: Vec<(usize, Announced)>,
+        /// It is an insert that leaves a row as it is which is there already.
+        may_do_nothing: bool,
     },
     /// What it writes cannot be known.
     Unknown {
         models: Vec<usize>,
         /// It is one statement: if the database refuses it, it wrote nothing.
         is_one: bool,
+        /// The rows that it says it affected are all that it wrote.
+        counts: bool,
     },
     /// It begins or ends transactions behind our back.
     Transaction,
@@ -64,17 +68,22 @@ pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
         let writes = scope.stash.of_statement(*writer, entity, dml.verb, values);
         announced.extend(writes.into_iter().map(|write| (*place, write)));
     }
-    let known = match scope.database.returns {
-        true => returned(scope, &dml, sql, places, announced),
-        false if announced.is_empty() => None,
-        false => Some(Plan::Announced {
+    let known = match (scope.database.returns(dml.verb), announced.is_empty()) {
+        // Of what was announced where not every write returns rows, the hooks know all.
+        (true, is_empty) if is_empty || scope.database.returns => {
+            returned(scope, &dml, sql, places, announced)
+        }
+        (_, true) => None,
+        (_, false) => Some(Plan::Announced {
             verb: dml.verb,
             writes: announced,
+            may_do_nothing: dml.may_do_nothing,
         }),
     };
     known.unwrap_or_else(|| Plan::Unknown {
         models: places.to_vec(),
         is_one: true,
+        counts: true,
     })
 }
 
@@ -147,6 +156,18 @@ pub(super) fn of_text(scope: &Scope, sql: &str) -> Plan {
     models.dedup();
     match models.is_empty() {
         true => Plan::Pass,
-        false => Plan::Unknown { models, is_one },
+        false => Plan::Unknown {
+            models,
+            is_one,
+            counts: is_one && is_counted(sql),
+        },
     }
+}
+
+/// Returns whether the database counts the rows that a statement writes: not those of `truncate`, nor those that
+/// a statement in `with` writes.
+fn is_counted(sql: &str) -> bool {
+    let verb = sql.split_whitespace().next().unwrap_or_default();
+    let counted = ["insert", "update", "delete", "replace"];
+    counted.iter().any(|word| verb.eq_ignore_ascii_case(word))
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, StatementBuilder};
-use tokio::time;
+use tokio::{sync::OnceCell, time};
 
 use super::{
     failure,
@@ -19,8 +19,7 @@ use super::{
     statement::{Inner, read_behind},
 };
 use crate::{
-    event::{Event, Row},
-    key::KeyValue,
+    event::Event,
     order::Interval,
     publisher::{Committed, Publisher},
     registry::{ModelEntry, Registry},
@@ -51,6 +50,8 @@ pub(crate) struct Database {
     pub(super) backend: DbBackend,
     /// Whether a write can return the rows that it wrote.
     pub(super) returns: bool,
+    /// Whether only a DELETE can, as MariaDB's; MySQL's cannot. Found out before the first that matters.
+    returns_deleted: OnceCell<bool>,
     /// More rows of one statement are one reset.
     pub(super) bulk_rows: usize,
 }
@@ -87,8 +88,28 @@ impl Database {
             backend,
             // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
             returns: backend != DbBackend::MySql && db.support_returning(),
+            returns_deleted: OnceCell::new(),
             bulk_rows,
         }
+    }
+
+    /// Finds out what can be known of a statement.
+    pub(super) async fn prepare(&self, inner: &impl ConnectionTrait, sql: &str) {
+        if self.backend == DbBackend::MySql && sql.starts_with("DELETE") {
+            let is_mariadb = async || {
+                let version = Statement::from_string(self.backend, "SELECT VERSION() AS version");
+                let row = inner.query_one_raw(version).await.ok().flatten();
+                let version = row.and_then(|row| row.try_get::<String>("", "version").ok());
+                Ok::<_, ()>(version.ok_or(())?.contains("MariaDB"))
+            };
+            // Where it cannot be asked, the statement cannot be run either.
+            _ = self.returns_deleted.get_or_try_init(is_mariadb).await;
+        }
+    }
+
+    /// Returns whether a statement with this verb can return the rows that it wrote.
+    pub(super) fn returns(&self, verb: Verb) -> bool {
+        self.returns || verb == Verb::Delete && self.returns_deleted.get() == Some(&true)
     }
 }
 
@@ -155,16 +176,13 @@ impl Scope {
         self.sees_statements() && self.database.returns
     }
 
-    /// Has a row be read again and told that was written; this is what it was.
-    pub(super) fn settle(&self, model: &ModelEntry, key: KeyValue, row: Row) {
+    /// Has a row be read again and told that was written by this.
+    pub(super) fn settle(&self, model: &ModelEntry, write: Announced) {
         let label = Arc::clone(&model.label);
-        match self.open() {
-            // Nobody else writes it before the end.
-            Some(open) => open
-                .unit()
-                .events
-                .push((Event::updated(label, key, None, row), None)),
-            None => self.database.publisher.settle((label, key), Some(row)),
+        match (self.open(), write.key) {
+            (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
+            // Nothing but itself writes it before its end.
+            _ => self.join(vec![(Event::reset(label), None)]),
         }
     }
 
@@ -269,8 +287,10 @@ impl Scope {
             if write.stage == Stage::Written
                 && let Some(model) = self.registry().of_type(entity)
             {
-                let event = read_behind(inner, model, write).await;
-                self.join(vec![event]);
+                match read_behind(inner, model, write).await {
+                    Ok(event) => self.join(vec![event]),
+                    Err(gone) => self.settle(model, gone),
+                }
             }
         }
     }
@@ -342,15 +362,35 @@ async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: bool) {
                 Stage::Nothing => false,
             };
             let publisher = &database.publisher;
-            let Some(model) = publisher.registry.of_type(entity) else {
-                continue;
-            };
-            let label = Arc::clone(&model.label);
-            match write.key {
-                _ if !may_be_written => {}
-                Some(key) => publisher.settle((label, key), write.old),
-                None => publisher.publish_later(vec![(Event::reset(label), None)]),
+            if let Some(model) = publisher.registry.of_type(entity)
+                && may_be_written
+            {
+                publisher
+                    .publish(given_up(publisher, model, write).await)
+                    .await;
             }
+        }
+    }
+}
+
+/// Returns the event of a write that was given up, and may be done.
+async fn given_up(
+    publisher: &Arc<Publisher>,
+    model: &ModelEntry,
+    write: Announced,
+) -> Vec<Committed> {
+    let verb = write.verb;
+    match read_behind(&publisher.db, model, write).await {
+        // It is still there.
+        Ok(_) if verb == Verb::Delete => Vec::new(),
+        Ok(event) => vec![event],
+        Err(gone) if verb == Verb::Delete => gone.deleted(model).into_iter().collect(),
+        Err(gone) => {
+            let label = Arc::clone(&model.label);
+            if let Some(key) = gone.key {
+                publisher.settle((label, key), gone.old);
+            }
+            Vec::new()
         }
     }
 }

@@ -129,6 +129,8 @@ pub(super) struct Dml<'s> {
     pub(super) table: &'s str,
     /// Of an update the columns that it sets.
     pub(super) sets: Vec<&'s str>,
+    /// It is an insert that leaves a row as it is which is there already.
+    pub(super) may_do_nothing: bool,
     /// What it returns, piece by piece, as it is written.
     pub(super) returning: Vec<&'s str>,
 }
@@ -160,9 +162,11 @@ impl<'s> Dml<'s> {
         let word = |words: &[&str]| top.iter().position(|t| t.is_any(words));
         let returning = word(&["returning"]);
         let body = &top[..returning.unwrap_or(top.len())];
+        let may_do_nothing = has_run(body, &["do", "nothing"]) || updates_nothing(body);
         let is_plain = match verb {
-            // Of `do nothing` the rows that are returned are those that were inserted.
-            Verb::Insert => !has_run(body, &["do", "update"]) && !has_run(body, &["duplicate"]),
+            Verb::Insert => {
+                may_do_nothing || !(has_run(body, &["conflict"]) || has_run(body, &["duplicate"]))
+            }
             Verb::Update => {
                 body.first().is_some_and(|t| t.is_any(&["set"]))
                     && !body.iter().any(|t| t.is_any(&["from", "order", "limit"]))
@@ -177,6 +181,7 @@ impl<'s> Dml<'s> {
                 Verb::Update => sets(body),
                 Verb::Insert | Verb::Delete => Vec::new(),
             },
+            may_do_nothing,
             returning: returning.map_or_else(Vec::new, |place| pieces(sql, &top[place + 1..])),
         })
     }
@@ -202,6 +207,24 @@ fn has_run(tokens: &[Token<'_>], words: &[&str]) -> bool {
         run.iter()
             .zip(words)
             .all(|(token, word)| token.is_any(&[word]))
+    })
+}
+
+/// Returns whether it is `on duplicate key update a = a`, which is how SeaQuery has MySQL do nothing.
+fn updates_nothing(body: &[Token<'_>]) -> bool {
+    let clause = ["on", "duplicate", "key", "update"];
+    let start = body.windows(clause.len()).position(|run| {
+        run.iter()
+            .zip(clause)
+            .all(|(token, word)| token.is_any(&[word]))
+    });
+    let Some(start) = start else {
+        return false;
+    };
+    let mut assignments = body[start + clause.len()..].split(|t| t.is(","));
+    assignments.all(|assignment| match assignment {
+        [column, equals, value] => equals.is("=") && column.identifier() == value.identifier(),
+        _ => false,
     })
 }
 

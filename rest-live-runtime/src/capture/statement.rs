@@ -93,11 +93,29 @@ impl Call {
         match plan {
             Plan::Pass => self.pass(inner).await,
             Plan::Returned(returned) => self.returned(inner, scope, returned).await,
-            Plan::Announced { verb, writes } => self.announced(inner, scope, verb, writes).await,
-            Plan::Unknown { models, is_one } => {
+            Plan::Announced {
+                verb,
+                mut writes,
+                may_do_nothing,
+            } => {
+                if may_do_nothing {
+                    // How many rows are affected does not tell: sqlx has MySQL count those that it found.
+                    forget_those_there(inner, scope, &mut writes).await?;
+                }
+                self.announced(inner, scope, verb, writes).await
+            }
+            Plan::Unknown {
+                models,
+                is_one,
+                counts,
+            } => {
                 let answer = self.pass(inner).await;
-                let is_refused = answer.as_ref().is_err_and(is_refusal);
-                if !(is_refused && is_one) {
+                let wrote_nothing = match &answer {
+                    Ok(Answer::Executed(result)) => counts && result.rows_affected() == 0,
+                    Ok(Answer::One(_) | Answer::All(_)) => false,
+                    Err(error) => is_one && is_refusal(error),
+                };
+                if !wrote_nothing {
                     scope.record_resets(&models).await;
                 }
                 answer
@@ -209,8 +227,12 @@ impl Call {
             match verb {
                 Verb::Delete if written == count => events.extend(write.deleted(model)),
                 Verb::Delete => events.push((Event::reset(Arc::clone(&model.label)), None)),
-                Verb::Update if !reads_behind => {
-                    events.push(read_behind(inner, model, write).await);
+                Verb::Update if !reads_behind => match read_behind(inner, model, write).await {
+                    Ok(event) => events.push(event),
+                    Err(gone) => scope.settle(model, gone),
+                },
+                Verb::Insert | Verb::Update if write.stage == Stage::Nothing => {
+                    scope.announce(writer, model.entity, write);
                 }
                 Verb::Insert | Verb::Update => {
                     if write.key.is_none() && model.has_number_for_key() {
@@ -274,19 +296,40 @@ fn mixed_up() -> DbErr {
     DbErr::Custom("rest-live mixed up the answers of two statements: please report it".to_owned())
 }
 
+/// Finds out which rows are there before an insert that would do nothing about them.
+async fn forget_those_there(
+    inner: &impl Inner,
+    scope: &Scope,
+    writes: &mut [(usize, Announced)],
+) -> Result<(), DbErr> {
+    for (place, write) in writes {
+        let table = &scope.registry().at(*place).table;
+        if let Some(key) = &write.key
+            && table.read(inner, key).await?.is_some()
+        {
+            write.stage = Stage::Nothing;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a row that was written and that nobody else will describe.
+///
+/// # Errors
+/// The write itself, where the row is not there any more.
 pub(super) async fn read_behind(
     inner: &impl Inner,
     model: &ModelEntry,
     write: Announced,
-) -> Committed {
+) -> Result<Committed, Announced> {
     let reset = (Event::reset(Arc::clone(&model.label)), None);
     let Some(key) = write.key.clone() else {
-        return reset;
+        return Ok(reset);
     };
     match model.table.read(inner, &key).await {
-        Ok(Some(row)) => write.written(model, key, row),
-        Ok(None) | Err(_) => reset,
+        Ok(Some(row)) => Ok(write.written(model, key, row)),
+        Ok(None) => Err(write),
+        Err(_) => Ok(reset),
     }
 }
 

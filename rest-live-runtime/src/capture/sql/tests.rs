@@ -166,6 +166,10 @@ fn a_built_statement_says_what_it_sets_and_returns() {
     .expect("plain");
     assert_eq!((insert.verb, insert.table), (Verb::Insert, "task"));
     assert_eq!(insert.returning, [r#""id""#]);
+    assert!(insert.may_do_nothing && !update.may_do_nothing);
+
+    let nothing = "INSERT INTO `task` (`id`, `n`) VALUES (?, ?) ON DUPLICATE KEY UPDATE `id` = `id`, `n` = `n`";
+    assert!(Dml::read(nothing, MySql).expect("plain").may_do_nothing);
 
     let delete = Dml::read("DELETE FROM `task` WHERE `task`.`id` = ?", MySql).expect("plain");
     assert_eq!((delete.verb, delete.table), (Verb::Delete, "task"));

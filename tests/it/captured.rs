@@ -1,0 +1,156 @@
+//! "What is captured, exactly", line by line, on each database: what subscribers get of each kind of write, by
+//! itself, in a transaction that commits, in one that does not, and in a savepoint that is undone; and the
+//! statements that it costs beyond SeaORM's own.
+
+mod entities;
+mod fixture;
+mod nested;
+mod plain;
+mod torn;
+mod writes;
+
+use sea_orm::TransactionTrait;
+
+use self::{
+    fixture::Fixture,
+    nested::relations_are_told_row_by_row,
+    plain::{
+        single_rows_on_a_plain_connection_are_told, what_is_in_a_plain_transaction_is_withheld,
+    },
+    torn::{
+        a_transaction_that_the_database_ended_tells_no_phantom,
+        a_write_whose_request_is_given_up_is_told, transactions_by_hand_are_told_by_a_reset,
+    },
+    writes::{LIVE, Told, WRITES, write, write_live},
+};
+use crate::support::Engine;
+
+crate::databases::on_each_engine! {
+    each_write_is_told_as_the_table_says
+    each_write_in_a_transaction_is_told_at_its_commit
+    each_write_that_is_undone_is_told_to_nobody
+    bulk_writes_of_our_own_are_exact
+    relations_are_told_row_by_row
+    single_rows_on_a_plain_connection_are_told
+    what_is_in_a_plain_transaction_is_withheld
+    a_transaction_that_the_database_ended_tells_no_phantom
+    a_write_whose_request_is_given_up_is_told
+    transactions_by_hand_are_told_by_a_reset
+}
+
+async fn each_write_is_told_as_the_table_says(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    for line in WRITES {
+        let what = line.name;
+        fixture.refresh().await;
+        let plain = fixture.plain.clone();
+        let expected = write(what, &plain).await;
+        let own = fixture.statements();
+        fixture.refresh().await;
+        let db = fixture.live.db();
+        let result = write(what, &db).await;
+        let all = fixture.statements();
+        assert_eq!(
+            result.is_ok(),
+            expected.is_ok(),
+            "{what} on {engine:?}: {result:?}, and without rest-live {expected:?}"
+        );
+        assert_eq!(
+            fixture.told().await,
+            line.told(engine),
+            "{what} on {engine:?}"
+        );
+        let extra = line.extra(engine);
+        assert_eq!(all, own + extra, "statements of {what} on {engine:?}");
+    }
+}
+
+async fn each_write_in_a_transaction_is_told_at_its_commit(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    for line in WRITES {
+        let what = line.name;
+        fixture.refresh().await;
+        let transaction = fixture.live.db().begin().await.unwrap();
+        let savepoint = transaction.begin().await.unwrap();
+        let written = write(what, &savepoint).await.is_ok();
+        assert_eq!(fixture.events().await, 0, "{what} before the commit");
+        if written {
+            savepoint.commit().await.unwrap();
+        } else {
+            savepoint.rollback().await.unwrap();
+        }
+        assert_eq!(fixture.events().await, 0, "{what} before the outer commit");
+        transaction.commit().await.unwrap();
+        assert_eq!(
+            fixture.told().await,
+            line.told(engine),
+            "{what} on {engine:?}"
+        );
+    }
+}
+
+async fn each_write_that_is_undone_is_told_to_nobody(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    for line in WRITES {
+        let what = line.name;
+        fixture.refresh().await;
+        let transaction = fixture.live.db().begin().await.unwrap();
+        _ = write(what, &transaction).await;
+        transaction.rollback().await.unwrap();
+        let transaction = fixture.live.db().begin().await.unwrap();
+        _ = write(what, &transaction).await;
+        drop(transaction);
+        let transaction = fixture.live.db().begin().await.unwrap();
+        let savepoint = transaction.begin().await.unwrap();
+        _ = write(what, &savepoint).await;
+        savepoint.rollback().await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(
+            fixture.told().await,
+            Told::Nothing.frames(),
+            "{what} on {engine:?}"
+        );
+    }
+}
+
+async fn bulk_writes_of_our_own_are_exact(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    for line in LIVE {
+        let what = line.name;
+        fixture.refresh().await;
+        let db = fixture.live.db();
+        write_live(what, &db).await.unwrap();
+        let statements = fixture.statements();
+        assert_eq!(
+            fixture.told().await,
+            line.told(engine),
+            "{what} on {engine:?}"
+        );
+        assert_eq!(
+            statements,
+            line.extra(engine),
+            "statements of {what} on {engine:?}"
+        );
+
+        fixture.refresh().await;
+        let transaction = db.begin().await.unwrap();
+        write_live(what, &transaction).await.unwrap();
+        assert_eq!(fixture.events().await, 0, "{what} before the commit");
+        transaction.commit().await.unwrap();
+        assert_eq!(
+            fixture.told().await,
+            line.told(engine),
+            "{what} on {engine:?}"
+        );
+
+        fixture.refresh().await;
+        let transaction = db.begin().await.unwrap();
+        write_live(what, &transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert_eq!(
+            fixture.told().await,
+            Told::Nothing.frames(),
+            "{what} on {engine:?}"
+        );
+    }
+}

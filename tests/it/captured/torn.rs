@@ -1,0 +1,121 @@
+//! Transactions and requests that do not end as they should.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use super::{
+    fixture::Fixture,
+    writes::{Told, WRITES, write},
+};
+use crate::support::Engine;
+
+/// A statement fails, the application goes on and commits. PostgreSQL commits nothing then, and its COMMIT is
+/// no error; the others commit the rest.
+pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    fixture.refresh().await;
+    let transaction = fixture.live.db().begin().await.unwrap();
+    write("update", &transaction).await.unwrap();
+    write("Entity::insert that conflicts", &transaction)
+        .await
+        .unwrap_err();
+    _ = write("insert", &transaction).await;
+    transaction.commit().await.unwrap();
+    let told = match engine {
+        Engine::Postgres => Told::Nothing,
+        Engine::Sqlite | Engine::MariaDb => Told::Exactly(&[
+            "list 1 CREATED four",
+            "list 1 UPDATED one!",
+            "task 1 UPDATED one!",
+            "task 4 CREATED four",
+        ]),
+    };
+    assert_eq!(fixture.told().await, told.frames(), "{engine:?}");
+
+    // Where the failure is undone with its savepoint, the rest is told.
+    fixture.refresh().await;
+    let transaction = fixture.live.db().begin().await.unwrap();
+    write("update", &transaction).await.unwrap();
+    let savepoint = transaction.begin().await.unwrap();
+    write("Entity::insert that conflicts", &savepoint)
+        .await
+        .unwrap_err();
+    savepoint.rollback().await.unwrap();
+    transaction.commit().await.unwrap();
+    let told = ["list 1 UPDATED one!", "task 1 UPDATED one!"];
+    assert_eq!(fixture.told().await, told, "{engine:?}");
+}
+
+/// Each write is given up after one poll, two polls and so on, until it is done before that. What the database has
+/// begun it ends: the table is as written and told so, or as it was.
+pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    for what in [
+        "insert",
+        "update",
+        "update_without_returning",
+        "update to another list",
+        "delete by its key",
+        "delete_many exec",
+    ] {
+        let line = WRITES.iter().find(|line| line.name == what).unwrap();
+        // How many polls a write takes differs from time to time.
+        let mut written = 0;
+        for polls in (1..=64).cycle().take(64 * 20) {
+            fixture.refresh().await;
+            let before = fixture.rows().await;
+            let db = fixture.live.db();
+            let is_done = poll(write(what, &db), polls).await;
+            fixture.quiet().await;
+            if fixture.rows().await != before {
+                written += usize::from(!is_done);
+                fixture.expect(&line.told(engine)).await;
+            }
+            if is_done && written > 0 {
+                break;
+            }
+        }
+        assert!(
+            written > 0,
+            "{what} on {engine:?} was never given up midway"
+        );
+    }
+}
+
+/// Polls a request so often at the most, then gives it up. Returns whether it was done.
+async fn poll<T>(request: impl Future<Output = T>, most: usize) -> bool {
+    let mut request = pin!(request);
+    let mut polls = 0;
+    poll_fn(|context| {
+        polls += 1;
+        match request.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if polls == most => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// SQL that ends transactions behind our back: what is committed is not known, so nobody is shown a phantom.
+pub async fn transactions_by_hand_are_told_by_a_reset(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    fixture.refresh().await;
+    let transaction = fixture.live.db().begin().await.unwrap();
+    transaction
+        .execute_unprepared("SAVEPOINT by_hand")
+        .await
+        .unwrap();
+    write("insert", &transaction).await.unwrap();
+    transaction
+        .execute_unprepared("ROLLBACK TO SAVEPOINT by_hand")
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(
+        fixture.told().await,
+        Told::Reset("todolist.Task").frames(),
+        "{engine:?}"
+    );
+}
