@@ -9,7 +9,8 @@ mod plain;
 mod torn;
 mod writes;
 
-use sea_orm::TransactionTrait;
+use rest_live::LiveEntity;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, TransactionTrait, sea_query::Expr};
 
 use self::{
     fixture::Fixture,
@@ -18,12 +19,15 @@ use self::{
         single_rows_on_a_plain_connection_are_told, what_is_in_a_plain_transaction_is_withheld,
     },
     torn::{
-        a_transaction_that_the_database_ended_tells_no_phantom,
+        a_commit_that_fails_tells_nothing, a_transaction_that_the_database_ended_tells_no_phantom,
         a_write_whose_request_is_given_up_is_told, transactions_by_hand_are_told_by_a_reset,
     },
     writes::{LIVE, Told, WRITES, write, write_live},
 };
-use crate::support::Engine;
+use crate::{
+    entities::task,
+    support::{Engine, task as new_task},
+};
 
 crate::databases::on_each_engine! {
     each_write_is_told_as_the_table_says
@@ -35,6 +39,8 @@ crate::databases::on_each_engine! {
     what_is_in_a_plain_transaction_is_withheld
     a_transaction_that_the_database_ended_tells_no_phantom
     a_write_whose_request_is_given_up_is_told
+    a_commit_that_fails_tells_nothing
+    more_rows_than_are_told_one_by_one_are_one_reset
     transactions_by_hand_are_told_by_a_reset
 }
 
@@ -110,6 +116,46 @@ async fn each_write_that_is_undone_is_told_to_nobody(engine: Engine) {
             Told::Nothing.frames(),
             "{what} on {engine:?}"
         );
+    }
+}
+
+async fn more_rows_than_are_told_one_by_one_are_one_reset(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    let reset = Told::Reset("todolist.Task").frames();
+    let many = |count: i32| (100..100 + count).map(|id| new_task(id, "many", 7));
+    for count in [100, 101] {
+        let of_one = (count == 101).then_some(&reset);
+        let events = |one: u64| if count == 101 { 1 } else { one };
+        fixture.refresh().await;
+        let db = fixture.live.db();
+        let inserted = task::Entity::live_insert_many(many(count)).exec(&db).await;
+        assert_eq!(inserted.unwrap(), count as u64);
+        assert_eq!(
+            fixture.events().await,
+            events(100),
+            "inserted on {engine:?}"
+        );
+        let update = task::Entity::live_update_many()
+            .col_expr(task::Column::ListId, Expr::value(8))
+            .filter(task::Column::ListId.eq(7));
+        let before = fixture.events().await;
+        assert_eq!(update.exec(&db).await.unwrap().rows_affected, count as u64);
+        assert_eq!(
+            fixture.events().await - before,
+            events(100),
+            "updated on {engine:?}"
+        );
+        let before = fixture.events().await;
+        let delete = task::Entity::delete_many().filter(task::Column::ListId.eq(8));
+        assert_eq!(delete.exec(&db).await.unwrap().rows_affected, count as u64);
+        assert_eq!(
+            fixture.events().await - before,
+            events(100),
+            "deleted on {engine:?}"
+        );
+        let told = fixture.told().await;
+        // Three times in a row, which is told at least once.
+        assert_eq!(told.is_empty(), of_one.is_none(), "{told:?} on {engine:?}");
     }
 }
 

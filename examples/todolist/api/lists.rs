@@ -1,9 +1,9 @@
 //! `/api/lists`.
 
-use rest_live::{LiveConnection, LiveTransaction};
+use rest_live::{LiveConnection, LiveEntity, LiveTransaction};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    ModelTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -114,9 +114,10 @@ async fn rename(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
 async fn remove(id: i32, db: LiveConnection) -> ApiResult {
     let transaction = begin(&db).await?;
     let list = take(id, &transaction).await?;
-    for task in list.find_related(task::Entity).all(&transaction).await? {
-        task.delete(&transaction).await?;
-    }
+    task::Entity::live_delete_many()
+        .filter(task::Column::ListId.eq(list.id))
+        .exec(&transaction)
+        .await?;
     list.delete(&transaction).await?;
     transaction.commit().await?;
     no_content()
@@ -133,17 +134,12 @@ async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult {
     let Move { to } = parse(&body)?;
     let transaction = begin(&db).await?;
     let list = hold(id, &transaction).await?;
-    let tasks = list
-        .find_related(task::Entity)
-        .order_by_asc(task::Column::Id)
-        .all(&transaction)
-        .await?;
-    let moved = tasks.len();
-    for task in tasks {
-        let mut task = task.into_active_model();
-        task.list_id.set_if_not_equals(to);
-        task.update(&transaction).await?;
-    }
+    let moved = task::Entity::live_update_many()
+        .col_expr(task::Column::ListId, Expr::value(to))
+        .filter(task::Column::ListId.eq(list.id))
+        .exec(&transaction)
+        .await?
+        .rows_affected;
     if let Err(missing) = hold(to, &transaction).await {
         transaction.rollback().await?;
         return Err(missing);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rest_live::{LiveConnection, LiveTransaction};
+use rest_live::{LiveConnection, LiveEntity, LiveTransaction};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbErr,
-    EntityTrait, IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{serializers::TaskSerializer, task};
 
-/// How many tasks one statement can insert: SQLite takes 32,766 parameters, PostgreSQL and MariaDB 65,535, and a
-/// task is three.
+/// How many tasks one request can insert: more would be told by a reset (`LiveBuilder::bulk_rows`).
 const MOST_AT_ONCE: usize = 10_000;
 
 pub fn routes(db: &LiveConnection) -> BoxedFilter<(Response,)> {
@@ -226,29 +225,11 @@ async fn create_many(db: LiveConnection, body: Bytes) -> ApiResult {
         .into_iter()
         .map(NewTask::into_active_model)
         .collect::<Result<Vec<_>, _>>()?;
-    let tasks = insert_many(tasks, &transaction).await?;
+    let tasks = task::Entity::live_insert_many(tasks)
+        .exec_with_returning(&transaction)
+        .await?;
     transaction.commit().await?;
     created(&tasks.iter().map(TaskSerializer::from).collect::<Vec<_>>())
-}
-
-/// Inserts tasks by one statement.
-async fn insert_many(
-    tasks: Vec<task::ActiveModel>,
-    transaction: &LiveTransaction,
-) -> Result<Vec<task::Model>, DbErr> {
-    let count = tasks.len() as i32; // at most MOST_AT_ONCE
-    let insert = task::Entity::insert_many(tasks);
-    if transaction.support_returning() {
-        return insert.exec_with_returning(transaction).await;
-    }
-    // MySQL and MariaDB tell the first id. The others follow it: they know how many there are.
-    let first = insert.exec(transaction).await?.last_insert_id;
-    let first = first.ok_or(DbErr::RecordNotInserted)?;
-    task::Entity::find()
-        .filter(task::Column::Id.between(first, first + count - 1))
-        .order_by_asc(task::Column::Id)
-        .all(transaction)
-        .await
 }
 
 async fn change_many(db: LiveConnection, selection: Selection, body: Bytes) -> ApiResult {
@@ -267,7 +248,8 @@ async fn change_many(db: LiveConnection, selection: Selection, body: Bytes) -> A
             "say what to change: `text`, `done` or `list_id`",
         ));
     }
-    let result = task::Entity::update_many()
+    // It may set the list, and SeaORM's own `update_many` does not know which rows leave which one.
+    let result = task::Entity::live_update_many()
         .set(task)
         .filter(condition)
         .exec(&transaction)
@@ -277,7 +259,7 @@ async fn change_many(db: LiveConnection, selection: Selection, body: Bytes) -> A
 }
 
 async fn remove_many(db: LiveConnection, selection: Selection) -> ApiResult {
-    let result = task::Entity::delete_many()
+    let result = task::Entity::live_delete_many()
         .filter(selection.explicit()?)
         .exec(&db)
         .await?;

@@ -2,13 +2,17 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use rest_live::LiveTransaction;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QuerySelect, TransactionTrait};
 
 use super::{
     fixture::Fixture,
     writes::{Told, WRITES, write},
 };
-use crate::support::Engine;
+use crate::{
+    entities::task,
+    support::{Engine, task as new_task},
+};
 
 /// A statement fails, the application goes on and commits. PostgreSQL commits nothing then, and its COMMIT is
 /// no error; the others commit the rest.
@@ -45,6 +49,60 @@ pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engi
     transaction.commit().await.unwrap();
     let told = ["list 1 UPDATED one!", "task 1 UPDATED one!"];
     assert_eq!(fixture.told().await, told, "{engine:?}");
+}
+
+/// A constraint that is checked at COMMIT, which MariaDB has none of: there the server ends the connection.
+pub async fn a_commit_that_fails_tells_nothing(engine: Engine) {
+    let mut fixture = Fixture::start(engine).await;
+    fixture.refresh().await;
+    let db = fixture.live.db();
+    let child = match engine {
+        Engine::MariaDb => return a_deadlock_is_told_by_a_reset(fixture).await,
+        _ => "CREATE TABLE child (task_id INT REFERENCES task (id) DEFERRABLE INITIALLY DEFERRED)",
+    };
+    db.execute_unprepared(child).await.unwrap();
+    let transaction = db.begin().await.unwrap();
+    write("update", &transaction).await.unwrap();
+    let orphan = "INSERT INTO child VALUES (77)";
+    transaction.execute_unprepared(orphan).await.unwrap();
+    transaction.commit().await.unwrap_err();
+    assert_eq!(fixture.told().await, Told::Nothing.frames(), "{engine:?}");
+}
+
+/// MariaDB undoes all of the transaction that it ends for a deadlock, and what follows commits by itself: what
+/// is committed at the end is not what was written.
+async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
+    let db = fixture.live.db();
+    let lock = async |transaction: &LiveTransaction, id: i32| {
+        let row = task::Entity::find_by_id(id).lock_exclusive();
+        row.one(transaction).await.map(drop)
+    };
+    let (first, second) = (db.begin().await.unwrap(), db.begin().await.unwrap());
+    write("insert", &first).await.unwrap();
+    new_task(5, "phantom", 1).insert(&second).await.unwrap();
+    lock(&first, 1).await.unwrap();
+    lock(&second, 2).await.unwrap();
+    let (of_first, of_second) = tokio::join!(lock(&first, 2), lock(&second, 1));
+    assert_ne!(
+        of_first.is_ok(),
+        of_second.is_ok(),
+        "one of the two is ended"
+    );
+    let (ended, other) = match of_first {
+        Ok(()) => (second, first),
+        Err(_) => (first, second),
+    };
+    other.rollback().await.unwrap();
+    write("update", &ended).await.unwrap();
+    ended.commit().await.unwrap();
+    let texts: Vec<_> = fixture
+        .rows()
+        .await
+        .into_iter()
+        .map(|row| row.text)
+        .collect();
+    assert_eq!(texts, ["one!", "two", "three"]);
+    assert_eq!(fixture.told().await, Told::Reset("todolist.Task").frames());
 }
 
 /// Each write is given up after one poll, two polls and so on, until it is done before that. What the database has

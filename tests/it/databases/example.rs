@@ -52,6 +52,40 @@ pub async fn the_example_runs(engine: Engine) {
         app.post("/api/tasks/bulk", bulk).await,
         json!([{"id": 2, "text": "a", "done": false}, {"id": 3, "text": "b", "done": true}])
     );
+    // Many rows change, move and go, each told.
+    let told = |id: i32, text: &str, done: bool, action: &str| json!({"model": "todolist.Task", "payload": {"id": id, "text": text, "done": done}, "action": action});
+    let mut expect = async |expected: &[serde_json::Value]| {
+        let mut frames = Vec::new();
+        for _ in expected {
+            frames.push(client.json().await);
+        }
+        frames.sort_by_key(|frame| (frame["action"].to_string(), frame["payload"]["id"].as_i64()));
+        assert_eq!(frames, expected);
+    };
+    expect(&[
+        told(2, "a", false, "CREATED"),
+        told(3, "b", true, "CREATED"),
+    ])
+    .await;
+    let affected = |count: u32| (200, json!({ "affected": count }));
+    let change = r#"{"text":"c","done":true}"#;
+    let changed = app.http("PATCH", "/api/tasks?list_id=1", change).await;
+    assert_eq!(changed, affected(2));
+    expect(&[told(2, "c", true, "UPDATED"), told(3, "c", true, "UPDATED")]).await;
+    app.post("/api/lists", r#"{"name":"Garden"}"#).await;
+    let moved = app
+        .http("PATCH", "/api/tasks?list_id=1", r#"{"list_id":3}"#)
+        .await;
+    assert_eq!(moved, affected(2));
+    expect(&[told(2, "c", true, "DELETED"), told(3, "c", true, "DELETED")]).await;
+    assert_eq!(shift(3, 1).await, (200, json!({"moved": 2})));
+    expect(&[told(2, "c", true, "CREATED"), told(3, "c", true, "CREATED")]).await;
+    let removed = app.http("DELETE", "/api/tasks?done=true", "").await;
+    assert_eq!(removed, affected(2));
+    expect(&[told(2, "c", true, "DELETED"), told(3, "c", true, "DELETED")]).await;
+    app.post("/api/tasks", r#"{"text":"b","list_id":1,"done":true}"#)
+        .await;
+
     // As long as a text may be, of characters of four bytes.
     let long = "🦀".repeat(1000);
     let task = json!({"text": long, "list_id": 1}).to_string();
@@ -66,5 +100,5 @@ pub async fn the_example_runs(engine: Engine) {
     assert!(app.end("TERM").await.success());
     let app = start().await;
     let (_, tasks) = app.http("GET", "/api/tasks?list_id=1&done=true", "").await;
-    assert_eq!(tasks, json!([{"id": 3, "text": "b", "done": true}]));
+    assert_eq!(tasks, json!([{"id": 4, "text": "b", "done": true}]));
 }
