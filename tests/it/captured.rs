@@ -2,8 +2,10 @@
 //! itself, in a transaction that commits, in one that does not, and in a savepoint that is undone; and the
 //! statements that it costs beyond SeaORM's own.
 
+mod bulk;
 mod entities;
 mod fixture;
+mod lines;
 mod nested;
 mod plain;
 mod torn;
@@ -13,7 +15,9 @@ use rest_live::LiveEntity;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, TransactionTrait, sea_query::Expr};
 
 use self::{
+    bulk::write_live,
     fixture::Fixture,
+    lines::{LIVE, Told, WRITES},
     nested::relations_are_told_row_by_row,
     plain::{
         single_rows_on_a_plain_connection_are_told, what_is_in_a_plain_transaction_is_withheld,
@@ -22,7 +26,7 @@ use self::{
         a_commit_that_fails_tells_nothing, a_transaction_that_the_database_ended_tells_no_phantom,
         a_write_whose_request_is_given_up_is_told, transactions_by_hand_are_told_by_a_reset,
     },
-    writes::{LIVE, Told, WRITES, write, write_live},
+    writes::write,
 };
 use crate::{
     entities::task,

@@ -5,10 +5,15 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 /// Returns whether it is certain that nothing was written: the database itself refused, or was not reached.
 /// After any other error, such as a connection that broke, nobody knows.
 pub(super) fn is_refusal(error: &DbErr) -> bool {
-    sqlx(error).is_none_or(|error| match error {
-        SqlxError::Database(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed => true,
-        SqlxError::Encode(_) | SqlxError::Configuration(_) => true,
-        _ => false,
+    sqlx(error).is_none_or(|error| {
+        matches!(
+            error,
+            SqlxError::Database(_)
+                | SqlxError::PoolTimedOut
+                | SqlxError::PoolClosed
+                | SqlxError::Encode(_)
+                | SqlxError::Configuration(_)
+        )
     })
 }
 

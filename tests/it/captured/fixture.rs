@@ -187,8 +187,9 @@ impl Fixture {
     /// the models that it was told to fetch again.
     pub async fn told(&mut self) -> Vec<String> {
         self.ends += 1;
+        let name_of_end = self.ends.to_string();
         let end = note::ActiveModel {
-            name: Set(self.ends.to_string()),
+            name: Set(name_of_end.clone()),
             body: Set("what was written before is told before".to_owned()),
             topic: Set(Some("end".to_owned())),
         };
@@ -199,7 +200,7 @@ impl Fixture {
             let frame = self.client.json().await;
             match frame["type"].as_str() {
                 Some("broadcast") => {
-                    if frame["payload"]["name"] == self.ends.to_string() {
+                    if frame["payload"]["name"] == *name_of_end {
                         break;
                     }
                     let text = frame["payload"]["text"].as_str().unwrap_or("-");

@@ -4,7 +4,8 @@ use sea_orm::TransactionTrait;
 
 use super::{
     fixture::Fixture,
-    writes::{Told, WRITES, write},
+    lines::{Told, WRITES},
+    writes::write,
 };
 use crate::support::Engine;
 

@@ -7,7 +7,8 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QuerySelect, Trans
 
 use super::{
     fixture::Fixture,
-    writes::{Told, WRITES, write},
+    lines::{Told, WRITES},
+    writes::write,
 };
 use crate::{
     entities::task,
