@@ -63,11 +63,13 @@
 //! ```text
 //! SeaORM write -> capture -> EventLog -> dispatcher -> hub[group] -> Session -> frame -> socket
 //! ```
-//! * **Capture.** [`#[subscribable]`](macro@subscribable) writes the `ActiveModelBehavior` hooks of the
-//!   entity. They run on a [`LiveConnection`] or in a [`LiveTransaction`], which implement SeaORM's own
-//!   traits. The events of a transaction wait for its commit; after a rollback there are none. The old row is
-//!   read first only where it decides something: a group column is being set, a delete names
-//!   a row by its key alone, or the model has a permission. Any other save costs no statement more.
+//! * **Capture.** A [`LiveConnection`] and a [`LiveTransaction`] implement SeaORM's own traits, and see every
+//!   statement. Where the database returns the rows that a statement wrote, they are the events; elsewhere the
+//!   `ActiveModelBehavior` hooks that [`#[subscribable]`](macro@subscribable) writes tell the rest. What cannot be known is a *reset*:
+//!   the model's subscribers fetch again. The events of a transaction wait for its commit; after a rollback there are none.
+//!   [`what_is_captured`] has each kind of write, what is told of it, and what it costs.
+//! * **Order.** Of one row nobody sees an older state after a newer one: a row that several write at once is read
+//!   again, and told as it is.
 //! * **Log.** Every event goes through the [`EventLog`]; the default is a ring in memory.
 //! * **Dispatcher and hub.** A row is serialised once and a frame encoded once, and both are shared by all
 //!   subscribers. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
@@ -199,6 +201,8 @@
 //! |---|---|---|
 //! | `rest_live_connections`, `rest_live_subscriptions` | gauge | those of this server now |
 //! | `rest_live_events_total`, `rest_live_events_lost_total` | counter | row changes that were dispatched, and that the log did not take |
+//! | `rest_live_events_withheld_total` | counter | row changes in plain transactions, whose end nobody sees |
+//! | `rest_live_rows_settled_total` | counter | rows that were read again because writes of them overlapped |
 //! | `rest_live_frames_total` | counter | frames written to sockets |
 //! | `rest_live_pending_frames` | gauge | frames that wait for clients now |
 //! | `rest_live_lags_total`, `rest_live_resets_total{reason}` | counter | clients that were too slow; resets that clients were told |
@@ -212,19 +216,11 @@
 //! # Limits
 //! What this version does not do yet, the most important first:
 //!
-//! * **What is written on a plain `DatabaseConnection` is not seen**, nor what psql or another program
-//!   writes. Write on [`Live::db`]; a write on a plain connection is warned of once a model in the log.
-//! * **Bulk statements are not seen**: `insert_many`, `update_many`, `delete_many`, `Entity::insert`,
-//!   `Entity::update`, `Entity::delete` and `delete_by_id`, raw SQL, cascades of the database and
-//!   `update_without_returning`. SeaORM runs no `after_save` for them.
-//! * Two writes that move one row at the same moment, outside transactions, tell what each saw: a
-//!   list can go on showing the row that left it. Write moves in a transaction. A delete through a
-//!   `Model` that was read earlier is believed, unless the model has a `check_permission`: if the row has moved or gone
-//!   since, the list that it was read in is told `DELETED`.
+//! * **What is written on a plain `DatabaseConnection` is not seen**, nor what psql, another program or the
+//!   database itself writes. Write on [`Live::db`]; for single rows there is [`Live::install`].
+//!   [`what_is_captured`] ends with all that is not seen.
 //! * A transaction that changes a row and then moves it shows the list that it leaves the state in between,
 //!   unless the model has a `check_permission`: then a transaction is one change of each row.
-//! * A request that is given up (its client hangs up) between an autocommit statement and its hook
-//!   leaves a row that nobody is told of. In a transaction it cannot.
 //! * A client that reconnects fetches again: `since` is understood, and answered with a reset unless nothing at all
 //!   happened. What happens between a page's request and its subscription is missed.
 //! * One server: the log is in its memory, and [`Live::reauthorize`] and [`Live::disconnect`] are about its own connections.
@@ -381,6 +377,9 @@ pub mod testing {
 
     pub use rest_live_runtime::testing::Client;
 }
+
+#[doc = include_str!("../docs/what-is-captured.md")]
+pub mod what_is_captured {}
 
 #[cfg(feature = "warp")]
 pub mod warp {

@@ -10,6 +10,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle, time};
@@ -58,6 +59,9 @@ struct Inner {
     /// Cancelled when the connections are to end at once.
     abort: CancellationToken,
 }
+
+/// So long a shutdown waits for writes that are under way to be told; others may go on for ever.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// Tells users apart, for counting their connections.
 type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
@@ -232,7 +236,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         } = &*self.inner;
         connections.close();
         let drained = time::timeout(sessions.limits.drain, async {
-            self.inner.publisher.drained().await;
+            _ = time::timeout(LAST_WRITES, self.inner.publisher.drained()).await;
             self.dispatched().await;
             sessions.hub.close(CloseCode::GoingAway);
             connections.wait().await;

@@ -13,6 +13,7 @@ use crate::{event::Row, key::KeyValue};
 /// The table of an entity.
 pub(crate) struct Table {
     pub(crate) name: String,
+    schema: Option<String>,
     key: Vec<&'static str>,
     returning: fn(DbBackend) -> Vec<String>,
     /// What a write returns that returns the whole row, column by column. A `Live` has one database.
@@ -25,6 +26,7 @@ impl Table {
     pub(crate) fn of<E: EntityTrait<Model: Sync>>() -> Self {
         Self {
             name: E::default().table_name().to_owned(),
+            schema: E::default().schema_name().map(str::to_owned),
             key: E::PrimaryKey::iter()
                 .map(|key| key.into_column().as_str())
                 .collect(),
@@ -33,6 +35,11 @@ impl Table {
             decode: |result| E::Model::from_query_result(result, "").map(Row::new),
             select: select::<E>,
         }
+    }
+
+    /// Returns whether it is in this schema, as SeaORM names it.
+    pub(crate) fn is_in(&self, schema: Option<&str>) -> bool {
+        self.schema.as_deref() == schema
     }
 
     /// Returns whether a column is one of the primary key.

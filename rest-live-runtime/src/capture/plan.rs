@@ -57,13 +57,17 @@ pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
         return of_text(scope, sql);
     };
     let registry = scope.registry();
-    let places = registry.of_table(dml.table);
+    // Tables of one name in several schemas have different columns.
+    let is_it = |place: &&usize| registry.at(**place).table.is_in(dml.schema);
+    let places = registry.of_table(dml.table).iter().filter(is_it);
+    let places: Vec<usize> = places.copied().collect();
     if places.is_empty() {
-        return Plan::Pass;
+        // Another's table, or one that somebody names in another way than SeaORM.
+        return of_text(scope, sql);
     }
     let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
     let mut announced = Vec::new();
-    for place in places {
+    for place in &places {
         let entity = registry.at(*place).entity;
         let writes = scope.stash.of_statement(*writer, entity, dml.verb, values);
         announced.extend(writes.into_iter().map(|write| (*place, write)));
@@ -71,7 +75,7 @@ pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
     let known = match (scope.database.returns(dml.verb), announced.is_empty()) {
         // Of what was announced where not every write returns rows, the hooks know all.
         (true, is_empty) if is_empty || scope.database.returns => {
-            returned(scope, &dml, sql, places, announced)
+            returned(scope, &dml, sql, &places, announced)
         }
         (_, true) => None,
         (_, false) => Some(Plan::Announced {
@@ -81,7 +85,7 @@ pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
         }),
     };
     known.unwrap_or_else(|| Plan::Unknown {
-        models: places.to_vec(),
+        models: places,
         is_one: true,
         counts: true,
     })

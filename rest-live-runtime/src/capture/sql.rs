@@ -106,20 +106,32 @@ fn target<'s>(rest: &[Token<'s>], words: &[&str]) -> Option<&'s str> {
         .map_or(0, |place| place + 1);
     let path = &rest[start..];
     let start = usize::from(path.first().is_some_and(|t| t.is_any(&["only", "ignore"])));
-    path_of(&path[start..]).map(|(table, _)| table)
+    path_of(&path[start..]).map(|path| path.last)
 }
 
-/// Reads a path such as `"public"."task"`: its last part, and how many tokens it has.
-fn path_of<'s>(tokens: &[Token<'s>]) -> Option<(&'s str, usize)> {
-    let mut table = tokens.first()?.identifier()?;
-    let mut length = 1;
-    while let [dot, part, ..] = &tokens[length..]
+/// A path such as `"public"."task"`.
+struct Path<'s> {
+    last: &'s str,
+    /// What stands before the last part.
+    qualifier: Option<&'s str>,
+    /// How many tokens it has.
+    length: usize,
+}
+
+fn path_of<'s>(tokens: &[Token<'s>]) -> Option<Path<'s>> {
+    let mut path = Path {
+        last: tokens.first()?.identifier()?,
+        qualifier: None,
+        length: 1,
+    };
+    while let [dot, part, ..] = &tokens[path.length..]
         && dot.is(".")
     {
-        table = part.identifier()?;
-        length += 2;
+        path.qualifier = Some(path.last);
+        path.last = part.identifier()?;
+        path.length += 2;
     }
-    Some((table, length))
+    Some(path)
 }
 
 /// A statement on one table, as SeaQuery builds it.
@@ -127,6 +139,8 @@ fn path_of<'s>(tokens: &[Token<'s>]) -> Option<(&'s str, usize)> {
 pub(super) struct Dml<'s> {
     pub(super) verb: Verb,
     pub(super) table: &'s str,
+    /// The schema, or in MySQL the database, where it is named.
+    pub(super) schema: Option<&'s str>,
     /// Of an update the columns that it sets.
     pub(super) sets: Vec<&'s str>,
     /// It is an insert that leaves a row as it is which is there already.
@@ -157,8 +171,8 @@ impl<'s> Dml<'s> {
             }
             _ => return None,
         };
-        let (table, length) = path_of(&tokens[behind..])?;
-        let top: Vec<_> = top_level(&tokens[behind + length..]).collect();
+        let path = path_of(&tokens[behind..])?;
+        let top: Vec<_> = top_level(&tokens[behind + path.length..]).collect();
         let word = |words: &[&str]| top.iter().position(|t| t.is_any(words));
         let returning = word(&["returning"]);
         let body = &top[..returning.unwrap_or(top.len())];
@@ -176,7 +190,8 @@ impl<'s> Dml<'s> {
         let is_alone = !top.iter().any(|t| t.is(";"));
         (is_plain && is_alone).then(|| Self {
             verb,
-            table,
+            table: path.last,
+            schema: path.qualifier,
             sets: match verb {
                 Verb::Update => sets(body),
                 Verb::Insert | Verb::Delete => Vec::new(),
@@ -234,7 +249,7 @@ fn sets<'s>(body: &[Token<'s>]) -> Vec<&'s str> {
     let assignments = &body[1..end.unwrap_or(body.len())];
     let first_of_each = assignments.split(|t| t.is(","));
     first_of_each
-        .filter_map(|assignment| path_of(assignment).map(|(column, _)| column))
+        .filter_map(|assignment| path_of(assignment).map(|path| path.last))
         .collect()
 }
 
