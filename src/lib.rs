@@ -234,8 +234,8 @@
 pub use rest_live_runtime::{
     Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventLog, Expected,
     Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder, LiveConnection,
-    LiveModel, LiveTransaction, LogError, MemoryLog, NoCursor, Outgoing, Rate, RegistryError, Row,
-    Session, Subscribable, Tail, Verdict,
+    LiveDatabase, LiveEntity, LiveModel, LiveTransaction, LogError, MemoryLog, NoCursor, Outgoing,
+    Rate, RegistryError, Row, Session, Subscribable, Tail, Verdict,
 };
 
 /// Makes the rows that a serializer shows subscribable.

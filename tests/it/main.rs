@@ -15,6 +15,7 @@ mod browser;
 mod build;
 mod capture;
 mod compose;
+mod convergence;
 mod databases;
 mod entities;
 mod golden;
