@@ -27,8 +27,17 @@ pub struct Dice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Kept,
+    /// Kept, and nobody waits until it is.
+    KeptUnheard,
     RolledBack,
     Dropped,
+}
+
+impl Fate {
+    /// Returns whether nothing is kept.
+    pub fn is_doom(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Dropped)
+    }
 }
 
 impl Dice {
