@@ -56,8 +56,9 @@ struct Told {
 
 #[derive(Debug)]
 enum Stage {
-    /// Something is being appended.
-    Appending,
+    /// Something is being appended. What is to be settled has come meanwhile: it waits for that, since
+    /// what is read then would overtake it on the way to the log.
+    Appending { unsettled: bool },
     /// Something was appended then.
     At(u64),
     /// It is being settled. Writes have come to be told since the row was last read.
@@ -177,31 +178,31 @@ impl Order {
             named: Some(Vec::new()),
         });
         told.name(named.into_iter());
-        match &mut told.stage {
-            Stage::Settling { more } => {
-                *more = true;
-                false
-            }
-            stage => {
-                *stage = Stage::Settling { more: true };
-                true
-            }
-        }
+        told.unsettle() == Verdict::Unsettled
     }
 
-    /// Takes note that the events of these rows are in the log.
-    pub(crate) fn told(&self, rows: &[RowId]) {
+    /// Takes note that the events of these rows are in the log. Returns the rows that are to be settled now.
+    pub(crate) fn told(&self, rows: Vec<RowId>) -> Vec<RowId> {
         let mut state = self.state();
         state.now += 1;
         let now = state.now;
+        let mut unsettled = Vec::new();
         for row in rows {
-            if let Some(told) = state.rows.get_mut(row)
-                && let Stage::Appending = told.stage
-            {
-                told.stage = Stage::At(now);
+            let Some(told) = state.rows.get_mut(&row) else {
+                continue;
+            };
+            match told.stage {
+                Stage::Appending { unsettled: true } => {
+                    told.stage = Stage::Settling { more: true };
+                    unsettled.push(row);
+                }
+                Stage::Appending { unsettled: false } => told.stage = Stage::At(now),
+                // Of this unit, and told above.
+                Stage::At(_) | Stage::Settling { .. } => {}
             }
         }
         state.sweep(self.most_rows);
+        unsettled
     }
 
     /// Begins to settle a row, or goes on: returns what subscribers may hold of it, `None` when that is not
@@ -240,7 +241,7 @@ enum Verdict {
     Told,
     /// It is to be settled, which nobody does yet.
     Unsettled,
-    /// It is being settled.
+    /// It is being settled, or will be.
     Joined,
     /// What else was told of its row is not known any more.
     Forgotten,
@@ -252,32 +253,24 @@ impl State {
             Entry::Vacant(_) if began < self.horizon => Verdict::Forgotten,
             Entry::Vacant(place) => {
                 place.insert(Told {
-                    stage: Stage::Appending,
+                    stage: Stage::Appending { unsettled: false },
                     named: Some(named.collect()),
                 });
                 Verdict::Told
             }
             Entry::Occupied(mut present) => {
                 let told = present.get_mut();
-                match &mut told.stage {
-                    // In order: nobody holds more of the row than this was told before or tells now, but by
-                    // a write that is still under way and names it itself.
-                    Stage::At(at) if *at < began => {
-                        told.stage = Stage::Appending;
-                        told.named = Some(named.collect());
-                        Verdict::Told
-                    }
-                    Stage::At(_) | Stage::Appending => {
-                        told.stage = Stage::Settling { more: true };
-                        told.name(named);
-                        Verdict::Unsettled
-                    }
-                    Stage::Settling { more } => {
-                        *more = true;
-                        told.name(named);
-                        Verdict::Joined
-                    }
+                // In order: nobody holds more of the row than this was told before or tells now, but by
+                // a write that is still under way and names it itself.
+                if let Stage::At(at) = told.stage
+                    && at < began
+                {
+                    told.stage = Stage::Appending { unsettled: false };
+                    told.named = Some(named.collect());
+                    return Verdict::Told;
                 }
+                told.name(named);
+                told.unsettle()
             }
         }
     }
@@ -316,12 +309,30 @@ impl State {
     fn keep(&mut self, oldest: u64) {
         self.rows.retain(|_, told| match told.stage {
             Stage::At(at) => at > oldest,
-            Stage::Appending | Stage::Settling { .. } => true,
+            Stage::Appending { .. } | Stage::Settling { .. } => true,
         });
     }
 }
 
 impl Told {
+    /// Has it be settled. Returns whether the caller is to.
+    fn unsettle(&mut self) -> Verdict {
+        match &mut self.stage {
+            Stage::At(_) => {
+                self.stage = Stage::Settling { more: true };
+                Verdict::Unsettled
+            }
+            Stage::Appending { unsettled } => {
+                *unsettled = true;
+                Verdict::Joined
+            }
+            Stage::Settling { more } => {
+                *more = true;
+                Verdict::Joined
+            }
+        }
+    }
+
     fn name(&mut self, rows: impl Iterator<Item = Row>) {
         if let Some(named) = &mut self.named {
             named.extend(rows);

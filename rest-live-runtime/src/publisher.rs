@@ -2,6 +2,7 @@
 //! known are settled. Capture calls it; it waits for the log only, and for nobody's socket.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
     time::Duration,
@@ -26,6 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An event that is committed, with the interval of its write.
 pub(crate) type Committed = (Event, Option<Arc<Interval>>);
+
+/// Events on their way to the log.
+struct Telling<'p> {
+    publisher: &'p Arc<Publisher>,
+    rows: Vec<RowId>,
+    models: Vec<Arc<str>>,
+}
 
 /// Takes in what was committed.
 #[derive(Debug)]
@@ -71,8 +79,13 @@ impl Publisher {
         for row in admitted.unsettled {
             self.begin_to_settle(row);
         }
+        let telling = Telling {
+            publisher: self,
+            rows: admitted.rows,
+            models: models(&admitted.events),
+        };
         self.append(admitted.events).await;
-        self.order.told(&admitted.rows);
+        telling.end();
     }
 
     /// Publishes without anybody waiting for it.
@@ -198,4 +211,34 @@ impl Publisher {
             Err(_) => Err(format!("it took longer than {PATIENCE:?}")),
         }
     }
+}
+
+impl Telling<'_> {
+    fn end(mut self) {
+        self.models.clear();
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        for row in self.publisher.order.told(mem::take(&mut self.rows)) {
+            self.publisher.begin_to_settle(row);
+        }
+        // The request was given up while a slow log took them in, or not: nobody knows.
+        let models = mem::take(&mut self.models).into_iter();
+        let resets: Vec<_> = models.map(|model| (Event::reset(model), None)).collect();
+        if !resets.is_empty() {
+            self.publisher.publish_later(resets);
+        }
+    }
+}
+
+fn models(events: &[Event]) -> Vec<Arc<str>> {
+    let mut models: Vec<Arc<str>> = Vec::new();
+    for event in events {
+        if !models.contains(&event.model) {
+            models.push(Arc::clone(&event.model));
+        }
+    }
+    models
 }

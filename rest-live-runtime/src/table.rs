@@ -69,7 +69,29 @@ impl Table {
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        let found = db.query_one(&(self.select)(key)).await?;
+        self.one(db, &(self.select)(key)).await
+    }
+
+    /// Reads the row with a primary key and locks it, where the database has locks of rows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn read_locked(
+        &self,
+        db: &impl ConnectionTrait,
+        key: &KeyValue,
+    ) -> Result<Option<Row>, DbErr> {
+        let mut select = (self.select)(key);
+        select.lock_exclusive();
+        self.one(db, &select).await
+    }
+
+    async fn one(
+        &self,
+        db: &impl ConnectionTrait,
+        select: &SelectStatement,
+    ) -> Result<Option<Row>, DbErr> {
+        let found = db.query_one(select).await?;
         found.map(|result| self.decode(&result)).transpose()
     }
 }

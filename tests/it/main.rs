@@ -16,6 +16,7 @@ mod build;
 mod capture;
 mod captured;
 mod compose;
+mod convergence;
 mod databases;
 mod entities;
 mod golden;

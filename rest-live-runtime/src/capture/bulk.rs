@@ -220,7 +220,8 @@ async fn in_transaction<T>(
             Ok(written)
         }
         Err(error) => {
-            transaction.rollback().await?;
+            // After a deadlock there may be nothing to roll back: the first error is the one to know.
+            _ = transaction.rollback().await;
             Err(error)
         }
     }

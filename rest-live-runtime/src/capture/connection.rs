@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
 use super::{
-    Scope,
+    LiveTransaction, Scope,
     delegate::delegate,
     plan::Plan,
     statement::{Answer, Call},
@@ -33,6 +33,19 @@ impl LiveConnection {
 
     pub(crate) fn scope(&self) -> &Arc<Scope> {
         &self.scope
+    }
+
+    /// Begins a transaction: to its end, also when its request is given up. With sqlx 0.9 a BEGIN that nobody waits
+    /// for leaves a connection of PostgreSQL or MariaDB in the pool with the transaction open: what the next one
+    /// writes by itself would never be committed.
+    pub(super) async fn start(
+        &self,
+        options: TransactionOptions,
+    ) -> Result<LiveTransaction, DbErr> {
+        let inner = self.inner.clone();
+        let begin = async move { inner.begin_with_options(options).await };
+        let inner = self.scope.database.publisher.complete(begin).await?;
+        Ok(LiveTransaction::new(inner, &self.scope))
     }
 
     /// Runs a statement that commits by itself. What writes is run to its end and told, also when its

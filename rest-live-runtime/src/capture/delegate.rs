@@ -114,10 +114,7 @@ macro_rules! delegate {
             type Transaction = $crate::capture::LiveTransaction;
 
             async fn begin(&self) -> Result<Self::Transaction, ::sea_orm::DbErr> {
-                Ok($crate::capture::LiveTransaction::new(
-                    self.inner.begin().await?,
-                    &self.scope,
-                ))
+                self.start(::sea_orm::TransactionOptions::default()).await
             }
 
             async fn begin_with_config(
@@ -125,19 +122,19 @@ macro_rules! delegate {
                 isolation_level: Option<::sea_orm::IsolationLevel>,
                 access_mode: Option<::sea_orm::AccessMode>,
             ) -> Result<Self::Transaction, ::sea_orm::DbErr> {
-                let inner = self
-                    .inner
-                    .begin_with_config(isolation_level, access_mode)
-                    .await?;
-                Ok($crate::capture::LiveTransaction::new(inner, &self.scope))
+                let options = ::sea_orm::TransactionOptions {
+                    isolation_level,
+                    access_mode,
+                    ..Default::default()
+                };
+                self.start(options).await
             }
 
             async fn begin_with_options(
                 &self,
                 options: ::sea_orm::TransactionOptions,
             ) -> Result<Self::Transaction, ::sea_orm::DbErr> {
-                let inner = self.inner.begin_with_options(options).await?;
-                Ok($crate::capture::LiveTransaction::new(inner, &self.scope))
+                self.start(options).await
             }
 
             async fn transaction<F, T, E>(

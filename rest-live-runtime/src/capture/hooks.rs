@@ -88,6 +88,7 @@ where
     let mut write = announced(scope, Verb::Update, Some(key), None);
     if needs_old {
         write.old = read_old(active, db, scope).await?;
+        write.was_missing = write.old.is_none();
     }
     Ok(Some(write))
 }
@@ -148,7 +149,9 @@ where
     let mut write = announced(&scope, Verb::Delete, Some(key), None);
     // Who is told, and shown what, is decided on the row as it is, not as it once was read.
     write.old = read_old(active, db, &scope).await?;
-    if write.old.is_some() {
+    write.was_missing = write.old.is_none();
+    // Where only hooks are seen, nobody says whether it was there when it was deleted.
+    if write.old.is_some() || scope.sees_statements() {
         scope.announce(Writer::current(), model.entity, write);
     }
     Ok(())
@@ -181,6 +184,7 @@ fn announced(scope: &Scope, verb: Verb, key: Option<KeyValue>, old: Option<Row>)
         verb,
         key,
         old,
+        was_missing: false,
         interval: scope.interval(),
         stage: Stage::Announced,
     }

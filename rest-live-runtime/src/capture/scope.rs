@@ -62,11 +62,15 @@ struct Open {
     unit: Mutex<Unit>,
     /// The transaction in which this one is a savepoint.
     outer: Option<Arc<Scope>>,
+    /// From before it began, on MySQL and MariaDB: see [`Scope::interval_of_update`].
+    whole: Option<Arc<Interval>>,
     /// Whether a statement failed: PostgreSQL then commits nothing, and does not say so.
     failed: AtomicBool,
     /// Whether the database, or somebody by hand, may have ended it before its end: what was written
     /// may be committed, or not.
     torn: AtomicBool,
+    /// Whether it may be rolled back already, and what is written from now on commits by itself.
+    doubtful: AtomicBool,
 }
 
 /// What one transaction wrote.
@@ -134,14 +138,20 @@ impl Scope {
 
     /// Returns the scope of a transaction begun in this one.
     pub(super) fn begin(self: &Arc<Self>) -> Self {
+        let whole = match self.open() {
+            Some(outer) => outer.whole.clone(),
+            None => (self.database.backend == DbBackend::MySql).then(|| self.interval()),
+        };
         Self {
             database: Arc::clone(&self.database),
             stash: Arc::default(),
             kind: Kind::Transaction(Open {
                 unit: Mutex::default(),
                 outer: self.is_transaction().then(|| Arc::clone(self)),
+                whole,
                 failed: AtomicBool::new(false),
                 torn: AtomicBool::new(false),
+                doubtful: AtomicBool::new(false),
             }),
         }
     }
@@ -191,13 +201,29 @@ impl Scope {
         Arc::new(self.database.publisher.order.begin())
     }
 
+    /// Begins the interval of an update in a transaction that is done and whose row is read behind it. InnoDB does
+    /// not carry out an update that sets nothing new, and then a consistent read shows the row as it was when the
+    /// transaction first read something, whatever others have committed since ("Consistent nonlocking reads"):
+    /// so nothing else of the row may have been told since then.
+    pub(super) fn interval_of_update(&self) -> Arc<Interval> {
+        let whole = self.open().and_then(|open| open.whole.clone());
+        whole.unwrap_or_else(|| self.interval())
+    }
+
     /// Takes in the events of a write that is done: keeps them while a transaction is open, tells them
     /// where none is.
     pub(super) async fn record(&self, events: Vec<Committed>) {
         match self.open() {
-            Some(open) => open.unit().events.extend(events),
+            Some(open) => self.keep(open, events),
             None => self.database.publisher.publish(events).await,
         }
+    }
+
+    fn keep(&self, open: &Open, events: impl IntoIterator<Item = Committed>) {
+        if open.doubtful.load(Ordering::Relaxed) {
+            self.tear();
+        }
+        open.unit().events.extend(events);
     }
 
     /// Takes in that rows of these models changed which are not known.
@@ -209,7 +235,7 @@ impl Scope {
     pub(super) fn record_resets_later(&self, models: &[usize]) {
         let resets = self.resets(models);
         match self.open() {
-            Some(open) => open.unit().events.extend(resets),
+            Some(open) => self.keep(open, resets),
             None => self.database.publisher.publish_later(resets),
         }
     }
@@ -238,7 +264,14 @@ impl Scope {
         self.may_have_failed();
         if self.database.backend == DbBackend::MySql && failure::is_deadlock(error) {
             self.tear();
+            self.forget_all();
         }
+    }
+
+    /// Forgets what was written in the transaction up to now, with all that it is in.
+    fn forget_all(&self) {
+        self.for_each_outwards(|open| _ = mem::take(&mut *open.unit()));
+        self.stash.drain();
     }
 
     /// Takes note that a statement may fail.
@@ -250,9 +283,19 @@ impl Scope {
 
     /// Takes note that the transaction, with all that it is in, may be over before its end.
     pub(super) fn tear(&self) {
+        self.for_each_outwards(|open| open.torn.store(true, Ordering::Relaxed));
+    }
+
+    /// Takes note that the transaction, with all that it is in, may be rolled back before its end: what is written
+    /// in it from now on may commit by itself.
+    pub(super) fn doubt(&self) {
+        self.for_each_outwards(|open| open.doubtful.store(true, Ordering::Relaxed));
+    }
+
+    fn for_each_outwards(&self, act: impl Fn(&Open)) {
         let mut scope = Some(self);
         while let Some(open) = scope.and_then(Self::open) {
-            open.torn.store(true, Ordering::Relaxed);
+            act(open);
             scope = open.outer.as_deref();
         }
     }
@@ -267,6 +310,11 @@ impl Scope {
         self.open().is_some_and(torn)
     }
 
+    pub(super) fn is_doubtful(&self) -> bool {
+        let doubtful = |open: &Open| open.doubtful.load(Ordering::Relaxed);
+        self.open().is_some_and(doubtful)
+    }
+
     /// Returns whether an error of COMMIT says that nothing is committed.
     pub(super) fn is_over_for_sure(&self, error: &DbErr) -> bool {
         // SQLite may have ended it at an earlier error, and what was written since committed by itself.
@@ -277,7 +325,7 @@ impl Scope {
     /// Takes in what a savepoint wrote.
     pub(super) fn join(&self, events: Vec<Committed>) {
         if let Some(open) = self.open() {
-            open.unit().events.extend(events);
+            self.keep(open, events);
         }
     }
 

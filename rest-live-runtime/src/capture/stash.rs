@@ -40,6 +40,9 @@ pub(super) struct Announced {
     pub(super) key: Option<KeyValue>,
     /// The row as it was, where it was read.
     pub(super) old: Option<Row>,
+    /// Whether it was to be read, and was not there. Where the statement finds it all the same, another has inserted
+    /// it within the interval: so the row is settled, and who inserted it names its groups.
+    pub(super) was_missing: bool,
     pub(super) interval: Arc<Interval>,
     pub(super) stage: Stage,
 }

@@ -221,8 +221,11 @@ impl Call {
         let count = writes.len() as u64;
         for (place, mut write) in writes {
             let model = scope.registry().at(place);
-            if scope.is_transaction() {
-                write.interval = scope.interval();
+            if scope.is_transaction() && !write.was_missing {
+                write.interval = match verb {
+                    Verb::Update => scope.interval_of_update(),
+                    Verb::Insert | Verb::Delete => scope.interval(),
+                };
             }
             match verb {
                 Verb::Delete if written == count => events.extend(write.deleted(model)),
@@ -250,10 +253,13 @@ impl Call {
 }
 
 impl Announced {
-    /// Returns the event of a row that is deleted; none where there was no row.
+    /// Returns the event of a row that is deleted; none where its key is not known.
     pub(super) fn deleted(self, model: &ModelEntry) -> Option<Committed> {
-        let (key, old) = (self.key?, self.old?);
-        let event = Event::deleted(Arc::clone(&model.label), key, old);
+        let (key, label) = (self.key?, Arc::clone(&model.label));
+        let event = match self.old {
+            Some(old) => Event::deleted(label, key, old),
+            None => Event::settled(label, key, Vec::new(), None),
+        };
         Some((event, Some(self.interval)))
     }
 
@@ -313,7 +319,8 @@ async fn forget_those_there(
     Ok(())
 }
 
-/// Reads a row that was written and that nobody else will describe.
+/// Reads a row that was written and that nobody else will describe. It is locked in any case: so a transaction
+/// reads it as it is, and not as it was when the transaction began.
 ///
 /// # Errors
 /// The write itself, where the row is not there any more.
@@ -326,7 +333,7 @@ pub(super) async fn read_behind(
     let Some(key) = write.key.clone() else {
         return Ok(reset);
     };
-    match model.table.read(inner, &key).await {
+    match model.table.read_locked(inner, &key).await {
         Ok(Some(row)) => Ok(write.written(model, key, row)),
         Ok(None) => Err(write),
         Err(_) => Ok(reset),
@@ -404,12 +411,14 @@ impl<'s> Told<'s> {
                 };
                 let place = self.plan.announced.iter().position(is_of_row);
                 let write = place.map(|place| self.plan.announced.swap_remove(place).1);
-                let (old, interval) = match write {
-                    Some(write) if !self.scope.is_transaction() => (write.old, write.interval),
-                    Some(write) => (write.old, Arc::clone(interval)),
-                    None => (None, Arc::clone(interval)),
+                let (old, was_missing, interval) = match write {
+                    Some(write) if write.was_missing || !self.scope.is_transaction() => {
+                        (write.old, write.was_missing, write.interval)
+                    }
+                    Some(write) => (write.old, false, Arc::clone(interval)),
+                    None => (None, false, Arc::clone(interval)),
                 };
-                is_unknown |= needs_old && old.is_none();
+                is_unknown |= needs_old && old.is_none() && !was_missing;
                 let label = Arc::clone(label);
                 let event = match self.plan.verb {
                     Verb::Insert => Event::created(label, key, row),

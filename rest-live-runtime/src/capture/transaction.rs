@@ -3,7 +3,8 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, TransactionError, TransactionSession,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, TransactionError, TransactionOptions,
+    TransactionSession, TransactionTrait,
 };
 
 use super::{
@@ -36,6 +37,18 @@ impl LiveTransaction {
 
     pub(super) fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// Begins a savepoint. SeaORM drops one that it cannot begin, or that nobody waits for any more, as if it were
+    /// there: with it goes the transaction, and what is written in it then commits by itself.
+    pub(super) async fn start(&self, options: TransactionOptions) -> Result<Self, DbErr> {
+        let mut beginning = Beginning {
+            outer: &self.scope,
+            is_done: false,
+        };
+        let inner = self.inner.begin_with_options(options).await?;
+        beginning.is_done = true;
+        Ok(Self::new(inner, &self.scope))
     }
 
     /// Commits, and tells the subscribers.
@@ -74,7 +87,7 @@ impl LiveTransaction {
             let unit = scope.take();
             let events = match &committed {
                 Ok(()) if is_doomed => Vec::new(),
-                Ok(()) if scope.is_torn() => unit.into_resets(),
+                Ok(()) if scope.is_torn() || scope.is_doubtful() => unit.into_resets(),
                 Ok(()) => fold(unit.events, scope.registry()),
                 Err(error) if scope.is_over_for_sure(error) => Vec::new(),
                 Err(_) => unit.into_resets(),
@@ -136,6 +149,20 @@ impl LiveTransaction {
 async fn is_doomed(inner: &DatabaseTransaction) -> bool {
     inner.get_database_backend() == DbBackend::Postgres
         && inner.execute_unprepared("SELECT 1").await.is_err()
+}
+
+/// A savepoint that has not begun yet.
+struct Beginning<'s> {
+    outer: &'s Scope,
+    is_done: bool,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.outer.doubt();
+        }
+    }
 }
 
 /// What a savepoint wrote, on its way to the transaction that it is in.

@@ -36,7 +36,11 @@ impl App {
     }
 
     pub async fn start_on(engine: Engine) -> Self {
-        Self::assemble(engine, Limits::default()).await
+        Self::start_on_with(engine, Limits::default()).await
+    }
+
+    pub async fn start_on_with(engine: Engine, limits: Limits) -> Self {
+        Self::assemble(engine, limits).await
     }
 
     async fn assemble(engine: Engine, limits: Limits) -> Self {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter,
-    UpdateMany, UpdateResult,
+    QuerySelect, UpdateMany, UpdateResult,
     sea_query::{SimpleExpr, ValueTuple},
 };
 
@@ -110,7 +110,10 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
             new.extend(update.exec_with_returning(inner).await?);
         } else {
             update.exec(inner).await?;
-            new.extend(E::find().filter(one_of::<E>(rows)).all(inner).await?);
+            // Locked they are, and a read that locks reads what is there: another may show a row that the update left
+            // as it was, as it was when the transaction began.
+            let select = E::find().filter(one_of::<E>(rows)).lock_exclusive();
+            new.extend(select.all(inner).await?);
         }
         Ok(())
     }
