@@ -8,11 +8,14 @@
 
 mod bulk;
 mod connection;
+mod database;
 mod delegate;
 mod executed;
 mod failure;
 mod fold;
+mod given_up;
 pub mod hooks;
+mod open;
 mod place;
 mod plan;
 mod probe;
@@ -29,7 +32,4 @@ pub use self::{
     stream::LiveStream,
     transaction::LiveTransaction,
 };
-pub(crate) use self::{
-    place::install,
-    scope::{Database, Scope},
-};
+pub(crate) use self::{database::Database, place::install, scope::Scope};

@@ -43,6 +43,9 @@ struct State {
     kept: usize,
     /// Up to then it was forgotten what was told of rows that are not among `rows`.
     horizon: u64,
+    /// When the subscribers of a model were last told to fetch again. What they have fetched is newer than what began
+    /// before.
+    resets: HashMap<Arc<str>, u64>,
 }
 
 /// What was told of a row.
@@ -78,6 +81,8 @@ pub(crate) struct Admitted {
     pub(crate) events: Vec<Event>,
     /// The rows of these events, for [`Order::told`].
     pub(crate) rows: Vec<RowId>,
+    /// The models among these events that are reset, for the same.
+    pub(crate) resets: Vec<Arc<str>>,
     /// Rows that nobody settles yet.
     pub(crate) unsettled: Vec<RowId>,
 }
@@ -136,7 +141,7 @@ impl Order {
                 .map_or(u64::MAX, |interval| interval.began);
             ended.extend(interval);
             let EventKind::Row(change) = &event.kind else {
-                admitted.events.push(event);
+                admitted.reset(event);
                 continue;
             };
             let id = (Arc::clone(&event.model), change.key.clone());
@@ -158,11 +163,12 @@ impl Order {
                 }
                 Verdict::Unsettled => admitted.unsettled.push(id),
                 Verdict::Joined => {}
-                Verdict::Forgotten => {
-                    let model = Arc::clone(&event.model);
-                    admitted.events.push(Event::reset(model));
-                }
+                Verdict::Forgotten => admitted.reset(Event::reset(event.model)),
             }
+        }
+        for model in &admitted.resets {
+            // What this unit tells of its own rows comes before its resets.
+            state.reset(model, |id| own.contains_key(id));
         }
         drop(state);
         // They take the lock themselves.
@@ -181,8 +187,9 @@ impl Order {
         told.unsettle() == Verdict::Unsettled
     }
 
-    /// Takes note that the events of these rows are in the log. Returns the rows that are to be settled now.
-    pub(crate) fn told(&self, rows: Vec<RowId>) -> Vec<RowId> {
+    /// Takes note that the events of these rows, and the resets of these models, are in the log. Returns the rows
+    /// that are to be settled now.
+    pub(crate) fn told(&self, rows: Vec<RowId>, resets: Vec<Arc<str>>) -> Vec<RowId> {
         let mut state = self.state();
         state.now += 1;
         let now = state.now;
@@ -201,8 +208,18 @@ impl Order {
                 Stage::At(_) | Stage::Settling { .. } => {}
             }
         }
+        for model in &resets {
+            // Until now a client could fetch because of it.
+            state.reset(model, |_| false);
+        }
         state.sweep(self.most_rows);
         unsettled
+    }
+
+    /// Takes note that the subscribers of a model fetch again, because of one of its rows.
+    pub(crate) fn reset(&self, because_of: &RowId) {
+        let (model, _) = because_of;
+        self.state().reset(model, |id| id == because_of);
     }
 
     /// Begins to settle a row, or goes on: returns what subscribers may hold of it, `None` when that is not
@@ -247,9 +264,41 @@ enum Verdict {
     Forgotten,
 }
 
+impl Admitted {
+    fn reset(&mut self, event: Event) {
+        // Once is enough.
+        if !self.resets.contains(&event.model) {
+            self.resets.push(Arc::clone(&event.model));
+            self.events.push(event);
+        }
+    }
+}
+
 impl State {
+    /// Takes note that the subscribers of a model fetch again.
+    fn reset(&mut self, model: &Arc<str>, is_own: impl Fn(&RowId) -> bool) {
+        self.now += 1;
+        self.resets.insert(Arc::clone(model), self.now);
+        let rows = self.rows.iter_mut();
+        let rows = rows.filter(|(id, _)| id.0 == *model && !is_own(id));
+        for (_, told) in rows {
+            // What is on its way to the log, or was read, may be older than what is fetched.
+            if !matches!(told.stage, Stage::At(_)) {
+                told.unsettle();
+            }
+        }
+    }
+
     fn decide(&mut self, id: &RowId, began: u64, named: impl Iterator<Item = Row>) -> Verdict {
+        let reset = self.resets.get(&id.0).copied().unwrap_or_default();
         match self.rows.entry(id.clone()) {
+            Entry::Vacant(place) if began < reset => {
+                place.insert(Told {
+                    stage: Stage::Settling { more: true },
+                    named: Some(named.collect()),
+                });
+                Verdict::Unsettled
+            }
             Entry::Vacant(_) if began < self.horizon => Verdict::Forgotten,
             Entry::Vacant(place) => {
                 place.insert(Told {
@@ -263,7 +312,7 @@ impl State {
                 // In order: nobody holds more of the row than this was told before or tells now, but by
                 // a write that is still under way and names it itself.
                 if let Stage::At(at) = told.stage
-                    && at < began
+                    && at.max(reset) < began
                 {
                     told.stage = Stage::Appending { unsettled: false };
                     told.named = Some(named.collect());

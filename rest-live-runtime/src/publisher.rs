@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::FutureExt;
 use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -25,6 +25,9 @@ use crate::{
 /// So long the reading of a row that is to be settled may take: its subscribers are told to fetch again then.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// So many rows are read at once that are to be settled.
+const AT_ONCE: usize = 4;
+
 /// An event that is committed, with the interval of its write.
 pub(crate) type Committed = (Event, Option<Arc<Interval>>);
 
@@ -32,6 +35,7 @@ pub(crate) type Committed = (Event, Option<Arc<Interval>>);
 struct Telling<'p> {
     publisher: &'p Arc<Publisher>,
     rows: Vec<RowId>,
+    resets: Vec<Arc<str>>,
     models: Vec<Arc<str>>,
 }
 
@@ -44,6 +48,8 @@ pub(crate) struct Publisher {
     pub(crate) db: DatabaseConnection,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) runtime: Handle,
+    /// Who reads rows that are to be settled.
+    turns: Semaphore,
     /// What must not end with the request that began it.
     tasks: TaskTracker,
     abort: CancellationToken,
@@ -64,6 +70,7 @@ impl Publisher {
             db,
             metrics,
             runtime,
+            turns: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
             abort: CancellationToken::new(),
         }
@@ -82,6 +89,7 @@ impl Publisher {
         let telling = Telling {
             publisher: self,
             rows: admitted.rows,
+            resets: admitted.resets,
             models: models(&admitted.events),
         };
         self.append(admitted.events).await;
@@ -170,15 +178,20 @@ impl Publisher {
 
     /// Reads a row until nothing more is written to it meanwhile, and tells each time what it is.
     async fn read_and_tell(self: Arc<Self>, row: RowId) {
+        // Not more than a few of the application's connections.
+        let Ok(_turn) = self.turns.acquire().await else {
+            return;
+        };
         loop {
             let named = self.order.settling(&row);
             let (label, key) = &row;
-            let (event, found) = match named {
+            let found = match named {
                 Some(named) => match self.read(&row).await {
                     Ok(found) => {
                         let label = Arc::clone(label);
                         let event = Event::settled(label, key.clone(), named, found.clone());
-                        (event, found)
+                        self.append(vec![event]).await;
+                        found
                     }
                     Err(why) => {
                         tracing::error!(
@@ -186,16 +199,26 @@ impl Publisher {
                             error = why,
                             "a row that several wrote at once could not be read again: its model's subscribers are told to fetch"
                         );
-                        (Event::reset(Arc::clone(label)), None)
+                        self.append_reset(&row).await;
+                        None
                     }
                 },
-                None => (Event::reset(Arc::clone(label)), None),
+                None => {
+                    self.append_reset(&row).await;
+                    None
+                }
             };
-            self.append(vec![event]).await;
             if self.order.settled(&row, found) == Next::Done {
                 return;
             }
         }
+    }
+
+    async fn append_reset(&self, row: &RowId) {
+        // Before and after: from the one on a client may fetch, up to the other it may not have.
+        self.order.reset(row);
+        self.append(vec![Event::reset(Arc::clone(&row.0))]).await;
+        self.order.reset(row);
     }
 
     async fn read(&self, (label, key): &RowId) -> Result<Option<Row>, String> {
@@ -221,7 +244,8 @@ impl Telling<'_> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        for row in self.publisher.order.told(mem::take(&mut self.rows)) {
+        let (rows, resets) = (mem::take(&mut self.rows), mem::take(&mut self.resets));
+        for row in self.publisher.order.told(rows, resets) {
             self.publisher.begin_to_settle(row);
         }
         // The request was given up while a slow log took them in, or not: nobody knows.

@@ -16,16 +16,25 @@ use sea_orm::{
 };
 
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
-use super::{LiveConnection, LiveTransaction, hooks::begin_to_write, place::live_scope};
+use super::{
+    LiveConnection, LiveTransaction,
+    hooks::{begin_to_write, locked},
+    place::live_scope,
+};
 use crate::{
     declaration::LiveModel,
     event::{Event, Row},
     registry::ModelEntry,
 };
 
-/// So many rows are named by one statement: databases limit the parameters of a statement, SQLite also the depth
-/// of an expression.
-const CHUNK: usize = 500;
+/// So many rows are named by one statement: SQLite takes 32,766 parameters, the others 65,535, and a composite
+/// key is an expression of some depth for each row, which SQLite limits to 1,000.
+fn at_once<E: EntityTrait>() -> usize {
+    match E::PrimaryKey::iter().count() {
+        1 => 30_000,
+        _ => 500,
+    }
+}
 
 /// A [`LiveConnection`] or a [`LiveTransaction`].
 #[diagnostic::on_unimplemented(
@@ -64,7 +73,9 @@ mod sealed {
 /// Bulk writes that are told row by row: what SeaORM's `update_many`, `delete_many` and `insert_many` do, with
 /// the same `.filter(..)`, exact on every database, whatever is set and whoever may see it.
 ///
-/// Each runs in a transaction of its own, or in a savepoint of the one that it is given. Up to
+/// Each runs in a transaction of its own, or in a savepoint of the one that it is given. The rows are read and locked, and then
+/// written by their keys; a table with a composite key is written 500 rows at a time, and an expression that reads other
+/// rows sees what was written before. Up to
 /// [`LiveBuilder::bulk_rows`](crate::LiveBuilder::bulk_rows) rows are told one by one; more are one reset.
 pub trait LiveEntity: EntityTrait<Model: Sync> {
     /// Updates all rows that match.
@@ -138,7 +149,7 @@ impl<E: EntityTrait<Model: Sync>, W> Matching<E, W> {
         let inner = transaction.inner();
         begin_to_write::<E, _>(inner).await?;
         let most = transaction.scope().database.bulk_rows;
-        let select = self.read.clone().lock_exclusive();
+        let select = locked(self.read.clone(), transaction.scope().database.backend);
         let limit = (!all).then_some(most as u64 + 1);
         let rows = select.limit(limit).all(inner).await?;
         Ok((all || rows.len() <= most).then_some(rows))
@@ -220,6 +231,7 @@ async fn in_transaction<T>(
             Ok(written)
         }
         Err(error) => {
+            transaction.scope().failed(&error);
             // After a deadlock there may be nothing to roll back: the first error is the one to know.
             _ = transaction.rollback().await;
             Err(error)

@@ -17,12 +17,28 @@ pub(super) fn is_refusal(error: &DbErr) -> bool {
     })
 }
 
-/// Returns whether MySQL or MariaDB ended the transaction to end a deadlock (error 1213): all that was
-/// written in it is undone, and what follows commits by itself.
-pub(super) fn is_deadlock(error: &DbErr) -> bool {
-    sqlx(error)
-        .and_then(|error| error.as_database_error()?.code())
-        .is_some_and(|code| code == "40001")
+/// What of a transaction is over after an error of MySQL or MariaDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Nothing,
+    /// It may be undone as a whole, by the server's settings and version: and then what follows commits by itself.
+    Perhaps,
+    /// All of it is undone, and what follows commits by itself.
+    Transaction,
+}
+
+/// Returns what an error has ended.
+pub(super) fn what_ended(error: &DbErr) -> Ended {
+    // The driver's own type, which has the number, is not there in every build. Its text begins with it.
+    let text = sqlx(error).and_then(|error| Some(error.as_database_error()?.to_string()));
+    let number = text.and_then(|text| text.split(' ').next()?.parse().ok());
+    match number {
+        // A deadlock.
+        Some(1213) => Ended::Transaction,
+        // A row that changed since the snapshot, a lock that took too long, too many locks.
+        Some(1020 | 1205 | 1206) => Ended::Perhaps,
+        _ => Ended::Nothing,
+    }
 }
 
 /// Returns the driver's error. Other drivers than sqlx's say no more than a text.

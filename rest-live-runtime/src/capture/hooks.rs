@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait,
     ExprTrait, IdenStatic, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
-    sea_query::{Expr, Query},
+    sea_query::{Expr, LockType, Query},
 };
 
 use super::{
@@ -207,10 +207,19 @@ where
         select = select.filter(column.eq(value));
     }
     if scope.is_transaction() {
-        select = select.lock_exclusive();
+        select = locked(select, db.get_database_backend());
         begin_to_write::<A::Entity, C>(db).await?;
     }
     Ok(select.one(db).await?.map(Row::new))
+}
+
+/// Has the rows be locked that are read before an update: as the update will itself. PostgreSQL's stronger lock would
+/// wait for transactions that only insert rows which refer to these.
+pub(super) fn locked<S: QuerySelect>(select: S, backend: DbBackend) -> S {
+    select.lock(match backend {
+        DbBackend::Postgres => LockType::NoKeyUpdate,
+        _ => LockType::Update,
+    })
 }
 
 /// Has a SQLite transaction be a writer before the old row is read. One that begins with a read and

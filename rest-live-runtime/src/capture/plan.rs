@@ -2,7 +2,7 @@
 
 use super::{
     Scope,
-    sql::{Dml, Effect, Verb, effect},
+    sql::{Dml, Verb, effect},
     stash::Announced,
     statement::Call,
 };
@@ -30,8 +30,6 @@ pub(super) enum Plan {
         /// The rows that it says it affected are all that it wrote.
         counts: bool,
     },
-    /// It begins or ends transactions behind our back.
-    Transaction,
 }
 
 #[derive(Debug)]
@@ -42,6 +40,22 @@ pub(super) struct Returned {
     pub(super) announced: Vec<(usize, Announced)>,
     /// The text that returns whole rows.
     pub(super) sql: String,
+}
+
+impl Plan {
+    /// Returns the models that the statement may write.
+    pub(super) fn models(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::Pass => Some(Vec::new()),
+            Self::Returned(returned) => {
+                Some(returned.models.iter().map(|(place, _)| *place).collect())
+            }
+            Self::Announced { writes, .. } => {
+                Some(writes.iter().map(|(place, _)| *place).collect())
+            }
+            Self::Unknown { models, .. } => Some(models.clone()),
+        }
+    }
 }
 
 /// Plans a statement that SeaQuery built.
@@ -58,7 +72,10 @@ pub(super) fn of_built(scope: &Scope, call: &Call) -> Plan {
     };
     let registry = scope.registry();
     // Tables of one name in several schemas have different columns.
-    let is_it = |place: &&usize| registry.at(**place).table.is_in(dml.schema);
+    let is_it = |place: &&usize| {
+        let table = &registry.at(**place).table;
+        table.name == dml.table && table.is_in(dml.schema)
+    };
     let places = registry.of_table(dml.table).iter().filter(is_it);
     let places: Vec<usize> = places.copied().collect();
     if places.is_empty() {
@@ -111,6 +128,10 @@ fn returned(
         return None;
     }
     let columns = columns(scope, registry, places);
+    // Two models of one table may read a column in two ways, under one name.
+    if places.len() > 1 && columns.iter().any(|column| column.contains('(')) {
+        return None;
+    }
     // What else it returns might be called as a column is.
     if !dml.returning.iter().all(|piece| columns.contains(piece)) {
         return None;
@@ -147,14 +168,19 @@ fn columns<'r>(scope: &Scope, registry: &'r Registry, places: &[usize]) -> Vec<&
 pub(super) fn of_text(scope: &Scope, sql: &str) -> Plan {
     let registry = scope.registry();
     let is_one = !sql.trim_end().trim_end_matches(';').contains(';');
-    let mut models = match effect(sql, scope.database.backend) {
-        Effect::Nothing => return Plan::Pass,
-        Effect::Transaction => return Plan::Transaction,
-        Effect::Anything => (0..registry.len()).collect(),
-        Effect::Tables(tables) => {
-            let places = tables.iter().flat_map(|table| registry.of_table(table));
-            places.copied().collect::<Vec<_>>()
-        }
+    let effect = effect(sql, scope.database.backend);
+    if effect.transaction {
+        // Whatever it says besides: what was written so far may be committed now, or undone.
+        scope.tear();
+    }
+    let mut models: Vec<usize> = if effect.anything {
+        (0..registry.len()).collect()
+    } else {
+        let places = effect
+            .tables
+            .iter()
+            .flat_map(|table| registry.of_table(table));
+        places.copied().collect()
     };
     models.sort_unstable();
     models.dedup();

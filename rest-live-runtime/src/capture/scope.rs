@@ -1,27 +1,21 @@
 //! Where events go while their write is not yet final.
 
-use std::{
-    any::TypeId,
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{any::TypeId, sync::Arc};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, StatementBuilder};
-use tokio::{sync::OnceCell, time};
+use sea_orm::{DbBackend, DbErr, Statement, StatementBuilder};
 
 use super::{
-    failure,
-    sql::Verb,
+    database::Database,
+    failure::{self, Ended},
+    given_up,
+    open::{Open, resets_of},
     stash::{Announced, Stage, Stash, Writer},
     statement::{Inner, read_behind},
 };
 use crate::{
     event::Event,
     order::Interval,
-    publisher::{Committed, Publisher},
+    publisher::Committed,
     registry::{ModelEntry, Registry},
 };
 
@@ -41,80 +35,6 @@ enum Kind {
     /// A connection of SeaORM's, of which only the hooks are seen.
     Plain,
     Transaction(Open),
-}
-
-/// What all scopes of a `Live` have in common.
-#[derive(Debug)]
-pub(crate) struct Database {
-    pub(super) publisher: Arc<Publisher>,
-    pub(super) backend: DbBackend,
-    /// Whether a write can return the rows that it wrote.
-    pub(super) returns: bool,
-    /// Whether only a DELETE can, as MariaDB's; MySQL's cannot. Found out before the first that matters.
-    returns_deleted: OnceCell<bool>,
-    /// More rows of one statement are one reset.
-    pub(super) bulk_rows: usize,
-}
-
-/// An open transaction.
-#[derive(Debug)]
-struct Open {
-    unit: Mutex<Unit>,
-    /// The transaction in which this one is a savepoint.
-    outer: Option<Arc<Scope>>,
-    /// From before it began, on MySQL and MariaDB: see [`Scope::interval_of_update`].
-    whole: Option<Arc<Interval>>,
-    /// Whether a statement failed: PostgreSQL then commits nothing, and does not say so.
-    failed: AtomicBool,
-    /// Whether the database, or somebody by hand, may have ended it before its end: what was written
-    /// may be committed, or not.
-    torn: AtomicBool,
-    /// Whether it may be rolled back already, and what is written from now on commits by itself.
-    doubtful: AtomicBool,
-}
-
-/// What one transaction wrote.
-#[derive(Debug, Default)]
-pub(super) struct Unit {
-    /// In the order of the writes.
-    pub(super) events: Vec<Committed>,
-}
-
-impl Database {
-    pub(crate) fn new(
-        publisher: Arc<Publisher>,
-        db: &DatabaseConnection,
-        bulk_rows: usize,
-    ) -> Self {
-        let backend = db.get_database_backend();
-        Self {
-            publisher,
-            backend,
-            // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
-            returns: backend != DbBackend::MySql && db.support_returning(),
-            returns_deleted: OnceCell::new(),
-            bulk_rows,
-        }
-    }
-
-    /// Finds out what can be known of a statement.
-    pub(super) async fn prepare(&self, inner: &impl ConnectionTrait, sql: &str) {
-        if self.backend == DbBackend::MySql && sql.starts_with("DELETE") {
-            let is_mariadb = async || {
-                let version = Statement::from_string(self.backend, "SELECT VERSION() AS version");
-                let row = inner.query_one_raw(version).await.ok().flatten();
-                let version = row.and_then(|row| row.try_get::<String>("", "version").ok());
-                Ok::<_, ()>(version.ok_or(())?.contains("MariaDB"))
-            };
-            // Where it cannot be asked, the statement cannot be run either.
-            _ = self.returns_deleted.get_or_try_init(is_mariadb).await;
-        }
-    }
-
-    /// Returns whether a statement with this verb can return the rows that it wrote.
-    pub(super) fn returns(&self, verb: Verb) -> bool {
-        self.returns || verb == Verb::Delete && self.returns_deleted.get() == Some(&true)
-    }
 }
 
 impl Scope {
@@ -138,21 +58,17 @@ impl Scope {
 
     /// Returns the scope of a transaction begun in this one.
     pub(super) fn begin(self: &Arc<Self>) -> Self {
-        let whole = match self.open() {
-            Some(outer) => outer.whole.clone(),
-            None => (self.database.backend == DbBackend::MySql).then(|| self.interval()),
+        let open = match self.open() {
+            Some(open) => open.savepoint(),
+            None => {
+                let is_mysql = self.database.backend == DbBackend::MySql;
+                Open::transaction(is_mysql.then(|| self.interval()))
+            }
         };
         Self {
             database: Arc::clone(&self.database),
             stash: Arc::default(),
-            kind: Kind::Transaction(Open {
-                unit: Mutex::default(),
-                outer: self.is_transaction().then(|| Arc::clone(self)),
-                whole,
-                failed: AtomicBool::new(false),
-                torn: AtomicBool::new(false),
-                doubtful: AtomicBool::new(false),
-            }),
+            kind: Kind::Transaction(open),
         }
     }
 
@@ -191,8 +107,9 @@ impl Scope {
         let label = Arc::clone(&model.label);
         match (self.open(), write.key) {
             (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
-            // Nothing but itself writes it before its end.
-            _ => self.join(vec![(Event::reset(label), None)]),
+            (None, None) => self.record_resets_of(label),
+            // Nothing but itself writes it before its end: it is gone, and that was told.
+            (Some(_), _) => {}
         }
     }
 
@@ -206,7 +123,7 @@ impl Scope {
     /// transaction first read something, whatever others have committed since ("Consistent nonlocking reads"):
     /// so nothing else of the row may have been told since then.
     pub(super) fn interval_of_update(&self) -> Arc<Interval> {
-        let whole = self.open().and_then(|open| open.whole.clone());
+        let whole = self.open().and_then(Open::began);
         whole.unwrap_or_else(|| self.interval())
     }
 
@@ -214,16 +131,9 @@ impl Scope {
     /// where none is.
     pub(super) async fn record(&self, events: Vec<Committed>) {
         match self.open() {
-            Some(open) => self.keep(open, events),
+            Some(open) => open.keep(events),
             None => self.database.publisher.publish(events).await,
         }
-    }
-
-    fn keep(&self, open: &Open, events: impl IntoIterator<Item = Committed>) {
-        if open.doubtful.load(Ordering::Relaxed) {
-            self.tear();
-        }
-        open.unit().events.extend(events);
     }
 
     /// Takes in that rows of these models changed which are not known.
@@ -235,9 +145,14 @@ impl Scope {
     pub(super) fn record_resets_later(&self, models: &[usize]) {
         let resets = self.resets(models);
         match self.open() {
-            Some(open) => self.keep(open, resets),
+            Some(open) => open.keep(resets),
             None => self.database.publisher.publish_later(resets),
         }
+    }
+
+    fn record_resets_of(&self, label: Arc<str>) {
+        let reset = vec![(Event::reset(label), None)];
+        self.database.publisher.publish_later(reset);
     }
 
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
@@ -255,64 +170,59 @@ impl Scope {
             let (stash, database) = (Arc::clone(&self.stash), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.watch(sweep(stash, database, is_plain));
+            publisher.watch(given_up::sweep(stash, database, is_plain));
         }
     }
 
     /// Takes note that a statement failed.
     pub(super) fn failed(&self, error: &DbErr) {
-        self.may_have_failed();
-        if self.database.backend == DbBackend::MySql && failure::is_deadlock(error) {
-            self.tear();
-            self.forget_all();
+        let Some(open) = self.open() else { return };
+        open.fail();
+        if self.database.backend == DbBackend::MySql {
+            match failure::what_ended(error) {
+                Ended::Nothing => {}
+                Ended::Perhaps => open.tear(),
+                Ended::Transaction => {
+                    open.tear();
+                    open.forget_all();
+                    self.stash.drain();
+                }
+            }
         }
-    }
-
-    /// Forgets what was written in the transaction up to now, with all that it is in.
-    fn forget_all(&self) {
-        self.for_each_outwards(|open| _ = mem::take(&mut *open.unit()));
-        self.stash.drain();
     }
 
     /// Takes note that a statement may fail.
     pub(super) fn may_have_failed(&self) {
         if let Some(open) = self.open() {
-            open.failed.store(true, Ordering::Relaxed);
+            open.fail();
         }
     }
 
-    /// Takes note that the transaction, with all that it is in, may be over before its end.
+    /// Takes note that the transaction may be over before its end.
     pub(super) fn tear(&self) {
-        self.for_each_outwards(|open| open.torn.store(true, Ordering::Relaxed));
+        if let Some(open) = self.open() {
+            open.tear();
+        }
     }
 
-    /// Takes note that the transaction, with all that it is in, may be rolled back before its end: what is written
-    /// in it from now on may commit by itself.
+    /// Takes note that the transaction may be rolled back before its end: what is written in it from now on may commit
+    /// by itself.
     pub(super) fn doubt(&self) {
-        self.for_each_outwards(|open| open.doubtful.store(true, Ordering::Relaxed));
-    }
-
-    fn for_each_outwards(&self, act: impl Fn(&Open)) {
-        let mut scope = Some(self);
-        while let Some(open) = scope.and_then(Self::open) {
-            act(open);
-            scope = open.outer.as_deref();
+        if let Some(open) = self.open() {
+            open.doubt();
         }
     }
 
     pub(super) fn has_failed(&self) -> bool {
-        let failed = |open: &Open| open.failed.load(Ordering::Relaxed);
-        self.open().is_some_and(failed)
+        self.open().is_some_and(Open::has_failed)
     }
 
     pub(super) fn is_torn(&self) -> bool {
-        let torn = |open: &Open| open.torn.load(Ordering::Relaxed);
-        self.open().is_some_and(torn)
+        self.open().is_some_and(Open::is_torn)
     }
 
     pub(super) fn is_doubtful(&self) -> bool {
-        let doubtful = |open: &Open| open.doubtful.load(Ordering::Relaxed);
-        self.open().is_some_and(doubtful)
+        self.open().is_some_and(Open::is_doubtful)
     }
 
     /// Returns whether an error of COMMIT says that nothing is committed.
@@ -325,13 +235,14 @@ impl Scope {
     /// Takes in what a savepoint wrote.
     pub(super) fn join(&self, events: Vec<Committed>) {
         if let Some(open) = self.open() {
-            self.keep(open, events);
+            open.keep(events);
         }
     }
 
     /// Reads, before the transaction commits, the rows that were written and that nobody described.
     pub(super) async fn read_what_is_left(&self, inner: &impl Inner) {
-        for (entity, write) in self.stash.drain() {
+        for left in self.stash.drain() {
+            let (entity, write) = (left.entity, left.announced);
             if write.stage == Stage::Written
                 && let Some(model) = self.registry().of_type(entity)
             {
@@ -343,102 +254,25 @@ impl Scope {
         }
     }
 
-    /// Takes out what a transaction wrote.
-    pub(super) fn take(&self) -> Unit {
-        self.open()
-            .map(|open| mem::take(&mut *open.unit()))
-            .unwrap_or_default()
+    /// Takes out what a transaction wrote, and ends it.
+    pub(super) fn take(&self) -> Vec<Committed> {
+        self.open().map(Open::take).unwrap_or_default()
     }
 
     /// Returns whether a transaction wrote nothing so far that anybody is told of.
     pub(super) fn is_empty(&self) -> bool {
-        let is_empty = |open: &Open| open.unit().events.is_empty();
-        self.open().is_none_or(is_empty)
+        self.open().is_none_or(Open::is_empty)
     }
 }
 
 impl Drop for Scope {
     /// What was written in a transaction that is rolled back is forgotten, unless it may be committed.
     fn drop(&mut self) {
-        if self.is_torn() {
-            let resets = self.take().into_resets();
-            let outer = self.open().and_then(|open| open.outer.as_ref());
-            match outer.and_then(|outer| outer.open()) {
-                Some(outer) => outer.unit().events.extend(resets),
-                None => self.database.publisher.publish_later(resets),
+        if let Some(open) = self.open() {
+            let written = open.take();
+            if open.is_torn() {
+                self.database.publisher.publish_later(resets_of(written));
             }
-        }
-    }
-}
-
-impl Open {
-    fn unit(&self) -> MutexGuard<'_, Unit> {
-        // Nothing panics while it is held, so a poisoned unit is whole.
-        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Unit {
-    /// Returns a reset of each model that was written: where it is not known what of it is committed.
-    pub(super) fn into_resets(self) -> Vec<Committed> {
-        let mut models = Vec::new();
-        for (event, _) in self.events {
-            if !models.contains(&event.model) {
-                models.push(event.model);
-            }
-        }
-        models
-            .into_iter()
-            .map(|model| (Event::reset(model), None))
-            .collect()
-    }
-}
-
-/// Looks for writes that were announced and did not come to their end: their request was given up between the
-/// statement and the hook, or they failed. What may have been written is read again.
-async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: bool) {
-    loop {
-        time::sleep(Stash::PATIENCE / 2).await;
-        let Some(overdue) = stash.overdue() else {
-            return;
-        };
-        for (entity, write) in overdue {
-            let may_be_written = match write.stage {
-                Stage::Written => true,
-                // A live connection has not seen the statement, so there was none.
-                Stage::Announced => is_plain && write.verb != Verb::Insert,
-                Stage::Nothing => false,
-            };
-            let publisher = &database.publisher;
-            if let Some(model) = publisher.registry.of_type(entity)
-                && may_be_written
-            {
-                publisher
-                    .publish(given_up(publisher, model, write).await)
-                    .await;
-            }
-        }
-    }
-}
-
-/// Returns the event of a write that was given up, and may be done.
-async fn given_up(
-    publisher: &Arc<Publisher>,
-    model: &ModelEntry,
-    write: Announced,
-) -> Vec<Committed> {
-    let verb = write.verb;
-    match read_behind(&publisher.db, model, write).await {
-        // It is still there.
-        Ok(_) if verb == Verb::Delete => Vec::new(),
-        Ok(event) => vec![event],
-        Err(gone) if verb == Verb::Delete => gone.deleted(model).into_iter().collect(),
-        Err(gone) => {
-            let label = Arc::clone(&model.label);
-            if let Some(key) = gone.key {
-                publisher.settle((label, key), gone.old);
-            }
-            Vec::new()
         }
     }
 }

@@ -15,98 +15,139 @@ use sea_orm::DbBackend;
 pub(super) use self::token::{Token, tokens};
 
 /// What a text does to rows.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Effect<'s> {
-    /// It reads, defines or sets something.
-    Nothing,
-    /// It writes rows of these tables.
-    Tables(Vec<&'s str>),
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Effect<'s> {
+    /// It writes rows of these tables; more may be named than are written.
+    pub(super) tables: Vec<&'s str>,
     /// It runs a procedure, which may write rows of any table.
-    Anything,
-    /// It begins or ends a transaction or savepoint by hand.
-    Transaction,
+    pub(super) anything: bool,
+    /// It begins or ends a transaction or savepoint by hand, or by what it does.
+    pub(super) transaction: bool,
 }
+
+/// What has no rows, though its words are verbs: bodies for later, rights, settings.
+const NO_ROWS: [&str; 4] = ["create", "grant", "revoke", "comment"];
+
+/// What runs other statements.
+const PROCEDURES: [&str; 10] = [
+    "call", "do", "execute", "exec", "if", "case", "while", "loop", "repeat", "for",
+];
+
+const TRANSACTIONS: [&str; 9] = [
+    "begin",
+    "start",
+    "commit",
+    "end",
+    "rollback",
+    "abort",
+    "savepoint",
+    "release",
+    "xa",
+];
+
+/// What commits a transaction of MySQL before it does anything else ("Statements that cause an implicit commit").
+const COMMITS: [&str; 13] = [
+    "create", "alter", "drop", "rename", "truncate", "grant", "revoke", "lock", "unlock",
+    "analyze", "optimize", "repair", "install",
+];
+
+/// What stands between a verb and the table that it writes.
+const MODIFIERS: [&str; 13] = [
+    "into",
+    "or",
+    "replace",
+    "rollback",
+    "abort",
+    "fail",
+    "ignore",
+    "only",
+    "low_priority",
+    "high_priority",
+    "delayed",
+    "quick",
+    "table",
+];
 
 /// Returns what a text does that anybody may have written. It may be several statements.
 pub(super) fn effect(sql: &str, backend: DbBackend) -> Effect<'_> {
     let tokens: Vec<_> = tokens(sql, backend).collect();
-    let mut tables = Vec::new();
-    let mut is_transaction = false;
+    let mut effect = Effect::default();
     for statement in tokens.split(|token| token.is(";")) {
-        match statement.first() {
-            None => {}
-            // Their bodies are for later, and their words are not verbs.
-            Some(first) if first.is_any(&["create", "grant", "revoke", "comment", "set"]) => {}
-            Some(first) if first.is_any(&["call", "do", "execute", "exec"]) => {
-                return Effect::Anything;
-            }
-            Some(first)
-                if first.is_any(&[
-                    "begin",
-                    "start",
-                    "commit",
-                    "end",
-                    "rollback",
-                    "abort",
-                    "savepoint",
-                    "release",
-                ]) =>
-            {
-                is_transaction = true;
-            }
-            Some(_) => written(statement, &mut tables),
+        let Some(first) = statement.first() else {
+            continue;
+        };
+        let second = |word: &str| statement.get(1).is_some_and(|token| token.is_any(&[word]));
+        effect.anything |= first.is_any(&PROCEDURES) || first.is_any(&["begin"]) && second("not");
+        effect.transaction |= first.is_any(&TRANSACTIONS)
+            || first.is_any(&["prepare"]) && second("transaction")
+            || backend == DbBackend::MySql
+                && (first.is_any(&COMMITS) || sets_autocommit(statement));
+        // A name in PostgreSQL's escapes: whose, nobody reads here.
+        let is_escaped = |pair: &[Token<'_>]| pair[0].is_any(&["u"]) && pair[1].is("&");
+        effect.anything |= statement.windows(2).any(is_escaped);
+        if !first.is_any(&NO_ROWS) {
+            written(statement, &mut effect.tables);
         }
     }
-    match tables.is_empty() {
-        true if is_transaction => Effect::Transaction,
-        true => Effect::Nothing,
-        false => Effect::Tables(tables),
-    }
+    // A procedure of MySQL may commit.
+    effect.transaction |= backend == DbBackend::MySql && effect.anything;
+    effect
+}
+
+fn sets_autocommit(statement: &[Token<'_>]) -> bool {
+    statement[0].is_any(&["set"]) && statement.iter().any(|token| token.is_any(&["autocommit"]))
 }
 
 /// Collects the tables that one statement writes.
 fn written<'s>(statement: &[Token<'s>], tables: &mut Vec<&'s str>) {
+    // Elsewhere a verb is one wherever it stands: `explain (analyze) ..`, `with .. search .. update ..`.
+    let is_query = statement[0].is_any(&["select", "values", "set"]);
     for (place, token) in statement.iter().enumerate() {
-        let is_verb = place == 0 || {
-            let before = &statement[place - 1];
-            before.is("(") || before.is(")") || before.is_any(&["explain", "analyze", "verbose"])
-        };
-        if !is_verb {
+        let is_inside = place > 0 && !statement[place - 1].is("(");
+        if is_query && is_inside && !follows_for(statement, place) {
             continue;
         }
         let rest = &statement[place + 1..];
         if token.is_any(&["insert", "replace", "merge"]) {
             // Not the function `replace(..)`.
             if !rest.first().is_some_and(|next| next.is("(")) {
-                tables.extend(target(rest, &["into"]));
+                tables.extend(target(rest));
             }
         } else if token.is_any(&["update"]) {
             // MySQL updates several tables at once: `update a join b set ..`.
             let set = rest.iter().position(|t| t.is_any(&["set"]));
             let named = &rest[..set.unwrap_or(rest.len())];
-            tables.extend(named.iter().filter_map(Token::identifier));
+            tables.extend(named.iter().filter_map(Token::table));
         } else if token.is_any(&["delete"]) {
             // MySQL deletes from several: `delete a, b from a join b where ..`.
             let end = rest.iter().position(|t| t.is_any(&["where"]));
             let named = &rest[..end.unwrap_or(rest.len())];
-            tables.extend(named.iter().filter_map(Token::identifier));
-        } else if token.is_any(&["truncate", "drop", "alter", "copy", "load", "import"]) {
-            tables.extend(rest.iter().filter_map(Token::identifier));
+            tables.extend(named.iter().filter_map(Token::table));
+        } else if place == 0
+            && token.is_any(&[
+                "truncate", "drop", "alter", "rename", "copy", "load", "import",
+            ])
+        {
+            tables.extend(rest.iter().filter_map(Token::table));
         }
     }
 }
 
-/// Returns the table behind a verb: the last part of the path behind one of these words, or behind the verb
-/// where it is not there.
-fn target<'s>(rest: &[Token<'s>], words: &[&str]) -> Option<&'s str> {
-    let start = rest
-        .iter()
-        .take(6)
-        .position(|t| t.is_any(words))
-        .map_or(0, |place| place + 1);
-    let path = &rest[start..];
-    let start = usize::from(path.first().is_some_and(|t| t.is_any(&["only", "ignore"])));
-    path_of(&path[start..]).map(|path| path.last)
+/// `set statement max_statement_time = 1 for delete ..`, of MariaDB.
+fn follows_for(statement: &[Token<'_>], place: usize) -> bool {
+    statement[0].is_any(&["set"]) && place > 0 && statement[place - 1].is_any(&["for"])
+}
+
+/// Returns the table behind a verb.
+fn target<'s>(rest: &[Token<'s>]) -> Option<&'s str> {
+    let start = rest.iter().position(|token| !token.is_any(&MODIFIERS))?;
+    let mut last = start;
+    while let [dot, _, ..] = rest.get(last + 1..)?
+        && dot.is(".")
+    {
+        last += 2;
+    }
+    rest[last].table()
 }
 
 /// A path such as `"public"."task"`.

@@ -57,6 +57,15 @@ pub(super) enum Stage {
     Nothing,
 }
 
+/// An announced write that was left behind.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    writer: Writer,
+    pub(super) entity: TypeId,
+    since: Instant,
+    pub(super) announced: Announced,
+}
+
 /// The writes that are under way.
 #[derive(Debug, Default)]
 pub(super) struct Stash(Mutex<State>);
@@ -72,6 +81,9 @@ impl Stash {
     /// So long a write is waited for that was announced and may never come to its end: its request was given
     /// up, or it failed.
     pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// So long a write that is not done yet is waited for, for it may wait for a lock.
+    const LONGEST: Duration = Duration::from_secs(120);
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, so a poisoned state is whole.
@@ -159,12 +171,21 @@ impl Stash {
     }
 
     /// Takes all that is left, with the entities.
-    pub(super) fn drain(&self) -> Vec<(TypeId, Announced)> {
+    pub(super) fn drain(&self) -> Vec<Overdue> {
         self.take_if(|_| true)
     }
 
+    /// Waits on for a write that may still be carried out.
+    pub(super) fn put_back(&self, write: Overdue) {
+        if write.since.elapsed() < Self::LONGEST {
+            let mut state = self.state();
+            let writes = state.writes.entry((write.writer, write.entity));
+            writes.or_default().push((write.since, write.announced));
+        }
+    }
+
     /// Takes what was announced too long ago; `None` when nothing at all is left, and nobody sweeps any more.
-    pub(super) fn overdue(&self) -> Option<Vec<(TypeId, Announced)>> {
+    pub(super) fn overdue(&self) -> Option<Vec<Overdue>> {
         let now = Instant::now();
         let overdue = self.take_if(|since| now.duration_since(since) >= Self::PATIENCE);
         let mut state = self.state();
@@ -175,11 +196,16 @@ impl Stash {
         Some(overdue)
     }
 
-    fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<(TypeId, Announced)> {
+    fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<Overdue> {
         let mut taken = Vec::new();
-        self.state().writes.retain(|(_, entity), writes| {
+        self.state().writes.retain(|(writer, entity), writes| {
             let due = writes.extract_if(.., |(since, _)| is_due(*since));
-            taken.extend(due.map(|(_, write)| (*entity, write)));
+            taken.extend(due.map(|(since, announced)| Overdue {
+                writer: *writer,
+                entity: *entity,
+                since,
+                announced,
+            }));
             !writes.is_empty()
         });
         taken

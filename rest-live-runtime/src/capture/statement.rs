@@ -109,20 +109,18 @@ impl Call {
                 is_one,
                 counts,
             } => {
+                let returns = self.statement.sql.contains(" RETURNING ");
                 let answer = self.pass(inner).await;
                 let wrote_nothing = match &answer {
                     Ok(Answer::Executed(result)) => counts && result.rows_affected() == 0,
-                    Ok(Answer::One(_) | Answer::All(_)) => false,
+                    Ok(Answer::One(row)) => counts && returns && row.is_none(),
+                    Ok(Answer::All(rows)) => counts && returns && rows.is_empty(),
                     Err(error) => is_one && is_refusal(error),
                 };
                 if !wrote_nothing {
                     scope.record_resets(&models).await;
                 }
                 answer
-            }
-            Plan::Transaction => {
-                scope.tear();
-                self.pass(inner).await
             }
         }
     }

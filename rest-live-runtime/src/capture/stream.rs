@@ -64,10 +64,6 @@ impl ResetAtEnd {
                 scope: Arc::clone(scope),
                 models,
             }),
-            Plan::Transaction => {
-                scope.tear();
-                None
-            }
             Plan::Pass | Plan::Returned(_) | Plan::Announced { .. } => None,
         }
     }

@@ -12,10 +12,11 @@ use super::{
     delegate::delegate,
     failure::is_refusal,
     fold::fold,
+    open::resets_of,
     plan::Plan,
-    scope::Unit,
     statement::{Answer, Call},
 };
+use crate::publisher::Committed;
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
@@ -87,10 +88,10 @@ impl LiveTransaction {
             let unit = scope.take();
             let events = match &committed {
                 Ok(()) if is_doomed => Vec::new(),
-                Ok(()) if scope.is_torn() || scope.is_doubtful() => unit.into_resets(),
-                Ok(()) => fold(unit.events, scope.registry()),
+                Ok(()) if scope.is_torn() || scope.is_doubtful() => resets_of(unit),
+                Ok(()) => fold(unit, scope.registry()),
                 Err(error) if scope.is_over_for_sure(error) => Vec::new(),
-                Err(_) => unit.into_resets(),
+                Err(_) => resets_of(unit),
             };
             scope.database.publisher.publish(events).await;
             committed
@@ -108,7 +109,12 @@ impl LiveTransaction {
 
     /// Runs a statement in the transaction.
     async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+        let mut midway = Midway {
+            scope: &self.scope,
+            models: plan.models(),
+        };
         let answer = call.run(&self.inner, &self.scope, plan).await;
+        midway.models = None;
         if let Err(error) = &answer {
             self.scope.failed(error);
         }
@@ -151,6 +157,22 @@ async fn is_doomed(inner: &DatabaseTransaction) -> bool {
         && inner.execute_unprepared("SELECT 1").await.is_err()
 }
 
+/// A statement that is under way in a transaction. Who gives it up, and goes on, does not know whether it was done.
+struct Midway<'s> {
+    scope: &'s Scope,
+    /// What it may write; `None` once it is over.
+    models: Option<Vec<usize>>,
+}
+
+impl Drop for Midway<'_> {
+    fn drop(&mut self) {
+        if let Some(models) = self.models.take() {
+            self.scope.may_have_failed();
+            self.scope.record_resets_later(&models);
+        }
+    }
+}
+
 /// A savepoint that has not begun yet.
 struct Beginning<'s> {
     outer: &'s Scope,
@@ -167,12 +189,12 @@ impl Drop for Beginning<'_> {
 
 /// What a savepoint wrote, on its way to the transaction that it is in.
 struct Kept {
-    unit: Option<Unit>,
+    unit: Option<Vec<Committed>>,
     outer: Arc<Scope>,
 }
 
 impl Kept {
-    fn new(unit: Unit, outer: Arc<Scope>) -> Self {
+    fn new(unit: Vec<Committed>, outer: Arc<Scope>) -> Self {
         Self {
             unit: Some(unit),
             outer,
@@ -181,7 +203,7 @@ impl Kept {
 
     fn join(mut self) {
         if let Some(unit) = self.unit.take() {
-            self.outer.join(unit.events);
+            self.outer.join(unit);
         }
     }
 
@@ -193,7 +215,7 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         if let Some(unit) = self.unit.take() {
-            self.outer.join(unit.into_resets());
+            self.outer.join(resets_of(unit));
         }
     }
 }

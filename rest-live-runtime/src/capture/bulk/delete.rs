@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, DeleteMany, DeleteResult, EntityTrait, QueryFilter};
 
-use super::{CHUNK, Described, LiveDatabase, Matching, in_transaction, one_of, record};
+use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
 use crate::event::Row;
 
 /// Deletes all rows that match, and tells each of them: see
@@ -40,7 +40,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
                 return Ok(result);
             };
             let mut result = DeleteResult::empty();
-            for rows in old.chunks(CHUNK) {
+            for rows in old.chunks(at_once::<E>()) {
                 let delete = E::delete_many().filter(one_of::<E>(rows));
                 result.rows_affected += delete.exec(inner).await?.rows_affected;
             }
@@ -65,7 +65,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
             let inner = transaction.inner();
             let old = self.matching.rows(transaction, true).await?;
             let old = old.unwrap_or_default();
-            for rows in old.chunks(CHUNK) {
+            for rows in old.chunks(at_once::<E>()) {
                 let delete = E::delete_many().filter(one_of::<E>(rows));
                 delete.exec(inner).await?;
             }

@@ -8,7 +8,7 @@ use sea_orm::{
     sea_query::{SimpleExpr, ValueTuple},
 };
 
-use super::{CHUNK, Described, LiveDatabase, Matching, in_transaction, one_of, record};
+use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
 use crate::{capture::LiveTransaction, event::Row};
 
 /// Updates all rows that match, and tells each of them: see
@@ -88,7 +88,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
                 return Ok((written, Vec::new()));
             };
             let mut new = Vec::with_capacity(old.len());
-            for rows in old.chunks(CHUNK) {
+            for rows in old.chunks(at_once::<E>()) {
                 self.write(transaction, rows, &mut new).await?;
             }
             record::<E>(transaction, paired(old, &new)).await;

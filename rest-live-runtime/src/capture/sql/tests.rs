@@ -1,15 +1,21 @@
-use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
+use sea_orm::DatabaseBackend::{self, MySql, Postgres, Sqlite};
 
 use super::*;
 
-const ALL: [DbBackend; 3] = [Sqlite, Postgres, MySql];
+const ALL: [DatabaseBackend; 3] = [Sqlite, Postgres, MySql];
 
-fn tables(sql: &str, backend: DbBackend) -> Vec<&str> {
-    match effect(sql, backend) {
-        Effect::Tables(tables) => tables,
-        Effect::Nothing => Vec::new(),
-        other => panic!("{other:?}: {sql}"),
-    }
+fn tables(sql: &str, backend: DatabaseBackend) -> Vec<&str> {
+    let effect = effect(sql, backend);
+    assert!(!effect.anything, "{sql}");
+    effect.tables
+}
+
+fn assert_nothing(sql: &str, backend: DatabaseBackend) {
+    let effect = effect(sql, backend);
+    assert!(
+        effect.tables.is_empty() && !effect.anything,
+        "{effect:?} {sql}"
+    );
 }
 
 #[test]
@@ -32,7 +38,7 @@ fn what_reads_defines_or_sets_writes_nothing() {
         "vacuum",
     ] {
         for backend in ALL {
-            assert_eq!(effect(sql, backend), Effect::Nothing, "{sql}");
+            assert_nothing(sql, backend);
         }
     }
 }
@@ -107,7 +113,7 @@ fn strings_are_not_read() {
         (MySql, "select 1 # ; delete from task"),
         (Postgres, "select 1 /* /* */ ; delete from task */"),
     ] {
-        assert_eq!(effect(sql, backend), Effect::Nothing, "{sql}");
+        assert_nothing(sql, backend);
     }
     assert_eq!(
         tables("select $1; delete from task where id = $2", Postgres).first(),
@@ -118,16 +124,57 @@ fn strings_are_not_read() {
 
 #[test]
 fn procedures_may_do_anything_and_transactions_are_by_hand() {
-    assert_eq!(effect("call f()", MySql), Effect::Anything);
-    assert_eq!(effect("DO $$ begin end $$", Postgres), Effect::Anything);
+    for sql in [
+        "call f()",
+        "DO $$ begin end $$",
+        "begin not atomic delete from task; end",
+        "if x then delete from task; end if",
+        r#"delete from U&"t\0061sk""#,
+    ] {
+        assert!(effect(sql, Postgres).anything, "{sql}");
+    }
     for sql in [
         "begin",
         "ROLLBACK TO SAVEPOINT a",
-        "commit;",
+        "commit; delete from task",
         "start transaction",
-        "savepoint a",
+        "select 1; savepoint a",
+        "prepare transaction 'a'",
     ] {
-        assert_eq!(effect(sql, Postgres), Effect::Transaction, "{sql}");
+        assert!(effect(sql, Postgres).transaction, "{sql}");
+    }
+    assert!(effect("create table a (b int)", MySql).transaction);
+    assert!(!effect("create table a (b int)", Postgres).transaction);
+    assert_eq!(
+        effect("commit; delete from task", Sqlite).tables,
+        ["from", "task"]
+    );
+}
+
+#[test]
+fn what_hides_a_verb_does_not() {
+    for (backend, sql) in [
+        (Sqlite, "/* route='/api/*' */ delete from task"),
+        (MySql, "/* route='/api/*' */ delete from task"),
+        (Sqlite, "\u{feff}delete from task"),
+        (Sqlite, "delete from 'task'"),
+        (Sqlite, "insert or replace into 'task' values (1)"),
+        (MySql, "insert low_priority task values (1)"),
+        (MySql, "replace delayed task values (1)"),
+        (
+            MySql,
+            "set statement max_statement_time = 1 for delete from task",
+        ),
+        (MySql, "analyze format=json delete from task"),
+        (MySql, "delete from task where x = 3--1"),
+        (MySql, "rename table a to task"),
+        (MySql, "delete from \"task\""),
+        (
+            Postgres,
+            "with recursive x as (select 1) search breadth first by y set o delete from task",
+        ),
+    ] {
+        assert!(tables(sql, backend).contains(&"task"), "{sql}");
     }
 }
 

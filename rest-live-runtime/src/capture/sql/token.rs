@@ -41,6 +41,16 @@ impl<'s> Token<'s> {
     pub(super) fn identifier(&self) -> Option<&'s str> {
         matches!(self.kind, Kind::Word | Kind::Name).then_some(self.text)
     }
+
+    /// Returns the name that it may be where only a name can stand: SQLite takes a string for one there, and so
+    /// does MySQL with `ANSI_QUOTES`.
+    pub(super) fn table(&self) -> Option<&'s str> {
+        match self.kind {
+            Kind::Literal => Some(self.text.trim_matches(['\'', '"'])),
+            Kind::Word | Kind::Name => Some(self.text),
+            Kind::Punctuation => None,
+        }
+    }
 }
 
 /// Cuts a text into tokens. Comments are left out; the text of MySQL's `/*! .. */` is not, for it is executed.
@@ -52,12 +62,14 @@ pub(in crate::capture) fn tokens(sql: &str, backend: DbBackend) -> impl Iterator
             let first = rest.chars().next()?;
             let is_mysql = backend == DbBackend::MySql;
             let (length, kind) = match first {
-                c if c.is_whitespace() => (c.len_utf8(), None),
-                '-' if rest.starts_with("--") => (line(rest), None),
+                c if c.is_whitespace() || c == '\u{feff}' => (c.len_utf8(), None),
+                '-' if rest.starts_with("--") && !(is_mysql && is_minus(rest)) => {
+                    (line(rest), None)
+                }
                 '#' if is_mysql => (line(rest), None),
                 '/' if rest.starts_with("/*") => match executed(rest).filter(|_| is_mysql) {
                     Some(opening) => (opening, None),
-                    None => (comment(rest), None),
+                    None => (comment(rest, backend), None),
                 },
                 '*' if rest.starts_with("*/") && is_mysql => (2, None),
                 '"' if is_mysql => (quoted(rest, '"', true), Some(Kind::Literal)),
@@ -110,8 +122,16 @@ fn executed(rest: &str) -> Option<usize> {
     Some(rest.len() - version.len())
 }
 
-/// Comments nest in PostgreSQL; elsewhere nobody nests them.
-fn comment(rest: &str) -> usize {
+/// In MySQL `--` begins a comment only before white space: `3--1` is 4.
+fn is_minus(rest: &str) -> bool {
+    rest[2..].starts_with(|c: char| !c.is_whitespace() && !c.is_control())
+}
+
+/// Comments nest in PostgreSQL, and nowhere else.
+fn comment(rest: &str, backend: DbBackend) -> usize {
+    if backend != DbBackend::Postgres {
+        return rest[2..].find("*/").map_or(rest.len(), |end| end + 4);
+    }
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(next) = rest[at..].find(['/', '*']) {
         at += next;

@@ -1,0 +1,58 @@
+//! What all connections and transactions of a `Live` have in common.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tokio::sync::OnceCell;
+
+use super::sql::Verb;
+use crate::publisher::Publisher;
+
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) backend: DbBackend,
+    /// Whether a write can return the rows that it wrote.
+    pub(super) returns: bool,
+    /// Whether only a DELETE can, as MariaDB's; MySQL's cannot. Found out before the first that matters.
+    returns_deleted: OnceCell<bool>,
+    /// More rows of one statement are one reset.
+    pub(super) bulk_rows: usize,
+}
+
+impl Database {
+    pub(crate) fn new(
+        publisher: Arc<Publisher>,
+        db: &DatabaseConnection,
+        bulk_rows: usize,
+    ) -> Self {
+        let backend = db.get_database_backend();
+        Self {
+            publisher,
+            backend,
+            // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
+            returns: backend != DbBackend::MySql && db.support_returning(),
+            returns_deleted: OnceCell::new(),
+            bulk_rows,
+        }
+    }
+
+    /// Finds out what can be known of a statement.
+    pub(super) async fn prepare(&self, inner: &impl ConnectionTrait, sql: &str) {
+        if self.backend == DbBackend::MySql && sql.starts_with("DELETE") {
+            let is_mariadb = async || {
+                let version = Statement::from_string(self.backend, "SELECT VERSION() AS version");
+                let row = inner.query_one_raw(version).await.ok().flatten();
+                let version = row.and_then(|row| row.try_get::<String>("", "version").ok());
+                Ok::<_, ()>(version.ok_or(())?.contains("MariaDB"))
+            };
+            // Where it cannot be asked, the statement cannot be run either.
+            _ = self.returns_deleted.get_or_try_init(is_mariadb).await;
+        }
+    }
+
+    /// Returns whether a statement with this verb can return the rows that it wrote.
+    pub(super) fn returns(&self, verb: Verb) -> bool {
+        self.returns || verb == Verb::Delete && self.returns_deleted.get() == Some(&true)
+    }
+}
