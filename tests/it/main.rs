@@ -24,6 +24,7 @@ mod hostile;
 mod keys;
 mod members;
 mod metrics;
+mod review;
 mod seed;
 mod shutdown;
 mod siege;
