@@ -4,7 +4,7 @@
 
 mod bulk;
 mod entities;
-mod fixture;
+pub mod fixture;
 mod lines;
 mod nested;
 mod plain;

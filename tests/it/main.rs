@@ -25,6 +25,7 @@ mod hostile;
 mod keys;
 mod members;
 mod metrics;
+mod review;
 mod seed;
 mod shutdown;
 mod siege;
