@@ -22,6 +22,7 @@ mod entities;
 mod golden;
 mod hook;
 mod hostile;
+mod interleaved;
 mod keys;
 mod members;
 mod metrics;

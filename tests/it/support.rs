@@ -22,7 +22,7 @@ pub use self::{
     template::Template,
 };
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 /// How long a test waits for what must happen before it says that it did not.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -36,4 +36,19 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("{what} did not happen within {DEADLINE:?}"),
     }
+}
+
+/// Drops a future that is not done after so many looks, as a server does with a request whose client hangs up.
+pub async fn given_up_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|context| {
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -8,11 +8,14 @@
 )]
 
 mod ci;
+mod converge;
 mod prerequisite;
 mod timings;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+
+use converge::Rounds;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
@@ -20,6 +23,9 @@ usage: cargo xtask <command>
 commands:
   test  installs what is missing, then everything that CI runs:
         format, lints, docs, all suites, doctests
+  converge [--rounds N] [--seed S]
+        many writers at once on each database, and clients that end with
+        what is in the tables: N rounds, the first with seed S
   bench permissions
         measures what a permission costs, at 1, 100 and 10,000 subscribers
   help  prints this text
@@ -39,10 +45,11 @@ fn main() -> ExitCode {
             ))
         }),
         ["test"] => enter_root().and_then(|()| ci::test()),
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        ["converge", ref rest @ ..] => match Rounds::parse(rest) {
+            Some(rounds) => enter_root().and_then(|()| rounds.run()),
+            None => return misunderstood(),
+        },
+        _ => return misunderstood(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,6 +58,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn misunderstood() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }
 
 /// Moves to the root of the repository: every relative path and every call of this tool starts there.

@@ -1,7 +1,7 @@
 //! One of many who write at once: statements that commit by themselves, transactions, savepoints, and requests that
 //! are given up midway.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::time::Duration;
 
 use rest_live::{LiveConnection, LiveTransaction};
 use sea_orm::{DbErr, TransactionTrait};
@@ -12,7 +12,7 @@ use super::{
     tally::{Refusal, Tally},
     write::Write,
 };
-use crate::support::Engine;
+use crate::support::{Engine, given_up_after};
 
 pub struct Writer {
     dice: Dice,
@@ -224,19 +224,4 @@ impl Writer {
             Err(_) => State::Good,
         }
     }
-}
-
-/// Drops a future that is not done after so many looks, as a server does with a request whose client hangs up.
-async fn given_up_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    poll_fn(|context| {
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
