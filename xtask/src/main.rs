@@ -20,6 +20,9 @@ usage: cargo xtask <command>
 commands:
   test  installs what is missing, then everything that CI runs:
         format, lints, docs, all suites, doctests
+  bench capture
+        measures what each kind of write costs, with and without rest-live,
+        on SQLite and PostgreSQL
   bench permissions
         measures what a permission costs, at 1, 100 and 10,000 subscribers
   help  prints this text
@@ -33,10 +36,10 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        ["bench", "permissions"] => enter_root().and_then(|()| {
-            run(&mut shell(
-                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench permissions",
-            ))
+        ["bench", name @ ("capture" | "permissions")] => enter_root().and_then(|()| {
+            run(&mut shell(&format!(
+                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench {name}"
+            )))
         }),
         ["test"] => enter_root().and_then(|()| ci::test()),
         _ => {
