@@ -10,7 +10,7 @@ pub fn description() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
         "{} x {}, Linux {}; `cargo xtask bench capture`.\n\
-         Medians of writes, one after the other on the one connection of the pool.\n\
+         Medians of writes, one after the other.\n\
          BEGIN and COMMIT are not among the statements.",
         thread::available_parallelism().map_or(1, usize::from),
         model.map_or("unknown", |(_, model)| model),

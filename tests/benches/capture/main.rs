@@ -3,7 +3,10 @@
 //!
 //! "Without" is SeaORM's own connection, and a model that knows nothing of rest-live. "With" is `Live::db()`,
 //! where the write returns when its event is in the log; what the dispatcher then does takes the processor from
-//! the next write, and so counts. All of them share one connection to the database.
+//! the next write, and so counts. All of them share one connection to the database, so that the pool has the same to
+//! do; the writes that have a limit are measured again on ten, as many as a pool has by itself. On one, each write
+//! waits for the connection of the last: sqlx tests it when it is given back, in a task that competes with the
+//! dispatcher.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -56,24 +59,32 @@ fn main() {
             let database = TestDatabase::start(engine).await;
             let url = database.url();
             // Requests are tasks on a worker, and so are these writes.
-            tokio::spawn(Box::pin(table(engine, url))).await.unwrap();
+            tokio::spawn(Box::pin(tables(engine, url))).await.unwrap();
         }
     });
 }
 
-async fn table(engine: Engine, url: String) {
-    let subject = Subject::open(&url).await;
-    println!("\n{engine:?}: {}\n", subject.description().await);
+async fn tables(engine: Engine, url: String) {
+    for connections in [1, 10] {
+        let subject = Subject::open(&url, connections).await;
+        let database = subject.description().await;
+        println!("\n{engine:?}: {database}, connections {connections}\n");
+        let is_wanted = |line: &&Line| connections == 1 || line.is_limited;
+        table(&subject, WRITES.iter().filter(is_wanted)).await;
+    }
+}
+
+async fn table(subject: &Subject, lines: impl Iterator<Item = &Line>) {
     println!(
         "| write | statements without | with | µs without | µs with | difference | ratio | µs with one subscriber |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     let mut verdicts = Vec::new();
-    for line in WRITES {
+    for line in lines {
         let Measured {
             statements: [own, all],
             times,
-        } = measure(&subject, line).await;
+        } = measure(subject, line).await;
         let (without, with) = (times[0], times[1]);
         let subscribed = times.get(2).map_or("-".to_owned(), |time| micros(*time));
         println!(

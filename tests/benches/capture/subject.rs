@@ -38,13 +38,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    pub async fn open(url: &str) -> Self {
+    /// Opens a database with so many connections.
+    pub async fn open(url: &str, connections: u32) -> Self {
         let mut options = ConnectOptions::new(url);
-        options.max_connections(1).sqlx_logging(false);
+        options.max_connections(connections).sqlx_logging(false);
         let db = Box::pin(Database::connect(options)).await.unwrap();
         let schema = Schema::new(db.get_database_backend());
-        let table = schema.create_table_from_entity(plain::Entity);
-        db.execute(&table).await.unwrap();
+        let mut table = schema.create_table_from_entity(plain::Entity);
+        db.execute(table.if_not_exists()).await.unwrap();
 
         let mut counted = db.clone();
         let statements = Arc::new(AtomicUsize::new(0));

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 /// A kind of write.
+#[derive(Clone, Copy)]
 pub struct Line {
     pub name: &'static str,
     /// What is written without rest-live, and with it.
@@ -152,7 +153,7 @@ macro_rules! model {
                         drop(moved.update(db).await?);
                     }
                     "update_without_returning" => {
-                        drop(changed(id).update_without_returning(db).await?);
+                        changed(id).update_without_returning(db).await?;
                     }
                     "delete a model" => {
                         let found = Model {
