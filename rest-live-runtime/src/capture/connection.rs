@@ -43,9 +43,8 @@ impl LiveConnection {
         }
         let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
         let publisher = &self.scope.database.publisher;
-        publisher
-            .complete(async move { call.run(&inner, &scope, plan).await })
-            .await
+        let write = async move { call.run(&inner, &scope, plan).await };
+        publisher.complete(Box::pin(write)).await
     }
 }
 
