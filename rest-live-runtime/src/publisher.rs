@@ -1,19 +1,16 @@
 //! From a committed write to the log: what may be told as it is, is appended; rows whose order is not
 //! known are settled. Capture calls it; it waits for the log only, and for nobody's socket.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, resume_unwind},
-    sync::Arc,
-    time::Duration,
-};
+mod completing;
 
-use futures_util::FutureExt;
-use sea_orm::{DatabaseConnection, DbErr, RuntimeErr};
+use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
 
+use self::completing::Completing;
 use crate::{
     event::{Event, Row},
     log::{EventLog, LogError},
@@ -118,24 +115,17 @@ impl Publisher {
         self.tasks.spawn_on(task, &self.runtime);
     }
 
-    /// Runs a write to its end, also when its request is given up: on the runtime of the caller, which drives
-    /// its connection.
+    /// Runs a write to its end, also when its request is given up: then in a task on the runtime of the caller, which
+    /// drives its connection.
     ///
     /// # Errors
-    /// That the runtime shut down meanwhile.
-    pub(crate) async fn complete<T: Send + 'static>(
+    /// The write's.
+    pub(crate) async fn complete<T: 'static>(
         &self,
-        write: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+        write: BoxFuture<'static, Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
-        let write = self.tasks.spawn_on(write.in_current_span(), &runtime);
-        match write.await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => Err(DbErr::Exec(RuntimeErr::Internal(
-                "the runtime shut down during a write".to_owned(),
-            ))),
-        }
+        Completing::new(write, &self.tasks, runtime).await
     }
 
     /// Runs a future until the `Live` is dropped.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rest_live::{
     Event, EventLog, KeyValue, Limits, Live, MemoryLog, Outgoing, Row, Session, subscribable,
 };
+use rest_live_tests::median;
 use sea_orm::{Database, DerivePartialModel, EntityTrait, ModelTrait};
 use serde::Serialize;
 
@@ -187,9 +188,4 @@ async fn frames(session: &Session) -> usize {
         Outgoing::Frames(frames) => frames.len(),
         other => panic!("{other:?}"),
     }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

@@ -140,8 +140,14 @@ async fn review_snapshot_conflict_mariadb() {
     let session = "SET SESSION innodb_snapshot_isolation = ON";
     transaction.execute_unprepared(session).await.unwrap();
     task::Entity::find_by_id(2).one(&transaction).await.unwrap();
-    new_task(4, "phantom", 1).insert(&transaction).await.unwrap();
-    text_of(2, "meanwhile").update(&fixture.plain).await.unwrap();
+    new_task(4, "phantom", 1)
+        .insert(&transaction)
+        .await
+        .unwrap();
+    text_of(2, "meanwhile")
+        .update(&fixture.plain)
+        .await
+        .unwrap();
     let error = text_of(2, "mine").update(&transaction).await.unwrap_err();
     eprintln!("{error:?}");
     text_of(1, "one!").update(&transaction).await.unwrap();
@@ -189,7 +195,10 @@ async fn review_deadlock_in_a_bulk_write_mariadb() {
     if texts(&fixture).await[0] == "one!" {
         assert_eq!(told, RESET, "the row was written");
     }
-    assert!(format!("{error:?}").contains("1213"), "its own error: {error:?}");
+    assert!(
+        format!("{error:?}").contains("1213"),
+        "its own error: {error:?}"
+    );
 }
 
 // Silence.
@@ -251,7 +260,10 @@ async fn review_failing_statement_dropped_in_a_transaction_postgres() {
     for polls in 1..40 {
         fixture.refresh().await;
         let transaction = fixture.live.db().begin().await.unwrap();
-        new_task(4, "phantom", 1).insert(&transaction).await.unwrap();
+        new_task(4, "phantom", 1)
+            .insert(&transaction)
+            .await
+            .unwrap();
         let fails = task::Entity::insert(new_task(1, "again", 1)).exec(&transaction);
         let done = poll(fails, polls).await;
         sleep(Duration::from_millis(20)).await;
@@ -306,7 +318,10 @@ async fn raw(engine: Engine, texts: &[&str]) {
         let written = fixture.live.db().execute_unprepared(sql).await;
         let is_changed = fixture.rows().await != before;
         let told = fixture.told().await;
-        eprintln!("{sql:?}: {:?}, changed {is_changed}, told {told:?}", written.err());
+        eprintln!(
+            "{sql:?}: {:?}, changed {is_changed}, told {told:?}",
+            written.err()
+        );
         if is_changed && told.is_empty() {
             missed.push(*sql);
         }
@@ -424,7 +439,10 @@ async fn gated() -> (Live, DatabaseConnection, GateLog, TestDatabase) {
         held: Arc::new(Semaphore::new(0)),
         told: Arc::default(),
     };
-    let live = Live::builder(plain.clone()).log(log.clone()).build().unwrap();
+    let live = Live::builder(plain.clone())
+        .log(log.clone())
+        .build()
+        .unwrap();
     new_task(1, "one", 1).insert(&live.db()).await.unwrap();
     (live, plain, log, database)
 }
@@ -437,14 +455,21 @@ async fn review_settled_overtakes_an_append() {
     log.hold.store(true, Ordering::SeqCst);
     let db = live.db();
     let first = tokio::spawn(async move { text_of(1, "first").update(&db).await.unwrap() });
-    soon("the append", log.held.acquire()).await.unwrap().forget();
+    soon("the append", log.held.acquire())
+        .await
+        .unwrap()
+        .forget();
     text_of(1, "second").update(&live.db()).await.unwrap();
     sleep(Duration::from_millis(500)).await;
     log.gate.add_permits(1);
     first.await.unwrap();
     sleep(Duration::from_millis(500)).await;
     let told = log.told.lock().unwrap().clone();
-    assert_eq!(told.last().unwrap().as_ref(), Some(&row(&plain, 1).await), "{told:?}");
+    assert_eq!(
+        told.last().unwrap().as_ref(),
+        Some(&row(&plain, 1).await),
+        "{told:?}"
+    );
 }
 
 /// The same with a write that is told by a reset: who fetched then is shown the row as it was before.
@@ -454,7 +479,10 @@ async fn review_reset_overtakes_an_append() {
     log.hold.store(true, Ordering::SeqCst);
     let db = live.db();
     let first = tokio::spawn(async move { text_of(1, "first").update(&db).await.unwrap() });
-    soon("the append", log.held.acquire()).await.unwrap().forget();
+    soon("the append", log.held.acquire())
+        .await
+        .unwrap()
+        .forget();
     let raw = "UPDATE task SET text = 'raw' WHERE id = 1";
     live.db().execute_unprepared(raw).await.unwrap();
     log.gate.add_permits(1);
@@ -462,7 +490,10 @@ async fn review_reset_overtakes_an_append() {
     sleep(Duration::from_millis(500)).await;
     let told = log.told.lock().unwrap().clone();
     let last = told.last().unwrap().clone();
-    assert!(last.is_none() || last == Some(row(&plain, 1).await), "{told:?}");
+    assert!(
+        last.is_none() || last == Some(row(&plain, 1).await),
+        "{told:?}"
+    );
 }
 
 /// On MariaDB with the log in memory: `update_many` is a reset, between another's save and its second hook.
@@ -496,7 +527,10 @@ async fn review_reset_between_statement_and_hook_mariadb() {
         let after = fixture.told().await;
         eprintln!("{polls} polls: the row is {now}; {before:?}, then {after:?}");
         let stale = after.iter().any(|told| !told.ends_with(&now));
-        assert!(!stale, "the row is {now}, and the last that is told of it {after:?}");
+        assert!(
+            !stale,
+            "the row is {now}, and the last that is told of it {after:?}"
+        );
     }
 }
 

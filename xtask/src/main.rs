@@ -23,6 +23,9 @@ usage: cargo xtask <command>
 commands:
   test  installs what is missing, then everything that CI runs:
         format, lints, docs, all suites, doctests
+  bench capture
+        measures what each kind of write costs, with and without rest-live,
+        on SQLite and PostgreSQL
   converge [--rounds N] [--seed S]
         many writers at once on each database, and clients that end with
         what is in the tables: N rounds, the first with seed S
@@ -39,10 +42,10 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        ["bench", "permissions"] => enter_root().and_then(|()| {
-            run(&mut shell(
-                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench permissions",
-            ))
+        ["bench", name @ ("capture" | "permissions")] => enter_root().and_then(|()| {
+            run(&mut shell(&format!(
+                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench {name}"
+            )))
         }),
         ["test"] => enter_root().and_then(|()| ci::test()),
         ["converge", ref rest @ ..] => match Rounds::parse(rest) {

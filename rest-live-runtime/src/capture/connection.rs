@@ -44,7 +44,12 @@ impl LiveConnection {
     ) -> Result<LiveTransaction, DbErr> {
         let inner = self.inner.clone();
         let begin = async move { inner.begin_with_options(options).await };
-        let inner = self.scope.database.publisher.complete(begin).await?;
+        let inner = self
+            .scope
+            .database
+            .publisher
+            .complete(Box::pin(begin))
+            .await?;
         Ok(LiveTransaction::new(inner, &self.scope))
     }
 
@@ -56,9 +61,8 @@ impl LiveConnection {
         }
         let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
         let publisher = &self.scope.database.publisher;
-        publisher
-            .complete(async move { call.run(&inner, &scope, plan).await })
-            .await
+        let write = async move { call.run(&inner, &scope, plan).await };
+        publisher.complete(Box::pin(write)).await
     }
 }
 

@@ -5,7 +5,7 @@
 //! hooks announced. Elsewhere the second hook knows the new row, and the statement only says that it was written.
 //! What cannot be known is a reset.
 
-use std::{pin::pin, sync::Arc};
+use std::{mem, pin::pin, sync::Arc};
 
 use futures_util::TryStreamExt;
 use sea_orm::{
@@ -129,9 +129,10 @@ impl Call {
         mut self,
         inner: &impl Inner,
         scope: &Scope,
-        plan: Returned,
+        mut plan: Returned,
     ) -> Result<Answer, DbErr> {
-        self.statement.sql.clone_from(&plan.sql);
+        self.statement.sql = mem::take(&mut plan.sql);
+        let how = self.how;
         // From before the statement could take effect. In a transaction its rows are locked when it
         // returns, and nobody else's write comes in between until the end.
         let before = (!scope.is_transaction()).then(|| scope.interval());
@@ -149,7 +150,7 @@ impl Call {
         let interval = before.unwrap_or_else(|| scope.interval());
         let (events, last_key) = told.into_events(&interval);
         scope.record(events).await;
-        Ok(match self.how {
+        Ok(match how {
             How::Execute | How::Unprepared => {
                 let last_insert_id = match last_key {
                     Some(KeyValue::Integer(id)) => id.try_into().unwrap_or_default(),
@@ -165,11 +166,11 @@ impl Call {
     /// Runs a statement that returns the rows that it wrote, and takes them in; returns them where they are
     /// asked for, and how many they are.
     async fn rows(
-        &mut self,
+        self,
         inner: &impl Inner,
         told: &mut Told<'_>,
     ) -> Result<(Vec<QueryResult>, u64), DbErr> {
-        let statement = self.statement.clone();
+        let statement = self.statement;
         if let How::Execute | How::Unprepared = self.how {
             // Nobody asked for the rows: there may be more than there is memory for.
             let mut stream = pin!(inner.stream_raw(statement).await?);

@@ -96,7 +96,7 @@ impl LiveTransaction {
             scope.database.publisher.publish(events).await;
             committed
         };
-        publisher.complete(commit).await
+        publisher.complete(Box::pin(commit)).await
     }
 
     /// Rolls back. Nobody is told of what was written.
