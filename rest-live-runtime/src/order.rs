@@ -189,7 +189,7 @@ impl Order {
 
     /// Takes note that the events of these rows, and the resets of these models, are in the log. Returns the rows
     /// that are to be settled now.
-    pub(crate) fn told(&self, rows: Vec<RowId>, resets: Vec<Arc<str>>) -> Vec<RowId> {
+    pub(crate) fn told(&self, rows: Vec<RowId>, resets: &[Arc<str>]) -> Vec<RowId> {
         let mut state = self.state();
         state.now += 1;
         let now = state.now;
@@ -208,7 +208,7 @@ impl Order {
                 Stage::At(_) | Stage::Settling { .. } => {}
             }
         }
-        for model in &resets {
+        for model in resets {
             // Until now a client could fetch because of it.
             state.reset(model, |_| false);
         }

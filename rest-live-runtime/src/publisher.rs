@@ -235,7 +235,7 @@ impl Telling<'_> {
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
         let (rows, resets) = (mem::take(&mut self.rows), mem::take(&mut self.resets));
-        for row in self.publisher.order.told(rows, resets) {
+        for row in self.publisher.order.told(rows, &resets) {
             self.publisher.begin_to_settle(row);
         }
         // The request was given up while a slow log took them in, or not: nobody knows.

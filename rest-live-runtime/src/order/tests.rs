@@ -48,7 +48,7 @@ fn state(row: &Row) -> i32 {
 fn publish(order: &Order, interval: Interval, event: Event) -> (Vec<i32>, Vec<RowId>) {
     let admitted = order.admit(vec![(event, Some(Arc::new(interval)))]);
     let told = told(&admitted);
-    assert!(order.told(admitted.rows, admitted.resets).is_empty());
+    assert!(order.told(admitted.rows, &admitted.resets).is_empty());
     told
 }
 
@@ -102,7 +102,7 @@ fn what_is_being_appended_counts_as_told_within() {
     let second = order.begin();
     assert_eq!(publish(&order, second, write(1, [2, 3])), (vec![], vec![]));
     assert_eq!(
-        order.told(admitted.rows, admitted.resets),
+        order.told(admitted.rows, &admitted.resets),
         [id(1)],
         "to be settled now"
     );
@@ -150,7 +150,7 @@ fn all_that_a_unit_did_to_a_row_stays_together() {
     let events = [[1, 2], [2, 3]].map(|states| (write(1, states), Some(Arc::clone(&unit))));
     let admitted = order.admit(events.into());
     assert_eq!(told(&admitted), (vec![2, 3], vec![]));
-    order.told(admitted.rows, admitted.resets);
+    order.told(admitted.rows, &admitted.resets);
     drop(unit);
 
     let late = Arc::new(other);
@@ -234,7 +234,7 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
                         held.retain(|held| *held != states[0]);
                         held.push(state);
                     }
-                    unsettled |= !order.told(admitted.rows, admitted.resets).is_empty();
+                    unsettled |= !order.told(admitted.rows, &admitted.resets).is_empty();
                 }
                 _ if unsettled => {
                     let named = order.settling(&id(1)).expect("known");
@@ -263,13 +263,13 @@ fn what_began_before_a_reset_is_settled_after_it() {
     let (slow, other) = (order.begin(), order.begin());
     let appending = order.admit(vec![(write(2, [1, 2]), Some(Arc::new(other)))]);
     let reset = order.admit(vec![(Event::reset("a.Item".into()), None)]);
-    assert!(order.told(reset.rows, reset.resets).is_empty());
+    assert!(order.told(reset.rows, &reset.resets).is_empty());
     // Who fetched because of it may hold a newer row than these.
     assert_eq!(
         publish(&order, slow, write(1, [1, 2])),
         (vec![], vec![id(1)])
     );
-    assert_eq!(order.told(appending.rows, appending.resets), [id(2)]);
+    assert_eq!(order.told(appending.rows, &appending.resets), [id(2)]);
     let later = order.begin();
     assert_eq!(publish(&order, later, write(3, [1, 2])), (vec![2], vec![]));
 }
@@ -285,5 +285,5 @@ fn a_unit_that_resets_its_own_model_settles_none_of_its_rows() {
     ];
     let admitted = order.admit(events);
     assert_eq!(told(&admitted), (vec![2, -1, 2], vec![]));
-    assert!(order.told(admitted.rows, admitted.resets).is_empty());
+    assert!(order.told(admitted.rows, &admitted.resets).is_empty());
 }

@@ -94,7 +94,7 @@ impl Write {
     }
 
     /// Has it be one statement, and no savepoint, on each database.
-    pub fn as_plain_update(mut self) -> Self {
+    pub fn into_plain_update(mut self) -> Self {
         self.kind = Kind::Update;
         self
     }

@@ -166,7 +166,7 @@ impl Writer {
         let state = self.wrote(&write, result);
         if state == State::Failed && self.dice.one_in(2) {
             // Who does not look at errors. Not with a savepoint: SeaORM ends the transaction if it cannot begin.
-            let another = Write::draw(&mut self.dice, is_doomed).as_plain_update();
+            let another = Write::draw(&mut self.dice, is_doomed).into_plain_update();
             let result = another.carry_out(db).await;
             return self.wrote(&another, result).max(state);
         }

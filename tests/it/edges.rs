@@ -89,18 +89,18 @@ async fn written_outside_within_a_savepoint(engine: Engine) {
 }
 
 #[tokio::test]
-async fn review_outer_write_within_a_savepoint_sqlite() {
+async fn outer_write_within_a_savepoint_sqlite() {
     written_outside_within_a_savepoint(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn review_outer_write_within_a_savepoint_postgres() {
+async fn outer_write_within_a_savepoint_postgres() {
     written_outside_within_a_savepoint(Engine::Postgres).await;
 }
 
 /// A text that ends the transaction and writes a subscribed table.
 #[tokio::test]
-async fn review_end_and_write_in_one_text_postgres() {
+async fn end_and_write_in_one_text_postgres() {
     let mut fixture = fixture(Engine::Postgres).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     new_task(4, "four", 1).insert(&transaction).await.unwrap();
@@ -115,7 +115,7 @@ async fn review_end_and_write_in_one_text_postgres() {
 
 /// `COMMIT; ..` and then a rollback.
 #[tokio::test]
-async fn review_commit_and_write_in_one_text_sqlite() {
+async fn commit_and_write_in_one_text_sqlite() {
     let mut fixture = fixture(Engine::Sqlite).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     new_task(4, "four", 1).insert(&transaction).await.unwrap();
@@ -131,7 +131,7 @@ async fn review_commit_and_write_in_one_text_sqlite() {
 /// MariaDB undoes the whole transaction for other errors than deadlocks, too (1020 with
 /// `innodb_snapshot_isolation`, the default since 11.6.2).
 #[tokio::test]
-async fn review_snapshot_conflict_mariadb() {
+async fn snapshot_conflict_mariadb() {
     let mut fixture = fixture(Engine::MariaDb).await;
     let set = "SET GLOBAL innodb_snapshot_isolation = ON";
     fixture.plain.execute_unprepared(set).await.unwrap();
@@ -148,8 +148,7 @@ async fn review_snapshot_conflict_mariadb() {
         .update(&fixture.plain)
         .await
         .unwrap();
-    let error = text_of(2, "mine").update(&transaction).await.unwrap_err();
-    eprintln!("{error:?}");
+    text_of(2, "mine").update(&transaction).await.unwrap_err();
     text_of(1, "one!").update(&transaction).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(texts(&fixture).await, ["one!", "meanwhile", "three"]);
@@ -158,7 +157,7 @@ async fn review_snapshot_conflict_mariadb() {
 
 /// A `live_*` builder whose statement is ended for a deadlock: the whole transaction is undone.
 #[tokio::test]
-async fn review_deadlock_in_a_bulk_write_mariadb() {
+async fn deadlock_in_a_bulk_write_mariadb() {
     let mut fixture = fixture(Engine::MariaDb).await;
     let db = fixture.live.db();
     let lock = async |transaction: &LiveTransaction, id: i32| {
@@ -182,14 +181,12 @@ async fn review_deadlock_in_a_bulk_write_mariadb() {
     let (of_first, of_second) = tokio::join!(bulk(&first), lock(&second, 1));
     of_second.unwrap();
     let error = of_first.unwrap_err();
-    eprintln!("{error:?}");
     second.rollback().await.unwrap();
     // The first statement behind it is refused for the savepoint, which is gone.
-    eprintln!("{:?}", text_of(1, "one!").update(&first).await);
-    eprintln!("{:?}", text_of(1, "one!").update(&first).await);
-    eprintln!("{:?}", first.commit().await);
+    _ = text_of(1, "one!").update(&first).await;
+    _ = text_of(1, "one!").update(&first).await;
+    _ = first.commit().await;
     fixture.quiet().await;
-    eprintln!("{:?}", texts(&fixture).await);
     let told = fixture.told().await;
     assert!(told.is_empty() || told == RESET, "a phantom: {told:?}");
     if texts(&fixture).await[0] == "one!" {
@@ -205,7 +202,7 @@ async fn review_deadlock_in_a_bulk_write_mariadb() {
 
 /// MariaDB commits before and after DDL.
 #[tokio::test]
-async fn review_ddl_in_a_transaction_mariadb() {
+async fn ddl_in_a_transaction_mariadb() {
     let mut fixture = fixture(Engine::MariaDb).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     new_task(4, "four", 1).insert(&transaction).await.unwrap();
@@ -226,36 +223,31 @@ async fn dropped_in_a_transaction(engine: Engine) {
         fixture.refresh().await;
         let transaction = fixture.live.db().begin().await.unwrap();
         let done = poll(new_task(4, "four", 1).insert(&transaction), polls).await;
-        sleep(Duration::from_millis(20)).await;
         let committed = transaction.commit().await;
         fixture.quiet().await;
         let written = texts(&fixture).await.contains(&"four".to_owned());
         let told = fixture.told().await;
-        eprintln!("{polls} polls: done {done}, {committed:?}, written {written}, told {told:?}");
-        assert_eq!(written, !told.is_empty(), "after {polls} polls");
+        // Where it was not written after all, a reset costs a refetch.
+        assert!(
+            !written || !told.is_empty(),
+            "{polls} polls: done {done}, {committed:?}, and nobody was told"
+        );
     }
 }
 
 #[tokio::test]
-async fn review_statement_dropped_in_a_transaction_sqlite() {
+async fn statement_dropped_in_a_transaction_sqlite() {
     dropped_in_a_transaction(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn review_statement_dropped_in_a_transaction_postgres() {
+async fn statement_dropped_in_a_transaction_postgres() {
     dropped_in_a_transaction(Engine::Postgres).await;
 }
 
 // It may hang: a connection whose statement was dropped midway is sqlx's to tidy up.
 #[tokio::test]
-#[ignore = "hangs"]
-async fn review_statement_dropped_in_a_transaction_mariadb() {
-    dropped_in_a_transaction(Engine::MariaDb).await;
-}
-
-/// A statement that fails is dropped before its answer; the transaction goes on and commits.
-#[tokio::test]
-async fn review_failing_statement_dropped_in_a_transaction_postgres() {
+async fn failing_statement_dropped_in_a_transaction_postgres() {
     let mut fixture = fixture(Engine::Postgres).await;
     for polls in 1..40 {
         fixture.refresh().await;
@@ -266,12 +258,11 @@ async fn review_failing_statement_dropped_in_a_transaction_postgres() {
             .unwrap();
         let fails = task::Entity::insert(new_task(1, "again", 1)).exec(&transaction);
         let done = poll(fails, polls).await;
-        sleep(Duration::from_millis(20)).await;
-        let committed = transaction.commit().await;
+        // Whether it succeeds or not.
+        _ = transaction.commit().await;
         fixture.quiet().await;
         let written = texts(&fixture).await.contains(&"phantom".to_owned());
         let told = fixture.told().await;
-        eprintln!("{polls} polls: done {done}, {committed:?}, written {written}, told {told:?}");
         assert!(written || told.is_empty(), "after {polls} polls: {told:?}");
         if done {
             return;
@@ -289,22 +280,22 @@ async fn slow_delete_on_a_plain_connection(engine: Engine) {
     let model = row(&fixture.plain, 1).await;
     let plain = fixture.plain.clone();
     let delete = tokio::spawn(async move { model.delete(&plain).await });
+    // What is tested: longer than an announced write is waited for.
     sleep(Duration::from_millis(4500)).await;
     blocker.rollback().await.unwrap();
     delete.await.unwrap().unwrap();
-    sleep(Duration::from_millis(3500)).await;
     assert_eq!(texts(&fixture).await, ["two", "three"]);
-    let told = ["list 1 DELETED one", "task 1 DELETED one"];
-    assert_eq!(fixture.told().await, told);
+    let told = ["list 1 DELETED one", "task 1 DELETED one"].map(str::to_owned);
+    fixture.expect(&told).await;
 }
 
 #[tokio::test]
-async fn review_slow_delete_on_a_plain_connection_sqlite() {
+async fn slow_delete_on_a_plain_connection_sqlite() {
     slow_delete_on_a_plain_connection(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn review_slow_delete_on_a_plain_connection_postgres() {
+async fn slow_delete_on_a_plain_connection_postgres() {
     slow_delete_on_a_plain_connection(Engine::Postgres).await;
 }
 
@@ -315,13 +306,10 @@ async fn raw(engine: Engine, texts: &[&str]) {
     for sql in texts {
         fixture.refresh().await;
         let before = fixture.rows().await;
-        let written = fixture.live.db().execute_unprepared(sql).await;
+        // Some of it not every version takes.
+        _ = fixture.live.db().execute_unprepared(sql).await;
         let is_changed = fixture.rows().await != before;
         let told = fixture.told().await;
-        eprintln!(
-            "{sql:?}: {:?}, changed {is_changed}, told {told:?}",
-            written.err()
-        );
         if is_changed && told.is_empty() {
             missed.push(*sql);
         }
@@ -330,7 +318,7 @@ async fn raw(engine: Engine, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn review_raw_sqlite() {
+async fn raw_sqlite() {
     raw(
         Engine::Sqlite,
         &[
@@ -349,7 +337,7 @@ async fn review_raw_sqlite() {
 }
 
 #[tokio::test]
-async fn review_raw_postgres() {
+async fn raw_postgres() {
     raw(
         Engine::Postgres,
         &[
@@ -368,7 +356,7 @@ async fn review_raw_postgres() {
 }
 
 #[tokio::test]
-async fn review_raw_mariadb() {
+async fn raw_mariadb() {
     raw(
         Engine::MariaDb,
         &[
@@ -450,7 +438,7 @@ async fn gated() -> (Live, DatabaseConnection, GateLog, TestDatabase) {
 /// The append of a write takes its time (a log over a network); another write of the row comes meanwhile. What is
 /// settled overtakes the first, and the row goes back.
 #[tokio::test]
-async fn review_settled_overtakes_an_append() {
+async fn settled_overtakes_an_append() {
     let (live, plain, log, _database) = gated().await;
     log.hold.store(true, Ordering::SeqCst);
     let db = live.db();
@@ -474,7 +462,7 @@ async fn review_settled_overtakes_an_append() {
 
 /// The same with a write that is told by a reset: who fetched then is shown the row as it was before.
 #[tokio::test]
-async fn review_reset_overtakes_an_append() {
+async fn reset_overtakes_an_append() {
     let (live, plain, log, _database) = gated().await;
     log.hold.store(true, Ordering::SeqCst);
     let db = live.db();
@@ -498,7 +486,7 @@ async fn review_reset_overtakes_an_append() {
 
 /// On MariaDB with the log in memory: `update_many` is a reset, between another's save and its second hook.
 #[tokio::test]
-async fn review_reset_between_statement_and_hook_mariadb() {
+async fn reset_between_statement_and_hook_mariadb() {
     let mut fixture = fixture(Engine::MariaDb).await;
     let db = fixture.live.db();
     for polls in 1..60 {
@@ -539,7 +527,7 @@ async fn review_reset_between_statement_and_hook_mariadb() {
 /// PostgreSQL: an UPDATE locks FOR NO KEY UPDATE, which does not wait for those who refer to the row; the old row
 /// is read FOR UPDATE, which does.
 #[tokio::test]
-async fn review_foreign_keys_deadlock_postgres() {
+async fn foreign_keys_deadlock_postgres() {
     let fixture = fixture(Engine::Postgres).await;
     let child = "CREATE TABLE child (task_id INT REFERENCES task (id))";
     fixture.plain.execute_unprepared(child).await.unwrap();
@@ -583,7 +571,7 @@ async fn review_foreign_keys_deadlock_postgres() {
 
 /// One statement for 500 rows each is not one statement.
 #[tokio::test]
-async fn review_live_update_many_in_pieces_sqlite() {
+async fn live_update_many_in_pieces_sqlite() {
     let (plain, _database) = database_of(Engine::Sqlite).await;
     let live = Live::builder(plain.clone()).build().unwrap();
     let rows = (1..=1000).map(|id| new_task(id, "one", 1));
@@ -604,7 +592,7 @@ async fn review_live_update_many_in_pieces_sqlite() {
 
 /// Two moves in one task, where each statement's values name the other's row: this holds.
 #[tokio::test]
-async fn review_two_moves_in_one_task_sqlite() {
+async fn two_moves_in_one_task_sqlite() {
     let mut fixture = fixture(Engine::Sqlite).await;
     let db = fixture.live.db();
     let (first, second) = tokio::join!(move_of(1, 2).update(&db), move_of(2, 2).update(&db));
@@ -615,7 +603,7 @@ async fn review_two_moves_in_one_task_sqlite() {
 }
 
 #[tokio::test]
-async fn review_update_that_returns_no_row_sqlite() {
+async fn update_that_returns_no_row_sqlite() {
     let mut fixture = fixture(Engine::Sqlite).await;
     let update = task::Entity::update_many()
         .col_expr(task::Column::ListId, Expr::value(2))
