@@ -8,7 +8,7 @@ pub mod fixture;
 mod lines;
 mod nested;
 mod plain;
-mod torn;
+pub mod torn;
 mod writes;
 
 use rest_live::LiveEntity;

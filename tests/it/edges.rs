@@ -22,7 +22,7 @@ use sea_orm::{
 use tokio::{sync::Semaphore, time::sleep};
 
 use crate::{
-    captured::fixture::Fixture,
+    captured::{fixture::Fixture, torn::poll},
     entities::task,
     support::{Engine, TestDatabase, database_of, soon, task as new_task},
 };
@@ -58,20 +58,6 @@ fn move_of(id: i32, list: i32) -> task::ActiveModel {
         list_id: Set(list),
         ..Default::default()
     }
-}
-
-async fn poll<T>(request: impl Future<Output = T>, most: usize) -> bool {
-    let mut request = pin!(request);
-    let mut polls = 0;
-    poll_fn(|context| {
-        polls += 1;
-        match request.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if polls == most => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 // Phantoms.

@@ -5,6 +5,8 @@
 //! hooks announced. Elsewhere the second hook knows the new row, and the statement only says that it was written.
 //! What cannot be known is a reset.
 
+mod told;
+
 use std::{mem, pin::pin, sync::Arc};
 
 use futures_util::TryStreamExt;
@@ -13,6 +15,7 @@ use sea_orm::{
     Statement, StreamTrait,
 };
 
+use self::told::Told;
 use super::{
     Scope,
     executed::executed,
@@ -25,7 +28,6 @@ use super::{
 use crate::{
     event::{Event, Row},
     key::KeyValue,
-    order::Interval,
     publisher::Committed,
     registry::ModelEntry,
 };
@@ -336,108 +338,5 @@ pub(super) async fn read_behind(
         Ok(Some(row)) => Ok(write.written(model, key, row)),
         Ok(None) => Err(write),
         Err(_) => Ok(reset),
-    }
-}
-
-/// What is told of the rows that a statement returns.
-struct Told<'s> {
-    scope: &'s Scope,
-    plan: Returned,
-    of_models: Vec<OfModel>,
-}
-
-/// The rows of one model of the table.
-#[derive(Default)]
-struct OfModel {
-    rows: Vec<(KeyValue, Row)>,
-    /// They were too many, or one could not be read.
-    is_unknown: bool,
-}
-
-impl<'s> Told<'s> {
-    fn new(scope: &'s Scope, plan: Returned) -> Self {
-        let of_models = plan.models.iter().map(|_| OfModel::default()).collect();
-        Self {
-            scope,
-            plan,
-            of_models,
-        }
-    }
-
-    fn models(&self) -> Vec<usize> {
-        self.plan.models.iter().map(|(place, _)| *place).collect()
-    }
-
-    fn take(&mut self, result: &QueryResult) {
-        for ((place, _), of_model) in self.plan.models.iter().zip(&mut self.of_models) {
-            if of_model.is_unknown {
-                continue;
-            }
-            let model = self.scope.registry().at(*place);
-            let row = model
-                .table
-                .decode(result)
-                .map(|row| (model.key_of(&row), row));
-            match row {
-                Ok((Some(key), row)) if of_model.rows.len() < self.scope.database.bulk_rows => {
-                    of_model.rows.push((key, row));
-                }
-                Ok(_) => of_model.forget(),
-                Err(error) => {
-                    let (model, error) = (&*model.label, &error as &dyn std::error::Error);
-                    tracing::error!(
-                        model,
-                        error,
-                        "a row that was written could not be read: subscribers are told to fetch"
-                    );
-                    of_model.forget();
-                }
-            }
-        }
-    }
-
-    /// Returns the events, and the key of the last row.
-    fn into_events(mut self, interval: &Arc<Interval>) -> (Vec<Committed>, Option<KeyValue>) {
-        let (mut events, mut last_key) = (Vec::new(), None);
-        for ((place, needs_old), of_model) in self.plan.models.into_iter().zip(self.of_models) {
-            let label = &self.scope.registry().at(place).label;
-            let start = events.len();
-            let mut is_unknown = of_model.is_unknown;
-            for (key, row) in of_model.rows {
-                last_key = Some(key.clone());
-                let is_of_row = |(of, write): &(usize, Announced)| {
-                    *of == place && write.key.as_ref() == Some(&key)
-                };
-                let place = self.plan.announced.iter().position(is_of_row);
-                let write = place.map(|place| self.plan.announced.swap_remove(place).1);
-                let (old, was_missing, interval) = match write {
-                    Some(write) if write.was_missing || !self.scope.is_transaction() => {
-                        (write.old, write.was_missing, write.interval)
-                    }
-                    Some(write) => (write.old, false, Arc::clone(interval)),
-                    None => (None, false, Arc::clone(interval)),
-                };
-                is_unknown |= needs_old && old.is_none() && !was_missing;
-                let label = Arc::clone(label);
-                let event = match self.plan.verb {
-                    Verb::Insert => Event::created(label, key, row),
-                    Verb::Update => Event::updated(label, key, old, row),
-                    Verb::Delete => Event::deleted(label, key, row),
-                };
-                events.push((event, Some(interval)));
-            }
-            if is_unknown {
-                events.truncate(start);
-                events.push((Event::reset(Arc::clone(label)), None));
-            }
-        }
-        (events, last_key)
-    }
-}
-
-impl OfModel {
-    fn forget(&mut self) {
-        self.is_unknown = true;
-        self.rows = Vec::new();
     }
 }

@@ -143,7 +143,7 @@ pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
 }
 
 /// Polls a request so often at the most, then gives it up. Returns whether it was done.
-async fn poll<T>(request: impl Future<Output = T>, most: usize) -> bool {
+pub async fn poll<T>(request: impl Future<Output = T>, most: usize) -> bool {
     let mut request = pin!(request);
     let mut polls = 0;
     poll_fn(|context| {
