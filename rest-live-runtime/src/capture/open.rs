@@ -1,11 +1,8 @@
 //! A transaction that is open, with its savepoints: what they wrote so far.
 
-use std::{
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use crate::{event::Event, order::Interval, publisher::Committed};
@@ -140,6 +137,6 @@ pub(super) fn resets_of(events: Vec<Committed>) -> Vec<Committed> {
             models.push(event.model);
         }
     }
-    let models = mem::take(&mut models).into_iter();
+    let models = models.into_iter();
     models.map(|model| (Event::reset(model), None)).collect()
 }
