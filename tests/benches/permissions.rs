@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rest_live::{
     Event, EventLog, KeyValue, Limits, Live, MemoryLog, Outgoing, Row, Session, subscribable,
 };
-use rest_live_tests::median;
+use rest_live_benches::median;
 use sea_orm::{Database, DerivePartialModel, EntityTrait, ModelTrait};
 use serde::Serialize;
 

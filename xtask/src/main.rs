@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         }
         ["bench", name @ ("capture" | "permissions")] => enter_root().and_then(|()| {
             run(&mut shell(&format!(
-                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-tests --bench {name}"
+                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-benches --bench {name}"
             )))
         }),
         ["test"] => enter_root().and_then(|()| ci::test()),

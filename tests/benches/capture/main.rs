@@ -30,7 +30,7 @@ mod support {
 
 use std::time::{Duration, Instant};
 
-use rest_live_tests::median;
+use rest_live_benches::median;
 
 use self::{
     subject::{Subject, Variant},
