@@ -19,6 +19,7 @@ mod open;
 mod place;
 mod plan;
 mod probe;
+mod reading;
 mod scope;
 mod sql;
 mod stash;

@@ -1,16 +1,20 @@
 //! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log
 //! only.
 
+mod unhurried;
+
 use std::{
     collections::HashSet,
     hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
+use self::unhurried::unhurried;
 use crate::{
     change::{Change, Granted, Variant, changes},
     code::{CloseCode, ResetReason},
@@ -40,7 +44,8 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     /// Runs until the log ends.
-    pub(crate) async fn run(self, mut tail: BoxStream<'static, Tail>) {
+    pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
+        let mut tail = pin!(unhurried(tail, self.hub.subscribed()));
         while let Some(tail) = tail.next().await {
             match tail {
                 Tail::Begin(cursor) => {
@@ -56,8 +61,10 @@ impl Dispatcher {
                     }
                 }
                 Tail::Reset(cursor) => {
-                    tracing::warn!(%cursor, "events were lost: every subscriber is told to reset");
-                    self.hub.reset(&cursor);
+                    let sessions = self.hub.reset(&cursor);
+                    if sessions > 0 {
+                        tracing::warn!(%cursor, sessions, "events were lost: who is subscribed is told to reset");
+                    }
                     self.progress.send_replace(Some(cursor));
                 }
             }

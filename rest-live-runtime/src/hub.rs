@@ -7,8 +7,11 @@ mod grant;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use tokio::sync::watch;
 
 pub(crate) use self::grant::{Grant, Refused};
 use crate::{
@@ -45,6 +48,8 @@ struct State {
     /// has missed.
     dispatched: Option<Cursor>,
     closed: Option<CloseCode>,
+    /// Whether any group has a subscriber.
+    subscribed: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -175,6 +180,9 @@ impl Hub {
                     .insert(grant.group.clone(), Arc::clone(&subscription));
                 let subscribers = state.groups.entry(grant.group).or_default();
                 subscribers.insert(session, Arc::clone(&subscription));
+                state
+                    .subscribed
+                    .send_if_modified(|is| !mem::replace(is, true));
                 subscription
             }
         };
@@ -345,23 +353,37 @@ impl Hub {
         }
     }
 
+    /// Returns whether anybody is subscribed to anything, from now on.
+    pub(crate) fn subscribed(&self) -> watch::Receiver<bool> {
+        self.state().subscribed.subscribe()
+    }
+
     /// Tells every subscriber that changes were missed, and goes on behind a cursor, which may be
-    /// another log's by now.
-    pub(crate) fn reset(&self, cursor: &Cursor) {
+    /// another log's by now. Who has subscribed behind it has missed nothing. Returns how many sessions are told.
+    pub(crate) fn reset(&self, cursor: &Cursor) -> usize {
         let state = &mut *self.state();
+        // Positions of another life of the log say nothing.
+        let is_of_epoch = state.is_of_epoch(cursor) && state.dispatched.is_some();
         let before = state.dispatched.replace(cursor.clone());
         let reason = match before {
-            Some(before) if before.epoch != cursor.epoch => ResetReason::Epoch,
+            Some(_) if !is_of_epoch => ResetReason::Epoch,
             _ => ResetReason::Lagged,
         };
+        let mut told = 0;
         for session in state.sessions.values() {
+            let mut has_missed = false;
             for subscription in session.subscriptions.values() {
-                subscription.go_on_after(cursor.position);
+                if !is_of_epoch || subscription.begins() < cursor.position {
+                    subscription.go_on_after(cursor.position);
+                    has_missed = true;
+                }
             }
-            if !session.subscriptions.is_empty() {
+            if has_missed {
                 session.outbox.reset(reason);
+                told += 1;
             }
         }
+        told
     }
 
     /// Closes a session.
@@ -420,6 +442,9 @@ impl State {
             subscribers.get_mut().remove(&id);
             if subscribers.get().is_empty() {
                 subscribers.remove();
+            }
+            if self.groups.is_empty() {
+                self.subscribed.send_replace(false);
             }
         }
     }

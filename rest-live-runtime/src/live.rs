@@ -254,6 +254,10 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Waits until everything in the log is with the sessions.
     pub(crate) async fn dispatched(&self) {
+        if !*self.inner.sessions.hub.subscribed().borrow() {
+            // There is nobody that anything is for, and the dispatcher takes its time.
+            return;
+        }
         if let Ok(head) = self.inner.sessions.log.head().await {
             // An error is a dispatcher that ended: nothing more will come.
             _ = self

@@ -21,7 +21,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>>;
 
     /// Returns the events from now on, without end: [`Tail::Begin`] comes first, and says from where. A hole
-    /// is never passed over: it is a [`Tail::Reset`].
+    /// is never passed over: it is a [`Tail::Reset`]. While nobody is subscribed it is polled ten times a second at
+    /// most.
     fn tail(&self) -> BoxStream<'static, Tail>;
 
     /// Returns the place behind everything appended so far.

@@ -87,7 +87,7 @@ impl Publisher {
             publisher: self,
             rows: admitted.rows,
             resets: admitted.resets,
-            models: models(&admitted.events),
+            models: distinct(admitted.events.iter().map(|event| Arc::clone(&event.model))),
         };
         self.append(admitted.events).await;
         telling.end();
@@ -234,25 +234,35 @@ impl Telling<'_> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
-        let (rows, resets) = (mem::take(&mut self.rows), mem::take(&mut self.resets));
-        for row in self.publisher.order.told(rows, &resets) {
+        let rows = mem::take(&mut self.rows);
+        for row in self.publisher.order.told(rows, &self.resets) {
             self.publisher.begin_to_settle(row);
         }
         // The request was given up while a slow log took them in, or not: nobody knows.
-        let models = mem::take(&mut self.models).into_iter();
-        let resets: Vec<_> = models.map(|model| (Event::reset(model), None)).collect();
-        if !resets.is_empty() {
-            self.publisher.publish_later(resets);
+        if !self.models.is_empty() {
+            self.publisher
+                .publish_later(resets(mem::take(&mut self.models)));
         }
     }
 }
 
-fn models(events: &[Event]) -> Vec<Arc<str>> {
-    let mut models: Vec<Arc<str>> = Vec::new();
-    for event in events {
-        if !models.contains(&event.model) {
-            models.push(Arc::clone(&event.model));
+/// Returns a reset of each model that was written: where it is not known what of it is committed.
+pub(crate) fn resets_of(events: impl IntoIterator<Item = Committed>) -> Vec<Committed> {
+    resets(events.into_iter().map(|(event, _)| event.model))
+}
+
+/// Returns a reset of each of these models: one is enough.
+pub(crate) fn resets(models: impl IntoIterator<Item = Arc<str>>) -> Vec<Committed> {
+    let models = distinct(models).into_iter();
+    models.map(|model| (Event::reset(model), None)).collect()
+}
+
+fn distinct(models: impl IntoIterator<Item = Arc<str>>) -> Vec<Arc<str>> {
+    let mut distinct = Vec::new();
+    for model in models {
+        if !distinct.contains(&model) {
+            distinct.push(model);
         }
     }
-    models
+    distinct
 }

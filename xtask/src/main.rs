@@ -23,9 +23,9 @@ usage: cargo xtask <command>
 commands:
   test  installs what is missing, then everything that CI runs:
         format, lints, docs, all suites, doctests
-  bench capture
+  bench capture [WRITE..]
         measures what each kind of write costs, with and without rest-live,
-        on SQLite and PostgreSQL
+        on SQLite and PostgreSQL; or of these only: insert, 'delete a model'
   converge [--rounds N] [--seed S]
         many writers at once on each database, and clients that end with
         what is in the tables: N rounds, the first with seed S
@@ -42,11 +42,10 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        ["bench", name @ ("capture" | "permissions")] => enter_root().and_then(|()| {
-            run(&mut shell(&format!(
-                "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-benches --bench {name}"
-            )))
-        }),
+        ["bench", "permissions"] => enter_root().and_then(|()| bench("permissions", &[])),
+        ["bench", "capture", ref writes @ ..] => {
+            enter_root().and_then(|()| bench("capture", writes))
+        }
         ["test"] => enter_root().and_then(|()| ci::test()),
         ["converge", ref rest @ ..] => match Rounds::parse(rest) {
             Some(rounds) => enter_root().and_then(|()| rounds.run()),
@@ -61,6 +60,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn bench(name: &str, args: &[&str]) -> Result<(), String> {
+    let line = "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-benches --bench \"$@\"";
+    run(shell(line).args(["sh", name, "--"]).args(args))
 }
 
 fn misunderstood() -> ExitCode {

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::OnceCell;
 
-use super::sql::Verb;
-use crate::publisher::Publisher;
+use super::{
+    reading::{OfText, Reading, Readings},
+    sql::Verb,
+};
+use crate::{log::MemoryLog, publisher::Publisher};
 
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -18,6 +21,7 @@ pub(crate) struct Database {
     returns_deleted: OnceCell<bool>,
     /// More rows of one statement are one reset.
     pub(super) bulk_rows: usize,
+    readings: Readings,
 }
 
 impl Database {
@@ -34,6 +38,7 @@ impl Database {
             returns: backend != DbBackend::MySql && db.support_returning(),
             returns_deleted: OnceCell::new(),
             bulk_rows,
+            readings: Readings::default(),
         }
     }
 
@@ -49,6 +54,24 @@ impl Database {
             // Where it cannot be asked, the statement cannot be run either.
             _ = self.returns_deleted.get_or_try_init(is_mariadb).await;
         }
+    }
+
+    /// Returns how many events a transaction keeps: as many as the log does, by itself; a longer transaction would
+    /// reset every subscriber.
+    pub(super) fn most_events(&self) -> usize {
+        self.bulk_rows.max(MemoryLog::DEFAULT_CAPACITY)
+    }
+
+    /// Returns what a text says that SeaQuery built.
+    pub(super) fn reading_of_built(&self, sql: &str) -> Reading {
+        let registry = &self.publisher.registry;
+        self.readings.of_built(sql, registry, self.backend)
+    }
+
+    /// Returns what a text says that anybody may have written.
+    pub(super) fn reading_of_text(&self, sql: &str) -> Arc<OfText> {
+        let registry = &self.publisher.registry;
+        self.readings.of_text(sql, registry, self.backend)
     }
 
     /// Returns whether a statement with this verb can return the rows that it wrote.

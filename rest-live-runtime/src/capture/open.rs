@@ -1,11 +1,17 @@
 //! A transaction that is open, with its savepoints: what they wrote so far.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crate::{event::Event, order::Interval, publisher::Committed};
+use crate::{
+    order::Interval,
+    publisher::{Committed, resets_of},
+};
 
 /// A transaction, or a savepoint in one.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ struct Whole {
     /// What each level wrote, in the order of the writes. As in the database, a write belongs to the innermost
     /// savepoint that is open, whoever made it.
     units: Mutex<Vec<Vec<Committed>>>,
+    /// More events are too many to keep.
+    most: usize,
     /// From before it began, where that matters: see [`Scope::interval_of_update`](super::Scope).
     began: Option<Arc<Interval>>,
     /// Whether the database, or somebody by hand, may have ended it before its end: what was written
@@ -35,9 +43,10 @@ struct Whole {
 }
 
 impl Open {
-    pub(super) fn transaction(began: Option<Arc<Interval>>) -> Self {
+    pub(super) fn transaction(most: usize, began: Option<Arc<Interval>>) -> Self {
         let whole = Whole {
             units: Mutex::default(),
+            most,
             began,
             torn: AtomicBool::new(false),
             doubtful: AtomicBool::new(false),
@@ -67,13 +76,20 @@ impl Open {
         self.whole.began.clone()
     }
 
-    /// Keeps what was written.
+    /// Keeps what was written; of too much, only of which models it was.
     pub(super) fn keep(&self, events: impl IntoIterator<Item = Committed>) {
         if self.whole.doubtful.load(Ordering::Relaxed) {
             self.tear();
         }
-        if let Some(unit) = self.whole.units().last_mut() {
-            unit.extend(events);
+        let mut units = self.whole.units();
+        let Some(unit) = units.last_mut() else {
+            return;
+        };
+        unit.extend(events);
+        if units.iter().map(Vec::len).sum::<usize>() > self.whole.most {
+            for unit in &mut *units {
+                *unit = resets_of(mem::take(unit));
+            }
         }
     }
 
@@ -129,14 +145,47 @@ impl Whole {
     }
 }
 
-/// Returns a reset of each model that was written: where it is not known what of it is committed.
-pub(super) fn resets_of(events: Vec<Committed>) -> Vec<Committed> {
-    let mut models = Vec::new();
-    for (event, _) in events {
-        if !models.contains(&event.model) {
-            models.push(event.model);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Event, key::KeyValue};
+
+    fn event(model: &str, key: i128) -> Committed {
+        let key = KeyValue::Integer(key);
+        (Event::settled(model.into(), key, Vec::new(), None), None)
     }
-    let models = models.into_iter();
-    models.map(|model| (Event::reset(model), None)).collect()
+
+    /// Returns the models, and whether of a reset.
+    fn models(events: Vec<Committed>) -> Vec<(String, bool)> {
+        let models = events.into_iter().map(|(event, _)| {
+            let is_reset = event.as_row().is_none();
+            (event.model.to_string(), is_reset)
+        });
+        models.collect()
+    }
+
+    #[test]
+    fn of_more_than_can_be_kept_only_the_models_are() {
+        let outer = Open::transaction(4, None);
+        outer.keep((1..=2).map(|key| event("a", key)));
+        let savepoint = outer.savepoint();
+        savepoint.keep([event("b", 1), event("b", 2)]);
+        assert!(
+            outer
+                .whole
+                .units()
+                .iter()
+                .flatten()
+                .all(|(e, _)| e.as_row().is_some())
+        );
+        savepoint.keep([event("c", 1)]);
+        // A savepoint that is rolled back takes with it what is its own, as ever.
+        let expected = [("b".to_owned(), true), ("c".to_owned(), true)];
+        assert_eq!(models(savepoint.take()), expected);
+        outer.keep([event("a", 3)]);
+        assert_eq!(
+            models(outer.take()),
+            [("a".to_owned(), true), ("a".to_owned(), false)]
+        );
+    }
 }

@@ -8,14 +8,13 @@ use super::{
     database::Database,
     failure::{self, Ended},
     given_up,
-    open::{Open, resets_of},
+    open::Open,
     stash::{Announced, Stage, Stash, Writer},
     statement::{Inner, read_behind},
 };
 use crate::{
-    event::Event,
     order::Interval,
-    publisher::Committed,
+    publisher::{Committed, resets, resets_of},
     registry::{ModelEntry, Registry},
 };
 
@@ -62,7 +61,8 @@ impl Scope {
             Some(open) => open.savepoint(),
             None => {
                 let is_mysql = self.database.backend == DbBackend::MySql;
-                Open::transaction(is_mysql.then(|| self.interval()))
+                let began = is_mysql.then(|| self.interval());
+                Open::transaction(self.database.most_events(), began)
             }
         };
         Self {
@@ -107,7 +107,7 @@ impl Scope {
         let label = Arc::clone(&model.label);
         match (self.open(), write.key) {
             (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
-            (None, None) => self.record_resets_of(label),
+            (None, None) => self.database.publisher.publish_later(resets([label])),
             // Nothing but itself writes it before its end: it is gone, and that was told.
             (Some(_), _) => {}
         }
@@ -150,16 +150,9 @@ impl Scope {
         }
     }
 
-    fn record_resets_of(&self, label: Arc<str>) {
-        let reset = vec![(Event::reset(label), None)];
-        self.database.publisher.publish_later(reset);
-    }
-
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
-        let labels = models.iter().map(|place| &self.registry().at(*place).label);
-        labels
-            .map(|label| (Event::reset(Arc::clone(label)), None))
-            .collect()
+        let label = |place: &usize| Arc::clone(&self.registry().at(*place).label);
+        resets(models.iter().map(label))
     }
 
     /// Announces a write, for its statement or its second hook.

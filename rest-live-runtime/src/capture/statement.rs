@@ -95,16 +95,12 @@ impl Call {
         match plan {
             Plan::Pass => self.pass(inner).await,
             Plan::Returned(returned) => self.returned(inner, scope, returned).await,
-            Plan::Announced {
-                verb,
-                mut writes,
-                may_do_nothing,
-            } => {
-                if may_do_nothing {
+            Plan::Announced { of, mut writes } => {
+                if of.may_do_nothing {
                     // How many rows are affected does not tell: sqlx has MySQL count those that it found.
                     forget_those_there(inner, scope, &mut writes).await?;
                 }
-                self.announced(inner, scope, verb, writes).await
+                self.announced(inner, scope, of.verb, writes).await
             }
             Plan::Unknown {
                 models,

@@ -12,11 +12,10 @@ use super::{
     delegate::delegate,
     failure::is_refusal,
     fold::fold,
-    open::resets_of,
     plan::Plan,
     statement::{Answer, Call},
 };
-use crate::publisher::Committed;
+use crate::publisher::{Committed, resets_of};
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
@@ -111,7 +110,7 @@ impl LiveTransaction {
     async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
         let mut midway = Midway {
             scope: &self.scope,
-            models: plan.models(),
+            models: Some(plan.models()),
         };
         let answer = call.run(&self.inner, &self.scope, plan).await;
         midway.models = None;

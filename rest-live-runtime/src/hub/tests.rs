@@ -107,6 +107,37 @@ fn a_subscription_is_to_what_happens_after_it() {
     assert_eq!(f.count(1, 4), 1);
 }
 
+/// While nobody was subscribed the dispatcher may have fallen out of the log, and hears of it only now.
+#[test]
+fn who_subscribes_behind_what_was_lost_has_missed_nothing() {
+    let f = Fixture::new();
+    f.hub.dispatching(&f.cursor(1));
+    let ((early, _), (late, _)) = (f.join(), f.join());
+    assert_eq!(f.subscribe(early, 1, 8), Ok(()));
+    assert_eq!(f.hub.reset(&f.cursor(8)), 0);
+    assert_eq!(f.subscribe(late, 1, 9), Ok(()));
+    assert_eq!(f.hub.reset(&f.cursor(9)), 1);
+    assert_eq!((f.count(1, 9), f.count(1, 10)), (0, 2));
+}
+
+#[test]
+fn whether_anybody_is_subscribed_is_known() {
+    let f = Fixture::new();
+    let subscribed = f.hub.subscribed();
+    let ((one, _), (other, _)) = (f.join(), f.join());
+    let mut seen = vec![*subscribed.borrow()];
+    for step in 0..4 {
+        match step {
+            0 => f.subscribe(one, 1, 0).expect("granted"),
+            1 => f.subscribe(other, 2, 0).expect("granted"),
+            2 => f.hub.unsubscribe(one, &group(1)),
+            _ => f.hub.leave(other),
+        }
+        seen.push(*subscribed.borrow());
+    }
+    assert_eq!(seen, [false, true, true, true, false]);
+}
+
 /// Between reading the head and subscribing, an event was handed out. The client must not be told
 /// that its subscription begins before it.
 #[test]

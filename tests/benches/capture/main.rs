@@ -1,5 +1,5 @@
 //! What capture costs: statements and time of each kind of write, with and without rest-live, in one run. `cargo
-//! xtask bench capture`.
+//! xtask bench capture`, and behind it the names of writes, if not all are wanted.
 //!
 //! "Without" is SeaORM's own connection, and a model that knows nothing of rest-live. "With" is `Live::db()`,
 //! where the write returns when its event is in the log; what the dispatcher then does takes the processor from
@@ -28,7 +28,10 @@ mod support {
     const TICK: Duration = Duration::from_millis(5);
 }
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rest_live_benches::median;
 
@@ -51,6 +54,19 @@ const WRITES_OF_ROUND: i32 = 10;
 const LIMIT: Duration = Duration::from_micros(20);
 
 fn main() {
+    // What cargo adds begins with a dash.
+    let names = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'));
+    let names: Arc<[String]> = names.collect();
+    if let Some(wrong) = names
+        .iter()
+        .find(|name| !WRITES.iter().any(|line| line.name == **name))
+    {
+        let known: Vec<_> = WRITES.iter().map(|line| line.name).collect();
+        println!("no such write: {wrong:?}; there are: {}", known.join(", "));
+        std::process::exit(2);
+    }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         println!("{}", machine::description());
@@ -59,17 +75,21 @@ fn main() {
             let database = TestDatabase::start(engine).await;
             let url = database.url();
             // Requests are tasks on a worker, and so are these writes.
-            tokio::spawn(Box::pin(tables(engine, url))).await.unwrap();
+            let tables = tables(engine, url, Arc::clone(&names));
+            tokio::spawn(Box::pin(tables)).await.unwrap();
         }
     });
 }
 
-async fn tables(engine: Engine, url: String) {
+async fn tables(engine: Engine, url: String, names: Arc<[String]>) {
     for connections in [1, 10] {
         let subject = Subject::open(&url, connections).await;
         let database = subject.description().await;
         println!("\n{engine:?}: {database}, connections {connections}\n");
-        let is_wanted = |line: &&Line| connections == 1 || line.is_limited;
+        let is_wanted = |line: &&Line| {
+            let is_named = names.is_empty() || names.iter().any(|name| name == line.name);
+            is_named && (connections == 1 || line.is_limited)
+        };
         table(&subject, WRITES.iter().filter(is_wanted)).await;
     }
 }
@@ -103,7 +123,9 @@ async fn table(subject: &Subject, lines: impl Iterator<Item = &Line>) {
             verdicts.push(format!("{}: {verdict}", line.name));
         }
     }
-    println!("\nThe limit of {LIMIT:?} or 5 %: {}.", verdicts.join(", "));
+    if !verdicts.is_empty() {
+        println!("\nThe limit of {LIMIT:?} or 5 %: {}.", verdicts.join(", "));
+    }
 }
 
 /// The medians of one kind of write.

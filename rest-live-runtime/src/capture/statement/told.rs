@@ -29,7 +29,7 @@ struct OfModel {
 
 impl<'s> Told<'s> {
     pub(super) fn new(scope: &'s Scope, plan: Returned) -> Self {
-        let of_models = plan.models.iter().map(|_| OfModel::default()).collect();
+        let of_models = plan.of.models.iter().map(|_| OfModel::default()).collect();
         Self {
             scope,
             plan,
@@ -38,15 +38,15 @@ impl<'s> Told<'s> {
     }
 
     pub(super) fn models(&self) -> Vec<usize> {
-        self.plan.models.iter().map(|(place, _)| *place).collect()
+        self.plan.of.places().collect()
     }
 
     pub(super) fn take(&mut self, result: &QueryResult) {
-        for ((place, _), of_model) in self.plan.models.iter().zip(&mut self.of_models) {
+        for (place, of_model) in self.plan.of.places().zip(&mut self.of_models) {
             if of_model.is_unknown {
                 continue;
             }
-            let model = self.scope.registry().at(*place);
+            let model = self.scope.registry().at(place);
             let row = model
                 .table
                 .decode(result)
@@ -75,14 +75,14 @@ impl<'s> Told<'s> {
         interval: &Arc<Interval>,
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
-        for ((place, needs_old), of_model) in self.plan.models.into_iter().zip(self.of_models) {
-            let label = &self.scope.registry().at(place).label;
+        for ((place, needs_old), of_model) in self.plan.of.models.iter().zip(self.of_models) {
+            let label = &self.scope.registry().at(*place).label;
             let start = events.len();
             let mut is_unknown = of_model.is_unknown;
             for (key, row) in of_model.rows {
                 last_key = Some(key.clone());
                 let is_of_row = |(of, write): &(usize, Announced)| {
-                    *of == place && write.key.as_ref() == Some(&key)
+                    of == place && write.key.as_ref() == Some(&key)
                 };
                 let place = self.plan.announced.iter().position(is_of_row);
                 let write = place.map(|place| self.plan.announced.swap_remove(place).1);
@@ -93,9 +93,9 @@ impl<'s> Told<'s> {
                     Some(write) => (write.old, false, Arc::clone(interval)),
                     None => (None, false, Arc::clone(interval)),
                 };
-                is_unknown |= needs_old && old.is_none() && !was_missing;
+                is_unknown |= *needs_old && old.is_none() && !was_missing;
                 let label = Arc::clone(label);
-                let event = match self.plan.verb {
+                let event = match self.plan.of.verb {
                     Verb::Insert => Event::created(label, key, row),
                     Verb::Update => Event::updated(label, key, old, row),
                     Verb::Delete => Event::deleted(label, key, row),
