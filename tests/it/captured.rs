@@ -1,14 +1,20 @@
 //! "What is captured, exactly", line by line, on each database: what subscribers get of each kind of write, by
 //! itself, in a transaction that commits, in one that does not, and in a savepoint that is undone; and the
-//! statements that it costs beyond SeaORM's own.
+//! statements that it costs beyond SeaORM's own. And, in files of their own, what is at the edge of the table.
 
 mod bulk;
 mod entities;
-pub mod fixture;
+mod fixture;
 mod lines;
 mod nested;
+mod order;
+mod phantoms;
 mod plain;
-pub mod torn;
+mod raw;
+mod resets;
+mod silence;
+mod torn;
+mod transparency;
 mod writes;
 
 use rest_live::LiveEntity;
@@ -16,12 +22,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, TransactionTrait, sea_query
 
 use self::{
     bulk::write_live,
-    fixture::Fixture,
+    fixture::{Fixture, NOTHING},
     lines::{LIVE, Told, WRITES},
     nested::relations_are_told_row_by_row,
-    plain::{
-        single_rows_on_a_plain_connection_are_told, what_is_in_a_plain_transaction_is_withheld,
-    },
     torn::{
         a_commit_that_fails_tells_nothing, a_transaction_that_the_database_ended_tells_no_phantom,
         a_write_whose_request_is_given_up_is_told, transactions_by_hand_are_told_by_a_reset,
@@ -39,8 +42,6 @@ crate::databases::on_each_engine! {
     each_write_that_is_undone_is_told_to_nobody
     bulk_writes_of_our_own_are_exact
     relations_are_told_row_by_row
-    single_rows_on_a_plain_connection_are_told
-    what_is_in_a_plain_transaction_is_withheld
     a_transaction_that_the_database_ended_tells_no_phantom
     a_write_whose_request_is_given_up_is_told
     a_commit_that_fails_tells_nothing
@@ -115,11 +116,7 @@ async fn each_write_that_is_undone_is_told_to_nobody(engine: Engine) {
         _ = write(what, &savepoint).await;
         savepoint.rollback().await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(
-            fixture.told().await,
-            Told::Nothing.frames(),
-            "{what} on {engine:?}"
-        );
+        assert_eq!(fixture.told().await, NOTHING, "{what} on {engine:?}");
     }
 }
 
@@ -197,10 +194,6 @@ async fn bulk_writes_of_our_own_are_exact(engine: Engine) {
         let transaction = db.begin().await.unwrap();
         write_live(what, &transaction).await.unwrap();
         transaction.rollback().await.unwrap();
-        assert_eq!(
-            fixture.told().await,
-            Told::Nothing.frames(),
-            "{what} on {engine:?}"
-        );
+        assert_eq!(fixture.told().await, NOTHING, "{what} on {engine:?}");
     }
 }

@@ -18,7 +18,6 @@ mod captured;
 mod compose;
 mod convergence;
 mod databases;
-mod edges;
 mod entities;
 mod golden;
 mod hook;

@@ -1,9 +1,11 @@
 //! What the tests have in common.
 
+mod alone;
 mod app;
 mod client;
 mod dialect;
 mod engine;
+mod gate_log;
 mod log;
 mod process;
 mod raw;
@@ -11,10 +13,12 @@ mod scripted_log;
 mod template;
 
 pub use self::{
+    alone::alone,
     app::{App, database, database_of, task},
     client::{Client, assert_error},
     dialect::Dialect,
     engine::{Engine, TestDatabase},
+    gate_log::GateLog,
     log::Log,
     process::{Example, read},
     raw::{raw, raw_offering, raw_on},

@@ -86,7 +86,6 @@ impl Readings {
 }
 
 impl<T: Clone> Texts<T> {
-    /// megabyte.
     fn get(&self, sql: &str, read: impl FnOnce() -> T) -> T {
         if sql.len() > LONGEST {
             return read();

@@ -122,8 +122,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets how many rows of one statement are told one by one: the default is 10,000. Where a bulk statement
-    /// writes more, the model's subscribers are told to fetch again, once. A [`MemoryLog`] should keep more
-    /// events than that.
+    /// writes more, the model's subscribers are told to fetch again, once; so are those of the models of a transaction that
+    /// writes more than this and more than 16,384. A [`MemoryLog`] should keep more events than that.
     pub fn bulk_rows(mut self, rows: usize) -> Self {
         self.bulk_rows = rows;
         self

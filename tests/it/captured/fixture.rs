@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use rest_live::{EventLog, Live, MemoryLog};
+use rest_live::{EventLog, Live, LiveTransaction, MemoryLog};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend,
-    EntityTrait, QueryOrder, Schema, sqlx,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
+    EntityTrait, QueryOrder, QuerySelect, Schema, sqlx,
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -38,6 +38,12 @@ const SUBSCRIPTIONS: [(&str, &str, &str, i32); 12] = [
     ("tags of 2", "it.BookTag", "book_id", 2),
 ];
 
+/// What the client is told where there is nothing to tell.
+pub const NOTHING: [&str; 0] = [];
+
+/// What it is told where the tasks are to be fetched again.
+pub const RESET: [&str; 1] = ["reset todolist.Task"];
+
 pub struct Fixture {
     pub live: Live,
     /// The connection, without rest-live.
@@ -52,6 +58,13 @@ pub struct Fixture {
 }
 
 impl Fixture {
+    /// Starts with the tables as every write finds them.
+    pub async fn fresh(engine: Engine) -> Self {
+        let mut fixture = Self::start(engine).await;
+        fixture.refresh().await;
+        fixture
+    }
+
     pub async fn start(engine: Engine) -> Self {
         let (mut plain, database) = database_of(engine).await;
         create(&plain, parcel::Entity).await;
@@ -145,23 +158,14 @@ impl Fixture {
             .unwrap()
     }
 
+    /// Returns their texts.
+    pub async fn texts(&self) -> Vec<String> {
+        self.rows().await.into_iter().map(|row| row.text).collect()
+    }
+
     /// Waits until no statement is under way.
     pub async fn quiet(&self) {
-        soon("the end of all statements", async {
-            loop {
-                // What was spawned is polled at least once, and holds its connection then.
-                tokio::task::yield_now().await;
-                let (all, idle) = match self.plain.get_database_backend() {
-                    DbBackend::Sqlite => counts(self.plain.get_sqlite_connection_pool()),
-                    DbBackend::Postgres => counts(self.plain.get_postgres_connection_pool()),
-                    _ => counts(self.plain.get_mysql_connection_pool()),
-                };
-                if all == idle {
-                    return;
-                }
-            }
-        })
-        .await;
+        quiet(&self.plain).await;
     }
 
     /// Asserts that the client is told this in the end, and nothing else.
@@ -236,6 +240,37 @@ impl Drop for Fixture {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Waits until no statement is under way on a database. What was to be done with the answers is done then, as far as
+/// it waits for nothing else.
+pub async fn quiet(db: &DatabaseConnection) {
+    soon("the end of all statements", async {
+        loop {
+            // What was spawned is polled at least once, and holds its connection then.
+            tokio::task::yield_now().await;
+            let (all, idle) = match db.get_database_backend() {
+                DbBackend::Sqlite => counts(db.get_sqlite_connection_pool()),
+                DbBackend::Postgres => counts(db.get_postgres_connection_pool()),
+                _ => counts(db.get_mysql_connection_pool()),
+            };
+            if all == idle {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+/// Returns a task.
+pub async fn row(db: &DatabaseConnection, id: i32) -> task::Model {
+    task::Entity::find_by_id(id).one(db).await.unwrap().unwrap()
+}
+
+/// Locks a task until the end of a transaction.
+pub async fn lock(transaction: &LiveTransaction, id: i32) -> Result<(), DbErr> {
+    let row = task::Entity::find_by_id(id).lock_exclusive();
+    row.one(transaction).await.map(drop)
 }
 
 /// Returns how many connections there are, and how many of them are idle.

@@ -4,13 +4,12 @@ use sea_orm::{ActiveHasMany, ActiveValue::Set, EntityTrait, TransactionTrait};
 
 use super::{
     entities::{author, book, book_tag, tag},
-    fixture::Fixture,
+    fixture::{Fixture, NOTHING},
 };
 use crate::support::Engine;
 
 pub async fn relations_are_told_row_by_row(engine: Engine) {
-    let mut fixture = Fixture::start(engine).await;
-    fixture.refresh().await;
+    let mut fixture = Fixture::fresh(engine).await;
     let db = fixture.live.db();
 
     let new = author::ActiveModel::builder()
@@ -71,7 +70,7 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
         .unwrap();
     author.into_ex().delete(&transaction).await.unwrap();
     transaction.rollback().await.unwrap();
-    assert_eq!(fixture.told().await, [""; 0], "{engine:?}");
+    assert_eq!(fixture.told().await, NOTHING, "{engine:?}");
 
     let author = author::Entity::find_by_id(1)
         .one(&db)

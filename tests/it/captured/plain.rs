@@ -1,13 +1,22 @@
 //! What SeaORM's own connections tell of once a `Live` is installed.
 
-use sea_orm::TransactionTrait;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, ModelTrait, TransactionTrait};
 
 use super::{
-    fixture::Fixture,
-    lines::{Told, WRITES},
+    fixture::{Fixture, NOTHING, row},
+    lines::WRITES,
     writes::write,
 };
 use crate::support::Engine;
+
+// What is installed, is installed in the process.
+crate::databases::on_each_engine! { @alone
+    single_rows_on_a_plain_connection_are_told
+    what_is_in_a_plain_transaction_is_withheld
+    a_delete_that_waits_for_long_is_told
+}
 
 /// The writes of single rows that run both hooks.
 const HOOKED: [&str; 15] = [
@@ -28,7 +37,7 @@ const HOOKED: [&str; 15] = [
     "parcel: delete",
 ];
 
-pub async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
+async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
     fixture.live.install();
     for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
@@ -57,7 +66,7 @@ pub async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
     );
 }
 
-pub async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
+async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
     fixture.live.install();
     for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
@@ -72,11 +81,25 @@ pub async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
         let transaction = fixture.plain.begin().await.unwrap();
         write(line.name, &transaction).await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(
-            fixture.told().await,
-            Told::Nothing.frames(),
-            "{} on {engine:?}",
-            line.name
-        );
+        assert_eq!(fixture.told().await, NOTHING, "{} on {engine:?}", line.name);
     }
+}
+
+/// A DELETE on a plain connection that waits for a lock longer than the stash does.
+async fn a_delete_that_waits_for_long_is_told(engine: Engine) {
+    let mut fixture = Fixture::fresh(engine).await;
+    fixture.live.install();
+    let blocker = fixture.plain.begin().await.unwrap();
+    let lock = "UPDATE task SET done = FALSE WHERE id = 1";
+    blocker.execute_unprepared(lock).await.unwrap();
+    let model = row(&fixture.plain, 1).await;
+    let plain = fixture.plain.clone();
+    let delete = tokio::spawn(async move { model.delete(&plain).await });
+    // What is tested: longer than an announced write is waited for.
+    tokio::time::sleep(Duration::from_millis(4500)).await;
+    blocker.rollback().await.unwrap();
+    delete.await.unwrap().unwrap();
+    assert_eq!(fixture.texts().await, ["two", "three"]);
+    let told = ["list 1 DELETED one", "task 1 DELETED one"].map(str::to_owned);
+    fixture.expect(&told).await;
 }

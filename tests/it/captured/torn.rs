@@ -1,25 +1,18 @@
 //! Transactions and requests that do not end as they should.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
-
-use rest_live::LiveTransaction;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, QuerySelect, TransactionTrait};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, TransactionTrait};
 
 use super::{
-    fixture::Fixture,
+    fixture::{Fixture, NOTHING, RESET, lock},
     lines::{Told, WRITES},
     writes::write,
 };
-use crate::{
-    entities::task,
-    support::{Engine, task as new_task},
-};
+use crate::support::{Engine, given_up_after, task as new_task};
 
 /// A statement fails, the application goes on and commits. PostgreSQL commits nothing then, and its COMMIT is
 /// no error; the others commit the rest.
 pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engine) {
-    let mut fixture = Fixture::start(engine).await;
-    fixture.refresh().await;
+    let mut fixture = Fixture::fresh(engine).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     write("update", &transaction).await.unwrap();
     write("Entity::insert that conflicts", &transaction)
@@ -54,8 +47,7 @@ pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engi
 
 /// A constraint that is checked at COMMIT, which MariaDB has none of: there the server ends the connection.
 pub async fn a_commit_that_fails_tells_nothing(engine: Engine) {
-    let mut fixture = Fixture::start(engine).await;
-    fixture.refresh().await;
+    let mut fixture = Fixture::fresh(engine).await;
     let db = fixture.live.db();
     let child = match engine {
         Engine::MariaDb => return a_deadlock_is_told_by_a_reset(fixture).await,
@@ -67,17 +59,13 @@ pub async fn a_commit_that_fails_tells_nothing(engine: Engine) {
     let orphan = "INSERT INTO child VALUES (77)";
     transaction.execute_unprepared(orphan).await.unwrap();
     transaction.commit().await.unwrap_err();
-    assert_eq!(fixture.told().await, Told::Nothing.frames(), "{engine:?}");
+    assert_eq!(fixture.told().await, NOTHING, "{engine:?}");
 }
 
 /// MariaDB undoes all of the transaction that it ends for a deadlock, and what follows commits by itself: what
 /// is committed at the end is not what was written.
 async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
     let db = fixture.live.db();
-    let lock = async |transaction: &LiveTransaction, id: i32| {
-        let row = task::Entity::find_by_id(id).lock_exclusive();
-        row.one(transaction).await.map(drop)
-    };
     let (first, second) = (db.begin().await.unwrap(), db.begin().await.unwrap());
     write("insert", &first).await.unwrap();
     new_task(5, "phantom", 1).insert(&second).await.unwrap();
@@ -96,14 +84,8 @@ async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
     other.rollback().await.unwrap();
     write("update", &ended).await.unwrap();
     ended.commit().await.unwrap();
-    let texts: Vec<_> = fixture
-        .rows()
-        .await
-        .into_iter()
-        .map(|row| row.text)
-        .collect();
-    assert_eq!(texts, ["one!", "two", "three"]);
-    assert_eq!(fixture.told().await, Told::Reset("todolist.Task").frames());
+    assert_eq!(fixture.texts().await, ["one!", "two", "three"]);
+    assert_eq!(fixture.told().await, RESET);
 }
 
 /// Each write is given up after one poll, two polls and so on, until it is done before that. What the database has
@@ -125,7 +107,7 @@ pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
             fixture.refresh().await;
             let before = fixture.rows().await;
             let db = fixture.live.db();
-            let is_done = poll(write(what, &db), polls).await;
+            let is_done = given_up_after(polls, write(what, &db)).await.is_some();
             fixture.quiet().await;
             if fixture.rows().await != before {
                 written += usize::from(!is_done);
@@ -142,25 +124,9 @@ pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
     }
 }
 
-/// Polls a request so often at the most, then gives it up. Returns whether it was done.
-pub async fn poll<T>(request: impl Future<Output = T>, most: usize) -> bool {
-    let mut request = pin!(request);
-    let mut polls = 0;
-    poll_fn(|context| {
-        polls += 1;
-        match request.as_mut().poll(context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if polls == most => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
-
 /// SQL that ends transactions behind our back: what is committed is not known, so nobody is shown a phantom.
 pub async fn transactions_by_hand_are_told_by_a_reset(engine: Engine) {
-    let mut fixture = Fixture::start(engine).await;
-    fixture.refresh().await;
+    let mut fixture = Fixture::fresh(engine).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     transaction
         .execute_unprepared("SAVEPOINT by_hand")
@@ -172,9 +138,5 @@ pub async fn transactions_by_hand_are_told_by_a_reset(engine: Engine) {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(
-        fixture.told().await,
-        Told::Reset("todolist.Task").frames(),
-        "{engine:?}"
-    );
+    assert_eq!(fixture.told().await, RESET, "{engine:?}");
 }

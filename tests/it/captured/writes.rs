@@ -11,19 +11,20 @@ use sea_orm::{
 use super::{entities::parcel, fixture::parcel as new_parcel};
 use crate::{entities::task, support::task as new_task};
 
-fn changed(text: &str) -> task::ActiveModel {
+/// A task that is to have another text.
+pub fn text_of(id: i32, text: &str) -> task::ActiveModel {
     task::ActiveModel {
-        id: Set(1),
+        id: Set(id),
         text: Set(text.to_owned()),
         ..Default::default()
     }
 }
 
-fn to_list(list: i32, text: Option<&str>) -> task::ActiveModel {
+/// A task that is to be in another list.
+pub fn move_of(id: i32, list: i32) -> task::ActiveModel {
     task::ActiveModel {
-        id: Set(1),
+        id: Set(id),
         list_id: Set(list),
-        text: text.map_or(NotSet, |text| Set(text.to_owned())),
         ..Default::default()
     }
 }
@@ -53,10 +54,6 @@ where
         done: false,
         list_id: 1,
     };
-    let missing = |text: &str| task::ActiveModel {
-        id: Set(9),
-        ..changed(text)
-    };
     let upsert = |id, text: &str| {
         let conflict = OnConflict::column(task::Column::Id)
             .update_column(task::Column::Text)
@@ -79,17 +76,23 @@ where
             changed.text = Set("one!".to_owned());
             _ = changed.save(db).await?;
         }
-        "update" => _ = changed("one!").update(db).await?,
+        "update" => _ = text_of(1, "one!").update(db).await?,
         "update of nothing" => _ = found.into_active_model().update(db).await?,
-        "update of no row" => _ = missing("nine").update(db).await?,
-        "update to another list" => _ = to_list(2, None).update(db).await?,
-        "update to the same list" => _ = to_list(1, Some("one!")).update(db).await?,
-        "update_without_returning" => _ = changed("one!").update_without_returning(db).await?,
+        "update of no row" => _ = text_of(9, "nine").update(db).await?,
+        "update to another list" => _ = move_of(1, 2).update(db).await?,
+        "update to the same list" => {
+            let update = task::ActiveModel {
+                text: Set("one!".to_owned()),
+                ..move_of(1, 1)
+            };
+            _ = update.update(db).await?;
+        }
+        "update_without_returning" => _ = text_of(1, "one!").update_without_returning(db).await?,
         "update_without_returning to another list" => {
-            _ = to_list(2, None).update_without_returning(db).await?;
+            _ = move_of(1, 2).update_without_returning(db).await?;
         }
         "update_without_returning of no row" => {
-            _ = missing("nine").update_without_returning(db).await?;
+            _ = text_of(9, "nine").update_without_returning(db).await?;
         }
         "delete a model" => _ = found.delete(db).await?,
         "delete a model that has moved since" => {
@@ -108,7 +111,7 @@ where
             .delete(db)
             .await?;
         }
-        "delete of no row" => _ = missing("nine").delete(db).await?,
+        "delete of no row" => _ = text_of(9, "nine").delete(db).await?,
 
         "Entity::insert exec" => {
             _ = task::Entity::insert(new_task(4, "four", 1))
@@ -146,13 +149,13 @@ where
                 .exec(db)
                 .await?;
         }
-        "Entity::update exec" => _ = task::Entity::update(changed("one!")).exec(db).await?,
+        "Entity::update exec" => _ = task::Entity::update(text_of(1, "one!")).exec(db).await?,
         "Entity::update exec_without_returning" => {
-            let update = task::Entity::update(changed("one!"));
+            let update = task::Entity::update(text_of(1, "one!"));
             assert_eq!(update.exec_without_returning(db).await?.rows_affected, 1);
         }
         "Entity::update to another list" => {
-            _ = task::Entity::update(to_list(2, None)).exec(db).await?;
+            _ = task::Entity::update(move_of(1, 2)).exec(db).await?;
         }
         "update_many exec" => {
             let update = task::Entity::update_many().col_expr(task::Column::Text, Expr::value("!"));
@@ -178,7 +181,7 @@ where
             assert_eq!(result.rows_affected, 2);
         }
         "Entity::delete exec" => {
-            let result = task::Entity::delete(changed("?")).exec(db).await?;
+            let result = task::Entity::delete(text_of(1, "?")).exec(db).await?;
             assert_eq!(result.rows_affected, 1);
         }
         "delete_by_id exec" => {

@@ -1,0 +1,74 @@
+//! An event log that takes its time, as one over a network does.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
+use rest_live::{Cursor, Event, EventLog, LogError, MemoryLog, Tail};
+use tokio::sync::Notify;
+
+use super::soon;
+use crate::entities::task;
+
+/// A log of tasks, which holds an append where the test says so.
+#[derive(Clone, Debug, Default)]
+pub struct GateLog {
+    log: MemoryLog,
+    /// Whether the next append waits.
+    is_shut: Arc<AtomicBool>,
+    arrived: Arc<Notify>,
+    opened: Arc<Notify>,
+    taken: Arc<Mutex<Vec<Option<task::Model>>>>,
+}
+
+impl GateLog {
+    /// Holds the next append, and only that.
+    pub fn shut(&self) {
+        self.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until an append is held.
+    pub async fn arrived(&self) {
+        soon("an append", self.arrived.notified()).await;
+    }
+
+    /// Lets it go.
+    pub fn open(&self) {
+        self.opened.notify_one();
+    }
+
+    /// Returns what it has taken in so far: the rows as they were written, and `None` for a reset.
+    pub fn taken(&self) -> Vec<Option<task::Model>> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+impl EventLog for GateLog {
+    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>> {
+        async move {
+            if self.is_shut.swap(false, Ordering::SeqCst) {
+                self.arrived.notify_one();
+                self.opened.notified().await;
+            }
+            for event in &events {
+                let row = event.as_row().map(|row| {
+                    let new = row.new.as_ref().unwrap();
+                    new.downcast::<task::Model>().unwrap().clone()
+                });
+                self.taken.lock().unwrap().push(row);
+            }
+            self.log.append(events).await
+        }
+        .boxed()
+    }
+
+    fn tail(&self) -> BoxStream<'static, Tail> {
+        self.log.tail()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
+        self.log.head()
+    }
+}
