@@ -8,12 +8,13 @@ use std::{
 
 use rest_live::{Live, LiveConnection};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, TransactionTrait,
+    sea_query::Expr,
 };
 
 use super::{
     fixture::{Fixture, quiet, row},
-    writes::text_of,
+    writes::{move_of, text_of},
 };
 use crate::{
     entities::task,
@@ -103,6 +104,37 @@ async fn reset_between_statement_and_hook_mariadb() {
     assert!(
         overtaken > 0,
         "no reset came between the two: this test shows nothing"
+    );
+}
+
+/// An update in a transaction that looks for the row before, does not find it, and then finds one that another has
+/// inserted meanwhile: that one's list must hear that the row has left it.
+#[tokio::test]
+async fn moved_right_after_it_was_inserted_postgres() {
+    let mut fixture = Fixture::fresh(Engine::Postgres).await;
+    let db = fixture.live.db();
+    let mut overtaken = 0;
+    // After the first poll the answer is that of the look before; later ones are the update's.
+    for polls in 1..=6 {
+        fixture.refresh().await;
+        let transaction = db.begin().await.unwrap();
+        let mut moves = move_of(4, 2).update(&transaction);
+        let halted = halted_after(polls, Pin::new(&mut moves));
+        if soon("an answer", halted).await.is_some() {
+            continue;
+        }
+        new_task(4, "four", 1).insert(&db).await.unwrap();
+        let moved = moves.await.is_ok();
+        transaction.commit().await.unwrap();
+        fixture.quiet().await;
+        overtaken += u32::from(moved);
+        let told = fixture.told().await;
+        let left = told.contains(&"list 1 DELETED four".to_owned());
+        assert_eq!(left, moved, "after {polls} polls: {told:?}");
+    }
+    assert!(
+        overtaken > 0,
+        "nothing came between the two: this test shows nothing"
     );
 }
 
