@@ -179,6 +179,7 @@ impl Call {
             }
             return Ok((Vec::new(), written));
         }
+        // To its end, also where one row is asked for: on SQLite sqlx drops the error of a commit that fails behind it.
         let rows = inner.query_all_raw(statement).await?;
         for row in &rows {
             told.take(row);
