@@ -23,6 +23,8 @@ pub struct Sample {
     pub share: f64,
     /// Processor time of the server for each delivery, in microseconds.
     pub cpu: f64,
+    /// Of the time that it took, what the server waited for its core, which other programs had.
+    pub waited: f64,
     /// In milliseconds.
     pub p50: f64,
     pub p99: f64,
@@ -43,10 +45,11 @@ impl Sample {
             deliveries: load.deliveries(),
             deadline: host::now() + deadline.as_nanos() as u64,
         });
-        let used = server.used();
+        let (used, waited) = (server.used(), server.waited());
         server.publish(load);
         let report = client.report();
         let used = server.used() - used;
+        let waited = server.waited().saturating_sub(waited);
         let name = variant.name();
         assert_eq!(report.strangers, 0, "{name} sends what nobody asked for");
         assert_ne!(report.deliveries, 0, "{name} sends nothing");
@@ -55,6 +58,7 @@ impl Sample {
             rate: deliveries / report.elapsed.as_secs_f64(),
             share: deliveries / load.deliveries() as f64,
             cpu: used.as_secs_f64() * 1e6 / deliveries,
+            waited: waited.as_secs_f64() / report.elapsed.as_secs_f64(),
             p50: report.p50.as_secs_f64() * 1e3,
             p99: report.p99.as_secs_f64() * 1e3,
             per_read: deliveries / report.reads as f64,
@@ -70,6 +74,7 @@ impl Sample {
             rate: of(|sample| sample.rate),
             share: of(|sample| sample.share),
             cpu: of(|sample| sample.cpu),
+            waited: of(|sample| sample.waited),
             p50: of(|sample| sample.p50),
             p99: of(|sample| sample.p99),
             per_read: of(|sample| sample.per_read),

@@ -54,6 +54,7 @@ pub fn of_samples(samples: &Samples) -> Table {
             format!("{:.1}", sample.per_read),
             format!("{:.0}", sample.bytes),
             format!("{:.0}", sample.client * 100.0),
+            format!("{:.0}", sample.waited * 100.0),
         ]
     };
     Table {
@@ -67,6 +68,7 @@ pub fn of_samples(samples: &Samples) -> Table {
             "in one read",
             "bytes each",
             "% of the client's core",
+            "% waited for its own",
         ],
         rows: samples.0.iter().map(row).collect(),
     }
