@@ -68,7 +68,7 @@ fn measure(letters: &[&str]) {
     for shape in SHAPES {
         if letters.is_empty() || letters.contains(&shape.letter) {
             println!("\n### ({}) {}\n", shape.letter, shape.title);
-            println!("{}", (shape.measure)());
+            print!("{}", (shape.measure)());
         }
     }
     println!("\nAll of it took {} s.", start.elapsed().as_secs());
