@@ -1,12 +1,12 @@
 //! What the benches have in common.
 
-use std::time::Duration;
+pub mod machine;
 
-/// Returns the middle one of these times.
+/// Returns the middle one of these measurements.
 ///
 /// # Panics
-/// Where there is none.
-pub fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// Where there is none, or where one of them is no number.
+pub fn median<T: PartialOrd + Copy>(mut measured: Vec<T>) -> T {
+    measured.sort_by(|a, b| a.partial_cmp(b).expect("measurements are numbers"));
+    measured[measured.len() / 2]
 }

@@ -26,6 +26,9 @@ commands:
   bench capture [WRITE..]
         measures what each kind of write costs, with and without rest-live,
         on SQLite and PostgreSQL; or of these only: insert, 'delete a model'
+  bench fanout [SHAPE..]
+        measures what it costs to tell every subscriber, beside servers that are
+        written by hand, in ten minutes; or of these loads only: a, b
   converge [--rounds N] [--seed S]
         many writers at once on each database, and clients that end with
         what is in the tables: N rounds, the first with seed S
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         ["bench", "capture", ref writes @ ..] => {
             enter_root().and_then(|()| bench("capture", writes))
         }
+        ["bench", "fanout", ref shapes @ ..] => enter_root().and_then(|()| bench("fanout", shapes)),
         ["test"] => enter_root().and_then(|()| ci::test()),
         ["converge", ref rest @ ..] => match Rounds::parse(rest) {
             Some(rounds) => enter_root().and_then(|()| rounds.run()),

@@ -12,7 +12,6 @@
 #![allow(unreachable_pub, reason = "a program")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program")]
 
-mod machine;
 mod subject;
 mod writes;
 
@@ -33,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rest_live_benches::median;
+use rest_live_benches::{machine, median};
 
 use self::{
     subject::{Subject, Variant},
@@ -69,7 +68,12 @@ fn main() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        println!("{}", machine::description());
+        println!(
+            "{}\n\
+             Medians of writes, one after the other.\n\
+             BEGIN and COMMIT are not among the statements.",
+            machine::description("cargo xtask bench capture")
+        );
         for engine in [Engine::Sqlite, Engine::Postgres] {
             // Not moved into the task: a server ends with the thread that started it.
             let database = TestDatabase::start(engine).await;
