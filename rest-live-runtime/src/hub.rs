@@ -7,7 +7,6 @@ mod grant;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -180,9 +179,7 @@ impl Hub {
                     .insert(grant.group.clone(), Arc::clone(&subscription));
                 let subscribers = state.groups.entry(grant.group).or_default();
                 subscribers.insert(session, Arc::clone(&subscription));
-                state
-                    .subscribed
-                    .send_if_modified(|is| !mem::replace(is, true));
+                state.subscribed.send_replace(true);
                 subscription
             }
         };
@@ -362,9 +359,9 @@ impl Hub {
     /// another log's by now. Who has subscribed behind it has missed nothing. Returns how many sessions are told.
     pub(crate) fn reset(&self, cursor: &Cursor) -> usize {
         let state = &mut *self.state();
-        // Positions of another life of the log say nothing.
-        let is_of_epoch = state.is_of_epoch(cursor) && state.dispatched.is_some();
         let before = state.dispatched.replace(cursor.clone());
+        // Positions of another life of the log say nothing.
+        let is_of_epoch = before.as_ref().is_some_and(|b| b.epoch == cursor.epoch);
         let reason = match before {
             Some(_) if !is_of_epoch => ResetReason::Epoch,
             _ => ResetReason::Lagged,

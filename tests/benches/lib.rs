@@ -2,6 +2,12 @@
 
 pub mod machine;
 
+/// Returns what was asked for by name: what cargo adds begins with a dash.
+pub fn names() -> Vec<String> {
+    let args = std::env::args().skip(1);
+    args.filter(|arg| !arg.starts_with('-')).collect()
+}
+
 /// Returns the middle one of these measurements.
 ///
 /// # Panics

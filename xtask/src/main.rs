@@ -46,10 +46,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", "permissions"] => enter_root().and_then(|()| bench("permissions", &[])),
-        ["bench", "capture", ref writes @ ..] => {
-            enter_root().and_then(|()| bench("capture", writes))
+        ["bench", name @ ("capture" | "fanout"), ref wanted @ ..] => {
+            enter_root().and_then(|()| bench(name, wanted))
         }
-        ["bench", "fanout", ref shapes @ ..] => enter_root().and_then(|()| bench("fanout", shapes)),
         ["test"] => enter_root().and_then(|()| ci::test()),
         ["converge", ref rest @ ..] => match Rounds::parse(rest) {
             Some(rounds) => enter_root().and_then(|()| rounds.run()),
@@ -66,9 +65,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn bench(name: &str, args: &[&str]) -> Result<(), String> {
+/// Runs a bench, of all that it measures or of what is wanted.
+fn bench(name: &str, wanted: &[&str]) -> Result<(), String> {
     let line = "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-benches --bench \"$@\"";
-    run(shell(line).args(["sh", name, "--"]).args(args))
+    run(shell(line).args(["sh", name, "--"]).args(wanted))
 }
 
 fn misunderstood() -> ExitCode {

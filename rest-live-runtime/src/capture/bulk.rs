@@ -24,6 +24,7 @@ use super::{
 use crate::{
     declaration::LiveModel,
     event::{Event, Row},
+    publisher::resets,
     registry::ModelEntry,
 };
 
@@ -196,7 +197,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, events: Option<Ve
         });
         events.collect::<Option<Vec<_>>>()
     });
-    let reset = || vec![(Event::reset(Arc::clone(label)), None)];
+    let reset = || resets([Arc::clone(label)]);
     scope.record(known.unwrap_or_else(reset)).await;
 }
 

@@ -10,7 +10,10 @@ use super::{
     sql::Verb,
     stash::{Overdue, Stage, Stash},
 };
-use crate::{event::Event, publisher::Publisher, registry::ModelEntry};
+use crate::{
+    publisher::{Publisher, resets},
+    registry::ModelEntry,
+};
 
 /// Looks for such writes until none is left.
 pub(super) async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: bool) {
@@ -41,8 +44,8 @@ pub(super) async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: 
 async fn look(publisher: &Arc<Publisher>, stash: &Stash, model: &ModelEntry, left: Overdue) {
     let write = &left.announced;
     let Some(key) = write.key.clone() else {
-        let reset = (Event::reset(Arc::clone(&model.label)), None);
-        return publisher.publish(vec![reset]).await;
+        let reset = resets([Arc::clone(&model.label)]);
+        return publisher.publish(reset).await;
     };
     match (model.table.read(&publisher.db, &key).await, write.verb) {
         // It may still be deleted: a statement waits for locks.

@@ -27,12 +27,9 @@ mod support {
     const TICK: Duration = Duration::from_millis(5);
 }
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use rest_live_benches::{machine, median};
+use rest_live_benches::{machine, median, names};
 
 use self::{
     subject::{Subject, Variant},
@@ -53,19 +50,15 @@ const WRITES_OF_ROUND: i32 = 10;
 const LIMIT: Duration = Duration::from_micros(20);
 
 fn main() {
-    // What cargo adds begins with a dash.
-    let names = std::env::args()
-        .skip(1)
-        .filter(|name| !name.starts_with('-'));
-    let names: Arc<[String]> = names.collect();
-    if let Some(wrong) = names
-        .iter()
-        .find(|name| !WRITES.iter().any(|line| line.name == **name))
-    {
+    let names = names();
+    let is_known = |name: &&String| WRITES.iter().any(|line| line.name == **name);
+    if let Some(wrong) = names.iter().find(|name| !is_known(name)) {
         let known: Vec<_> = WRITES.iter().map(|line| line.name).collect();
         println!("no such write: {wrong:?}; there are: {}", known.join(", "));
         std::process::exit(2);
     }
+    let is_wanted = |line: &&Line| names.is_empty() || names.iter().any(|name| name == line.name);
+    let wanted: Vec<&'static Line> = WRITES.iter().filter(is_wanted).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         println!(
@@ -79,22 +72,20 @@ fn main() {
             let database = TestDatabase::start(engine).await;
             let url = database.url();
             // Requests are tasks on a worker, and so are these writes.
-            let tables = tables(engine, url, Arc::clone(&names));
+            let tables = tables(engine, url, wanted.clone());
             tokio::spawn(Box::pin(tables)).await.unwrap();
         }
     });
 }
 
-async fn tables(engine: Engine, url: String, names: Arc<[String]>) {
+async fn tables(engine: Engine, url: String, wanted: Vec<&'static Line>) {
     for connections in [1, 10] {
         let subject = Subject::open(&url, connections).await;
         let database = subject.description().await;
         println!("\n{engine:?}: {database}, connections {connections}\n");
-        let is_wanted = |line: &&Line| {
-            let is_named = names.is_empty() || names.iter().any(|name| name == line.name);
-            is_named && (connections == 1 || line.is_limited)
-        };
-        table(&subject, WRITES.iter().filter(is_wanted)).await;
+        let lines = wanted.iter().copied();
+        let lines = lines.filter(|line| connections == 1 || line.is_limited);
+        table(&subject, lines).await;
     }
 }
 

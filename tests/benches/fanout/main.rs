@@ -29,7 +29,7 @@ mod wire;
 
 use std::time::Instant;
 
-use rest_live_benches::machine;
+use rest_live_benches::{machine, names};
 
 use self::{
     servers::Variant,
@@ -37,9 +37,7 @@ use self::{
 };
 
 fn main() {
-    // What cargo adds begins with a dash.
-    let args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
-    let args: Vec<String> = args.collect();
+    let args = names();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["server", variant] => servers::run(Variant::named(variant).unwrap()),

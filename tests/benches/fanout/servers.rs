@@ -9,6 +9,10 @@ use std::{io::stdin, net::SocketAddr, sync::Arc};
 
 use rustix::net::sockopt::set_tcp_nodelay;
 use tokio::net::TcpListener;
+use warp::{
+    Filter,
+    ws::{WebSocket, Ws},
+};
 
 use self::{axum::Axum, careful::Careful, chat::Chat, rest_live::RestLive};
 use super::{
@@ -67,6 +71,21 @@ impl Variant {
 pub trait Publish: Send + Sync + 'static {
     /// Tells the subscribers, or has it done: it waits for none of them.
     fn publish(&self, messages: Vec<Message>) -> impl Future<Output = ()> + Send;
+}
+
+/// Serves each websocket of warp's, with what all of them share.
+fn serve_websockets<S, F>(listener: TcpListener, shared: S, serve: fn(WebSocket, S) -> F)
+where
+    S: Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let route = warp::path!("ws" / "subscribe")
+        .and(warp::ws())
+        .map(move |upgrade: Ws| {
+            let shared = shared.clone();
+            upgrade.on_upgrade(move |socket| serve(socket, shared))
+        });
+    tokio::spawn(warp::serve(route).incoming(listener).run());
 }
 
 /// Serves until the input ends: says where, then publishes a load for each line.

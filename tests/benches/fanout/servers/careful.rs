@@ -11,12 +11,9 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{net::TcpListener, sync::mpsc};
-use warp::{
-    Filter,
-    ws::{self, WebSocket, Ws},
-};
+use warp::ws::{self, WebSocket};
 
-use super::Publish;
+use super::{Publish, serve_websockets};
 use crate::wire::{self, Message};
 
 /// As many broadcasts wait for one client as by default in rest-live.
@@ -34,14 +31,7 @@ pub struct Careful {
 impl Careful {
     pub fn start(listener: TcpListener) -> Self {
         let rooms = Rooms::default();
-        let shared = Arc::clone(&rooms);
-        let route = warp::path!("ws" / "subscribe")
-            .and(warp::ws())
-            .map(move |upgrade: Ws| {
-                let rooms = Arc::clone(&shared);
-                upgrade.on_upgrade(|socket| serve(socket, rooms))
-            });
-        tokio::spawn(warp::serve(route).incoming(listener).run());
+        serve_websockets(listener, Arc::clone(&rooms), serve);
         Self { rooms }
     }
 }
