@@ -61,7 +61,7 @@
 //!
 //! # How it flows
 //! ```text
-//! SeaORM write -> capture -> EventLog -> dispatcher -> hub[group] -> Session -> frame -> socket
+//! SeaORM write -> capture -> EventLog -> dispatcher -> hub[shard][group] -> session -> frame -> socket
 //! ```
 //! * **Capture.** A [`LiveConnection`] and a [`LiveTransaction`] implement SeaORM's own traits, and see every
 //!   statement. Where the database returns the rows that a statement wrote, they are the events; elsewhere the
@@ -72,7 +72,7 @@
 //!   again, and told as it is.
 //! * **Log.** Every event goes through the [`EventLog`]; the default is a ring in memory.
 //! * **Dispatcher and hub.** A row is serialised once and a frame encoded once, and both are shared by all
-//!   subscribers. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
+//!   subscribers. What waits for a socket leaves in one write. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
 //! * **Session.** One for each connection, bounded by [`Limits`]. It speaks the dialect of its first subscription:
 //!   the plain one above, rest-live's own v1 with acknowledgements, errors by request and cursors, or
 //!   that of django-rest-live 0.4 to 0.7. A client that reads too slowly is told to fetch
@@ -232,7 +232,7 @@ pub use rest_live_runtime::{
     Expected, Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder,
     LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveModel,
     LiveStream, LiveTransaction, LiveUpdateMany, LogError, Matching, MemoryLog, NoCursor, Outgoing,
-    Rate, RegistryError, Row, RowChange, Session, Subscribable, Tail, Verdict,
+    Rate, RegistryError, Row, RowChange, Session, Socket, Subscribable, Tail, Verdict,
 };
 
 /// Makes the rows that a serializer shows subscribable.

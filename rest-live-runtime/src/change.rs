@@ -61,14 +61,6 @@ impl Granted {
     pub(crate) fn has(self, serializer: usize) -> bool {
         self.0 & 1 << serializer != 0
     }
-
-    pub(crate) fn to_bits(self) -> u64 {
-        self.0
-    }
-
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
 }
 
 /// Returns what the groups of a model see of the change of a row.

@@ -164,6 +164,8 @@ fn request(
 }
 
 impl Dialect {
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::V1, Self::V0_7];
+
     /// Encodes the answer to a request that is not done.
     pub(crate) fn error(self, refusal: &Refusal, id: Option<&Id>) -> Frame {
         match self {

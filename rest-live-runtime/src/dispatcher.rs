@@ -1,37 +1,32 @@
-//! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log
-//! only.
+//! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log, and for the sockets to
+//! have their turns.
 
+mod gathered;
+mod telling;
 mod unhurried;
 
 use std::{
-    collections::HashSet,
-    hint::black_box,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
 };
 
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
-use self::unhurried::unhurried;
+use self::{gathered::Gathered, telling::Telling, unhurried::unhurried};
 use crate::{
-    change::{Change, Granted, Variant, changes},
-    code::{CloseCode, ResetReason},
+    change::{Change, changes},
+    code::CloseCode,
     cursor::Cursor,
-    dialect::Dialect,
     encoder::Encoder,
-    event::{Action, Event, EventKind, RowChange},
+    event::{Event, EventKind, RowChange},
     hub::Hub,
     log::{Entry, Tail},
     metrics::Metrics,
     registry::{ModelEntry, Registry},
-    subscription::Subscription,
+    shard::{Audience, Publication},
 };
-
-/// Subscribers lie all over the memory. So many are looked at before the first of them is told anything:
-/// the processor fetches them side by side then, and not one after the other behind each lock.
-const AT_ONCE: usize = 32;
 
 /// What a dispatcher works with.
 pub(crate) struct Dispatcher {
@@ -43,23 +38,25 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Runs until the log ends.
+    /// Runs until the log ends. Then every connection is closed, for nothing more is told.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
+        let ends = AssertUnwindSafe(self.follow(tail)).catch_unwind();
+        match ends.await {
+            Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
+            Err(_) => tracing::error!("the dispatcher panicked: every connection is closed"),
+        }
+        self.hub.close(CloseCode::Internal);
+    }
+
+    async fn follow(&self, tail: BoxStream<'static, Tail>) {
         let mut tail = pin!(unhurried(tail, self.hub.subscribed()));
         while let Some(tail) = tail.next().await {
             match tail {
                 Tail::Begin(cursor) => {
-                    self.hub.dispatching(&cursor);
+                    self.hub.begin(&cursor);
                     self.progress.send_replace(Some(cursor));
                 }
-                Tail::Entries(entries) => {
-                    for Entry { cursor, event } in entries {
-                        self.take(&event, &cursor);
-                        // The sessions' turn: an outbox fills up only if its client is slow, not
-                        // because a transaction was large.
-                        tokio::task::yield_now().await;
-                    }
-                }
+                Tail::Entries(entries) => self.hand_out(&entries).await,
                 Tail::Reset(cursor) => {
                     let sessions = self.hub.reset(&cursor);
                     if sessions > 0 {
@@ -69,89 +66,113 @@ impl Dispatcher {
                 }
             }
         }
-        tracing::error!("the event log has ended: every connection is closed");
-        self.hub.close(CloseCode::Internal);
     }
 
-    fn take(&self, event: &Event, cursor: &Cursor) {
-        self.metrics.events.increment(1);
-        self.hub.dispatching(cursor);
-        // Reading a row's columns is the application's code, too.
-        let dispatched = catch_unwind(AssertUnwindSafe(|| {
-            match (self.registry.labelled(&event.model), &event.kind) {
-                (Some(model), EventKind::Row(row)) => self.dispatch(model, event, row, cursor),
-                (Some(model), EventKind::Reset) => self.reset(model, cursor),
-                (None, _) => {}
-            }
-        }));
-        if dispatched.is_err() {
-            let model = &*event.model;
-            tracing::error!(model, "an event was not dispatched: a column panicked");
-            self.metrics.panics.increment(1);
+    /// Tells each subscriber what it sees of some events: what was committed together in as few parts as there is room for.
+    async fn hand_out(&self, entries: &[Entry]) {
+        let Some(last) = entries.last() else {
+            return;
+        };
+        for shard in self.hub.shards() {
+            shard.with(|shard| shard.dispatching(&last.cursor, entries.len()));
         }
-        self.progress.send_replace(Some(cursor.clone()));
+        let mut gathered = Gathered::new(self.hub.shards().len());
+        for entry in entries {
+            self.metrics.events.increment(1);
+            // A user that nobody else has may go with its audience, and its end is the application's code.
+            let before = gathered.events();
+            let told = catch_unwind(AssertUnwindSafe(|| self.tell(entry, &mut gathered)));
+            if told.is_err() {
+                let model = &entry.event.model;
+                tracing::error!(
+                    model = &**model,
+                    "an event was not dispatched: the application's code panicked"
+                );
+                self.metrics.panics.increment(1);
+                // Never silence.
+                if gathered.events() == before {
+                    gathered.add_reset(model, &entry.cursor);
+                }
+            }
+            if gathered.is_much(self.hub.limits()) {
+                self.publish(&mut gathered).await;
+            }
+        }
+        self.publish(&mut gathered).await;
+        self.progress.send_replace(Some(last.cursor.clone()));
     }
 
-    /// Tells each subscriber what it sees.
-    ///
-    /// Disappearances leave first: the plain dialect does not say which group a frame is about, so a
-    /// client in both groups of a row that moves must end with the row, not without it.
-    fn dispatch(&self, model: &ModelEntry, event: &Event, row: &RowChange, cursor: &Cursor) {
-        let subscribed: Vec<_> = changes(model, row)
-            .map(|change| {
-                let subscribers = self.hub.subscribers(&change.group, cursor.position);
-                (change, subscribers)
-            })
-            .filter(|(_, subscribers)| !subscribers.is_empty())
-            .collect();
-        let is_alone = subscribed.len() == 1;
-        let mut encoder = Encoder::new(model, event, row, cursor, &self.metrics);
-        let mut later = Vec::new();
-        for (change, subscribers) in &subscribed {
-            encoder.begin();
-            for (subscription, granted, variant) in seen(change, subscribers) {
-                let is_first = is_alone || variant.action == Action::Deleted;
-                encoder.frames(change, variant, subscription, |frame| match is_first {
-                    true => {
-                        let outbox = &subscription.outbox;
-                        outbox.publish(frame, &subscription.standing, granted);
+    /// Hands to the shards what was gathered, as soon as their sockets have had their turns. A client that reads does not lag
+    /// because a transaction was large.
+    async fn publish(&self, gathered: &mut Gathered) {
+        for (shard, happenings) in self.hub.shards().iter().zip(gathered.take()) {
+            if !happenings.is_empty() {
+                shard.room().await;
+                shard.with(|shard| {
+                    for (happening, cursor) in happenings {
+                        shard.publish(happening, &cursor);
                     }
-                    false => later.push((subscription, frame, granted)),
                 });
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// Decides and encodes what each shard's subscribers are told of an event.
+    fn tell(&self, entry: &Entry, gathered: &mut Gathered) {
+        let Entry { cursor, event, .. } = entry;
+        let Some(model) = self.registry.labelled(&event.model) else {
+            return;
+        };
+        match &event.kind {
+            EventKind::Row(row) => self.tell_row(model, event, row, cursor, gathered),
+            EventKind::Reset => gathered.add_reset(&model.label, cursor),
+        }
+    }
+
+    fn tell_row(
+        &self,
+        model: &ModelEntry,
+        event: &Event,
+        row: &RowChange,
+        cursor: &Cursor,
+        gathered: &mut Gathered,
+    ) {
+        let changes: Vec<_> = changes(model, row).collect();
+        let shards = self.hub.shards().iter();
+        let audiences = shards.map(|shard| {
+            shard.with(|shard| {
+                let audience = |change: &Change<'_>| {
+                    let is_same_for_all = change.seen_by_all().is_some();
+                    shard.audience(&change.group, is_same_for_all)
+                };
+                let audiences: Vec<_> = changes.iter().map(audience).collect();
+                audiences.into_iter()
+            })
+        });
+        let mut audiences: Vec<_> = audiences.collect();
+        let mut encoder = Encoder::new(model, event, row, cursor, &self.metrics);
+        let mut publications: Vec<Vec<_>> = audiences.iter().map(|_| Vec::new()).collect();
+        for change in &changes {
+            let mut telling = Telling::new(&mut encoder, change);
+            let tos = audiences.iter_mut().map(|of_shard| {
+                let audience = of_shard.next().unwrap_or(Audience::Nobody);
+                telling.to(audience)
+            });
+            let tos: Vec<_> = tos.collect();
+            if tos.iter().any(Option::is_some) {
+                let told = telling.told();
+                for (publications, to) in publications.iter_mut().zip(tos) {
+                    publications.extend(to.map(|to| Publication {
+                        group: change.group.clone(),
+                        told: Arc::clone(&told),
+                        to,
+                    }));
+                }
             }
             self.report_panics(model, change);
         }
-        for (subscription, frame, granted) in later {
-            subscription
-                .outbox
-                .publish(frame, &subscription.standing, granted);
-        }
-    }
-
-    /// Tells the subscribers of a model that rows changed that are not known: in v1 once for each id, in
-    /// the other dialects once a connection. It stands among the broadcasts, in its place.
-    fn reset(&self, model: &ModelEntry, cursor: &Cursor) {
-        let reason = ResetReason::Bulk;
-        let subscribers = self.hub.subscribers_of(model, cursor.position);
-        let mut told = HashSet::new();
-        for subscription in &subscribers {
-            let (dialect, outbox) = (subscription.dialect, &subscription.outbox);
-            match dialect {
-                Dialect::V1 => {
-                    let ids = subscription.ids().clone();
-                    let frames = ids
-                        .iter()
-                        .map(|id| dialect.reset(Some(id), &model.label, reason, cursor));
-                    let standing = Some(&subscription.standing);
-                    outbox.publish_resets(model, frames.collect(), standing);
-                }
-                Dialect::Plain | Dialect::V0_7 if told.insert(Arc::as_ptr(outbox)) => {
-                    let frame = dialect.reset(None, &model.label, reason, cursor);
-                    outbox.publish_resets(model, vec![frame], None);
-                }
-                Dialect::Plain | Dialect::V0_7 => {}
-            }
-        }
+        gathered.add_rows(publications, cursor);
     }
 
     fn report_panics(&self, model: &ModelEntry, change: &Change<'_>) {
@@ -167,22 +188,4 @@ impl Dispatcher {
             self.metrics.panics.increment(panics.into());
         }
     }
-}
-
-/// Returns who sees something of a change, by which grant, and what.
-fn seen<'s>(
-    change: &Change<'_>,
-    subscribers: &'s [Arc<Subscription>],
-) -> impl Iterator<Item = (&'s Arc<Subscription>, Granted, Variant)> {
-    let seen_by_all = change.seen_by_all();
-    let ask = move |subscription: &'s Arc<Subscription>| {
-        let granted = subscription.standing.granted();
-        let variant = seen_by_all.or_else(|| change.seen_by(&subscription.user, granted))?;
-        Some((subscription, granted, variant))
-    };
-    subscribers.chunks(AT_ONCE).flat_map(move |chunk| {
-        black_box(chunk.iter().map(|s| s.touch()).sum::<usize>());
-        // All are asked before the first is told: what a permission looks at is fetched side by side, too.
-        chunk.iter().filter_map(ask).collect::<Vec<_>>()
-    })
 }

@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -12,12 +11,11 @@ use crate::{
     change::{Change, Side, Variant},
     cursor::Cursor,
     declaration::Serializer,
-    dialect::{Broadcast, Dialect, GroupName, Id, plain, v0_7, v1},
+    dialect::{Broadcast, Dialect, GroupName, plain, v0_7, v1},
     event::{Action, Event, Row, RowChange},
     frame::Frame,
     metrics::Metrics,
     registry::ModelEntry,
-    subscription::Subscription,
 };
 
 /// What was encoded of one event.
@@ -31,9 +29,6 @@ pub(crate) struct Encoder<'e> {
     change: usize,
     payloads: Vec<(&'e str, Side, Option<Box<RawValue>>)>,
     encoded: Vec<Encoded<'e>>,
-    /// Frames of 0.7, by the place of what follows the id. Clients count their ids from 0, so that
-    /// many share one.
-    addressed: HashMap<(usize, Id), Frame>,
 }
 
 /// A frame, or of 0.7 the part that all ids have in common; `None` where the serializer failed.
@@ -64,7 +59,6 @@ impl<'e> Encoder<'e> {
             change: 0,
             payloads: Vec::new(),
             encoded: Vec::new(),
-            addressed: HashMap::new(),
         }
     }
 
@@ -73,55 +67,34 @@ impl<'e> Encoder<'e> {
         self.change += 1;
     }
 
-    /// Hands out what a subscription is told: one frame, or one for each of its ids, or none if its
-    /// serializer failed, which is logged.
-    pub(crate) fn frames(
+    /// Returns how a variant is told in a dialect, of 0.7 what follows the id; `None` if its serializer failed, which is
+    /// logged.
+    pub(crate) fn frame(
         &mut self,
         change: &Change<'e>,
         variant: Variant,
-        subscription: &Subscription,
-        mut each: impl FnMut(Frame),
-    ) {
-        let dialect = subscription.dialect;
-        let place = self.encoded(change, variant, dialect);
-        let Some(frame) = &self.encoded[place].frame else {
-            return;
-        };
-        if dialect != Dialect::V0_7 {
-            return each(frame.clone());
-        }
-        for id in &*subscription.ids() {
-            let addressed = self
-                .addressed
-                .entry((place, id.clone()))
-                .or_insert_with(|| {
-                    let text = v0_7::addressed(id, frame.as_str());
-                    Frame::broadcast(text, self.event.captured)
-                });
-            each(addressed.clone());
-        }
-    }
-
-    fn encoded(&mut self, change: &Change<'e>, variant: Variant, dialect: Dialect) -> usize {
+        dialect: Dialect,
+    ) -> Option<Frame> {
         let serializer = &change.entry.shown[variant.serializer].serializer;
         let of_change = (dialect == Dialect::V1).then_some(self.change);
-        let known = self.encoded.iter().position(|e| {
+        let known = self.encoded.iter().find(|e| {
             std::ptr::eq(e.serializer, &*serializer.name)
                 && (e.side, e.action, e.dialect) == (variant.side, variant.action, dialect)
                 && e.change == of_change
         });
-        known.unwrap_or_else(|| {
-            let frame = self.encode(change, variant, dialect, serializer);
-            self.encoded.push(Encoded {
-                serializer: &serializer.name,
-                side: variant.side,
-                action: variant.action,
-                dialect,
-                change: of_change,
-                frame,
-            });
-            self.encoded.len() - 1
-        })
+        if let Some(known) = known {
+            return known.frame.clone();
+        }
+        let frame = self.encode(change, variant, dialect, serializer);
+        self.encoded.push(Encoded {
+            serializer: &serializer.name,
+            side: variant.side,
+            action: variant.action,
+            dialect,
+            change: of_change,
+            frame: frame.clone(),
+        });
+        frame
     }
 
     fn encode(
@@ -143,12 +116,14 @@ impl<'e> Encoder<'e> {
             payload,
             cursor,
         };
-        let text = match dialect {
-            Dialect::Plain => plain::broadcast(&broadcast),
-            Dialect::V1 => v1::broadcast(&broadcast),
-            Dialect::V0_7 => v0_7::broadcast(&broadcast, &row.key, &model.pk_columns),
-        };
-        Some(Frame::broadcast(text, event.captured))
+        Some(match dialect {
+            Dialect::Plain => Frame::broadcast(&plain::broadcast(&broadcast), event.captured),
+            Dialect::V1 => Frame::broadcast(&v1::broadcast(&broadcast), event.captured),
+            Dialect::V0_7 => {
+                let ending = v0_7::broadcast(&broadcast, &row.key, &model.pk_columns);
+                Frame::ending(ending, event.captured)
+            }
+        })
     }
 
     fn payload(&mut self, serializer: &'e Serializer, side: Side, row: &Row) -> Option<&RawValue> {

@@ -2,13 +2,14 @@
 //! client's socket, except HTTP. Applications depend on `rest-live`, which re-exports what they use.
 //!
 //! ```text
-//! SeaORM write -> capture -> EventLog -> dispatcher -> hub[group] -> Session -> frame -> socket
+//! SeaORM write -> capture -> EventLog -> dispatcher -> hub[shard][group] -> session -> frame -> socket
 //! ```
 
 mod admission;
 mod capture;
 mod change;
 mod code;
+mod connections;
 mod cursor;
 mod declaration;
 mod dialect;
@@ -25,18 +26,18 @@ mod log;
 mod metrics;
 mod order;
 mod origin;
-mod outbox;
 mod permission;
 mod publisher;
 mod rate;
 mod reauthorization;
 mod registry;
 mod session;
-mod subscription;
+mod shard;
 mod table;
 pub mod testing;
 mod token;
 mod websocket;
+mod wire;
 
 pub use self::{
     capture::{
@@ -54,8 +55,9 @@ pub use self::{
     log::{Entry, EventLog, LogError, MemoryLog, Tail},
     permission::{FromKey, Verdict},
     registry::RegistryError,
-    session::{Handshake, Outgoing, Session},
-    websocket::Io,
+    session::{Handshake, Session},
+    shard::Outgoing,
+    websocket::{Io, Socket},
 };
 
 /// What generated code uses. No promises.

@@ -34,6 +34,10 @@ pub struct Limits {
     pub pending_messages: usize,
     /// Bytes waiting for one client: 262,144; as `pending_messages`. A single larger message passes.
     pub pending_bytes: usize,
+    /// Bytes of a connection's TCP send buffer, `SO_SNDBUF`: 65,536, which Linux doubles; zero leaves it to the system. What is
+    /// in there and in the client's own buffer waits for nobody: a client that reads nothing is noticed behind it, with the system's
+    /// default after some megabytes.
+    pub send_buffer: usize,
     /// Connections in all, until their sockets are gone: as many as there are, unless set. One more is
     /// closed with 4429, as soon as it is a websocket.
     pub connections: Option<usize>,
@@ -47,16 +51,17 @@ pub struct Limits {
     /// Time between two pings: 25 s; zero is none. A client that only listens says nothing but its pongs: without
     /// pings it is closed after `idle`, unless that is zero, too.
     pub ping_interval: Duration,
-    /// Time after which a client from which nothing came, not even a pong, is closed with 4408: 60 s,
-    /// which is two pings and some; zero is never.
+    /// Time after which a client from which nothing came, not even a pong, is closed with 4408: 50 s,
+    /// which is two pings; zero is never.
     pub idle: Duration,
     /// Time that the upgrade to a websocket may take: 10 s. Then the connection is dropped.
     pub handshake: Duration,
     /// Time that one call of an `authorize` may take, or the look for a row: 10 s. Then the request is
     /// answered with error 503.
     pub authorize: Duration,
-    /// Time that a write to a client may take, and then the client's answer to a close: 10 s. Then
-    /// the connection is dropped.
+    /// Time in which a client that something waits for takes none of it: 10 s; zero is any. Then it is closed with 4508, and what waits
+    /// is dropped. When it takes the close frame no more either, or does not answer a close, the connection is dropped after
+    /// the same time.
     pub stall: Duration,
     /// Time that a shutdown waits for the clients: 10 s. Then they are dropped.
     pub drain: Duration,
@@ -73,16 +78,25 @@ impl Default for Limits {
             key_bytes: 1024,
             pending_messages: 1024,
             pending_bytes: 256 * 1024,
+            send_buffer: 64 * 1024,
             connections: None,
             connections_per_user: None,
             connections_per_address: None,
             ping_interval: Duration::from_secs(25),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(50),
             handshake: Duration::from_secs(10),
             authorize: Duration::from_secs(10),
             stall: Duration::from_secs(10),
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+/// Returns how long to wait where zero is for ever.
+pub(crate) fn patience(limit: Duration) -> Duration {
+    match limit {
+        Duration::ZERO => Duration::MAX,
+        limit => limit,
     }
 }
 

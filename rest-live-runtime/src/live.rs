@@ -14,12 +14,12 @@ use std::{
 };
 
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle, time};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
     capture::{self, LiveConnection, Scope},
     code::CloseCode,
+    connections::Connections,
     cursor::Cursor,
     dialect::quoted,
     hub::SessionId,
@@ -28,7 +28,7 @@ use crate::{
     publisher::Publisher,
     reauthorization,
     session::{self, Handshake, Session},
-    websocket::{self, Io},
+    websocket::Socket,
 };
 
 /// The live side of an application: its connection to the database, its log, its clients.
@@ -50,14 +50,13 @@ struct Inner {
     installed: OnceLock<Arc<Scope>>,
     sessions: Arc<session::Shared>,
     user_key: Option<UserKey>,
-    dispatcher: AbortHandle,
+    /// The dispatcher, and the shards' writers.
+    tasks: Vec<AbortHandle>,
     runtime: Handle,
     /// Whether a page of another origin was refused before.
     refused_origin: AtomicBool,
     progress: watch::Receiver<Option<Cursor>>,
-    connections: TaskTracker,
-    /// Cancelled when the connections are to end at once.
-    abort: CancellationToken,
+    connections: Connections,
 }
 
 /// So long a shutdown waits for writes that are under way to be told; others may go on for ever.
@@ -103,9 +102,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Begins the session of a user, for transports. (For tests there is [`testing`](crate::testing).)
     pub fn connect(&self, handshake: impl Into<Handshake<U>>) -> Session {
-        let handshake = handshake.into().map(Identity::new);
-        let user_key = self.inner.user_key.as_ref();
-        let user_key = user_key.and_then(|key| key(&handshake.user));
+        let (handshake, user_key) = self.identify(handshake);
         Session::new(Arc::clone(&self.inner.sessions), handshake, user_key)
     }
 
@@ -137,7 +134,8 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// its rows by another serializer from now on is told to reset.
     ///
     /// Returns how many subscriptions have ended. From then on nothing of what was denied is handed to a
-    /// socket, and no subscription is granted by an answer from before.
+    /// socket, and no subscription is granted by an answer from before. (Where a connection is no plain TCP
+    /// connection, but TLS in this process or a Unix socket, what it has begun to write leaves yet.)
     ///
     /// It asks `authorize`, not `check_permission`: what a permission looks at in the user is for the
     /// application to change, or the user to be [disconnected](Self::disconnect). It is about the
@@ -188,25 +186,29 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// `upgrade` yields the byte stream and what the client sent right behind its handshake; it may
     /// take as long as [`Limits::handshake`](crate::Limits::handshake).
     ///
+    /// A `TcpStream` is served the fast way: see [`Socket`].
+    ///
     /// For transports: the HTTP side of the handshake (RFC 6455, section 4) is theirs.
-    pub fn accept<S: Io>(
+    pub fn accept<S: Into<Socket>>(
         &self,
         handshake: impl Into<Handshake<U>>,
         upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
     ) {
-        let session = self.connect(handshake);
-        let patience = session.limits().handshake;
-        let connection = async move {
-            match time::timeout(patience, upgrade).await {
-                Ok(Ok((io, early))) => websocket::serve(io, early, session).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a connection could not be upgraded"),
-                Err(_) => tracing::debug!("a connection took too long to upgrade"),
-            }
-        };
-        let abort = self.inner.abort.clone();
-        self.inner
-            .connections
-            .spawn(async move { abort.run_until_cancelled(connection).await });
+        let (handshake, user_key) = self.identify(handshake);
+        let sessions = Arc::clone(&self.inner.sessions);
+        let patience = sessions.limits.handshake;
+        let begin = move || Session::new(sessions, handshake, user_key);
+        self.inner.connections.accept(upgrade, begin, patience);
+    }
+
+    fn identify(
+        &self,
+        handshake: impl Into<Handshake<U>>,
+    ) -> (Handshake<Identity>, Option<String>) {
+        let handshake = handshake.into().map(Identity::new);
+        let user_key = self.inner.user_key.as_ref();
+        let user_key = user_key.and_then(|key| key(&handshake.user));
+        (handshake, user_key)
     }
 
     /// Returns how many connections are being served, or ended, right now.
@@ -231,7 +233,6 @@ impl<U: Send + Sync + 'static> Live<U> {
         let Inner {
             sessions,
             connections,
-            abort,
             ..
         } = &*self.inner;
         connections.close();
@@ -247,7 +248,8 @@ impl<U: Send + Sync + 'static> Live<U> {
                 "clients did not answer the close in time: they are dropped"
             );
             sessions.hub.close(CloseCode::GoingAway);
-            abort.cancel();
+            connections.abort();
+            sessions.hub.abandon();
             connections.wait().await;
         }
     }
@@ -277,9 +279,10 @@ impl<U: Send + Sync + 'static> Live<U> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.abort.cancel();
+        self.connections.abort();
         self.publisher.abort();
-        self.dispatcher.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
+        self.sessions.hub.abandon();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     hub::SessionId,
     metrics::Denial,
     session::{Shared, authorize},
-    subscription::Subscription,
+    shard::Subscribed,
 };
 
 /// So many questions are asked at a time.
@@ -22,17 +22,20 @@ pub(crate) async fn run(shared: Arc<Shared>, sessions: Vec<SessionId>) -> usize 
         let subscriptions = shared.hub.subscriptions_of(session);
         subscriptions.into_iter().map(move |s| (session, s))
     });
-    stream::iter(subscriptions)
+    let ended = stream::iter(subscriptions)
         .map(async |(session, subscription)| {
             usize::from(ask(&shared, session, &subscription).await)
         })
         .buffer_unordered(QUESTIONS_AT_ONCE)
         .fold(0, async |ended, one| ended + one)
-        .await
+        .await;
+    // What was on its way before.
+    shared.hub.written().await;
+    ended
 }
 
 /// Asks until an answer holds, and returns whether the subscription has ended by it.
-async fn ask(shared: &Shared, session: SessionId, subscription: &Arc<Subscription>) -> bool {
+async fn ask(shared: &Shared, session: SessionId, subscription: &Subscribed) -> bool {
     let (model, entry) = shared.registry.of_group(&subscription.group);
     let group = GroupName {
         key: entry.key,
@@ -47,7 +50,7 @@ async fn ask(shared: &Shared, session: SessionId, subscription: &Arc<Subscriptio
         };
         let settled = shared
             .hub
-            .settle(session, subscription, asked, answer.ok(), |ids| {
+            .settle(session, subscription.serial, asked, answer.ok(), |ids| {
                 let last = |id| subscription.dialect.revoked(id, code, &model.label, group);
                 match ids {
                     [] => vec![last(None)],

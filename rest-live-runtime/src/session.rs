@@ -7,22 +7,20 @@ mod handshake;
 mod requests;
 
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sea_orm::DatabaseConnection;
-use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
 pub(crate) use self::requests::authorize;
 use crate::{
     admission::{Admissions, Seat},
-    code::{CloseCode, ErrorCode, ResetReason},
-    cursor::{Cursor, Epoch},
+    code::{CloseCode, ErrorCode},
     dialect::{self, Dialect, Message, Refusal, v1},
     frame::Frame,
     hub::{Hub, SessionId},
@@ -30,18 +28,16 @@ use crate::{
     log::EventLog,
     metrics::{Denial, Metrics},
     origin::Origins,
-    outbox::{Outbox, Taken},
     permission::Identity,
     rate::Bucket,
     registry::Registry,
+    shard::Outgoing,
     token,
+    wire::Wire,
 };
 
 /// So many bursts of messages are refused before the connection is closed.
 const MOST_REFUSED_BURSTS: u32 = 10;
-
-/// So long a reset waits for the log to say where it is. Without, the client's next resume is a reset, too.
-const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the sessions of one `Live` have in common.
 pub(crate) struct Shared {
@@ -55,22 +51,11 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// What a connection has to do next for its session.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outgoing {
-    /// Send these, oldest first.
-    Frames(Vec<Frame>),
-    /// Send a close frame and end. Nothing follows.
-    Close(CloseCode),
-}
-
 /// One client connection. Its subscriptions end when it is dropped.
 pub struct Session {
     shared: Arc<Shared>,
     id: SessionId,
     user: Identity,
-    outbox: Arc<Outbox>,
     /// Whether the client chose v1 by the subprotocol: it is greeted, and pinged where it can see it.
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
@@ -87,7 +72,6 @@ struct Conversation {
     resumes: Bucket,
     /// Messages refused since there were few.
     refused: u32,
-    said_goodbye: bool,
 }
 
 impl Session {
@@ -108,29 +92,27 @@ impl Session {
             session = name,
             address = address.map(tracing::field::display)
         );
-        let outbox = Arc::new(Outbox::new(limits, Arc::clone(&shared.metrics)));
+        let dialect = by_subprotocol.then_some(Dialect::V1);
+        let id = shared.hub.join(user.clone(), dialect);
         let seat = shared.admissions.admit(limits, user_key, address);
         if seat.is_none() {
             span.in_scope(|| tracing::debug!("a connection too many is closed"));
             shared.metrics.denied(Denial::Connections);
-            outbox.close(CloseCode::TooMany);
+            shared.hub.close_session(id, CloseCode::TooMany);
         } else if by_subprotocol {
-            outbox.answer(v1::hello(&name, limits));
+            shared.hub.answer(id, v1::hello(&name, limits));
         }
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
-            dialect: by_subprotocol.then_some(Dialect::V1),
+            dialect,
             messages: Bucket::new(limits.messages, now),
             resumes: Bucket::new(limits.resumes, now),
             refused: 0,
-            said_goodbye: false,
         });
-        let id = shared.hub.join(Arc::clone(&outbox), user.clone());
         Self {
             shared,
             id,
             user,
-            outbox,
             by_subprotocol,
             conversation,
             span,
@@ -194,7 +176,7 @@ impl Session {
         if let Err(refusal) = done {
             let _in = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
-            self.outbox.answer(dialect.error(&refusal, id.as_ref()));
+            self.answer(dialect.error(&refusal, id.as_ref()));
         }
     }
 
@@ -212,7 +194,7 @@ impl Session {
         conversation.refused += 1;
         self.shared.metrics.denied(Denial::Rate);
         if conversation.refused > rate.burst.max(1).saturating_mul(MOST_REFUSED_BURSTS) {
-            self.outbox.close(CloseCode::TooMany);
+            self.shared.hub.close_session(self.id, CloseCode::TooMany);
         }
         let per_second = rate.per_second;
         Err(Refusal::new(
@@ -221,75 +203,51 @@ impl Session {
         ))
     }
 
+    fn answer(&self, frame: Frame) {
+        self.shared.hub.answer(self.id, frame);
+    }
+
     /// Waits for what to send next. One caller at a time.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost when the future is dropped.
     pub async fn outgoing(&self) -> Outgoing {
+        let hub = &self.shared.hub;
         loop {
-            self.outbox.ready().await;
-            let expected = self.outbox.pending_reset();
-            let head = match expected {
-                Some(_) => match timeout(HEAD_PATIENCE, self.shared.log.head()).await {
-                    Ok(head) => head.ok(),
-                    Err(_) => None,
-                },
-                None => None,
+            let Some(told) = hub.told(self.id) else {
+                // It goes to a socket.
+                return std::future::pending().await;
             };
-            // Nothing is awaited from here on.
-            match self.outbox.take(expected) {
-                None => {}
-                Some(Taken::Close(code)) => return self.last_words(code),
-                Some(Taken::Frames { mut frames, reset }) => {
-                    if let Some(reason) = reset {
-                        frames.extend(self.resets(reason, head));
-                    }
-                    return Outgoing::Frames(frames);
-                }
+            match hub.outgoing(self.id) {
+                Some(outgoing) => return outgoing,
+                None => told.notified().await,
             }
         }
     }
 
-    /// Returns the resets: one for each model, or in v1 one for each id.
-    fn resets(&self, reason: ResetReason, head: Option<Cursor>) -> Vec<Frame> {
-        // No log knows a random epoch, so that resuming from there is another reset.
-        let cursor = head.unwrap_or_else(|| Cursor {
-            epoch: Epoch::random(),
-            position: 0,
-        });
-        self.shared.hub.go_on_after(self.id, &cursor);
-        let (mut frames, mut told) = (Vec::new(), BTreeSet::new());
-        for subscription in self.shared.hub.subscriptions_of(self.id) {
-            let model = &*self.shared.registry.of_group(&subscription.group).0.label;
-            let dialect = subscription.dialect;
-            match dialect {
-                Dialect::V1 => {
-                    let ids = subscription.ids();
-                    frames.extend(
-                        ids.iter()
-                            .map(|id| dialect.reset(Some(id), model, reason, &cursor)),
-                    );
-                }
-                Dialect::Plain | Dialect::V0_7 if told.insert(model.to_owned()) => {
-                    frames.push(dialect.reset(None, model, reason, &cursor));
-                }
-                Dialect::Plain | Dialect::V0_7 => {}
-            }
-        }
-        self.shared.metrics.reset(reason, frames.len());
-        frames
+    /// Has the session's frames be written to a socket from now on.
+    pub(crate) fn attach(&self, wire: Arc<Wire>) {
+        self.shared.hub.attach(self.id, wire, self.by_subprotocol);
     }
 
-    fn last_words(&self, code: CloseCode) -> Outgoing {
-        let mut conversation = self.conversation();
-        match (code, conversation.dialect) {
-            (CloseCode::GoingAway, Some(Dialect::V1)) if !conversation.said_goodbye => {
-                conversation.said_goodbye = true;
-                Outgoing::Frames(vec![v1::goodbye()])
-            }
-            (CloseCode::GoingAway, Some(Dialect::V1)) => Outgoing::Close(CloseCode::Draining),
-            _ => Outgoing::Close(code),
-        }
+    /// Says that the socket may take more.
+    pub(crate) fn writable(&self) {
+        self.shared.hub.writable(self.id);
+    }
+
+    /// Queues the pongs that the client is owed.
+    pub(crate) fn pong(&self, pongs: Bytes) {
+        self.shared.hub.pong(self.id, pongs);
+    }
+
+    /// Ends the session once what is queued has left.
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.shared.hub.close_session(self.id, code);
+    }
+
+    /// Ends the session, as its client has, with the answer to that.
+    pub(crate) fn closed_by_client(&self, answer: Bytes) {
+        self.shared.hub.closed_by_client(self.id, answer);
     }
 }
 

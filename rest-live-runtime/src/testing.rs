@@ -10,7 +10,8 @@ use crate::{
     code::CloseCode,
     frame::Frame,
     live::Live,
-    session::{Handshake, Outgoing, Session},
+    session::{Handshake, Session},
+    shard::Outgoing,
 };
 
 /// How long a client waits for what a test says must come.

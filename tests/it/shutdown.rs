@@ -1,6 +1,6 @@
 //! How it ends: clients are told, and nothing is left.
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use rest_live::Limits;
 use tokio_tungstenite::{connect_async, tungstenite::Error};
 
@@ -67,4 +67,59 @@ async fn a_live_that_is_dropped_takes_its_connections_along() {
             .is_ok()
     );
     assert!(!live.is_closed());
+}
+
+/// Whatever state its connections are in: one listens, one is stalled, one asks, one does not answer the close.
+#[tokio::test]
+async fn a_live_that_is_dropped_leaves_no_task() {
+    let (db, _database) = crate::support::database().await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let live = rest_live::Live::builder(db).build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut clients = Vec::new();
+    for requests in [
+        &[][..],
+        &[r#"{"model":"todolist.Task","list_id":1}"#],
+        &["nonsense"; 3000],
+    ] {
+        let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (accepted, _) = listener.accept().await.unwrap();
+        live.accept((), async { Ok((accepted, Vec::new())) });
+        let mut client = tokio_tungstenite::WebSocketStream::from_raw_socket(
+            client.unwrap(),
+            tokio_tungstenite::tungstenite::protocol::Role::Client,
+            None,
+        )
+        .await;
+        for request in requests {
+            client.feed((*request).into()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        clients.push(client);
+    }
+    // Of a stream that is no TCP connection, and of an upgrade that never comes.
+    let (_here, there) = tokio::io::duplex(64);
+    live.accept((), async { Ok((there, Vec::new())) });
+    live.accept(
+        (),
+        std::future::pending::<std::io::Result<(tokio::io::DuplexStream, _)>>(),
+    );
+    assert_eq!(clients[1].next().now_or_never().map(|_| ()), None);
+    assert!(tasks() > before + 5);
+    drop(live);
+    soon("the end of all tasks", async {
+        while tasks() > before {
+            tokio::time::sleep(crate::support::TICK).await;
+        }
+    })
+    .await;
+    for mut client in clients {
+        let end = async { while let Some(Ok(_)) = client.next().await {} };
+        soon("the end of a connection", end).await;
+    }
 }

@@ -223,8 +223,36 @@ async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
     assert!(texts.len() < 100, "what it missed it was not sent");
 }
 
+/// With the system's own send buffer some megabytes would be gone before anybody noticed, of each client that reads nothing.
 #[tokio::test]
-async fn a_connection_whose_writes_stall_too_long_is_dropped() {
+async fn a_reader_that_stalls_is_noticed_after_some_hundred_kilobytes() {
+    let app = App::start().await;
+    let mut stalled = app.client().await;
+    stalled
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let mut witness = app.client().await;
+    witness
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let text = "x".repeat(10_000);
+    for id in 0..150 {
+        app.insert_task(id, &text, 1).await;
+        witness.json().await;
+    }
+    let mut told = 0;
+    while stalled.json().await["error"] != "reset" {
+        told += 1;
+    }
+    assert!(
+        told < 100,
+        "1 MB of {told} rows was taken for a client that reads nothing"
+    );
+    app.assert_silent(&mut witness).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_nothing_for_too_long_is_dropped() {
     let mut limits = Limits::default();
     limits.stall = std::time::Duration::from_secs(2);
     let app = App::start_with(limits).await;

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use rest_live::{Cursor, Epoch, Limits, Live, Outgoing, Rate, Session};
+use rest_live::{Cursor, Epoch, Io, Limits, Live, Outgoing, Rate, Session};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
@@ -287,15 +288,25 @@ async fn a_log_that_cannot_be_reached_refuses_for_now() {
     assert_error(answer, 503, "unavailable", true);
 }
 
+/// Served on a stream of any kind, and on a TCP connection.
 #[tokio::test]
 async fn a_server_that_fails_closes_with_1011() {
+    let (here, there) = tokio::io::duplex(4096);
+    closes_with_1011(here, there).await;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = TcpStream::connect(listener.local_addr().unwrap());
+    let (here, accepted) = tokio::join!(here, listener.accept());
+    closes_with_1011(here.unwrap(), accepted.unwrap().0).await;
+}
+
+async fn closes_with_1011(here: impl Io, there: impl Io) {
     let (db, _database) = database().await;
     let log = ScriptedLog::new(Cursor {
         epoch: Epoch::random(),
         position: 7,
     });
     let live = Live::builder(db).log(log.clone()).build().unwrap();
-    let (here, there) = tokio::io::duplex(4096);
     live.accept((), async { Ok((there, Vec::new())) });
     let mut socket = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
     log.panic();

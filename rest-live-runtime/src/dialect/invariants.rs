@@ -174,7 +174,7 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
             (v0_7::addressed(id, &rest), &["id", "instance", "type"][..])
         }
     };
-    let broadcast = Frame::answer(broadcast);
+    let broadcast = Frame::answer(&broadcast);
     let answer = object(&broadcast);
     let keys: Vec<_> = keys.iter().copied().chain(["action", "model"]).collect();
     assert_keys(&answer, &keys, None);

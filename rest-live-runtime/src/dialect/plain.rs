@@ -88,7 +88,7 @@ impl<'a> Error<'a> {
     }
 
     fn frame(&self) -> Frame {
-        Frame::answer(encode(self))
+        Frame::answer(&encode(self))
     }
 }
 

@@ -128,9 +128,23 @@ impl PrimaryKey<'_> {
     }
 }
 
+/// Encodes how a broadcast begins for one subscription.
+pub(crate) fn beginning(id: &Id) -> String {
+    format!(r#"{{"type":"broadcast","id":{},"#, id.as_json())
+}
+
 /// Puts the id of one subscription before what all subscribers see.
 pub(crate) fn addressed(id: &Id, rest: &str) -> String {
-    format!(r#"{{"type":"broadcast","id":{},{rest}"#, id.as_json())
+    beginning(id) + rest
+}
+
+/// Makes a frame of a broadcast's ending.
+pub(crate) fn whole(id: &Id, ending: &Frame) -> Frame {
+    let text = addressed(id, ending.as_str());
+    match ending.captured() {
+        Some(captured) => Frame::broadcast(&text, captured),
+        None => Frame::answer(&text),
+    }
 }
 
 pub(super) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
@@ -143,7 +157,7 @@ pub(super) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
         message: &'a str,
     }
     let (code, ..) = refusal.code.on_the_wire();
-    Frame::answer(encode(&Error {
+    Frame::answer(&encode(&Error {
         r#type: "error",
         id,
         code,

@@ -252,7 +252,7 @@ pub(crate) fn goodbye() -> Frame {
 }
 
 fn answer(frame: &impl Serialize) -> Frame {
-    Frame::answer(encode(frame))
+    Frame::answer(&encode(frame))
 }
 
 /// Writes what can be displayed as a string.

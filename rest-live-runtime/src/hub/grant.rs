@@ -1,5 +1,7 @@
 //! A subscription that was granted, and why a session cannot have it all the same.
 
+use std::sync::Arc;
+
 use tracing::Span;
 
 use crate::{
@@ -13,6 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) group: GroupKey,
+    /// Label of the model.
+    pub(crate) model: Arc<str>,
     pub(crate) id: Option<Id>,
     pub(crate) dialect: Dialect,
     pub(crate) granted: Granted,

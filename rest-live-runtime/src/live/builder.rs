@@ -8,12 +8,12 @@ use std::{
 
 use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Inner, Live, UserKey};
 use crate::{
     admission::Admissions,
     capture::{Database, LiveConnection, Scope},
+    connections::Connections,
     declaration::{Registration, Subscribable},
     dispatcher::Dispatcher,
     hub::Hub,
@@ -146,7 +146,11 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         tracing::info!(models = registry.summary(), "live");
 
         let metrics = Arc::new(Metrics::new());
-        let hub = Arc::new(Hub::new(Arc::clone(&metrics)));
+        let hub = Arc::new(Hub::new(
+            runtime.metrics().num_workers(),
+            self.limits.clone(),
+            Arc::clone(&metrics),
+        ));
         // Before any write: the tail yields what comes after it was made.
         let tail = self.log.tail();
         let (position, progress) = watch::channel(None);
@@ -156,7 +160,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             metrics: Arc::clone(&metrics),
             progress: position,
         };
-        let dispatcher = runtime.spawn(dispatcher.run(tail));
+        let mut tasks = hub.start(&runtime);
+        tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
         let live_runtime = runtime.clone();
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
@@ -183,12 +188,11 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     metrics,
                 }),
                 user_key: self.user_key,
-                dispatcher: dispatcher.abort_handle(),
+                tasks,
                 runtime: live_runtime,
                 refused_origin: AtomicBool::new(false),
                 progress,
-                connections: TaskTracker::new(),
-                abort: CancellationToken::new(),
+                connections: Connections::default(),
             }),
             users: PhantomData,
         })

@@ -146,11 +146,6 @@ impl ModelEntry {
         (self.read_pk)(row)
     }
 
-    /// Returns whether a group is one of the model's.
-    pub(crate) fn has_group(&self, group: &GroupKey) -> bool {
-        self.groups.iter().any(|entry| entry.index == group.index)
-    }
-
     /// Returns whether the primary key is one number, as databases count up.
     pub(crate) fn has_number_for_key(&self) -> bool {
         self.has_number_for_key

@@ -1,6 +1,6 @@
 //! How a session carries out what its client asks for.
 
-use std::{any::TypeId, time::Instant};
+use std::{any::TypeId, sync::Arc, time::Instant};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
@@ -34,7 +34,7 @@ impl Session {
         match request {
             Request::Nothing => Ok(()),
             Request::Ping => {
-                self.outbox.answer(v1::pong(id));
+                self.answer(v1::pong(id));
                 Ok(())
             }
             Request::UnsubscribeFrom(target) => {
@@ -145,6 +145,7 @@ impl Session {
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let grant = Grant {
                 group: wish.group.clone(),
+                model: Arc::clone(&wish.model.label),
                 id: wish.id.cloned(),
                 dialect: wish.dialect,
                 granted,
@@ -154,7 +155,7 @@ impl Session {
             };
             let most = shared.limits.subscriptions;
             let answers = |cursor: &Cursor| wish.answers(cursor, &shared.metrics);
-            let refused = match shared.hub.subscribe(self.id, grant, most, answers) {
+            let refused = match shared.hub.subscribe(self.id, grant, answers) {
                 Ok(()) => {
                     self.conversation().dialect = Some(wish.dialect);
                     span.in_scope(|| tracing::debug!("subscribed"));

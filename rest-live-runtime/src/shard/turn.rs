@@ -1,0 +1,164 @@
+//! What is written to some sockets, and how far that came.
+
+use std::{
+    io::{self, IoSlice},
+    ops::Range,
+    sync::Arc,
+    time::SystemTime,
+};
+
+use tokio_tungstenite::tungstenite::Bytes;
+
+use super::{
+    PeerId,
+    outbox::{Kind, What},
+    taking::Said,
+};
+use crate::{
+    dialect::v0_7,
+    frame::{Frame, Opcode, header},
+    wire::Wire,
+};
+
+/// Pieces that are handed to the system at once.
+const SLICES: usize = 128;
+
+/// What is written in a turn.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    pub(super) parcels: Vec<Parcel>,
+    pub(super) pieces: Vec<Piece>,
+    /// The beginnings of what is addressed to one subscription.
+    pub(super) heads: Vec<u8>,
+}
+
+/// What is written to one socket.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) id: PeerId,
+    pub(super) wire: Arc<Wire>,
+    pub(super) pieces: Range<usize>,
+    pub(super) written: Written,
+}
+
+/// How far a write came.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Whole pieces.
+    pub(super) pieces: usize,
+    /// Bytes of the next one.
+    pub(super) bytes: usize,
+    pub(super) fails: bool,
+}
+
+/// Bytes that belong together: a frame.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) kind: Kind,
+    pub(super) head: Range<usize>,
+    pub(super) body: Bytes,
+    pub(super) captured: Option<SystemTime>,
+}
+
+impl Turn {
+    pub(super) fn say(&mut self, kind: Kind, said: Said<'_>) {
+        match said {
+            Said::Own(What::Frame(frame)) | Said::Logged(frame) => self.frame(kind, frame),
+            Said::Own(What::Raw(bytes, captured)) => self.pieces.push(Piece {
+                kind,
+                head: 0..0,
+                body: bytes.clone(),
+                captured: *captured,
+            }),
+            Said::Addressed(id, ending) => {
+                let from = self.heads.len();
+                let beginning = v0_7::beginning(id);
+                let length = beginning.len() + ending.bytes().len();
+                header(Opcode::Text, length, &mut self.heads);
+                self.heads.extend(beginning.as_bytes());
+                self.pieces.push(Piece {
+                    kind,
+                    head: from..self.heads.len(),
+                    body: ending.bytes().clone(),
+                    captured: ending.captured(),
+                });
+            }
+        }
+    }
+
+    pub(super) fn frame(&mut self, kind: Kind, frame: &Frame) {
+        self.pieces.push(Piece {
+            kind,
+            head: 0..0,
+            body: frame.bytes().clone(),
+            captured: frame.captured(),
+        });
+    }
+
+    pub(super) fn close(&mut self, bytes: Bytes) {
+        self.pieces.push(Piece {
+            kind: Kind::Close,
+            head: 0..0,
+            body: bytes,
+            captured: None,
+        });
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+/// Writes as much as the socket takes.
+pub(super) fn write(wire: &Wire, pieces: &[Piece], heads: &[u8]) -> Written {
+    let mut written = Written::default();
+    while written.pieces < pieces.len() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        let mut skipped = written.bytes;
+        'pieces: for piece in &pieces[written.pieces..] {
+            for part in [&heads[piece.head.clone()], &piece.body] {
+                let part = match part.get(skipped..) {
+                    Some(part) => part,
+                    None => {
+                        skipped -= part.len();
+                        continue;
+                    }
+                };
+                skipped = 0;
+                if part.is_empty() {
+                    continue;
+                }
+                if count == SLICES {
+                    break 'pieces;
+                }
+                slices[count] = IoSlice::new(part);
+                count += 1;
+            }
+        }
+        match wire.stream().try_write_vectored(&slices[..count]) {
+            Ok(bytes) => written.advance(bytes, pieces),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => {
+                written.fails = true;
+                return written;
+            }
+        }
+    }
+    written
+}
+
+impl Written {
+    fn advance(&mut self, bytes: usize, pieces: &[Piece]) {
+        self.bytes += bytes;
+        while let Some(piece) = pieces.get(self.pieces)
+            && self.bytes >= piece.len()
+        {
+            self.bytes -= piece.len();
+            self.pieces += 1;
+        }
+    }
+}
