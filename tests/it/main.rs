@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "what a test measured")]
 
+mod autobahn;
 mod browser;
 mod build;
 mod capture;

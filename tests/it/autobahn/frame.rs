@@ -1,0 +1,115 @@
+//! Frames as a client sends them, right and wrong ones (RFC 6455, section 5.2).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(super) const CONTINUATION: u8 = 0x0;
+pub(super) const TEXT: u8 = 0x1;
+pub(super) const BINARY: u8 = 0x2;
+pub(super) const CLOSE: u8 = 0x8;
+pub(super) const PING: u8 = 0x9;
+pub(super) const PONG: u8 = 0xA;
+
+/// The bit of a message's last frame.
+pub(super) const FIN: u8 = 0x80;
+
+/// How the length of a payload is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Length {
+    Bits7,
+    Bits16,
+    Bits64,
+}
+
+impl Length {
+    /// The only one that is allowed.
+    fn shortest(length: usize) -> Self {
+        match length {
+            0..126 => Self::Bits7,
+            126..0x1_0000 => Self::Bits16,
+            _ => Self::Bits64,
+        }
+    }
+}
+
+/// A masked frame, whose first byte has the opcode and the bits beside it.
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    frame_with(first, Length::shortest(payload.len()), payload)
+}
+
+/// A masked frame, with the length written in a way of its own.
+pub(super) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = header(first, length, payload.len() as u64);
+    let mask: [u8; 4] = bytes[bytes.len() - 4..].try_into().unwrap();
+    let masked = payload.iter().zip(mask.iter().cycle());
+    bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+/// The head of a masked frame, which ends with the mask. The payload may never come.
+pub(super) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match length {
+        Length::Bits7 => bytes.push(0x80 | announced as u8),
+        Length::Bits16 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((announced as u16).to_be_bytes());
+        }
+        Length::Bits64 => {
+            bytes.push(0x80 | 127);
+            bytes.extend(announced.to_be_bytes());
+        }
+    }
+    bytes.extend(mask());
+    bytes
+}
+
+/// A frame without a mask, which no client may send.
+pub(super) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first, payload.len() as u8];
+    bytes.extend(payload);
+    bytes
+}
+
+/// Another one each time, without a zero, and the same ones in each run.
+fn mask() -> [u8; 4] {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let mask = LAST.fetch_add(0x9E37_79B9, Ordering::Relaxed);
+    (mask | 0x0110_0408).to_be_bytes()
+}
+
+pub(super) fn text(payload: &[u8]) -> Vec<u8> {
+    frame(FIN | TEXT, payload)
+}
+
+pub(super) fn ping(payload: &[u8]) -> Vec<u8> {
+    frame(FIN | PING, payload)
+}
+
+pub(super) fn pong(payload: &[u8]) -> Vec<u8> {
+    frame(FIN | PONG, payload)
+}
+
+pub(super) fn close(payload: &[u8]) -> Vec<u8> {
+    frame(FIN | CLOSE, payload)
+}
+
+/// What a close frame says.
+pub(super) fn farewell(code: u16, reason: &[u8]) -> Vec<u8> {
+    [&code.to_be_bytes(), reason].concat()
+}
+
+/// A text message with a frame for each part.
+pub(super) fn fragments<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Vec<Vec<u8>> {
+    let mut parts = parts.into_iter().peekable();
+    let mut opcode = TEXT;
+    let mut frames = Vec::new();
+    while let Some(part) = parts.next() {
+        let fin = match parts.peek() {
+            Some(_) => 0,
+            None => FIN,
+        };
+        frames.push(frame(fin | opcode, part.as_ref()));
+        opcode = CONTINUATION;
+    }
+    frames
+}
