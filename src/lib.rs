@@ -204,6 +204,8 @@
 //! | `rest_live_events_withheld_total` | counter | row changes in plain transactions, whose end nobody sees |
 //! | `rest_live_rows_settled_total` | counter | rows that were read again because writes of them overlapped |
 //! | `rest_live_frames_total` | counter | frames written to sockets |
+//! | `rest_live_writes_total` | counter | writes to sockets: the busier the server, the more frames leave in one |
+//! | `rest_live_blocked_connections` | gauge | connections whose clients take nothing now of what waits for them |
 //! | `rest_live_pending_frames` | gauge | frames that wait for clients now |
 //! | `rest_live_lags_total`, `rest_live_resets_total{reason}` | counter | clients that were too slow; resets that clients were told |
 //! | `rest_live_denials_total{reason}` | counter | `origin`, `connections`, `authorize`, `revoked`, `rate` |

@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) withheld: Counter,
     pub(crate) settled: Counter,
     pub(crate) frames: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) blocked: Gauge,
     pub(crate) pending: Gauge,
     pub(crate) lags: Counter,
     pub(crate) panics: Counter,
@@ -53,6 +55,8 @@ impl Metrics {
             withheld: counter!("rest_live_events_withheld_total"),
             settled: counter!("rest_live_rows_settled_total"),
             frames: counter!("rest_live_frames_total"),
+            writes: counter!("rest_live_writes_total"),
+            blocked: gauge!("rest_live_blocked_connections"),
             pending: gauge!("rest_live_pending_frames"),
             lags: counter!("rest_live_lags_total"),
             panics: counter!("rest_live_panics_total"),
@@ -144,6 +148,14 @@ fn describe() {
     describe_counter!(
         "rest_live_frames_total",
         "Frames that were written to sockets"
+    );
+    describe_counter!(
+        "rest_live_writes_total",
+        "Writes to sockets: so many frames leave at once as there are frames for each write"
+    );
+    describe_gauge!(
+        "rest_live_blocked_connections",
+        "Connections whose clients take nothing now of what waits for them"
     );
     describe_gauge!(
         "rest_live_pending_frames",

@@ -231,6 +231,11 @@ impl State {
         metrics.connections.decrement(1.0);
         metrics.subscriptions.decrement(f64::from(peer.count));
         metrics.pending.decrement(f64::from(peer.gauged));
+        if let Sink::Wire(attached) = &peer.sink
+            && attached.stalled.is_some()
+        {
+            metrics.blocked.decrement(1.0);
+        }
         Some(peer)
     }
 

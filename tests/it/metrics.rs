@@ -44,3 +44,45 @@ async fn frames_and_the_time_from_write_to_send_are_measured() {
         "{latencies:?}"
     );
 }
+
+/// A client that takes nothing shows as long as it does; frames that wait together leave in one write.
+#[tokio::test]
+async fn clients_that_take_nothing_are_counted() {
+    let recorder = DebuggingRecorder::new();
+    let app = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        App::start().await
+    };
+    let mut stalled = app.client().await;
+    stalled
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+        .await;
+    let blocked = || {
+        let snapshot = recorder.snapshotter().snapshot().into_vec();
+        let gauge = snapshot
+            .into_iter()
+            .find(|(key, ..)| key.key().name() == "rest_live_blocked_connections");
+        match gauge {
+            Some((.., DebugValue::Gauge(value))) => value.into_inner(),
+            _ => panic!("no such gauge"),
+        }
+    };
+    assert_eq!(blocked(), 0.0);
+    let text = "x".repeat(1_000_000);
+    for id in 1..=3 {
+        app.insert_task(id, &text, 1).await;
+    }
+    soon("a blocked connection", async {
+        while blocked() < 1.0 {
+            tokio::time::sleep(TICK).await;
+        }
+    })
+    .await;
+    drop(stalled);
+    soon("its end", async {
+        while blocked() > 0.0 {
+            tokio::time::sleep(TICK).await;
+        }
+    })
+    .await;
+}

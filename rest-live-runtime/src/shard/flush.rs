@@ -149,6 +149,7 @@ impl State {
         } = parcel;
         let pieces = &pieces[range];
         let (done, left) = pieces.split_at(written.pieces);
+        self.common.metrics.writes.increment(written.writes);
         self.count_written(done);
         if self.peer(id).is_none() {
             return;
@@ -172,6 +173,9 @@ impl State {
         if left.is_empty() {
             attached.flow = Flow::Idle;
             attached.stalled = None;
+            if was_slow {
+                self.common.metrics.blocked.decrement(1.0);
+            }
             let closes = attached.closes;
             if was_slow {
                 peer.outbox.recount(Amount::default());
@@ -186,6 +190,7 @@ impl State {
                 attached.stalled = Some(Instant::now());
             }
             if !was_slow {
+                self.common.metrics.blocked.increment(1.0);
                 self.recount(id.place);
             }
             self.put_back(id.place, left, written.bytes, heads);

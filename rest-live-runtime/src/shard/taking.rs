@@ -109,8 +109,12 @@ impl State {
                 Said::Own(What::Raw(..)) => {}
             });
             frames.extend(self.take_resets(id.place));
-            return Some(Outgoing::Frames(frames));
+            // Of a subscription that has ended meanwhile there is nothing to be said.
+            if !frames.is_empty() {
+                return Some(Outgoing::Frames(frames));
+            }
         }
+        let peer = &mut self.peers[id.place];
         let code = peer.outbox.closes()?;
         Some(match peer.last_words(code) {
             (Some(word), _) => Outgoing::Frames(vec![word]),

@@ -48,6 +48,8 @@ pub(super) struct Written {
     pub(super) pieces: usize,
     /// Bytes of the next one.
     pub(super) bytes: usize,
+    /// Calls of the system that took something.
+    pub(super) writes: u64,
     pub(super) fails: bool,
 }
 
@@ -139,7 +141,10 @@ pub(super) fn write(wire: &Wire, pieces: &[Piece], heads: &[u8]) -> Written {
             }
         }
         match wire.stream().try_write_vectored(&slices[..count]) {
-            Ok(bytes) => written.advance(bytes, pieces),
+            Ok(bytes) => {
+                written.writes += 1;
+                written.advance(bytes, pieces);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => {

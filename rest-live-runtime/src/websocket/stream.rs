@@ -138,6 +138,7 @@ impl Connection {
         let bytes: Vec<_> = frames.iter().map(|frame| &frame.bytes()[..]).collect();
         let flow = self.write(&bytes.concat()).await;
         if flow.is_continue() {
+            session.metrics().writes.increment(1);
             session.metrics().frames.increment(frames.len() as u64);
             if let Some(oldest) = frames.iter().find_map(Frame::captured) {
                 session.metrics().sent(oldest);
