@@ -16,8 +16,9 @@ use super::{
 
 /// So long one waits for a handshake, and to be read from.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// So long one waits to be closed.
-const LAST_PATIENCE: Duration = Duration::from_secs(20);
+/// So long one waits to be closed: the server has limits of 10 s and 10 s, and TCP waits for longer and longer to try again
+/// where a tiny buffer was full.
+const LAST_PATIENCE: Duration = Duration::from_secs(45);
 /// Bytes read at a time.
 const SCRATCH: usize = 16 * 1024;
 /// The smallest receive buffer that is worth having.
