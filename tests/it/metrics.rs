@@ -4,13 +4,19 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use crate::support::{App, TICK, soon};
 
-#[tokio::test]
-async fn frames_and_the_time_from_write_to_send_are_measured() {
+/// Starts an application, and what it is measured by.
+async fn measured() -> (App, DebuggingRecorder) {
     let recorder = DebuggingRecorder::new();
     let app = {
         let _guard = metrics::set_default_local_recorder(&recorder);
         App::start().await
     };
+    (app, recorder)
+}
+
+#[tokio::test]
+async fn frames_and_the_time_from_write_to_send_are_measured() {
+    let (app, recorder) = measured().await;
     let mut client = app.client().await;
     client
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
@@ -48,11 +54,7 @@ async fn frames_and_the_time_from_write_to_send_are_measured() {
 /// A client that takes nothing shows as long as it does; frames that wait together leave in one write.
 #[tokio::test]
 async fn clients_that_take_nothing_are_counted() {
-    let recorder = DebuggingRecorder::new();
-    let app = {
-        let _guard = metrics::set_default_local_recorder(&recorder);
-        App::start().await
-    };
+    let (app, recorder) = measured().await;
     let mut stalled = app.client().await;
     stalled
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)

@@ -129,7 +129,7 @@ impl State {
                 turn.frame(Kind::Answer, &word);
                 code = follows;
             }
-            turn.close(close_frame(code));
+            turn.whole(Kind::Close, close_frame(code), None);
         }
         turn.parcels.push(Parcel {
             id: PeerId { place, number },

@@ -66,12 +66,7 @@ impl Turn {
     pub(super) fn say(&mut self, kind: Kind, said: Said<'_>) {
         match said {
             Said::Own(What::Frame(frame)) | Said::Logged(frame) => self.frame(kind, frame),
-            Said::Own(What::Raw(bytes, captured)) => self.pieces.push(Piece {
-                kind,
-                head: 0..0,
-                body: bytes.clone(),
-                captured: *captured,
-            }),
+            Said::Own(What::Raw(bytes, captured)) => self.whole(kind, bytes.clone(), *captured),
             Said::Addressed(id, ending) => {
                 let from = self.heads.len();
                 let beginning = v0_7::beginning(id);
@@ -89,20 +84,16 @@ impl Turn {
     }
 
     pub(super) fn frame(&mut self, kind: Kind, frame: &Frame) {
+        self.whole(kind, frame.bytes().clone(), frame.captured());
+    }
+
+    /// Adds what has no head of its own.
+    pub(super) fn whole(&mut self, kind: Kind, body: Bytes, captured: Option<SystemTime>) {
         self.pieces.push(Piece {
             kind,
             head: 0..0,
-            body: frame.bytes().clone(),
-            captured: frame.captured(),
-        });
-    }
-
-    pub(super) fn close(&mut self, bytes: Bytes) {
-        self.pieces.push(Piece {
-            kind: Kind::Close,
-            head: 0..0,
-            body: bytes,
-            captured: None,
+            body,
+            captured,
         });
     }
 }

@@ -67,7 +67,7 @@ pub struct Report {
 /// Connects, says so, and for each line of input reports what came.
 pub fn run(plan: &Plan) {
     host::pin(host::OF_CLIENT);
-    host::raise_files();
+    rest_live_benches::raise_files();
     let connections = connection::connect(plan);
     println!("{}", connections.len());
     let mut client = Client::new(connections);

@@ -1,9 +1,8 @@
-//! What a process asks of the host: a core, file descriptors, the time.
+//! What a process asks of the host: a core, the time.
 
 use std::time::Duration;
 
 use rustix::{
-    process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
     time::{ClockId, clock_gettime},
 };
@@ -35,17 +34,6 @@ fn cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU)
         .filter(|core| allowed.is_set(*core))
         .collect()
-}
-
-/// Has this process open as many files as it may, and returns how many these are.
-pub fn raise_files() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).unwrap();
-    limit.maximum.map_or(usize::MAX, |files| files as usize)
 }
 
 /// Returns the nanoseconds of a clock that all processes of this machine share.

@@ -1,10 +1,9 @@
 //! What a connection weighs that is subscribed and hears nothing.
 
-use rest_live_benches::median;
+use rest_live_benches::{median, raise_files};
 
 use super::{
     claim::Claim,
-    host,
     process::{Client, Server},
     servers::Variant,
     shapes::RUNS,
@@ -25,7 +24,7 @@ const SERVERS: [Variant; 4] = [
 ];
 
 pub fn measure() -> Findings {
-    let connections = CONNECTIONS.min(host::raise_files() - OTHER_FILES);
+    let connections = CONNECTIONS.min(raise_files() - OTHER_FILES);
     let weights = SERVERS.map(|variant| {
         let runs = (0..RUNS).map(|_| weigh(variant, connections));
         median(runs.collect())

@@ -114,10 +114,7 @@ impl Server {
 
     /// Returns the memory that it has, in KiB.
     pub fn resident(&self) -> f64 {
-        let status = self.process.read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        number.unwrap().parse().unwrap()
+        rest_live_benches::resident(&self.process.read("status")) as f64
     }
 }
 

@@ -91,7 +91,7 @@ where
 /// Serves until the input ends: says where, then publishes a load for each line.
 pub fn run(variant: Variant) {
     host::pin(host::OF_SERVER);
-    host::raise_files();
+    rest_live_benches::raise_files();
     // What `#[tokio::main]` makes of one core.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

@@ -1,6 +1,8 @@
 //! The frames of a websocket (RFC 6455, section 5.2), written as a client does, and as a bad one does; read as a server
 //! sends them.
 
+use rest_live_benches::frame::first;
+
 pub const TEXT: u8 = 0x81;
 pub const BINARY: u8 = 0x82;
 pub const PING: u8 = 0x89;
@@ -47,20 +49,7 @@ pub enum Frame<'b> {
 
 /// Returns the first frame of these bytes and how many they are; `None` where it has not come in full.
 pub fn next(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
-    let (&[kind, length], rest) = bytes.split_first_chunk()?;
-    // The mask's bit makes it a length that nobody sends.
-    let (length, rest) = match length {
-        126 => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (u16::from_be_bytes(*length).into(), rest)
-        }
-        127 => {
-            let (length, rest) = rest.split_first_chunk()?;
-            (u64::from_be_bytes(*length) as usize, rest)
-        }
-        length => (length.into(), rest),
-    };
-    let (payload, behind) = rest.split_at_checked(length)?;
+    let (kind, payload, behind) = first(bytes)?;
     let frame = match kind {
         TEXT => Frame::Text(payload),
         PING => Frame::Ping(payload),

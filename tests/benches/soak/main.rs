@@ -15,7 +15,6 @@ mod end;
 mod follower;
 mod frame;
 mod ground;
-mod host;
 mod memory;
 mod mischief;
 mod plan;
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
     // What cargo adds to what was asked for.
     let args: Vec<_> = args.filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    host::raise_files();
+    rest_live_benches::raise_files();
     if args == [process::SERVER] {
         runtime().block_on(server::run());
         return ExitCode::SUCCESS;

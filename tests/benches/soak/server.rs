@@ -4,6 +4,7 @@ mod table;
 mod writers;
 
 use std::{
+    fs,
     net::Ipv4Addr,
     panic,
     sync::atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use tokio::{
 use warp::Filter;
 
 use self::writers::Writers;
-use crate::{host, process::Counts};
+use crate::process::Counts;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
@@ -69,7 +70,7 @@ fn counts(live: &Live) -> Counts {
     Counts {
         connections: live.connections(),
         tasks: Handle::current().metrics().num_alive_tasks(),
-        resident: host::resident(),
+        resident: rest_live_benches::resident(&fs::read_to_string("/proc/self/status").unwrap()),
         panics: PANICS.load(Ordering::Relaxed),
     }
 }
