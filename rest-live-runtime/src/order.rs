@@ -52,8 +52,8 @@ struct State {
 #[derive(Debug)]
 struct Told {
     stage: Stage,
-    /// What subscribers may hold of it, oldest first: the rows before and after what was told last, and
-    /// those of what waits to be settled. `None` when they were too many.
+    /// What subscribers may hold of it, oldest first: the rows before and after each write that was told since the oldest
+    /// began that is under way, and those of what waits to be settled. `None` when they were too many.
     named: Option<Vec<Row>>,
 }
 
@@ -309,13 +309,16 @@ impl State {
             }
             Entry::Occupied(mut present) => {
                 let told = present.get_mut();
-                // In order: nobody holds more of the row than this was told before or tells now, but by
-                // a write that is still under way and names it itself.
                 if let Stage::At(at) = told.stage
                     && at.max(reset) < began
                 {
                     told.stage = Stage::Appending { unsettled: false };
-                    told.named = Some(named.collect());
+                    // In order: nobody holds more of the row than this tells, unless a write is under way
+                    // that began before: where the row was which it moves, it may have read too early.
+                    if self.open.first().is_none_or(|oldest| *oldest > at) {
+                        told.named = Some(Vec::new());
+                    }
+                    told.name(named);
                     return Verdict::Told;
                 }
                 told.name(named);
@@ -329,7 +332,7 @@ impl State {
         let told = self.rows.get_mut(id);
         match (first, told) {
             (Verdict::Told, Some(told)) => {
-                told.named = Some(named.collect());
+                told.name(named);
                 Verdict::Told
             }
             (Verdict::Unsettled | Verdict::Joined, Some(told)) => {

@@ -156,7 +156,7 @@ fn all_that_a_unit_did_to_a_row_stays_together() {
     let late = Arc::new(other);
     let events = [[0, 1], [1, 9]].map(|states| (write(1, states), Some(Arc::clone(&late))));
     assert_eq!(told(&order.admit(events.into())), (vec![], vec![id(1)]));
-    assert_eq!(order.settling(&id(1)).expect("known").len(), 6);
+    assert_eq!(order.settling(&id(1)).expect("known").len(), 8);
 }
 
 #[test]
@@ -204,7 +204,8 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
         let order = order();
         // The row's state counts its writes; groups are states.
         let (mut now, mut shown, mut held) = (0, 0, vec![0]);
-        let mut begun: Vec<Interval> = Vec::new();
+        // With the row as it was found then: another may write it before this does.
+        let mut begun: Vec<(Interval, i32)> = Vec::new();
         let mut done: Vec<(Interval, [i32; 2])> = Vec::new();
         let mut appending: Vec<(Admitted, [i32; 2])> = Vec::new();
         let mut unsettled = false;
@@ -213,10 +214,10 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
             steps += 1;
             let is_over = steps > 60;
             match next(5) {
-                0 if !is_over => begun.push(order.begin()),
+                0 if !is_over => begun.push((order.begin(), now)),
                 1 if !begun.is_empty() => {
-                    let interval = begun.swap_remove(next(begun.len()));
-                    done.push((interval, [now, now + 1]));
+                    let (interval, old) = begun.swap_remove(next(begun.len()));
+                    done.push((interval, [old, now + 1]));
                     now += 1;
                 }
                 2 if !done.is_empty() => {
@@ -255,6 +256,26 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
         assert_eq!((shown, held), (now, vec![now]), "seed {seed}");
         assert!(order.state().rows.is_empty(), "seed {seed}");
     }
+}
+
+/// What a write found before is no longer what the row is, for another has moved it since; and a third has told of the row
+/// in the meantime, as of its own state only.
+#[test]
+fn a_write_that_is_under_way_does_not_know_where_the_row_was() {
+    let order = order();
+    let (slow, first) = (order.begin(), order.begin());
+    assert_eq!(publish(&order, first, write(1, [2, 3])), (vec![3], vec![]));
+    // The slow one writes now: 3 to 4.
+    let second = order.begin();
+    let stayed = Event::updated("a.Item".into(), KeyValue::Integer(1), None, row(1, 4));
+    assert_eq!(publish(&order, second, stayed), (vec![4], vec![]));
+    assert_eq!(
+        publish(&order, slow, write(1, [2, 4])),
+        (vec![], vec![id(1)])
+    );
+    let named = order.settling(&id(1)).expect("known");
+    let named: Vec<_> = named.iter().map(state).collect();
+    assert_eq!(named, [2, 3, 4, 2, 4], "3 among them: it was told");
 }
 
 #[test]
