@@ -233,8 +233,9 @@ pub use rest_live_runtime::{
     Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventKind, EventLog,
     Expected, Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder,
     LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveModel,
-    LiveStream, LiveTransaction, LiveUpdateMany, LogError, Matching, MemoryLog, NoCursor, Outgoing,
-    Rate, RegistryError, Row, RowChange, Session, Socket, Subscribable, Tail, Verdict,
+    LiveStream, LiveTransaction, LiveUpdateMany, LogError, Logged, Matching, MemoryLog, NoCursor,
+    Operation, Origin, Outgoing, Rate, ReadError, Record, RegistryError, Row, RowChange, Session,
+    Socket, StoredEvent, Subscribable, Tail, TransactionalLog, Verdict,
 };
 
 /// Makes the rows that a serializer shows subscribable.

@@ -103,6 +103,7 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
                     model: #model,
                     rank: #rank,
                     check_permission: #permission,
+                    secret: &[],
                     groups: &[#(#declarations),*],
                 };
 

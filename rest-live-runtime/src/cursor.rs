@@ -13,6 +13,19 @@ impl Epoch {
     pub fn random() -> Self {
         Self(token::random().into())
     }
+
+    /// Returns the epoch with a name: what identifies this life of the log, and no other. Letters, digits, `-` and `_`.
+    ///
+    /// # Panics
+    /// If it is empty, or has another character: cursors are texts.
+    pub fn named(name: &str) -> Self {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        assert!(
+            !name.is_empty() && name.chars().all(is_plain),
+            "{name:?} is no epoch"
+        );
+        Self(name.into())
+    }
 }
 
 impl fmt::Display for Epoch {
@@ -53,6 +66,25 @@ impl FromStr for Cursor {
             epoch: Epoch(epoch.into()),
             position,
         })
+    }
+}
+
+/// Where an event is in a log.
+#[derive(Clone, Debug)]
+pub(crate) struct At {
+    pub(crate) position: u64,
+    /// The place from which nothing is missed by who was told all so far and this event: right behind it, or before
+    /// events that are still to come.
+    pub(crate) cursor: Cursor,
+}
+
+impl At {
+    pub(crate) fn new(position: u64, watermark: &Cursor) -> Self {
+        let cursor = Cursor {
+            epoch: watermark.epoch.clone(),
+            position: position.min(watermark.position),
+        };
+        Self { position, cursor }
     }
 }
 

@@ -5,11 +5,13 @@ use std::{any::TypeId, fmt, sync::Arc};
 
 use sea_orm::{
     ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
+    TryIntoModel,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    columns::Columns,
     event::Row,
     key::{KeyKind, KeyValue},
     permission::{Authorization, Permission},
@@ -23,7 +25,7 @@ use crate::{
 )]
 pub trait Subscribable: Serialize + Sized + 'static {
     /// The entity whose rows it shows.
-    type Entity: EntityTrait<Model: Sync>;
+    type Entity: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<<Self::Entity as EntityTrait>::Model>>;
 
     /// What the attributes say.
     const DECLARATION: Declaration<<Self::Entity as EntityTrait>::Column>;
@@ -62,6 +64,8 @@ pub struct Declaration<C: 'static> {
     pub rank: i32,
     /// `check_permission`, where it was given.
     pub check_permission: Option<fn() -> Permission>,
+    /// The columns that stay in this process.
+    pub secret: &'static [C],
     /// One for each attribute.
     pub groups: &'static [GroupDeclaration<C>],
 }
@@ -139,6 +143,8 @@ pub(crate) struct Described {
     pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
     pub(crate) table: Table,
+    pub(crate) columns: Columns,
+    pub(crate) secret: Vec<&'static str>,
     pub(crate) groups: Vec<DescribedGroup>,
 }
 
@@ -204,6 +210,8 @@ fn describe<S: Subscribable>() -> Described {
         pk_columns: pk_columns::<S::Entity>().map(|c| c.json_key()).collect(),
         read_pk,
         table: Table::of::<S::Entity>(),
+        columns: Columns::of::<S::Entity>(),
+        secret: declaration.secret.iter().map(IdenStatic::as_str).collect(),
     }
 }
 

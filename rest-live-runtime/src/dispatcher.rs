@@ -18,7 +18,7 @@ use self::{gathered::Gathered, telling::Telling, unhurried::unhurried};
 use crate::{
     change::{Change, changes},
     code::CloseCode,
-    cursor::Cursor,
+    cursor::{At, Cursor},
     encoder::Encoder,
     event::{Event, EventKind, RowChange},
     hub::Hub,
@@ -27,6 +27,20 @@ use crate::{
     registry::{ModelEntry, Registry},
     shard::{Audience, Publication},
 };
+
+/// An event that the log has.
+struct Happened {
+    at: At,
+    event: Arc<Event>,
+}
+
+impl Happened {
+    fn of(entry: &Entry, watermark: &Cursor, registry: &Registry) -> Self {
+        let (event, _) = entry.event.resolve(registry);
+        let at = At::new(entry.position, watermark);
+        Self { at, event }
+    }
+}
 
 /// What a dispatcher works with.
 pub(crate) struct Dispatcher {
@@ -56,28 +70,32 @@ impl Dispatcher {
                     self.hub.begin(&cursor);
                     self.progress.send_replace(Some(cursor));
                 }
-                Tail::Entries(entries) => self.hand_out(&entries).await,
-                Tail::Reset(cursor) => {
+                Tail::Entries { entries, watermark } => {
+                    let happened: Vec<_> = entries
+                        .iter()
+                        .map(|entry| Happened::of(entry, &watermark, &self.registry))
+                        .collect();
+                    self.hand_out(&happened, &watermark).await;
+                }
+                Tail::Reset(cursor) | Tail::NodeLost(cursor) => {
                     let sessions = self.hub.reset(&cursor);
                     if sessions > 0 {
                         tracing::warn!(%cursor, sessions, "events were lost: who is subscribed is told to reset");
                     }
                     self.progress.send_replace(Some(cursor));
                 }
+                Tail::Away | Tail::Back => {}
             }
         }
     }
 
     /// Tells each subscriber what it sees of some events: what was committed together in as few parts as there is room for.
-    async fn hand_out(&self, entries: &[Entry]) {
-        let Some(last) = entries.last() else {
-            return;
-        };
+    async fn hand_out(&self, happened: &[Happened], watermark: &Cursor) {
         for shard in self.hub.shards() {
-            shard.with(|shard| shard.dispatching(&last.cursor, entries.len()));
+            shard.with(|shard| shard.dispatching(watermark, happened.len()));
         }
         let mut gathered = Gathered::new(self.hub.shards().len());
-        for entry in entries {
+        for entry in happened {
             self.metrics.events.increment(1);
             // A user that nobody else has may go with its audience, and its end is the application's code.
             let before = gathered.events();
@@ -91,7 +109,7 @@ impl Dispatcher {
                 self.metrics.panics.increment(1);
                 // Never silence.
                 if gathered.events() == before {
-                    gathered.add_reset(model, &entry.cursor);
+                    gathered.add_reset(model, &entry.at);
                 }
             }
             if gathered.is_much(self.hub.limits()) {
@@ -99,7 +117,7 @@ impl Dispatcher {
             }
         }
         self.publish(&mut gathered).await;
-        self.progress.send_replace(Some(last.cursor.clone()));
+        self.progress.send_replace(Some(watermark.clone()));
     }
 
     /// Hands to the shards what was gathered, as soon as their sockets have had their turns. A client that reads does not lag
@@ -109,8 +127,8 @@ impl Dispatcher {
             if !happenings.is_empty() {
                 shard.room().await;
                 shard.with(|shard| {
-                    for (happening, cursor) in happenings {
-                        shard.publish(happening, &cursor);
+                    for (happening, at) in happenings {
+                        shard.publish(happening, &at);
                     }
                 });
             }
@@ -119,14 +137,14 @@ impl Dispatcher {
     }
 
     /// Decides and encodes what each shard's subscribers are told of an event.
-    fn tell(&self, entry: &Entry, gathered: &mut Gathered) {
-        let Entry { cursor, event, .. } = entry;
+    fn tell(&self, happened: &Happened, gathered: &mut Gathered) {
+        let Happened { at, event } = happened;
         let Some(model) = self.registry.labelled(&event.model) else {
             return;
         };
         match &event.kind {
-            EventKind::Row(row) => self.tell_row(model, event, row, cursor, gathered),
-            EventKind::Reset => gathered.add_reset(&model.label, cursor),
+            EventKind::Row(row) => self.tell_row(model, event, row, at, gathered),
+            EventKind::Reset => gathered.add_reset(&model.label, at),
         }
     }
 
@@ -135,7 +153,7 @@ impl Dispatcher {
         model: &ModelEntry,
         event: &Event,
         row: &RowChange,
-        cursor: &Cursor,
+        at: &At,
         gathered: &mut Gathered,
     ) {
         let changes: Vec<_> = changes(model, row).collect();
@@ -151,7 +169,7 @@ impl Dispatcher {
             })
         });
         let mut audiences: Vec<_> = audiences.collect();
-        let mut encoder = Encoder::new(model, event, row, cursor, &self.metrics);
+        let mut encoder = Encoder::new(model, event, row, &at.cursor, &self.metrics);
         let mut publications: Vec<Vec<_>> = audiences.iter().map(|_| Vec::new()).collect();
         for change in &changes {
             let mut telling = Telling::new(&mut encoder, change);
@@ -172,7 +190,7 @@ impl Dispatcher {
             }
             self.report_panics(model, change);
         }
-        gathered.add_rows(publications, cursor);
+        gathered.add_rows(publications, at);
     }
 
     fn report_panics(&self, model: &ModelEntry, change: &Change<'_>) {

@@ -9,6 +9,7 @@ mod admission;
 mod capture;
 mod change;
 mod code;
+mod columns;
 mod connections;
 mod cursor;
 mod declaration;
@@ -52,7 +53,10 @@ pub use self::{
     key::{Expected, KeyKind, KeyValue},
     limits::{Limits, Rate},
     live::{BuildError, Live, LiveBuilder},
-    log::{Entry, EventLog, LogError, MemoryLog, Tail},
+    log::{
+        Entry, EventLog, LogError, Logged, MemoryLog, Operation, Origin, ReadError, Record,
+        StoredEvent, Tail, TransactionalLog,
+    },
     permission::{FromKey, Verdict},
     registry::RegistryError,
     session::{Handshake, Session},

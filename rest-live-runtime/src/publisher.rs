@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::completing::Completing;
 use crate::{
     event::{Event, Row},
-    log::{EventLog, LogError},
+    log::{EventLog, LogError, Origin, Record},
     metrics::Metrics,
     order::{Interval, Next, Order, RowId},
     registry::Registry,
@@ -151,6 +151,8 @@ impl Publisher {
             return;
         }
         let count = events.len();
+        let record = |event| Record::new(event, Origin::default(), Arc::clone(&self.registry));
+        let events = events.into_iter().map(record).collect();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
         let append = AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
         let error = match append.await {

@@ -18,7 +18,6 @@ pub use self::error::RegistryError;
 use crate::{
     declaration::{Described, PK, Registration},
     group::{GroupIndex, GroupKey},
-    key::KeyKind,
     permission::UserType,
 };
 
@@ -129,14 +128,19 @@ impl Registry {
                     entity: described.entity,
                     pk_columns: described.pk_columns,
                     read_pk: described.read_pk,
-                    has_number_for_key: matches!(pk_kind, KeyKind::Integer { .. }),
+                    pk_kind,
                     table: described.table,
+                    columns: described.columns,
+                    secret: Vec::new(),
                     groups: Vec::new(),
                 });
                 self.models.len() - 1
             }
         };
         let model = &mut self.models[model];
+        for column in described.secret {
+            model.add_secret(column, &name, errors);
+        }
         for group in described.groups {
             match GroupEntry::new(group, &described.serializer) {
                 Ok(group) => model.add(group, errors),

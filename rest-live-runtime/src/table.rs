@@ -42,6 +42,11 @@ impl Table {
         self.schema.as_deref() == schema
     }
 
+    /// Returns the columns of the primary key.
+    pub(crate) fn key(&self) -> impl Iterator<Item = &'static str> {
+        self.key.iter().copied()
+    }
+
     /// Returns whether a column is one of the primary key.
     pub(crate) fn is_of_key(&self, column: &str) -> bool {
         self.key.contains(&column)

@@ -172,7 +172,9 @@ async fn time(log: &MemoryLog, witness: &Session, mut events: Vec<Event>, n: usi
         Row::new(sentinel::row(n)),
     ));
     let start = Instant::now();
-    log.append(events).await.unwrap();
+    log.append(events.into_iter().map(Into::into).collect())
+        .await
+        .unwrap();
     assert_eq!(frames(witness).await, 1);
     start.elapsed()
 }

@@ -66,6 +66,7 @@ macro_rules! unlinked {
                     model: $model,
                     rank: $rank,
                     check_permission: $check,
+                    secret: &[],
                     groups: $groups,
                 };
             fn from_row(_: &<$entity as EntityTrait>::Model) -> Self {

@@ -9,7 +9,9 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
-use rest_live::{Cursor, Entry, Epoch, Event, EventLog, LogError, Tail, testing::Client};
+use rest_live::{
+    Cursor, Entry, Epoch, EventLog, LogError, ReadError, Record, Tail, testing::Client,
+};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
@@ -67,11 +69,15 @@ impl Fake {
 }
 
 impl EventLog for Shared {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>> {
+    fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         for event in events {
             *self.0.position.lock().unwrap() += 1;
-            let entry = Entry::new(self.0.cursor(), Arc::new(event));
-            self.0.send.send(Tail::Entries(vec![entry])).unwrap();
+            let watermark = self.0.cursor();
+            let entries = vec![Entry::new(watermark.position, Arc::new(event.into_event()))];
+            self.0
+                .send
+                .send(Tail::Entries { entries, watermark })
+                .unwrap();
         }
         async { Ok(()) }.boxed()
     }
@@ -92,6 +98,10 @@ impl EventLog for Shared {
             Ok(cursor)
         }
         .boxed()
+    }
+
+    fn read(&self, _: Cursor, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        async { Err(ReadError::Expired) }.boxed()
     }
 }
 

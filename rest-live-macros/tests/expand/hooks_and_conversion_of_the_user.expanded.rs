@@ -16,6 +16,7 @@ impl ::rest_live::Subscribable for TaskSerializer {
             <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
             _,
         >(permissions::may_see)),
+        secret: &[],
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,

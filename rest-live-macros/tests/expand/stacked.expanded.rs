@@ -38,6 +38,7 @@ impl ::rest_live::Subscribable for TaskSerializer {
         model: ::core::option::Option::None,
         rank: 0i32,
         check_permission: ::core::option::Option::None,
+        secret: &[],
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,

@@ -3,7 +3,7 @@
 use std::{mem, sync::Arc};
 
 use crate::{
-    cursor::Cursor,
+    cursor::At,
     limits::Limits,
     shard::{AHEAD, Happening, Publication},
 };
@@ -12,7 +12,7 @@ use crate::{
 const MOST_SEEN: usize = 16 * 1024;
 
 /// What happened, and where in the log.
-type Happenings = Vec<(Happening, Cursor)>;
+type Happenings = Vec<(Happening, At)>;
 
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -36,15 +36,15 @@ impl Gathered {
         self.events
     }
 
-    pub(super) fn add_reset(&mut self, model: &Arc<str>, cursor: &Cursor) {
+    pub(super) fn add_reset(&mut self, model: &Arc<str>, at: &At) {
         self.events += 1;
         for happenings in &mut self.happenings {
-            happenings.push((Happening::Reset(Arc::clone(model)), cursor.clone()));
+            happenings.push((Happening::Reset(Arc::clone(model)), at.clone()));
         }
     }
 
     /// Adds what each shard is told of one event.
-    pub(super) fn add_rows(&mut self, publications: Vec<Vec<Publication>>, cursor: &Cursor) {
+    pub(super) fn add_rows(&mut self, publications: Vec<Vec<Publication>>, at: &At) {
         self.events += 1;
         // A client is of one shard.
         let bytes = |of_shard: &Vec<Publication>| of_shard.iter().map(Publication::bytes).sum();
@@ -54,7 +54,7 @@ impl Gathered {
         self.seen += all.map(Publication::seen).sum::<usize>();
         for (happenings, publications) in self.happenings.iter_mut().zip(publications) {
             if !publications.is_empty() {
-                happenings.push((Happening::Row(publications), cursor.clone()));
+                happenings.push((Happening::Row(publications), at.clone()));
             }
         }
     }

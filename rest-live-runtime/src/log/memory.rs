@@ -12,7 +12,7 @@ use futures_util::{
 };
 use tokio::sync::watch;
 
-use super::{Entry, EventLog, LogError, Tail};
+use super::{Entry, EventLog, LogError, ReadError, Record, Tail};
 use crate::{
     cursor::{Cursor, Epoch},
     event::Event,
@@ -51,6 +51,10 @@ impl MemoryLog {
             shared: Arc::new(shared),
         }
     }
+
+    fn here(&self) -> Cursor {
+        self.shared.cursor(*self.shared.head.borrow())
+    }
 }
 
 impl Default for MemoryLog {
@@ -72,39 +76,41 @@ impl Shared {
         }
     }
 
-    /// Returns what came after `position`, or the reset of a reader that is too late, and the
-    /// position that follows.
-    fn after(&self, position: u64) -> (Tail, u64) {
+    /// Returns what came after `position`, at most `limit` of it; `None` where that is not kept any more.
+    fn after(&self, position: u64, limit: usize) -> Option<Vec<Entry>> {
         let ring = self.ring();
-        let head = *self.head.borrow();
-        let missing = (head - position) as usize;
-        let Some(first) = ring.len().checked_sub(missing) else {
-            return (Tail::Reset(self.cursor(head)), head);
-        };
-        let entries = ring.range(first..).zip(position + 1..);
-        (
-            Tail::Entries(
-                entries
-                    .map(|(event, position)| Entry {
-                        cursor: self.cursor(position),
-                        event: Arc::clone(event),
-                    })
-                    .collect(),
-            ),
-            head,
-        )
+        let missing = (*self.head.borrow()).saturating_sub(position) as usize;
+        let first = ring.len().checked_sub(missing)?;
+        let entries = ring.range(first..).take(limit).zip(position + 1..);
+        let entries = entries.map(|(event, position)| Entry::new(position, Arc::clone(event)));
+        Some(entries.collect())
+    }
+
+    /// Returns what a tail yields that has come to a position, and where it has come to then.
+    fn follow(&self, position: u64) -> (Tail, u64) {
+        match self.after(position, usize::MAX) {
+            Some(entries) => {
+                let position = entries.last().map_or(position, |entry| entry.position);
+                let watermark = self.cursor(position);
+                (Tail::Entries { entries, watermark }, position)
+            }
+            None => {
+                let head = *self.head.borrow();
+                (Tail::Reset(self.cursor(head)), head)
+            }
+        }
     }
 }
 
 impl EventLog for MemoryLog {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>> {
+    fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         let count = events.len();
         let mut ring = self.shared.ring();
         for event in events {
             if ring.len() == self.shared.capacity {
                 ring.pop_front();
             }
-            ring.push_back(Arc::new(event));
+            ring.push_back(Arc::new(event.into_event()));
         }
         // Under the lock, so that `head` and the ring always agree.
         self.shared.head.send_modify(|head| *head += count as u64);
@@ -121,7 +127,7 @@ impl EventLog for MemoryLog {
             async |(shared, mut head, position)| {
                 // Ends with the log itself, for then its sender is gone.
                 head.wait_for(|head| *head > position).await.ok()?;
-                let (tail, position) = shared.upgrade()?.after(position);
+                let (tail, position) = shared.upgrade()?.follow(position);
                 Some((tail, (shared, head, position)))
             },
         );
@@ -129,86 +135,22 @@ impl EventLog for MemoryLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
-        future::ready(Ok(self.shared.cursor(*self.shared.head.borrow()))).boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::KeyValue;
-
-    fn event(n: i128) -> Event {
-        Event::settled("a.B".into(), KeyValue::Integer(n), Vec::new(), None)
+        future::ready(Ok(self.here())).boxed()
     }
 
-    fn read(tail: Tail) -> Result<Vec<(u64, KeyValue)>, u64> {
-        match tail {
-            Tail::Entries(entries) => Ok(entries
-                .into_iter()
-                .map(|e| {
-                    (
-                        e.cursor.position,
-                        e.event.as_row().expect("a row").key.clone(),
-                    )
-                })
-                .collect()),
-            Tail::Reset(cursor) | Tail::Begin(cursor) => Err(cursor.position),
-        }
+    fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        let entries = if after.epoch != self.shared.epoch {
+            Err(ReadError::Epoch)
+        } else if after.position > self.here().position {
+            Err(ReadError::Ahead)
+        } else {
+            let entries = self.shared.after(after.position, limit);
+            entries.ok_or(ReadError::Expired)
+        };
+        future::ready(entries).boxed()
     }
 
-    async fn append(log: &MemoryLog, numbers: std::ops::RangeInclusive<i128>) {
-        log.append(numbers.map(event).collect())
-            .await
-            .expect("memory is there");
-    }
-
-    #[tokio::test]
-    async fn a_tail_yields_what_is_appended_after_it_in_order() {
-        let log = MemoryLog::new(8);
-        append(&log, 1..=2).await;
-        let mut tail = log.tail();
-        assert!(matches!(tail.next().await, Some(Tail::Begin(cursor)) if cursor.position == 2));
-        append(&log, 3..=4).await;
-        append(&log, 5..=5).await;
-        let entries = read(tail.next().await.expect("endless"));
-        assert_eq!(
-            entries,
-            Ok(vec![
-                (3, KeyValue::Integer(3)),
-                (4, KeyValue::Integer(4)),
-                (5, KeyValue::Integer(5))
-            ])
-        );
-        assert!(tail.next().now_or_never().is_none(), "nothing more");
-        assert_eq!(log.head().await.expect("memory is there").position, 5);
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_falls_out_of_the_ring_is_reset_and_goes_on() {
-        let log = MemoryLog::new(4);
-        let mut tail = log.tail();
-        assert_eq!(read(tail.next().await.expect("endless")), Err(0));
-        append(&log, 1..=4).await;
-        assert_eq!(
-            read(tail.next().await.expect("endless")).map(|e| e.len()),
-            Ok(4)
-        );
-        append(&log, 5..=9).await;
-        assert_eq!(read(tail.next().await.expect("endless")), Err(9));
-        append(&log, 10..=10).await;
-        assert_eq!(
-            read(tail.next().await.expect("endless")),
-            Ok(vec![(10, KeyValue::Integer(10))])
-        );
-    }
-
-    #[tokio::test]
-    async fn a_tail_ends_with_its_log() {
-        let log = MemoryLog::new(4);
-        let mut tail = log.tail();
-        drop(log);
-        assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
-        assert!(tail.next().await.is_none());
+    fn known_head(&self) -> Option<Cursor> {
+        Some(self.here())
     }
 }

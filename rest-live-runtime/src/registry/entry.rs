@@ -2,8 +2,11 @@
 
 use std::{any::TypeId, collections::HashSet, sync::Arc};
 
+use serde_json::value::RawValue;
+
 use super::RegistryError;
 use crate::{
+    columns::{ColumnError, Columns},
     declaration::{DescribedGroup, ReadKey, Serializer},
     event::Row,
     group::{GroupIndex, GroupKey},
@@ -19,8 +22,11 @@ pub(crate) struct ModelEntry {
     /// The names of the primary key's columns.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(super) read_pk: ReadKey,
-    pub(super) has_number_for_key: bool,
+    pub(super) pk_kind: KeyKind,
     pub(crate) table: Table,
+    pub(super) columns: Columns,
+    /// Names of the columns that stay in this process.
+    pub(super) secret: Vec<&'static str>,
     pub(crate) groups: Vec<GroupEntry>,
 }
 
@@ -65,6 +71,25 @@ impl ModelEntry {
                 _ => present.shown.insert(place, shown),
             }
         }
+    }
+
+    /// Has a column stay in this process, as a serializer says.
+    pub(super) fn add_secret(
+        &mut self,
+        column: &'static str,
+        serializer: &str,
+        errors: &mut Vec<RegistryError>,
+    ) {
+        if self.secret.contains(&column) {
+            return;
+        }
+        if !self.columns.can_be_blank(column) {
+            errors.push(RegistryError::NoBlank {
+                serializer: serializer.to_owned(),
+                column,
+            });
+        }
+        self.secret.push(column);
     }
 
     /// Finds the mistakes that only all serializers of the model together show.
@@ -121,6 +146,15 @@ impl ModelEntry {
                 (None, _) => {}
             }
         }
+        let keys = self.groups.iter().filter_map(|group| group.column);
+        for column in keys.chain(self.table.key()) {
+            if self.secret.contains(&column) {
+                errors.push(RegistryError::SecretKey {
+                    label: self.label.to_string(),
+                    column,
+                });
+            }
+        }
         for group in self.groups.iter().filter(|g| g.shown.len() > 64) {
             errors.push(RegistryError::TooManySerializers {
                 label: self.label.to_string(),
@@ -146,9 +180,30 @@ impl ModelEntry {
         (self.read_pk)(row)
     }
 
+    /// Reads a primary key that was written in JSON.
+    pub(crate) fn read_key(&self, json: &serde_json::Value) -> Option<KeyValue> {
+        self.pk_kind.read(json).ok()
+    }
+
+    /// Writes a row for other processes.
+    ///
+    /// # Errors
+    /// The column that cannot be written.
+    pub(crate) fn encode(&self, row: &Row) -> Result<Box<RawValue>, ColumnError> {
+        self.columns.encode(row, &self.secret)
+    }
+
+    /// Reads a row that was written for other processes.
+    ///
+    /// # Errors
+    /// The column that is missing, or holds something else.
+    pub(crate) fn decode(&self, row: &RawValue) -> Result<Row, ColumnError> {
+        self.columns.decode(row, &self.secret)
+    }
+
     /// Returns whether the primary key is one number, as databases count up.
     pub(crate) fn has_number_for_key(&self) -> bool {
-        self.has_number_for_key
+        matches!(self.pk_kind, KeyKind::Integer { .. })
     }
 
     /// Returns the key with a name.

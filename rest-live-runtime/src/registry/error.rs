@@ -107,6 +107,25 @@ pub enum RegistryError {
         /// What the group's values are.
         kind: String,
     },
+    /// A secret column whose type has no blank.
+    #[error(
+        "`{column}` cannot be secret, as {serializer} says: its type has no default, which other servers would see in its place. \
+         Make it an Option, or implement Default for it"
+    )]
+    NoBlank {
+        /// The serializer.
+        serializer: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// A secret column that rows are found by.
+    #[error("`{column}` of `{label}` cannot be secret: rows are found by it, on every server")]
+    SecretKey {
+        /// The model's label.
+        label: String,
+        /// The column.
+        column: &'static str,
+    },
     /// More serializers of one group than can be told apart.
     #[error("`{label}` by `{group_key}` has more than 64 serializers")]
     TooManySerializers {

@@ -9,7 +9,11 @@ use super::{
     peer::Place,
 };
 use crate::{
-    change::Granted, cursor::Cursor, dialect::Dialect, group::GroupKey, permission::Identity,
+    change::Granted,
+    cursor::{At, Cursor},
+    dialect::Dialect,
+    group::GroupKey,
+    permission::Identity,
 };
 
 /// Who is concerned by a change of a group: as much as it takes to encode it.
@@ -128,8 +132,8 @@ impl State {
         }
     }
 
-    /// Appends what an event at a position of the log is to the subscribers.
-    pub(crate) fn publish(&mut self, happening: Happening, cursor: &Cursor) {
+    /// Appends what an event is to the subscribers.
+    pub(crate) fn publish(&mut self, happening: Happening, at: &At) {
         self.event += 1;
         match happening {
             Happening::Row(publications) => {
@@ -139,13 +143,13 @@ impl State {
                     };
                     match to {
                         To::All(by_dialect) => {
-                            self.publish_to_all(group, told, by_dialect, cursor.position);
+                            self.publish_to_all(group, told, by_dialect, at.position);
                         }
-                        To::Each(seen) => self.publish_to_each(group, &told, seen, cursor.position),
+                        To::Each(seen) => self.publish_to_each(group, &told, seen, at.position),
                     }
                 }
             }
-            Happening::Reset(model) => self.reset_model(&model, cursor),
+            Happening::Reset(model) => self.reset_model(&model, at),
         }
     }
 

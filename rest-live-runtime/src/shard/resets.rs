@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     code::ResetReason,
-    cursor::{Cursor, Epoch},
+    cursor::{At, Cursor, Epoch},
     dialect::Dialect,
     frame::Frame,
 };
@@ -19,34 +19,34 @@ impl State {
     /// Tells the subscribers of a model that rows changed that are not known: in v1 once for each id, in
     /// the other dialects once a connection. It stands among the broadcasts, in its place. Where that is the last that waits
     /// already, once is enough: who reads it fetches then.
-    pub(super) fn reset_model(&mut self, label: &Arc<str>, cursor: &Cursor) {
+    pub(super) fn reset_model(&mut self, label: &Arc<str>, at: &At) {
         let mut concerned: Vec<(usize, Place)> = Vec::new();
         for (index, group) in &self.groups {
             if group.model == *label {
                 let members = group.members.iter();
-                let members = members.filter(|(_, member)| cursor.position > member.after);
+                let members = members.filter(|(_, member)| at.position > member.after);
                 concerned.extend(members.map(|(place, m)| (m.peer, Place::new(index, place))));
             }
         }
         concerned.sort_unstable_by_key(|(peer, _)| *peer);
         let (mut told, mut most) = (None, 0);
-        for (peer, at) in concerned {
-            let member = self.member_at(at);
+        for (peer, place) in concerned {
+            let member = self.member_at(place);
             let (dialect, serial) = (member.dialect, member.grant);
             let reason = ResetReason::Bulk;
             match dialect {
                 Dialect::V1 => {
                     let subscriptions = &self.peers[peer].subscriptions;
-                    let subscription = subscriptions.iter().find(|s| s.place == at);
+                    let subscription = subscriptions.iter().find(|s| s.place == place);
                     let ids = subscription.into_iter().flat_map(Subscription::ids);
-                    let frame = |id| dialect.reset(Some(id), label, reason, cursor);
+                    let frame = |id| dialect.reset(Some(id), label, reason, &at.cursor);
                     let frames: Vec<_> = ids.map(frame).collect();
                     most = most.max(frames.len());
                     self.push_resets(peer, label, Some(serial), frames);
                 }
                 Dialect::Plain | Dialect::V0_7 if told != Some(peer) => {
                     told = Some(peer);
-                    let frame = dialect.reset(None, label, reason, cursor);
+                    let frame = dialect.reset(None, label, reason, &at.cursor);
                     self.push_resets(peer, label, None, vec![frame]);
                 }
                 Dialect::Plain | Dialect::V0_7 => {}

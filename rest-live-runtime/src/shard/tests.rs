@@ -23,7 +23,7 @@ use super::{
 use crate::{
     change::Granted,
     code::ResetReason,
-    cursor::Epoch,
+    cursor::{At, Epoch},
     dialect::{Id, Request, parse},
     group::GroupIndex,
     hub::{Grant, Refused},
@@ -147,7 +147,10 @@ impl Fixture {
         let cursor = self.cursor(position);
         self.shard.with(|s| {
             s.dispatching(&cursor, 1);
-            s.publish(Happening::Row(publications), &cursor);
+            s.publish(
+                Happening::Row(publications),
+                &At::new(cursor.position, &cursor),
+            );
         });
     }
 
@@ -171,8 +174,12 @@ impl Fixture {
             }]),
             to: To::Each(seen.map(|candidate| candidate.sees(0)).collect()),
         };
-        self.shard
-            .with(|s| s.publish(Happening::Row(vec![publication]), &cursor));
+        self.shard.with(|s| {
+            s.publish(
+                Happening::Row(vec![publication]),
+                &At::new(cursor.position, &cursor),
+            )
+        });
     }
 
     fn reset_model(&self) {
@@ -180,7 +187,10 @@ impl Fixture {
         let cursor = self.cursor(self.position.get());
         self.shard.with(|s| {
             s.dispatching(&cursor, 1);
-            s.publish(Happening::Reset("a.B".into()), &cursor);
+            s.publish(
+                Happening::Reset("a.B".into()),
+                &At::new(cursor.position, &cursor),
+            );
         });
     }
 

@@ -90,7 +90,7 @@ async fn tell(log: &MemoryLog, witness: &Session, events: u32) {
             id: 1,
             sent: host::now(),
         };
-        log.append(vec![server::event(&model, &message)])
+        log.append(vec![server::event(&model, &message).into()])
             .await
             .unwrap();
         match witness.outgoing().await {

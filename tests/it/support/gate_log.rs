@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
-use rest_live::{Cursor, Event, EventLog, LogError, MemoryLog, Tail};
+use rest_live::{Cursor, Entry, EventLog, LogError, MemoryLog, ReadError, Record, Tail};
 use tokio::sync::Notify;
 
 use super::soon;
@@ -46,14 +46,14 @@ impl GateLog {
 }
 
 impl EventLog for GateLog {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>> {
+    fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         async move {
             if self.is_shut.swap(false, Ordering::SeqCst) {
                 self.arrived.notify_one();
                 self.opened.notified().await;
             }
             for event in &events {
-                let row = event.as_row().map(|row| {
+                let row = event.event().as_row().map(|row| {
                     let new = row.new.as_ref().unwrap();
                     new.downcast::<task::Model>().unwrap().clone()
                 });
@@ -70,5 +70,9 @@ impl EventLog for GateLog {
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         self.log.head()
+    }
+
+    fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        self.log.read(after, limit)
     }
 }

@@ -10,7 +10,7 @@ use futures_util::{
     future::{self, BoxFuture},
     stream::{self, BoxStream},
 };
-use rest_live::{Cursor, Event, EventLog, LogError, Tail};
+use rest_live::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 use tokio::sync::mpsc;
 
 /// A log without events, whose tail and head are in the test's hands.
@@ -51,7 +51,7 @@ impl ScriptedLog {
 }
 
 impl EventLog for ScriptedLog {
-    fn append(&self, _: Vec<Event>) -> BoxFuture<'_, Result<(), LogError>> {
+    fn append(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         future::ready(Ok(())).boxed()
     }
 
@@ -67,5 +67,9 @@ impl EventLog for ScriptedLog {
         assert!(!self.panics.load(Ordering::Relaxed), "a log that fails");
         let head = self.head.lock().unwrap().clone();
         future::ready(head.ok_or_else(|| LogError::new("it is gone"))).boxed()
+    }
+
+    fn read(&self, _: Cursor, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        future::ready(Err(ReadError::Expired)).boxed()
     }
 }

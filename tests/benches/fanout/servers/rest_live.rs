@@ -113,7 +113,10 @@ impl RestLive {
 impl Publish for RestLive {
     async fn publish(&self, messages: Vec<Message>) {
         let events = messages.iter().map(|message| event(&self.model, message));
-        self.log.append(events.collect()).await.unwrap();
+        self.log
+            .append(events.map(Into::into).collect())
+            .await
+            .unwrap();
     }
 }
 
