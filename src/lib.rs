@@ -388,7 +388,7 @@ pub mod what_is_captured {}
 pub mod warp {
     //! The [warp](https://docs.rs/warp) transport.
 
-    pub use rest_live_warp::{subscriptions, subscriptions_as};
+    pub use rest_live_warp::{subscriptions, subscriptions_as, with_cursor};
 }
 
 /// What generated code uses. No promises.

@@ -87,7 +87,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     };
     let ws = warp::path!("ws" / "subscribe")
         .and(rest_live::warp::subscriptions_as(&live, api::viewer(&app)));
-    let routes = ws.or(api::routes(&app)).or(metrics).recover(api::explain);
+    let routes = ws
+        .or(api::routes(&app).with(warp::wrap_fn(rest_live::warp::with_cursor(&live))))
+        .or(metrics)
+        .recover(api::explain);
 
     let listener = TcpListener::bind(addr)
         .await

@@ -71,7 +71,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .build()?;
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let routes = ws
-        .or(api::routes(&live.db()))
+        .or(api::routes(&live.db()).with(warp::wrap_fn(rest_live::warp::with_cursor(&live))))
         .or(metrics)
         .recover(api::explain);
 

@@ -30,7 +30,7 @@ enum Rows<'e> {
 }
 
 /// Which row of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     /// The old one with this place.
     Old(usize),
@@ -38,7 +38,7 @@ pub(crate) enum Side {
 }
 
 /// What one subscriber sees of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
     /// The serializer's place in its group.
     pub(crate) serializer: usize,
@@ -72,6 +72,59 @@ pub(crate) fn changes<'e>(
         .groups
         .iter()
         .flat_map(|entry| in_groups_of(entry, row))
+}
+
+/// Returns the groups that the change of a row concerns.
+pub(crate) fn groups_of(model: &ModelEntry, row: &RowChange) -> Box<[GroupKey]> {
+    changes(model, row).map(|change| change.group).collect()
+}
+
+/// Returns the change of a row to a group that it concerns.
+pub(crate) fn change_of<'e>(
+    entry: &'e GroupEntry,
+    group: &GroupKey,
+    row: &'e RowChange,
+) -> Option<Change<'e>> {
+    let mut changes = in_groups_of(entry, row).into_iter();
+    changes.find(|change| change.group == *group)
+}
+
+/// Makes one change of all that happened to a row, as far as a group sees it, in order: from how the first found it to how
+/// the last left it; `None` where that is nothing. [`change_of`] finds the same group in it.
+pub(crate) fn conflated(
+    entry: &GroupEntry,
+    group: &GroupKey,
+    changes: &[&RowChange],
+) -> Option<RowChange> {
+    let first = change_of(entry, group, changes.first()?)?;
+    let last = change_of(entry, group, changes.last()?)?;
+    let rows = |of: &RowChange, places: &[usize]| -> Vec<Row> {
+        places.iter().map(|place| of.old[*place].clone()).collect()
+    };
+    let new = match last.rows {
+        Rows::Appeared(new) | Rows::Stayed(_, new) => Some(new.clone()),
+        Rows::Disappeared(_) => None,
+    };
+    let (action, old) = match (&first.rows, &new, &last.rows) {
+        (Rows::Appeared(_), None, _) => return None,
+        (Rows::Appeared(_), Some(_), _) => (Action::Created, Vec::new()),
+        // Nobody knows how it was, for it made no difference.
+        (Rows::Stayed(old, _), None, Rows::Disappeared(of_last)) if old.is_empty() => {
+            (Action::Deleted, rows(last.of, of_last))
+        }
+        (Rows::Stayed(old, _) | Rows::Disappeared(old), None, _) => {
+            (Action::Deleted, rows(first.of, old))
+        }
+        (Rows::Stayed(old, _) | Rows::Disappeared(old), Some(_), _) => {
+            (Action::Updated, rows(first.of, old))
+        }
+    };
+    Some(RowChange {
+        action,
+        key: last.of.key.clone(),
+        old,
+        new,
+    })
 }
 
 fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>> {

@@ -129,8 +129,12 @@ pub(crate) enum ResetReason {
     Expired,
     /// The client's cursor is ahead of the log.
     Ahead,
+    /// More has happened than a client is told one by one.
+    TooFar,
     /// The client was too slow, or this server was.
     Lagged,
+    /// A server has died that may have written what it told nobody.
+    NodeLost,
     /// What the client may be shown has changed, in rows that are not known.
     Bulk,
 }
@@ -141,7 +145,9 @@ impl ResetReason {
             Self::Epoch => "epoch",
             Self::Expired => "expired",
             Self::Ahead => "ahead",
+            Self::TooFar => "too_far",
             Self::Lagged => "lagged",
+            Self::NodeLost => "node_lost",
             Self::Bulk => "bulk",
         }
     }

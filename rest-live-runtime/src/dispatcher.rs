@@ -17,14 +17,18 @@ use tokio::sync::watch;
 use self::{gathered::Gathered, telling::Telling, unhurried::unhurried};
 use crate::{
     change::{Change, changes},
-    code::CloseCode,
+    code::{CloseCode, ResetReason},
     cursor::{At, Cursor},
     encoder::Encoder,
     event::{Event, EventKind, RowChange},
+    history::History,
     hub::Hub,
     log::{Entry, Tail},
     metrics::Metrics,
+    overlaps::{Overlaps, Verdict},
+    publisher::Publisher,
     registry::{ModelEntry, Registry},
+    replay::Replays,
     shard::{Audience, Publication},
 };
 
@@ -34,19 +38,16 @@ struct Happened {
     event: Arc<Event>,
 }
 
-impl Happened {
-    fn of(entry: &Entry, watermark: &Cursor, registry: &Registry) -> Self {
-        let (event, _) = entry.event.resolve(registry);
-        let at = At::new(entry.position, watermark);
-        Self { at, event }
-    }
-}
-
 /// What a dispatcher works with.
 pub(crate) struct Dispatcher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) history: Arc<History>,
+    pub(crate) replays: Arc<Replays>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) publisher: Arc<Publisher>,
+    /// Whether other nodes append to the log in an order that nobody knows.
+    pub(crate) orders: bool,
     /// Follows the place up to which all is with the sessions.
     pub(crate) progress: watch::Sender<Option<Cursor>>,
 }
@@ -64,35 +65,88 @@ impl Dispatcher {
 
     async fn follow(&self, tail: BoxStream<'static, Tail>) {
         let mut tail = pin!(unhurried(tail, self.hub.subscribed()));
+        let mut overlaps = None;
+        let begin = |cursor: &Cursor| {
+            let order = &self.publisher.order;
+            order.begins_anew(cursor.position);
+            let node = Arc::clone(&self.publisher.node);
+            self.orders
+                .then(|| Overlaps::new(node, cursor.position, Overlaps::CAPACITY))
+        };
         while let Some(tail) = tail.next().await {
             match tail {
                 Tail::Begin(cursor) => {
-                    self.hub.begin(&cursor);
+                    overlaps = begin(&cursor);
+                    let turn = self.history.begin(cursor.clone());
+                    self.replays.clear();
+                    self.hub.begin(&cursor, turn);
                     self.progress.send_replace(Some(cursor));
                 }
                 Tail::Entries { entries, watermark } => {
-                    let happened: Vec<_> = entries
-                        .iter()
-                        .map(|entry| Happened::of(entry, &watermark, &self.registry))
-                        .collect();
+                    let happened = self.happened(&entries, &watermark, overlaps.as_mut());
                     self.hand_out(&happened, &watermark).await;
                 }
-                Tail::Reset(cursor) | Tail::NodeLost(cursor) => {
-                    let sessions = self.hub.reset(&cursor);
-                    if sessions > 0 {
-                        tracing::warn!(%cursor, sessions, "events were lost: who is subscribed is told to reset");
-                    }
-                    self.progress.send_replace(Some(cursor));
+                Tail::Reset(cursor) => {
+                    overlaps = begin(&cursor);
+                    self.reset(cursor, ResetReason::Lagged);
                 }
+                Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
                 Tail::Away | Tail::Back => {}
             }
         }
     }
 
+    /// Returns what is to be told of what the log has.
+    fn happened(
+        &self,
+        entries: &[Entry],
+        watermark: &Cursor,
+        mut overlaps: Option<&mut Overlaps>,
+    ) -> Vec<Happened> {
+        let mut happened = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (mut event, origin) = entry.event.resolve(&self.registry);
+            let verdict = match &mut overlaps {
+                Some(overlaps) => overlaps.take(entry.position, &event, &origin),
+                None => Verdict::Told,
+            };
+            match verdict {
+                Verdict::Told => {}
+                Verdict::Withheld => continue,
+                Verdict::Settled(row, named) => {
+                    self.publisher.settle(row, named);
+                    continue;
+                }
+                Verdict::Unknown => event = Arc::new(Event::reset(Arc::clone(&event.model))),
+            }
+            let at = At::new(entry.position, watermark);
+            happened.push(Happened { at, event });
+        }
+        if let Some(last) = entries.last() {
+            self.publisher.order.read_up_to(last.position);
+        }
+        happened
+    }
+
+    fn reset(&self, cursor: Cursor, reason: ResetReason) {
+        let turn = self.history.begin(cursor.clone());
+        self.replays.clear();
+        let sessions = self.hub.reset(&cursor, turn, reason);
+        if sessions > 0 {
+            tracing::warn!(%cursor, sessions, "events were lost: who is subscribed is told to reset");
+        }
+        self.progress.send_replace(Some(cursor));
+    }
+
     /// Tells each subscriber what it sees of some events: what was committed together in as few parts as there is room for.
     async fn hand_out(&self, happened: &[Happened], watermark: &Cursor) {
+        // Before anybody can be told: who comes back meanwhile is told by it.
+        let events = happened.iter();
+        let turn = self
+            .history
+            .keep(events.map(|h| (h.at.position, Arc::clone(&h.event))));
         for shard in self.hub.shards() {
-            shard.with(|shard| shard.dispatching(watermark, happened.len()));
+            shard.with(|shard| shard.dispatching(watermark, turn, happened.len()));
         }
         let mut gathered = Gathered::new(self.hub.shards().len());
         for entry in happened {

@@ -20,10 +20,10 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Bytes;
 
-pub(crate) use self::grant::{Grant, Refused};
+pub(crate) use self::grant::{Answers, Grant, Refused};
 use crate::{
     change::Granted,
-    code::CloseCode,
+    code::{CloseCode, ResetReason},
     cursor::Cursor,
     dialect::{Dialect, Id},
     frame::Frame,
@@ -127,7 +127,7 @@ impl Hub {
         &self,
         session: SessionId,
         grant: Grant,
-        answers: impl FnOnce(&Cursor) -> Vec<Frame>,
+        answers: impl FnOnce(&Cursor, u64) -> Result<Answers, Refused>,
     ) -> Result<(), Refused> {
         self.of(session)
             .with(|s| s.subscribe(session.peer, grant, answers))
@@ -238,17 +238,23 @@ impl Hub {
     }
 
     /// Takes note that what happened up to a cursor was handed out.
-    pub(crate) fn begin(&self, cursor: &Cursor) {
+    pub(crate) fn begin(&self, cursor: &Cursor, turn: u64) {
         for shard in &self.shards {
-            shard.with(|s| s.dispatching(cursor, 0));
+            shard.with(|s| s.dispatching(cursor, turn, 0));
         }
+    }
+
+    /// Returns up to where the dispatcher has come, for a session.
+    pub(crate) fn dispatched(&self, session: SessionId) -> Option<Cursor> {
+        self.of(session).with(|s| s.dispatched())
     }
 
     /// Tells every subscriber that changes were missed, and goes on behind a cursor, which may be
     /// another log's by now. Who has subscribed behind it has missed nothing. Returns how many sessions are told.
-    pub(crate) fn reset(&self, cursor: &Cursor) -> usize {
+    pub(crate) fn reset(&self, cursor: &Cursor, turn: u64, reason: ResetReason) -> usize {
         let shards = self.shards.iter();
-        shards.map(|shard| shard.with(|s| s.reset(cursor))).sum()
+        let reset = |shard: &Arc<Shard>| shard.with(|s| s.reset(cursor, turn, reason));
+        shards.map(reset).sum()
     }
 
     /// Closes a session once what is queued has left; who is not to come back gets nothing of that.

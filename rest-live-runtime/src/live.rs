@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::watch, task::AbortHandle, time};
+use tokio::{runtime::Handle, task::AbortHandle, time};
 
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
@@ -55,7 +55,6 @@ struct Inner {
     runtime: Handle,
     /// Whether a page of another origin was refused before.
     refused_origin: AtomicBool,
-    progress: watch::Receiver<Option<Cursor>>,
     connections: Connections,
 }
 
@@ -254,6 +253,16 @@ impl<U: Send + Sync + 'static> Live<U> {
         }
     }
 
+    /// Returns a place in the log up to which all has happened, for who is about to read rows: a client that subscribes
+    /// `since` it misses nothing of what is written from now on. `None` while the log cannot say.
+    ///
+    /// For transports: it is the `Live-Cursor` of a response whose query begins after this.
+    pub fn cursor(&self) -> Option<Cursor> {
+        let sessions = &self.inner.sessions;
+        let known = sessions.log.known_head();
+        known.or_else(|| sessions.progress.borrow().clone())
+    }
+
     /// Waits until everything in the log is with the sessions.
     pub(crate) async fn dispatched(&self) {
         if !*self.inner.sessions.hub.subscribed().borrow() {
@@ -264,6 +273,7 @@ impl<U: Send + Sync + 'static> Live<U> {
             // An error is a dispatcher that ended: nothing more will come.
             _ = self
                 .inner
+                .sessions
                 .progress
                 .clone()
                 .wait_for(|progress| {

@@ -26,7 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) panics: Counter,
     write_to_send: Histogram,
     denials: [(Denial, Counter); 5],
-    resets: [(ResetReason, Counter); 5],
+    resets: [(ResetReason, Counter); 7],
 }
 
 /// Why something was denied.
@@ -76,7 +76,9 @@ impl Metrics {
                 ResetReason::Epoch,
                 ResetReason::Expired,
                 ResetReason::Ahead,
+                ResetReason::TooFar,
                 ResetReason::Lagged,
+                ResetReason::NodeLost,
                 ResetReason::Bulk,
             ]
             .map(|why| {

@@ -46,6 +46,14 @@ struct State {
     /// When the subscribers of a model were last told to fetch again. What they have fetched is newer than what began
     /// before.
     resets: HashMap<Arc<str>, u64>,
+    read: Read,
+}
+
+/// Up to where the log has been read, in which of its lives.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    life: u64,
+    position: u64,
 }
 
 /// What was told of a row.
@@ -73,12 +81,22 @@ enum Stage {
 pub(crate) struct Interval {
     order: Arc<Order>,
     began: u64,
+    /// Up to where the log had been read.
+    read: Read,
+}
+
+/// An event that is told as it is.
+#[derive(Debug)]
+pub(crate) struct Tells {
+    pub(crate) event: Event,
+    /// Up to where the log had been read before the write began, if that matters.
+    pub(crate) read: Option<u64>,
 }
 
 /// What may be told as it is, and what is to be settled.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<Tells>,
     /// The rows of these events, for [`Order::told`].
     pub(crate) rows: Vec<RowId>,
     /// The models among these events that are reset, for the same.
@@ -109,6 +127,23 @@ impl Order {
         })
     }
 
+    /// Takes note of up to where the log has been read: what other nodes may know of writes that begin from now on.
+    pub(crate) fn read_up_to(&self, position: u64) {
+        self.state().read.position = position;
+    }
+
+    /// Takes note that the log has begun anew: its positions say nothing of writes that are under way.
+    pub(crate) fn begins_anew(&self, position: u64) {
+        let mut state = self.state();
+        state.read.life += 1;
+        state.read.position = position;
+    }
+
+    /// Returns up to where the log has been read.
+    pub(crate) fn read(&self) -> u64 {
+        self.state().read.position
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, so a poisoned state is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,6 +158,7 @@ impl Order {
         Interval {
             order: Arc::clone(self),
             began,
+            read: state.read,
         }
     }
 
@@ -136,9 +172,11 @@ impl Order {
         let is_alone = events.len() == 1;
         let mut ended = Vec::with_capacity(events.len());
         for (event, interval) in events {
-            let began = interval
-                .as_ref()
-                .map_or(u64::MAX, |interval| interval.began);
+            let began = interval.as_ref().map_or(u64::MAX, |i| i.began);
+            let read = interval.as_ref().map(|interval| match interval.read {
+                Read { life, position } if life == state.read.life => position,
+                _ => 0,
+            });
             ended.extend(interval);
             let EventKind::Row(change) = &event.kind else {
                 admitted.reset(event);
@@ -158,7 +196,7 @@ impl Order {
             };
             match verdict {
                 Verdict::Told => {
-                    admitted.events.push(event);
+                    admitted.events.push(Tells { event, read });
                     admitted.rows.push(id);
                 }
                 Verdict::Unsettled => admitted.unsettled.push(id),
@@ -177,7 +215,7 @@ impl Order {
     }
 
     /// Has a row be settled that may have been written, if nobody does yet. Returns whether the caller is to.
-    pub(crate) fn unsettle(&self, row: &RowId, named: Option<Row>) -> bool {
+    pub(crate) fn unsettle(&self, row: &RowId, named: impl IntoIterator<Item = Row>) -> bool {
         let mut state = self.state();
         let told = state.rows.entry(row.clone()).or_insert_with(|| Told {
             stage: Stage::At(0),
@@ -269,7 +307,7 @@ impl Admitted {
         // Once is enough.
         if !self.resets.contains(&event.model) {
             self.resets.push(Arc::clone(&event.model));
-            self.events.push(event);
+            self.events.push(Tells { event, read: None });
         }
     }
 }

@@ -15,8 +15,9 @@ use crate::{
     event::{Event, Row},
     log::{EventLog, LogError, Origin, Record},
     metrics::Metrics,
-    order::{Interval, Next, Order, RowId},
+    order::{Interval, Next, Order, RowId, Tells},
     registry::Registry,
+    token,
 };
 
 /// So long the reading of a row that is to be settled may take: its subscribers are told to fetch again then.
@@ -41,6 +42,8 @@ struct Telling<'p> {
 pub(crate) struct Publisher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) order: Arc<Order>,
+    /// The name of this process in the log.
+    pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
     pub(crate) db: DatabaseConnection,
     pub(crate) metrics: Arc<Metrics>,
@@ -63,6 +66,7 @@ impl Publisher {
         Self {
             registry,
             order: Order::new(Order::MOST_ROWS),
+            node: token::random().into(),
             log,
             db,
             metrics,
@@ -87,7 +91,7 @@ impl Publisher {
             publisher: self,
             rows: admitted.rows,
             resets: admitted.resets,
-            models: distinct(admitted.events.iter().map(|event| Arc::clone(&event.model))),
+            models: distinct(admitted.events.iter().map(|t| Arc::clone(&t.event.model))),
         };
         self.append(admitted.events).await;
         telling.end();
@@ -101,7 +105,7 @@ impl Publisher {
     }
 
     /// Has a row be told that may have been written. `old` is what subscribers may hold of it.
-    pub(crate) fn settle(self: &Arc<Self>, row: RowId, old: Option<Row>) {
+    pub(crate) fn settle(self: &Arc<Self>, row: RowId, old: impl IntoIterator<Item = Row>) {
         if self.order.unsettle(&row, old) {
             self.begin_to_settle(row);
         }
@@ -146,12 +150,18 @@ impl Publisher {
         self.abort.cancel();
     }
 
-    async fn append(&self, events: Vec<Event>) {
+    async fn append(&self, events: Vec<Tells>) {
         if events.is_empty() {
             return;
         }
         let count = events.len();
-        let record = |event| Record::new(event, Origin::default(), Arc::clone(&self.registry));
+        let record = |Tells { event, read }| {
+            let origin = Origin {
+                node: Some(Arc::clone(&self.node)),
+                began: read,
+            };
+            Record::new(event, origin, Arc::clone(&self.registry))
+        };
         let events = events.into_iter().map(record).collect();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
         let append = AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
@@ -175,6 +185,7 @@ impl Publisher {
             return;
         };
         loop {
+            let read = Some(self.order.read());
             let named = self.order.settling(&row);
             let (label, key) = &row;
             let found = match named {
@@ -182,7 +193,7 @@ impl Publisher {
                     Ok(found) => {
                         let label = Arc::clone(label);
                         let event = Event::settled(label, key.clone(), named, found.clone());
-                        self.append(vec![event]).await;
+                        self.append(vec![Tells { event, read }]).await;
                         found
                     }
                     Err(why) => {
@@ -209,7 +220,8 @@ impl Publisher {
     async fn append_reset(&self, row: &RowId) {
         // Before and after: from the one on a client may fetch, up to the other it may not have.
         self.order.reset(row);
-        self.append(vec![Event::reset(Arc::clone(&row.0))]).await;
+        let event = Event::reset(Arc::clone(&row.0));
+        self.append(vec![Tells { event, read: None }]).await;
         self.order.reset(row);
     }
 

@@ -5,6 +5,7 @@
 
 mod handshake;
 mod requests;
+mod resuming;
 
 use std::{
     fmt,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use sea_orm::DatabaseConnection;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
@@ -21,8 +23,10 @@ pub(crate) use self::requests::authorize;
 use crate::{
     admission::{Admissions, Seat},
     code::{CloseCode, ErrorCode},
+    cursor::Cursor,
     dialect::{self, Dialect, Message, Refusal, v1},
     frame::Frame,
+    history::History,
     hub::{Hub, SessionId},
     limits::Limits,
     log::EventLog,
@@ -31,6 +35,7 @@ use crate::{
     permission::Identity,
     rate::Bucket,
     registry::Registry,
+    replay::Replays,
     shard::Outgoing,
     token,
     wire::Wire,
@@ -44,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) history: Arc<History>,
+    pub(crate) replays: Arc<Replays>,
+    /// Follows the place up to which all is with the sessions.
+    pub(crate) progress: watch::Receiver<Option<Cursor>>,
     pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
     pub(crate) origins: Origins,

@@ -37,6 +37,7 @@ pub(crate) use self::{
 };
 use self::{
     group::Group,
+    outbox::Kind,
     peer::{Flow, Mark, Peer, Sink},
 };
 use crate::{
@@ -94,6 +95,8 @@ pub(crate) struct State {
     /// Up to where the dispatcher came. What it has begun to hand out, a subscription that begins now
     /// has missed.
     dispatched: Option<Cursor>,
+    /// Number of the batch that it has begun to hand out.
+    turn: u64,
     closed: Option<CloseCode>,
     is_over: bool,
 }
@@ -130,6 +133,7 @@ impl Shard {
             taken_in: Mark::default(),
             numbers: 0,
             dispatched: None,
+            turn: 0,
             closed: None,
             is_over: false,
         };
@@ -272,10 +276,19 @@ impl State {
 
     /// Queues what answers a request.
     pub(crate) fn answer(&mut self, id: PeerId, frame: Frame) {
+        self.push_answer(id, Kind::Answer, frame);
+    }
+
+    /// Queues what a subscription missed.
+    fn replay(&mut self, id: PeerId, subscription: Serial, frame: Frame) {
+        self.push_answer(id, Kind::Replayed(subscription), frame);
+    }
+
+    fn push_answer(&mut self, id: PeerId, kind: Kind, frame: Frame) {
         let event = self.event;
         let common = Arc::clone(&self.common);
         if let Some(peer) = self.peer(id) {
-            peer.outbox.push_answer(&common.limits, frame, event);
+            peer.outbox.push_answer(&common.limits, kind, frame, event);
             if peer.outbox.is_half_full(&common.limits)
                 && let Some(attached) = peer.attached()
             {

@@ -1,6 +1,7 @@
 //! The [warp] side of [rest-live](https://docs.rs/rest-live): HTTP upgrade to session, and no more.
 //! What is said on the socket is the runtime's.
 
+mod cursor;
 mod handshake;
 mod origin;
 mod upgrade;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use rest_live_runtime::Live;
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
+pub use self::cursor::with_cursor;
 use self::handshake::Request;
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.

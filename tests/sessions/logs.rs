@@ -113,7 +113,12 @@ async fn a_subscription_that_spans_two_epochs_misses_nothing_in_silence() {
     READABLE.lock().unwrap().push(702);
     let mut client = Client::connect(&live, ada());
     log.gated.store(true, Ordering::SeqCst);
-    let asking = client.send_json(in_folder(1, 702));
+    // Ahead of what this server knows: so the log is asked.
+    let mut since = log.cursor();
+    since.position += 1;
+    let mut request = in_folder(1, 702);
+    request["since"] = since.to_string().into();
+    let asking = client.send_json(request);
     let restart = async {
         log.asked.acquire().await.unwrap().forget();
         log.gated.store(false, Ordering::SeqCst);

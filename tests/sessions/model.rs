@@ -1,14 +1,15 @@
 //! What subscribers see, against a model of it: a map of rows, a list of subscriptions, and the table
 //! of PROTOCOL.md, section 4.
 //!
-//! Each subscriber starts with what a GET shows it and goes on by frames alone. Wherever a step ends, it
-//! holds what a GET would show.
+//! Each subscriber starts with what a GET shows it and goes on by frames alone, also when it was away in between. Wherever a
+//! step ends, it holds what a GET would show.
 
 mod subscriber;
 
 use proptest::{collection::vec, prelude::*};
-use rest_live::{Limits, Live, LiveTransaction};
+use rest_live::{Limits, Live, LiveTransaction, testing::Client};
 use sea_orm::TransactionTrait;
+use serde_json::json;
 
 use self::subscriber::{Group, Subscriber};
 use crate::{
@@ -36,6 +37,8 @@ enum Step {
         who: usize,
         which: usize,
     },
+    Leave(usize),
+    Return(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ enum End {
 fn every_subscriber_holds_what_a_get_would_show_it() {
     let cases = (vec((users(), dialects()), 1..=5), vec(steps(), 1..=40));
     holds(256, &cases, &async |tables, (subscribers, steps)| {
-        let mut world = World::new(tables, &subscribers);
+        let mut world = World::new(tables, &subscribers).await;
         for step in &steps {
             world.take(step).await;
         }
@@ -64,6 +67,8 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => subscribe.prop_map(|(who, table, group, id)| Step::Subscribe { who, table, group, id }),
         1 => (any::<usize>(), any::<usize>())
             .prop_map(|(who, which)| Step::Unsubscribe { who, which }),
+        1 => any::<usize>().prop_map(Step::Leave),
+        1 => any::<usize>().prop_map(Step::Return),
     ];
     let ends = || {
         prop_oneof![
@@ -84,6 +89,8 @@ struct World<'t> {
     /// What is committed.
     rows: Rows,
     subscribers: Vec<Subscriber>,
+    /// Is subscribed to something: so what is written is handed out at once.
+    _witness: Client<User>,
     /// How many writes there were: each has its own text.
     writes: u32,
 }
@@ -97,15 +104,19 @@ struct Open {
 }
 
 impl<'t> World<'t> {
-    fn new(tables: &'t Tables, subscribers: &[(User, Dialect)]) -> Self {
+    async fn new(tables: &'t Tables, subscribers: &[(User, Dialect)]) -> Self {
         let live = tables.live(Limits::default());
         let subscribers = subscribers.iter();
+        let witness = Client::connect(&live, User::Anonymous);
+        let nothing = json!({"model": Table::Notice.label(), "pk": -1});
+        witness.send_json(nothing).await;
         Self {
             tables,
             subscribers: subscribers
                 .map(|(user, dialect)| Subscriber::new(&live, *user, *dialect))
                 .collect(),
             live,
+            _witness: witness,
             rows: Rows::new(),
             writes: 0,
         }
@@ -191,6 +202,11 @@ impl<'t> World<'t> {
             Step::Unsubscribe { who, which } => {
                 let subscriber = &mut self.subscribers[who % most];
                 subscriber.unsubscribe(*which, &self.rows).await;
+            }
+            Step::Leave(who) => self.subscribers[who % most].leave(),
+            Step::Return(who) => {
+                let subscriber = &mut self.subscribers[who % most];
+                subscriber.come_back(&self.live, &self.rows).await;
             }
             Step::Write(_) | Step::Transaction(..) => unreachable!("no conversation"),
         }

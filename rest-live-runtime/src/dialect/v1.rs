@@ -102,6 +102,17 @@ pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
     })
 }
 
+/// Returns a broadcast as it is replayed: with the cursor from which the client came.
+pub(crate) fn replayed(broadcast: &str, since: &Cursor) -> Frame {
+    // The last that is in it.
+    let end = broadcast.rfind(CURSOR).unwrap_or(broadcast.len());
+    let broadcast = &broadcast[..end];
+    Frame::answer(&format!("{broadcast}{CURSOR}{since}\"}}"))
+}
+
+/// What is before the cursor of a broadcast; no cursor has it.
+const CURSOR: &str = r#","cursor":""#;
+
 pub(super) fn subscribed(
     id: &Id,
     model: &str,

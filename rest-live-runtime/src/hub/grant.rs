@@ -8,6 +8,7 @@ use crate::{
     change::Granted,
     cursor::Cursor,
     dialect::{Dialect, Id},
+    frame::Frame,
     group::GroupKey,
 };
 
@@ -22,9 +23,17 @@ pub(crate) struct Grant {
     pub(crate) granted: Granted,
     /// [`Hub::asking`](super::Hub::asking) from before the question.
     pub(crate) asked: u64,
-    /// The head of the log.
-    pub(crate) head: Cursor,
+    /// Where it begins: behind this, or behind what was handed out if that is later.
+    pub(crate) after: Option<Cursor>,
     pub(crate) span: Span,
+}
+
+/// What a client is told when its subscription begins.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) answers: Vec<Frame>,
+    /// What it missed: of the subscription, and gone with it.
+    pub(crate) replayed: Vec<Frame>,
 }
 
 /// Why a session cannot have a subscription.
@@ -34,7 +43,7 @@ pub(crate) enum Refused {
     TooMany,
     /// The id names another.
     IdInUse,
-    /// Who may see what has changed since it was granted, or the log has begun anew.
+    /// Who may see what has changed since it was granted, or the log has begun anew, or something has happened that it missed.
     Outdated,
     /// The session is over.
     Gone,

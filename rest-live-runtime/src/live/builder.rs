@@ -16,6 +16,7 @@ use crate::{
     connections::Connections,
     declaration::{Registration, Subscribable},
     dispatcher::Dispatcher,
+    history::History,
     hub::Hub,
     limits::Limits,
     log::{EventLog, MemoryLog},
@@ -24,6 +25,7 @@ use crate::{
     permission::{Identity, UserType},
     publisher::Publisher,
     registry::{Registry, RegistryError},
+    replay::Replays,
     session::Shared,
 };
 
@@ -153,23 +155,28 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         ));
         // Before any write: the tail yields what comes after it was made.
         let tail = self.log.tail();
-        let (position, progress) = watch::channel(None);
-        let dispatcher = Dispatcher {
-            registry: Arc::clone(&registry),
-            hub: Arc::clone(&hub),
-            metrics: Arc::clone(&metrics),
-            progress: position,
-        };
-        let mut tasks = hub.start(&runtime);
-        tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
-        let live_runtime = runtime.clone();
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
             self.db.clone(),
             Arc::clone(&metrics),
-            runtime,
+            runtime.clone(),
         ));
+        let (position, progress) = watch::channel(None);
+        let history = Arc::new(History::new(Arc::clone(&registry), History::CAPACITY));
+        let replays = Arc::new(Replays::new());
+        let dispatcher = Dispatcher {
+            registry: Arc::clone(&registry),
+            hub: Arc::clone(&hub),
+            history: Arc::clone(&history),
+            replays: Arc::clone(&replays),
+            metrics: Arc::clone(&metrics),
+            publisher: Arc::clone(&publisher),
+            orders: self.log.is_shared() && self.log.transactional().is_none(),
+            progress: position,
+        };
+        let mut tasks = hub.start(&runtime);
+        tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
         let database = Database::new(Arc::clone(&publisher), &self.db, self.bulk_rows);
         let scope = Scope::autocommit(Arc::new(database));
         Ok(Live {
@@ -181,6 +188,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     registry,
                     log: self.log,
                     hub,
+                    history,
+                    replays,
+                    progress,
                     db: self.db,
                     limits: self.limits,
                     origins,
@@ -189,9 +199,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 }),
                 user_key: self.user_key,
                 tasks,
-                runtime: live_runtime,
+                runtime,
                 refused_origin: AtomicBool::new(false),
-                progress,
                 connections: Connections::default(),
             }),
             users: PhantomData,

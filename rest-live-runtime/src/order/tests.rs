@@ -34,10 +34,13 @@ fn write(id: i32, states: [i32; 2]) -> Event {
 
 /// What is told at once, and the rows that are to be settled.
 fn told(admitted: &Admitted) -> (Vec<i32>, Vec<RowId>) {
-    let states = admitted.events.iter().map(|event| match event.as_row() {
-        Some(change) => state(change.new.as_ref().expect("a row")),
-        None => -1,
-    });
+    let states = admitted
+        .events
+        .iter()
+        .map(|tells| match tells.event.as_row() {
+            Some(change) => state(change.new.as_ref().expect("a row")),
+            None => -1,
+        });
     (states.collect(), admitted.unsettled.clone())
 }
 

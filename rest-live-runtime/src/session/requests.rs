@@ -5,18 +5,17 @@ use std::{any::TypeId, sync::Arc, time::Instant};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::{Session, Shared};
+use super::{Session, Shared, resuming::Beginning};
 use crate::{
     change::Granted,
     code::{ErrorCode, ResetReason},
     cursor::Cursor,
     declaration::PK,
-    dialect::{Dialect, GroupName, Id, Named, Refusal, Request, Target, quoted, v1},
-    frame::Frame,
+    dialect::{Dialect, Id, Named, Refusal, Request, Target, quoted, v1},
     group::GroupKey,
     hub::{Grant, Refused},
     key::KeyValue,
-    metrics::{Denial, Metrics},
+    metrics::Denial,
     permission::{Authorization, Identity, Panicked},
     registry::{GroupEntry, ModelEntry},
 };
@@ -131,17 +130,17 @@ impl Session {
     async fn subscribe(&self, wish: Wish<'_>) -> Result<(), Refusal> {
         let shared = &*self.shared;
         let (model, group_key) = (&*wish.model.label, wish.entry.key);
-        for _ in 0..MOST_QUESTIONS {
+        for question in 1..=MOST_QUESTIONS {
             let asked = shared.hub.asking(self.id);
             let granted = authorize(shared, wish.entry, &wish.group.value, &self.user).await?;
             if wish.must_exist {
                 self.require_row(&wish, granted).await?;
             }
-            let head = shared.log.head().await.map_err(|error| {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a subscription is refused");
-                unavailable()
-            })?;
+            let beginning = match question {
+                // More happens to the group than can be made ready in between.
+                MOST_QUESTIONS if wish.since.is_some() => Beginning::Reset(ResetReason::TooFar),
+                _ => self.beginning(&wish, granted).await?,
+            };
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let grant = Grant {
                 group: wish.group.clone(),
@@ -150,11 +149,11 @@ impl Session {
                 dialect: wish.dialect,
                 granted,
                 asked,
-                head,
+                after: beginning.after(shared),
                 span: span.clone(),
             };
             let most = shared.limits.subscriptions;
-            let answers = |cursor: &Cursor| wish.answers(cursor, &shared.metrics);
+            let answers = |cursor: &Cursor, turn| beginning.answers(shared, &wish, cursor, turn);
             let refused = match shared.hub.subscribe(self.id, grant, answers) {
                 Ok(()) => {
                     self.conversation().dialect = Some(wish.dialect);
@@ -164,7 +163,7 @@ impl Session {
                 Err(refused) => refused,
             };
             match refused {
-                // The dispatcher's turn, if it is the log that has begun anew.
+                // The dispatcher's turn, if it is the log that has begun anew, or has gone on.
                 Refused::Outdated => tokio::task::yield_now().await,
                 Refused::Gone => return Ok(()),
                 Refused::IdInUse => return Err(in_use()),
@@ -215,46 +214,14 @@ impl Session {
 }
 
 /// A subscription that a client wants.
-struct Wish<'w> {
-    dialect: Dialect,
-    id: Option<&'w Id>,
-    model: &'w ModelEntry,
-    entry: &'w GroupEntry,
-    group: GroupKey,
-    since: Option<String>,
+pub(super) struct Wish<'w> {
+    pub(super) dialect: Dialect,
+    pub(super) id: Option<&'w Id>,
+    pub(super) model: &'w ModelEntry,
+    pub(super) entry: &'w GroupEntry,
+    pub(super) group: GroupKey,
+    pub(super) since: Option<String>,
     must_exist: bool,
-}
-
-impl Wish<'_> {
-    /// Returns what the client is told when its subscription begins at a cursor.
-    fn answers(&self, cursor: &Cursor, metrics: &Metrics) -> Vec<Frame> {
-        let model = &self.model.label;
-        let group = GroupName {
-            key: self.entry.key,
-            value: &self.group.value,
-        };
-        let missed = self.since.as_ref().and_then(|since| missed(since, cursor));
-        if let Some(reason) = missed {
-            metrics.reset(reason, 1);
-        }
-        let answer = self
-            .dialect
-            .subscribed(self.id, model, group, cursor, missed.is_none());
-        let reset = missed.map(|reason| self.dialect.reset(self.id, model, reason, cursor));
-        answer.into_iter().chain(reset).collect()
-    }
-}
-
-/// Returns why a client that comes from a cursor has to fetch again; `None` where it has missed
-/// nothing.
-fn missed(since: &str, now: &Cursor) -> Option<ResetReason> {
-    match since.parse::<Cursor>() {
-        Ok(since) if since == *now => None,
-        Ok(since) if since.epoch != now.epoch => Some(ResetReason::Epoch),
-        Ok(since) if since.position > now.position => Some(ResetReason::Ahead),
-        Ok(_) => Some(ResetReason::Expired),
-        Err(_) => Some(ResetReason::Epoch),
-    }
 }
 
 /// Asks which serializers of a group a user may be shown.
@@ -376,7 +343,7 @@ fn internal() -> Refusal {
     Refusal::new(ErrorCode::Internal, "the server failed")
 }
 
-fn unavailable() -> Refusal {
+pub(super) fn unavailable() -> Refusal {
     Refusal::new(
         ErrorCode::Unavailable,
         "subscriptions cannot be taken right now",

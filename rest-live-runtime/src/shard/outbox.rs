@@ -88,6 +88,8 @@ pub(super) enum Kind {
     /// The reset of a model whose label has this address, with the subscription where it is one's.
     Reset(usize, Option<Serial>),
     Answer,
+    /// What a subscription missed: asked for like an answer, and gone with the subscription.
+    Replayed(Serial),
     /// A ping or pongs: the websocket's own, which nobody counts.
     Control,
     /// The last that is written.
@@ -98,7 +100,7 @@ impl Kind {
     /// Returns the subscription that it is of.
     pub(super) fn subscription(self) -> Option<Serial> {
         match self {
-            Self::Broadcast(serial) => Some(serial),
+            Self::Broadcast(serial) | Self::Replayed(serial) => Some(serial),
             Self::Reset(_, serial) => serial,
             Self::Begun | Self::Answer | Self::Control | Self::Close => None,
         }
@@ -137,7 +139,7 @@ impl Outbox {
     pub(super) fn keeps(&self, kind: Kind) -> bool {
         match kind {
             Kind::Begun | Kind::Close => true,
-            Kind::Answer | Kind::Control => !self.at_once,
+            Kind::Answer | Kind::Replayed(_) | Kind::Control => !self.at_once,
             Kind::Broadcast(_) | Kind::Reset(..) => !self.at_once && !self.lagging,
         }
     }
@@ -145,7 +147,12 @@ impl Outbox {
     /// Returns whether answers wait, or pongs.
     pub(super) fn owes(&self) -> bool {
         let mut own = self.own.iter();
-        own.any(|pending| matches!(pending.kind, Kind::Answer | Kind::Control))
+        own.any(|pending| {
+            matches!(
+                pending.kind,
+                Kind::Answer | Kind::Replayed(_) | Kind::Control
+            )
+        })
     }
 
     fn has_room(&self, limits: &Limits, more: Amount) -> bool {
@@ -193,7 +200,7 @@ impl Outbox {
     }
 
     /// Queues what answers a request. Who asks and asks, and reads nothing, is closed.
-    pub(super) fn push_answer(&mut self, limits: &Limits, frame: Frame, behind: u64) {
+    pub(super) fn push_answer(&mut self, limits: &Limits, kind: Kind, frame: Frame, behind: u64) {
         if self.close.is_some() {
             return;
         }
@@ -209,7 +216,7 @@ impl Outbox {
         self.answer_bytes += length;
         self.answers += 1;
         self.own.push_back(Pending {
-            kind: Kind::Answer,
+            kind,
             what: What::Frame(frame),
             behind,
         });
@@ -233,7 +240,7 @@ impl Outbox {
     /// Puts back what could not be written, before all else.
     pub(super) fn put_back(&mut self, kind: Kind, bytes: Bytes, captured: Option<SystemTime>) {
         match kind {
-            Kind::Answer => {
+            Kind::Answer | Kind::Replayed(_) => {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
@@ -268,7 +275,7 @@ impl Outbox {
                 let length = pending.what.len();
                 *bytes -= length;
                 match pending.kind {
-                    Kind::Answer => {
+                    Kind::Answer | Kind::Replayed(_) => {
                         *answers -= 1;
                         *answer_bytes -= length;
                     }

@@ -96,9 +96,10 @@ impl Candidate {
 const TOGETHER: usize = 32;
 
 impl State {
-    /// Takes note that what happened up to a cursor is being handed out, some events.
-    pub(crate) fn dispatching(&mut self, cursor: &Cursor, events: usize) {
+    /// Takes note that what happened up to a cursor is being handed out: a batch with a number, and some events.
+    pub(crate) fn dispatching(&mut self, cursor: &Cursor, turn: u64, events: usize) {
         self.dispatched = Some(cursor.clone());
+        self.turn = turn;
         self.event = self.announced;
         self.announced += events as u64;
     }

@@ -98,13 +98,14 @@ impl State {
 
     /// Tells every subscriber that changes were missed, and goes on behind a cursor, which may be
     /// another log's by now. Who has subscribed behind it has missed nothing. Returns how many sessions are told.
-    pub(crate) fn reset(&mut self, cursor: &Cursor) -> usize {
+    pub(crate) fn reset(&mut self, cursor: &Cursor, turn: u64, reason: ResetReason) -> usize {
+        self.turn = turn;
         let before = self.dispatched.replace(cursor.clone());
         // Positions of another life of the log say nothing.
         let is_of_epoch = before.as_ref().is_some_and(|b| b.epoch == cursor.epoch);
         let reason = match before {
             Some(_) if !is_of_epoch => ResetReason::Epoch,
-            _ => ResetReason::Lagged,
+            _ => reason,
         };
         let mut has_missed = vec![];
         for (_, group) in &mut self.groups {

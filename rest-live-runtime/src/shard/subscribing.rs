@@ -17,7 +17,7 @@ use crate::{
     dialect::{Dialect, Id},
     frame::Frame,
     group::GroupKey,
-    hub::{Grant, Refused},
+    hub::{Answers, Grant, Refused},
     permission::Identity,
 };
 
@@ -34,7 +34,8 @@ pub(crate) struct Subscribed {
 impl State {
     /// Subscribes a session to what happens in a group from now on. Subscribing again changes nothing,
     /// but that the subscription may have one more id. `answers` is what the client gets, before all
-    /// that the subscription brings; it is made with the cursor at which it begins.
+    /// that the subscription brings; it is made with the cursor at which it begins, and the number of the batch that the
+    /// dispatcher has begun to hand out.
     ///
     /// # Errors
     /// Why the session cannot have it.
@@ -42,11 +43,16 @@ impl State {
         &mut self,
         id: PeerId,
         grant: Grant,
-        answers: impl FnOnce(&Cursor) -> Vec<Frame>,
+        answers: impl FnOnce(&Cursor, u64) -> Result<Answers, Refused>,
     ) -> Result<(), Refused> {
-        let is_of_epoch = self.is_of_epoch(&grant.head);
+        let Some(begins) = grant.after.clone().or_else(|| self.dispatched.clone()) else {
+            // The log has not begun.
+            return Err(Refused::Outdated);
+        };
+        let is_of_epoch = self.is_of_epoch(&begins);
         let most = self.common.limits.subscriptions;
-        let dispatched = self.dispatched.as_ref().map_or(0, |d| d.position);
+        let (turn, dispatched) = (self.turn, self.dispatched.as_ref());
+        let dispatched = dispatched.map_or(0, |dispatched| dispatched.position);
         let Some(peer) = self.peer(id) else {
             return Err(Refused::Gone);
         };
@@ -72,12 +78,13 @@ impl State {
             // It goes on behind what was handed out, which the log's head may be ahead of.
             Some(present) => self.member(id.place, present).after.max(dispatched),
             // What the dispatcher has begun to hand out, this subscription has missed.
-            None => grant.head.position.max(dispatched),
+            None => begins.position.max(dispatched),
         };
         let cursor = Cursor {
-            epoch: grant.head.epoch.clone(),
+            epoch: begins.epoch,
             position: after,
         };
+        let Answers { answers, replayed } = answers(&cursor, turn)?;
         let place = match present {
             Some(present) => {
                 self.regrant(id.place, present, grant.granted);
@@ -99,10 +106,19 @@ impl State {
             let (names, place) = (subscription.names.len(), subscription.place);
             self.set_names(place, names);
         }
-        for answer in answers(&cursor) {
+        let serial = self.member(id.place, place).grant;
+        for answer in answers {
             self.answer(id, answer);
         }
+        for frame in replayed {
+            self.replay(id, serial, frame);
+        }
         Ok(())
+    }
+
+    /// Returns up to where the dispatcher has come.
+    pub(crate) fn dispatched(&self) -> Option<Cursor> {
+        self.dispatched.clone()
     }
 
     fn add(&mut self, id: PeerId, grant: &Grant, after: u64) -> usize {

@@ -26,7 +26,7 @@ use crate::{
     cursor::{At, Epoch},
     dialect::{Id, Request, parse},
     group::GroupIndex,
-    hub::{Grant, Refused},
+    hub::{Answers, Grant, Refused},
     key::KeyValue,
     wire::{Wire, WireState},
 };
@@ -72,7 +72,7 @@ impl Fixture {
 
     fn begin(&self, position: u64) {
         let cursor = self.cursor(position);
-        self.shard.with(|s| s.dispatching(&cursor, 0));
+        self.shard.with(|s| s.dispatching(&cursor, 0, 0));
     }
 
     fn join(&self) -> PeerId {
@@ -98,14 +98,14 @@ impl Fixture {
             dialect,
             granted: ALL,
             asked: 0,
-            head: self.cursor(head),
+            after: Some(self.cursor(head)),
             span: Span::none(),
         }
     }
 
     fn take(&self, peer: PeerId, grant: Grant) -> Result<(), Refused> {
         self.shard
-            .with(|s| s.subscribe(peer, grant, |_| Vec::new()))
+            .with(|s| s.subscribe(peer, grant, |_, _| Ok(Answers::default())))
     }
 
     fn subscribe(&self, peer: PeerId, value: i128) -> Result<(), Refused> {
@@ -146,7 +146,7 @@ impl Fixture {
         }
         let cursor = self.cursor(position);
         self.shard.with(|s| {
-            s.dispatching(&cursor, 1);
+            s.dispatching(&cursor, 0, 1);
             s.publish(
                 Happening::Row(publications),
                 &At::new(cursor.position, &cursor),
@@ -159,7 +159,7 @@ impl Fixture {
         self.position.set(self.position.get() + 1);
         let (group, cursor) = (group(value), self.cursor(self.position.get()));
         let audience = self.shard.with(|s| {
-            s.dispatching(&cursor, 1);
+            s.dispatching(&cursor, 0, 1);
             s.audience(&group, false)
         });
         let Audience::Each(candidates) = audience else {
@@ -186,7 +186,7 @@ impl Fixture {
         self.position.set(self.position.get() + 1);
         let cursor = self.cursor(self.position.get());
         self.shard.with(|s| {
-            s.dispatching(&cursor, 1);
+            s.dispatching(&cursor, 0, 1);
             s.publish(
                 Happening::Reset("a.B".into()),
                 &At::new(cursor.position, &cursor),

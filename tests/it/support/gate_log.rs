@@ -75,4 +75,8 @@ impl EventLog for GateLog {
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
         self.log.read(after, limit)
     }
+
+    fn known_head(&self) -> Option<Cursor> {
+        self.log.known_head()
+    }
 }

@@ -302,7 +302,7 @@ async fn a_close_that_waits_is_the_last_word() {
         .with(|s| s.close_session(peer, CloseCode::GoingAway));
     turn(&f);
     f.shard.with(|s| {
-        s.reset(&f.cursor(900));
+        s.reset(&f.cursor(900), 0, ResetReason::Lagged);
         s.close_at_once(peer, CloseCode::TooSlow);
         s.closed_by_client(peer, crate::frame::close_frame(CloseCode::Protocol));
     });

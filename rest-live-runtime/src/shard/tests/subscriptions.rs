@@ -19,7 +19,7 @@ fn a_subscription_is_to_what_happens_after_it() {
         epoch: Epoch::random(),
         position: 3,
     };
-    assert_eq!(f.shard.with(|s| s.reset(&anew)), 1);
+    assert_eq!(f.shard.with(|s| s.reset(&anew, 0, ResetReason::Lagged)), 1);
     f.publish_at(4, &[(1, "4")]);
     assert_eq!(f.texts(peer), ["4", "reset"]);
 }
@@ -31,7 +31,10 @@ fn who_subscribes_behind_what_was_lost_has_missed_nothing() {
     f.begin(1);
     let (early, late) = (f.join(), f.join());
     let subscribe = |peer, head| f.take(peer, f.grant(1, None, Dialect::Plain, head));
-    let reset = |position| f.shard.with(|s| s.reset(&f.cursor(position)));
+    let reset = |position| {
+        f.shard
+            .with(|s| s.reset(&f.cursor(position), 0, ResetReason::Lagged))
+    };
     assert_eq!(subscribe(early, 8), Ok(()));
     assert_eq!(reset(8), 0);
     assert_eq!(subscribe(late, 9), Ok(()));
@@ -77,9 +80,9 @@ fn a_subscription_begins_behind_what_is_being_handed_out() {
         f.begin(dispatched);
         let grant = f.grant(1, Some(id), Dialect::V1, head);
         let subscribed = f.shard.with(|s| {
-            s.subscribe(peer, grant, |cursor| {
+            s.subscribe(peer, grant, |cursor, _| {
                 told.push(cursor.position);
-                Vec::new()
+                Ok(Answers::default())
             })
         });
         assert_eq!(subscribed, Ok(()));
@@ -189,7 +192,7 @@ fn a_head_of_another_epoch_is_asked_for_anew() {
         epoch: Epoch::random(),
         position: 0,
     };
-    f.shard.with(|s| s.reset(&anew));
+    f.shard.with(|s| s.reset(&anew, 0, ResetReason::Lagged));
     assert_eq!(f.subscribe(peer, 1), Err(Refused::Outdated));
 }
 

@@ -1,0 +1,141 @@
+//! Writes of one row by several nodes, in a log that each appends to after it has committed.
+//!
+//! Of its own writes a node knows the order ([`crate::order`]). Of those of two nodes nobody does: the one that was
+//! committed first may be appended last. What can be known: each event says up to where its node had read the log before the
+//! write began. If another node's event of the row came behind that, the two may have overlapped: then the event is
+//! told to nobody, and its node has the row be read again, and tells how it is. All nodes read the same log and decide alike.
+//!
+//! Plain data: the dispatcher asks, and has rows be settled.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    event::{Event, EventKind, Row},
+    log::Origin,
+    order::RowId,
+};
+
+/// What lately came out of the log.
+#[derive(Debug)]
+pub(crate) struct Overlaps {
+    node: Arc<str>,
+    capacity: usize,
+    /// All behind this position is known here.
+    start: u64,
+    rows: HashMap<RowId, VecDeque<Seen>>,
+    /// Where the subscribers of a model were last told to fetch again, by each node.
+    resets: HashMap<Arc<str>, Vec<(u64, Option<Arc<str>>)>>,
+    /// The rows in the order of the log.
+    ring: VecDeque<(u64, RowId)>,
+}
+
+/// An event of a row.
+#[derive(Debug)]
+struct Seen {
+    position: u64,
+    node: Option<Arc<str>>,
+    event: Arc<Event>,
+}
+
+/// What becomes of an event.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Told,
+    /// Another node reads the row again.
+    Withheld,
+    /// This node is to: with what subscribers may hold of the row.
+    Settled(RowId, Vec<Row>),
+    /// It began before all that is known here: its model's subscribers are told to fetch again.
+    Unknown,
+}
+
+impl Overlaps {
+    /// So many events are looked at.
+    pub(crate) const CAPACITY: usize = 65_536;
+
+    /// Begins behind a position of the log.
+    pub(crate) fn new(node: Arc<str>, start: u64, capacity: usize) -> Self {
+        Self {
+            node,
+            capacity,
+            start,
+            rows: HashMap::new(),
+            resets: HashMap::new(),
+            ring: VecDeque::new(),
+        }
+    }
+
+    /// Decides about the next event of the log.
+    pub(crate) fn take(&mut self, position: u64, event: &Arc<Event>, origin: &Origin) -> Verdict {
+        let change = match &event.kind {
+            EventKind::Row(change) => change,
+            EventKind::Reset => {
+                let by_node = self.resets.entry(Arc::clone(&event.model)).or_default();
+                by_node.retain(|(_, node)| *node != origin.node);
+                by_node.push((position, origin.node.clone()));
+                return Verdict::Told;
+            }
+        };
+        let row = (Arc::clone(&event.model), change.key.clone());
+        let verdict = self.decide(&row, event, origin);
+        let seen = Seen {
+            position,
+            node: origin.node.clone(),
+            event: Arc::clone(event),
+        };
+        self.rows.entry(row.clone()).or_default().push_back(seen);
+        self.ring.push_back((position, row));
+        if self.ring.len() > self.capacity {
+            self.forget();
+        }
+        verdict
+    }
+
+    fn decide(&self, row: &RowId, event: &Event, origin: &Origin) -> Verdict {
+        let Some(began) = origin.began else {
+            // Of a trigger, or of a log that knows the order.
+            return Verdict::Told;
+        };
+        if began < self.start {
+            return Verdict::Unknown;
+        }
+        let is_other =
+            |position: u64, node: &Option<Arc<str>>| position > began && *node != origin.node;
+        let seen = self.rows.get(row).into_iter().flatten().rev();
+        let within: Vec<&Seen> = seen.take_while(|seen| seen.position > began).collect();
+        let mut resets = self.resets.get(&row.0).into_iter().flatten();
+        let overlaps = within
+            .iter()
+            .any(|seen| is_other(seen.position, &seen.node))
+            || resets.any(|(position, node)| is_other(*position, node));
+        if !overlaps {
+            return Verdict::Told;
+        }
+        if origin.node.as_ref() != Some(&self.node) {
+            return Verdict::Withheld;
+        }
+        let within = within.iter().rev().map(|seen| &*seen.event);
+        let changes = within.chain([event]).filter_map(Event::as_row);
+        let named = changes.flat_map(|change| change.old.iter().chain(&change.new).cloned());
+        Verdict::Settled(row.clone(), named.collect())
+    }
+
+    fn forget(&mut self) {
+        let Some((position, row)) = self.ring.pop_front() else {
+            return;
+        };
+        self.start = position;
+        if let Some(seen) = self.rows.get_mut(&row) {
+            seen.pop_front();
+            if seen.is_empty() {
+                self.rows.remove(&row);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

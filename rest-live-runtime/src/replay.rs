@@ -1,0 +1,197 @@
+//! What a group missed, for clients that come back: of each row one change, from how it was where they left to how it is.
+//! Made once for all that missed the same, and encoded once.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hashlink::LruCache;
+
+use crate::{
+    change::{Granted, Variant, change_of, conflated},
+    cursor::Cursor,
+    dialect::{Dialect, v1},
+    encoder::Encoder,
+    event::{Event, EventKind, RowChange},
+    frame::Frame,
+    group::GroupKey,
+    history::Placed,
+    key::KeyValue,
+    metrics::Metrics,
+    permission::Identity,
+    registry::{GroupEntry, ModelEntry},
+};
+
+/// The replays that were asked for last.
+#[derive(Debug)]
+pub(crate) struct Replays(Mutex<Cache>);
+
+#[derive(Debug)]
+struct Cache {
+    /// By the group, and the positions of the first and the last event.
+    replays: LruCache<(GroupKey, u64, u64), Arc<Replay>>,
+    /// How many rows they are of.
+    rows: usize,
+}
+
+/// So many rows are kept ready.
+const MOST_ROWS: usize = 65_536;
+
+/// What a group missed.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    /// One a row, in the order in which the rows last changed.
+    changes: Vec<Event>,
+    /// Broadcasts of some changes, by their places.
+    encoded: Mutex<HashMap<(usize, Variant), Option<Frame>>>,
+}
+
+impl Replays {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Cache {
+            replays: LruCache::new_unbounded(),
+            rows: 0,
+        }))
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        // Nothing panics between two changes that belong together, so a poisoned cache is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the replay of some events of a group, ascending; `None` where the application's code panics.
+    pub(crate) fn of(
+        &self,
+        entry: &GroupEntry,
+        group: &GroupKey,
+        events: &[Placed],
+    ) -> Option<Arc<Replay>> {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return Some(Arc::new(Replay::default()));
+        };
+        let key = (group.clone(), first.position, last.position);
+        if let Some(replay) = self.cache().replays.get(&key) {
+            return Some(Arc::clone(replay));
+        }
+        // To read a column is the application's code.
+        let replay = catch_unwind(AssertUnwindSafe(|| Replay::new(entry, group, events)));
+        let replay = Arc::new(replay.ok()?);
+        let mut dropped = Vec::new();
+        let mut cache = self.cache();
+        cache.rows += replay.changes.len();
+        dropped.extend(cache.replays.insert(key, Arc::clone(&replay)));
+        while cache.rows - dropped.iter().map(|r| r.changes.len()).sum::<usize>() > MOST_ROWS {
+            match cache.replays.remove_lru() {
+                Some((_, replay)) => dropped.push(replay),
+                None => break,
+            }
+        }
+        cache.rows -= dropped.iter().map(|r| r.changes.len()).sum::<usize>();
+        drop(cache);
+        drop(dropped);
+        Some(replay)
+    }
+
+    /// Forgets all: positions are of another log now.
+    pub(crate) fn clear(&self) {
+        let mut cache = self.cache();
+        cache.rows = 0;
+        let dropped = std::mem::replace(&mut cache.replays, LruCache::new_unbounded());
+        drop(cache);
+        drop(dropped);
+    }
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self {
+            changes: Vec::new(),
+            encoded: Mutex::default(),
+        }
+    }
+}
+
+impl Replay {
+    fn new(entry: &GroupEntry, group: &GroupKey, events: &[Placed]) -> Self {
+        let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
+        for (place, Placed { event, .. }) in events.iter().enumerate() {
+            if let Some(change) = event.as_row() {
+                let (last, changes) = rows.entry(&change.key).or_default();
+                *last = place;
+                changes.push(change);
+            }
+        }
+        let mut rows: Vec<_> = rows.into_values().collect();
+        rows.sort_unstable_by_key(|(last, _)| *last);
+        let changes = rows.into_iter().filter_map(|(last, changes)| {
+            let Event {
+                model, captured, ..
+            } = &*events[last].event;
+            Some(Event {
+                model: Arc::clone(model),
+                kind: EventKind::Row(conflated(entry, group, &changes)?),
+                captured: *captured,
+            })
+        });
+        Self {
+            changes: changes.collect(),
+            encoded: Mutex::default(),
+        }
+    }
+
+    /// Returns what a user is told who comes from a cursor, as far as it may be seen now; `None` where that is more than so
+    /// many bytes, or frames.
+    pub(crate) fn frames(
+        &self,
+        of: (&ModelEntry, &GroupEntry, &GroupKey),
+        (user, granted): (&Identity, Granted),
+        since: &Cursor,
+        most: (usize, usize),
+        metrics: &Metrics,
+    ) -> Option<Vec<Frame>> {
+        let (model, entry, group) = of;
+        let (most_frames, mut bytes) = most;
+        let mut frames = Vec::new();
+        for (place, event) in self.changes.iter().enumerate() {
+            let Some(row) = event.as_row() else { continue };
+            let Some(change) = change_of(entry, group, row) else {
+                continue;
+            };
+            let variant = match change.seen_by_all() {
+                Some(variant) => Some(variant),
+                None => change.seen_by(user, granted),
+            };
+            let panics = change.panics.get();
+            if panics > 0 {
+                tracing::error!(
+                    model = &*model.label,
+                    "check_permission panicked: who it was asked about is not told of a change"
+                );
+                metrics.panics.increment(panics.into());
+            }
+            let Some(variant) = variant else { continue };
+            let known = self.encoded().get(&(place, variant)).cloned();
+            let frame = known.unwrap_or_else(|| {
+                let mut encoder = Encoder::new(model, event, row, since, metrics);
+                encoder.begin();
+                let frame = encoder.frame(&change, variant, Dialect::V1);
+                self.encoded().insert((place, variant), frame.clone());
+                frame
+            });
+            let Some(frame) = frame else { continue };
+            let frame = v1::replayed(frame.as_str(), since);
+            bytes = bytes.checked_sub(frame.bytes().len())?;
+            frames.push(frame);
+            if frames.len() > most_frames {
+                return None;
+            }
+        }
+        Some(frames)
+    }
+
+    fn encoded(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
+        self.encoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,201 @@
+//! How a subscription begins: now, or where its client left.
+
+use tokio::time::timeout;
+
+use super::{
+    Session, Shared,
+    requests::{Wish, unavailable},
+};
+use crate::{
+    change::Granted,
+    code::ResetReason,
+    cursor::Cursor,
+    dialect::{GroupName, Refusal},
+    frame::Frame,
+    history::Missed,
+    hub::{Answers, Refused},
+    log::ReadError,
+};
+
+/// So many events of a group are looked through for one client that comes back.
+const MOST_EVENTS: usize = 1000;
+
+/// How a subscription begins.
+pub(super) enum Beginning {
+    Now,
+    Resumed {
+        since: Cursor,
+        replayed: Vec<Frame>,
+        /// Number of the batch in which something last happened to the group.
+        turn: u64,
+    },
+    /// Its client has to fetch again.
+    Reset(ResetReason),
+}
+
+impl Session {
+    /// Finds out how a subscription begins that was granted.
+    pub(super) async fn beginning(
+        &self,
+        wish: &Wish<'_>,
+        granted: Granted,
+    ) -> Result<Beginning, Refusal> {
+        let Some(since) = &wish.since else {
+            if self.shared.log.known_head().is_none() {
+                self.begun().await?;
+            }
+            return Ok(Beginning::Now);
+        };
+        self.begun().await?;
+        let Ok(since) = since.parse::<Cursor>() else {
+            return Ok(Beginning::Reset(ResetReason::Epoch));
+        };
+        let shared = &*self.shared;
+        let Some(dispatched) = shared.hub.dispatched(self.id) else {
+            return Err(unavailable());
+        };
+        if since.epoch != dispatched.epoch {
+            return Ok(Beginning::Reset(ResetReason::Epoch));
+        }
+        if since.position > dispatched.position {
+            // This node may be behind the one that the client comes from.
+            let head = match shared.log.known_head() {
+                Some(head) => head,
+                None => shared.log.head().await.map_err(|error| {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "a subscription is refused");
+                    unavailable()
+                })?,
+            };
+            if since.epoch != head.epoch {
+                return Ok(Beginning::Reset(ResetReason::Epoch));
+            }
+            if since.position > head.position {
+                return Ok(Beginning::Reset(ResetReason::Ahead));
+            }
+        }
+        let (model, group) = (&*wish.model.label, &wish.group);
+        // Before the look: what happens after it is noticed.
+        let mut turn = shared.history.last_turn(model, group);
+        let mut missed = shared.history.missed(model, group, &since, MOST_EVENTS);
+        if let Missed::Older = missed {
+            if let Err(error) = shared.history.reach(&*shared.log, &since).await {
+                return Ok(Beginning::Reset(match error {
+                    ReadError::Epoch => ResetReason::Epoch,
+                    ReadError::Ahead => ResetReason::Ahead,
+                    ReadError::Expired => ResetReason::Expired,
+                    ReadError::Unavailable(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "a subscription is refused");
+                        return Err(unavailable());
+                    }
+                }));
+            }
+            turn = shared.history.last_turn(model, group);
+            missed = shared.history.missed(model, group, &since, MOST_EVENTS);
+        }
+        let events = match missed {
+            Missed::Events(events) => events,
+            Missed::Unknown => return Ok(Beginning::Reset(ResetReason::Bulk)),
+            Missed::TooMuch => return Ok(Beginning::Reset(ResetReason::TooFar)),
+            Missed::Older => return Ok(Beginning::Reset(ResetReason::Expired)),
+        };
+        let Some(replay) = shared.replays.of(wish.entry, group, &events) else {
+            shared.metrics.panics.increment(1);
+            tracing::error!(
+                model,
+                "what a client missed cannot be told: the application's code panicked"
+            );
+            return Ok(Beginning::Reset(ResetReason::Bulk));
+        };
+        let limits = &shared.limits;
+        // They wait like answers, of which half as many as may stop the client from asking for more.
+        let most = (limits.pending_messages / 2, limits.pending_bytes / 2);
+        let of = (wish.model, wish.entry, group);
+        let replayed = replay.frames(of, (&self.user, granted), &since, most, &shared.metrics);
+        Ok(match replayed {
+            Some(replayed) => Beginning::Resumed {
+                since,
+                replayed,
+                turn,
+            },
+            None => Beginning::Reset(ResetReason::TooFar),
+        })
+    }
+}
+
+impl Session {
+    /// Waits until the log has said where it begins.
+    async fn begun(&self) -> Result<(), Refusal> {
+        let mut progress = self.shared.progress.clone();
+        let begun = progress.wait_for(Option::is_some);
+        match timeout(self.shared.limits.authorize, begun).await {
+            Ok(Ok(_)) => Ok(()),
+            // It cannot be reached, or its dispatcher has ended.
+            Ok(Err(_)) | Err(_) => Err(unavailable()),
+        }
+    }
+}
+
+impl Beginning {
+    /// Returns where the subscription begins at the earliest; what was handed out, it has missed in any case.
+    pub(super) fn after(&self, shared: &Shared) -> Option<Cursor> {
+        match self {
+            Self::Now | Self::Reset(_) => shared.log.known_head(),
+            Self::Resumed { since, .. } => Some(since.clone()),
+        }
+    }
+
+    /// Returns what the client is told when its subscription begins at a cursor, while a batch is handed out.
+    ///
+    /// # Errors
+    /// Something has happened to the group that is not among what it is told.
+    pub(super) fn answers(
+        &self,
+        shared: &Shared,
+        wish: &Wish<'_>,
+        cursor: &Cursor,
+        dispatched: u64,
+    ) -> Result<Answers, Refused> {
+        let model = &wish.model.label;
+        let group = GroupName {
+            key: wish.entry.key,
+            value: &wish.group.value,
+        };
+        let subscribed = |cursor, recovered| {
+            let answer = wish
+                .dialect
+                .subscribed(wish.id, model, group, cursor, recovered);
+            answer.into_iter().collect()
+        };
+        Ok(match self {
+            Self::Now => Answers {
+                answers: subscribed(cursor, true),
+                replayed: Vec::new(),
+            },
+            Self::Resumed {
+                since,
+                replayed,
+                turn,
+            } => {
+                let now = shared.history.last_turn(model, &wish.group);
+                if now != *turn || *turn > dispatched {
+                    return Err(Refused::Outdated);
+                }
+                Answers {
+                    answers: subscribed(since, true),
+                    replayed: replayed.clone(),
+                }
+            }
+            Self::Reset(reason) => {
+                shared.metrics.reset(*reason, 1);
+                let mut answers: Vec<_> = subscribed(cursor, false);
+                answers.extend(Some(wish.dialect.reset(wish.id, model, *reason, cursor)));
+                Answers {
+                    answers,
+                    replayed: Vec::new(),
+                }
+            }
+        })
+    }
+}
