@@ -46,6 +46,13 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Returns whether it is the same reading of the same row.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Row {
     // The columns stay out: rows end up in logs, and a row may hold what a log must not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -425,7 +425,11 @@ impl Told {
 
     fn name(&mut self, rows: impl Iterator<Item = Row>) {
         if let Some(named) = &mut self.named {
-            named.extend(rows);
+            for row in rows {
+                if !named.iter().any(|known| known.is(&row)) {
+                    named.push(row);
+                }
+            }
             if named.len() > Order::MOST_NAMED {
                 self.named = None;
             }

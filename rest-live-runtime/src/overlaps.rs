@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    event::{Event, EventKind, Row},
+    event::{Event, EventKind, Row, RowChange},
     log::Origin,
     order::RowId,
 };
@@ -37,7 +37,8 @@ pub(crate) struct Overlaps {
 struct Seen {
     position: u64,
     node: Option<Arc<str>>,
-    event: Arc<Event>,
+    /// What subscribers may hold because of it.
+    named: Vec<Row>,
 }
 
 /// What becomes of an event.
@@ -80,11 +81,15 @@ impl Overlaps {
             }
         };
         let row = (Arc::clone(&event.model), change.key.clone());
-        let verdict = self.decide(&row, event, origin);
+        let verdict = self.decide(&row, change, origin);
         let seen = Seen {
             position,
             node: origin.node.clone(),
-            event: Arc::clone(event),
+            named: match verdict {
+                // Who held the row as it was has been told that it is gone.
+                Verdict::Told | Verdict::Unknown => change.new.iter().cloned().collect(),
+                Verdict::Withheld | Verdict::Settled(..) => named(change).collect(),
+            },
         };
         self.rows.entry(row.clone()).or_default().push_back(seen);
         self.ring.push_back((position, row));
@@ -94,7 +99,7 @@ impl Overlaps {
         verdict
     }
 
-    fn decide(&self, row: &RowId, event: &Event, origin: &Origin) -> Verdict {
+    fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> Verdict {
         let Some(began) = origin.began else {
             // Of a trigger, or of a log that knows the order.
             return Verdict::Told;
@@ -117,10 +122,8 @@ impl Overlaps {
         if origin.node.as_ref() != Some(&self.node) {
             return Verdict::Withheld;
         }
-        let within = within.iter().rev().map(|seen| &*seen.event);
-        let changes = within.chain([event]).filter_map(Event::as_row);
-        let named = changes.flat_map(|change| change.old.iter().chain(&change.new).cloned());
-        Verdict::Settled(row.clone(), named.collect())
+        let within = within.iter().rev().flat_map(|seen| seen.named.clone());
+        Verdict::Settled(row.clone(), within.chain(named(change)).collect())
     }
 
     fn forget(&mut self) {
@@ -135,6 +138,10 @@ impl Overlaps {
             }
         }
     }
+}
+
+fn named(change: &RowChange) -> impl Iterator<Item = Row> {
+    change.old.iter().chain(&change.new).cloned()
 }
 
 #[cfg(test)]

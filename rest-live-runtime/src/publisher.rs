@@ -3,7 +3,12 @@
 
 mod completing;
 
-use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{DatabaseConnection, DbErr};
@@ -30,8 +35,8 @@ const AT_ONCE: usize = 4;
 pub(crate) type Committed = (Event, Option<Arc<Interval>>);
 
 /// Events on their way to the log.
-struct Telling<'p> {
-    publisher: &'p Arc<Publisher>,
+struct Telling {
+    publisher: Arc<Publisher>,
     rows: Vec<RowId>,
     resets: Vec<Arc<str>>,
     models: Vec<Arc<str>>,
@@ -88,13 +93,18 @@ impl Publisher {
             self.begin_to_settle(row);
         }
         let telling = Telling {
-            publisher: self,
+            publisher: Arc::clone(self),
             rows: admitted.rows,
             resets: admitted.resets,
             models: distinct(admitted.events.iter().map(|t| Arc::clone(&t.event.model))),
         };
-        self.append(admitted.events).await;
-        telling.end();
+        let events = admitted.events;
+        let appending = async move {
+            telling.publisher.append(events).await;
+            telling.end();
+        };
+        // A request may be given up while a log takes its time.
+        Completing::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
     }
 
     /// Publishes without anybody waiting for it.
@@ -106,6 +116,7 @@ impl Publisher {
 
     /// Has a row be told that may have been written. `old` is what subscribers may hold of it.
     pub(crate) fn settle(self: &Arc<Self>, row: RowId, old: impl IntoIterator<Item = Row>) {
+        let old = self.distinct(&row, old.into_iter().collect());
         if self.order.unsettle(&row, old) {
             self.begin_to_settle(row);
         }
@@ -191,6 +202,7 @@ impl Publisher {
             let found = match named {
                 Some(named) => match self.read(&row).await {
                     Ok(found) => {
+                        let named = self.distinct(&row, named);
                         let label = Arc::clone(label);
                         let event = Event::settled(label, key.clone(), named, found.clone());
                         self.append(vec![Tells { event, read }]).await;
@@ -217,6 +229,16 @@ impl Publisher {
         }
     }
 
+    fn distinct(&self, (label, _): &RowId, rows: Vec<Row>) -> Vec<Row> {
+        // To read a column is the application's code.
+        let distinct = |rows: Vec<Row>| match self.registry.labelled(label) {
+            Some(model) => model.distinct(rows),
+            None => rows,
+        };
+        let kept = rows.clone();
+        catch_unwind(AssertUnwindSafe(|| distinct(rows))).unwrap_or(kept)
+    }
+
     async fn append_reset(&self, row: &RowId) {
         // Before and after: from the one on a client may fetch, up to the other it may not have.
         self.order.reset(row);
@@ -240,19 +262,19 @@ impl Publisher {
     }
 }
 
-impl Telling<'_> {
+impl Telling {
     fn end(mut self) {
         self.models.clear();
     }
 }
 
-impl Drop for Telling<'_> {
+impl Drop for Telling {
     fn drop(&mut self) {
         let rows = mem::take(&mut self.rows);
         for row in self.publisher.order.told(rows, &self.resets) {
             self.publisher.begin_to_settle(row);
         }
-        // The request was given up while a slow log took them in, or not: nobody knows.
+        // The runtime ended while a slow log took them in, or not: nobody knows.
         if !self.models.is_empty() {
             self.publisher
                 .publish_later(resets(mem::take(&mut self.models)));

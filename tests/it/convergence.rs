@@ -35,8 +35,8 @@ use std::{
 
 use futures_util::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use rest_live::Limits;
-use sea_orm::{ActiveModelTrait, EntityTrait, NotSet, Set};
+use rest_live::{Limits, MemoryLog};
+use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, NotSet, Set};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -46,10 +46,12 @@ use self::{
     view::{Group, View},
     writer::Writer,
 };
-use crate::support::{App, Client, Engine, TICK, soon};
+use crate::support::{Client, Engine, Node, SharedLog, TICK, TestDatabase, database_of, soon};
 
 const WRITERS: u64 = 8;
 const OPERATIONS: u32 = 2000;
+/// Of each writer where several servers write the same rows: most of them are read again.
+const OPERATIONS_OF_MANY: u32 = 500;
 
 /// The row that is written last, in a list that every client is subscribed to.
 const SENTINEL: i32 = 1000;
@@ -74,7 +76,26 @@ async fn clients_end_with_what_is_in_the_table_on_mariadb() {
     converge_on(Engine::MariaDb).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_of_three_servers_end_with_what_is_in_the_table_on_sqlite() {
+    converge_over(Engine::Sqlite, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_of_three_servers_end_with_what_is_in_the_table_on_postgres() {
+    converge_over(Engine::Postgres, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_of_three_servers_end_with_what_is_in_the_table_on_mariadb() {
+    converge_over(Engine::MariaDb, 3).await;
+}
+
 async fn converge_on(engine: Engine) {
+    converge_over(engine, 1).await;
+}
+
+async fn converge_over(engine: Engine, servers: usize) {
     let number = |name| {
         let text = env::var(name).ok()?;
         Some(
@@ -86,31 +107,62 @@ async fn converge_on(engine: Engine) {
     let seed: u64 = number("CONVERGE_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     for seed in seed..seed + rounds {
         eprintln!("{engine:?}: CONVERGE_SEED={seed}");
-        Box::pin(converge(engine, seed)).await;
+        Box::pin(converge(engine, servers, seed)).await;
     }
 }
 
-async fn converge(engine: Engine, seed: u64) {
+/// What is written to, and by which servers.
+struct Cluster {
+    plain: DatabaseConnection,
+    nodes: Vec<Node>,
+    /// Last: it goes when they are gone.
+    _database: TestDatabase,
+}
+
+impl Cluster {
+    async fn start(engine: Engine, servers: usize) -> Self {
+        let (plain, database) = database_of(engine).await;
+        let mut nodes = Vec::new();
+        if servers == 1 {
+            let log = MemoryLog::default();
+            nodes.push(Node::start(plain.clone(), generous(), log).await);
+        } else {
+            let log = SharedLog::new();
+            for _ in 0..servers {
+                let db = database.connect().await;
+                nodes.push(Node::start(db, generous(), log.clone()).await);
+            }
+        }
+        Self {
+            plain,
+            nodes,
+            _database: database,
+        }
+    }
+
+    fn node(&self, number: usize) -> &Node {
+        &self.nodes[number % self.nodes.len()]
+    }
+}
+
+async fn converge(engine: Engine, servers: usize, seed: u64) {
     let start = Instant::now();
     let recorder = DebuggingRecorder::new();
     let app = {
         let _guard = metrics::set_default_local_recorder(&recorder);
-        App::start_on_with(engine, generous()).await
+        Cluster::start(engine, servers).await
     };
     table::create(&app.plain, engine).await;
-    let watchers = [
-        Watcher::start(&app, View::new("lists", (1..=LISTS).map(Group::List))).await,
-        Watcher::start(
-            &app,
-            View::new("keys", (1..=KEYS).chain([SENTINEL]).map(Group::Key)),
-        )
-        .await,
-        Watcher::start(
-            &app,
-            View::new("plain", [Group::AnyOf(&[SENTINEL_LIST, 2])]),
-        )
-        .await,
+    let keys = (1..=KEYS).chain([SENTINEL]).map(Group::Key);
+    let views = [
+        View::new("lists", (1..=LISTS).map(Group::List)),
+        View::new("keys", keys),
+        View::new("plain", [Group::AnyOf(&[SENTINEL_LIST, 2])]),
     ];
+    let mut watchers = Vec::new();
+    for (number, view) in views.into_iter().enumerate() {
+        watchers.push(Watcher::start(app.node(number), view).await);
+    }
     let tally = write(&app, engine, seed).await;
     let written = start.elapsed();
     let sentinel = card::ActiveModel {
@@ -120,10 +172,12 @@ async fn converge(engine: Engine, seed: u64) {
         born: table::counted(engine),
         version: NotSet,
     };
-    sentinel.insert(&app.db()).await.unwrap();
+    sentinel.insert(&app.node(0).live.db()).await.unwrap();
     agree(&app, &watchers).await;
     let converged = start.elapsed();
-    soon("the shutdown", app.live.shutdown()).await;
+    for node in &app.nodes {
+        soon("the shutdown", node.live.shutdown()).await;
+    }
     for watcher in watchers {
         let view = watcher.ended().await;
         eprintln!("{}: {} frames", view.name, view.frames);
@@ -148,10 +202,16 @@ fn generous() -> Limits {
     limits
 }
 
-async fn write(app: &App, engine: Engine, seed: u64) -> Tally {
+async fn write(app: &Cluster, engine: Engine, seed: u64) -> Tally {
     let writers = (1..=WRITERS).map(|number| {
-        let writer = Writer::new(Dice::new(engine, seed, number), app.db());
-        tokio::spawn(writer.run(OPERATIONS))
+        let writer = Writer::new(
+            Dice::new(engine, seed, number),
+            app.node(number as usize).live.db(),
+        );
+        tokio::spawn(writer.run(match app.nodes.len() {
+            1 => OPERATIONS,
+            _ => OPERATIONS_OF_MANY,
+        }))
     });
     let mut sum = Tally::default();
     for writer in writers.collect::<Vec<_>>() {
@@ -161,7 +221,7 @@ async fn write(app: &App, engine: Engine, seed: u64) -> Tally {
 }
 
 /// Waits until the clients have what was written last, and hold what is in the table.
-async fn agree(app: &App, watchers: &[Watcher]) {
+async fn agree(app: &Cluster, watchers: &[Watcher]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let table = rows(app).await;
@@ -186,7 +246,7 @@ async fn agree(app: &App, watchers: &[Watcher]) {
     }
 }
 
-async fn rows(app: &App) -> Vec<card::Model> {
+async fn rows(app: &Cluster) -> Vec<card::Model> {
     card::Entity::find().all(&app.plain).await.unwrap()
 }
 
@@ -207,8 +267,8 @@ struct Watcher {
 
 impl Watcher {
     /// Subscribes. In v1, or in the plain dialect where frames do not say which group they are of.
-    async fn start(app: &App, view: View) -> Self {
-        let mut client = app.client().await;
+    async fn start(node: &Node, view: View) -> Self {
+        let mut client = node.client().await;
         for group in view.groups() {
             let (key, ids) = match group {
                 Group::Key(ref id) => ("pk", std::slice::from_ref(id)),

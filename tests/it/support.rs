@@ -10,11 +10,12 @@ mod log;
 mod process;
 mod raw;
 mod scripted_log;
+mod shared_log;
 mod template;
 
 pub use self::{
     alone::alone,
-    app::{App, database, database_of, task},
+    app::{App, Node, database, database_of, task},
     client::{Client, assert_error},
     dialect::Dialect,
     engine::{Engine, TestDatabase},
@@ -23,6 +24,7 @@ pub use self::{
     process::{Example, read},
     raw::{raw, raw_offering, raw_on},
     scripted_log::ScriptedLog,
+    shared_log::SharedLog,
     template::Template,
 };
 

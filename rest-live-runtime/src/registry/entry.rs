@@ -201,6 +201,25 @@ impl ModelEntry {
         self.columns.decode(row, &self.secret)
     }
 
+    /// Drops of several states of a row those that say the same as a later one: who may hold it.
+    pub(crate) fn distinct(&self, rows: Vec<Row>) -> Vec<Row> {
+        let mut known = HashSet::new();
+        let mut distinct: Vec<Row> = Vec::new();
+        for row in rows.into_iter().rev() {
+            let groups: Vec<_> = self.groups.iter().map(|group| group.of_row(&row)).collect();
+            // Where a permission decides, all of the row may matter.
+            let content = match self.has_permission() {
+                true => self.encode(&row).ok().map(|row| row.get().to_owned()),
+                false => None,
+            };
+            if known.insert((groups, content)) {
+                distinct.push(row);
+            }
+        }
+        distinct.reverse();
+        distinct
+    }
+
     /// Returns whether the primary key is one number, as databases count up.
     pub(crate) fn has_number_for_key(&self) -> bool {
         matches!(self.pk_kind, KeyKind::Integer { .. })

@@ -21,7 +21,7 @@ pub struct App {
     /// The database, for writes that nobody is to hear of.
     pub plain: DatabaseConnection,
     log: MemoryLog,
-    server: AbortHandle,
+    _node: Node,
     /// Where `plain` and `live` write. Last: it goes when they are gone.
     pub database: TestDatabase,
 }
@@ -46,21 +46,13 @@ impl App {
     async fn assemble(engine: Engine, limits: Limits) -> Self {
         let (db, database) = database_of(engine).await;
         let log = MemoryLog::default();
-        let live = Live::builder(db.clone())
-            .limits(limits)
-            .log(log.clone())
-            .build()
-            .unwrap();
-        let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let server = tokio::spawn(warp::serve(routes).incoming(listener).run()).abort_handle();
+        let node = Node::start(db.clone(), limits, log.clone()).await;
         Self {
-            live,
-            addr,
+            live: node.live.clone(),
+            addr: node.addr,
             plain: db,
             log,
-            server,
+            _node: node,
             database,
         }
     }
@@ -139,7 +131,29 @@ impl App {
     }
 }
 
-impl Drop for App {
+/// One server of an application.
+pub struct Node {
+    pub live: Live,
+    pub addr: SocketAddr,
+    server: AbortHandle,
+}
+
+impl Node {
+    pub async fn start(db: DatabaseConnection, limits: Limits, log: impl EventLog) -> Self {
+        let live = Live::builder(db).limits(limits).log(log).build().unwrap();
+        let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = tokio::spawn(warp::serve(routes).incoming(listener).run()).abort_handle();
+        Self { live, addr, server }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(&format!("ws://{}/ws/subscribe/", self.addr)).await
+    }
+}
+
+impl Drop for Node {
     fn drop(&mut self) {
         self.server.abort();
     }
