@@ -68,10 +68,10 @@ impl Dispatcher {
         let mut overlaps = None;
         let begin = |cursor: &Cursor| {
             let order = &self.publisher.order;
-            order.begins_anew(cursor.position);
+            order.read_up_to(cursor.clone());
             let node = Arc::clone(&self.publisher.node);
             self.orders
-                .then(|| Overlaps::new(node, cursor.position, Overlaps::CAPACITY))
+                .then(|| Overlaps::new(node, cursor.clone(), Overlaps::CAPACITY))
         };
         while let Some(tail) = tail.next().await {
             match tail {
@@ -91,7 +91,14 @@ impl Dispatcher {
                     self.reset(cursor, ResetReason::Lagged);
                 }
                 Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
-                Tail::Away | Tail::Back => {}
+                Tail::Away => {
+                    tracing::warn!("the event log cannot be reached: changes are told when it can");
+                    self.hub.set_stale(true);
+                }
+                Tail::Back => {
+                    tracing::info!("the event log can be reached again");
+                    self.hub.set_stale(false);
+                }
             }
         }
     }
@@ -122,9 +129,7 @@ impl Dispatcher {
             let at = At::new(entry.position, watermark);
             happened.push(Happened { at, event });
         }
-        if let Some(last) = entries.last() {
-            self.publisher.order.read_up_to(last.position);
-        }
+        self.publisher.order.read_up_to(watermark.clone());
         happened
     }
 
@@ -133,8 +138,9 @@ impl Dispatcher {
         self.replays.clear();
         let sessions = self.hub.reset(&cursor, turn, reason);
         if sessions > 0 {
-            tracing::warn!(%cursor, sessions, "events were lost: who is subscribed is told to reset");
+            tracing::warn!(%cursor, sessions, reason = reason.as_str(), "events were lost: who is subscribed is told to reset");
         }
+        self.hub.set_stale(false);
         self.progress.send_replace(Some(cursor));
     }
 

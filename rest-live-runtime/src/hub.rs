@@ -257,6 +257,13 @@ impl Hub {
         shards.map(reset).sum()
     }
 
+    /// Takes note that the log cannot be reached, from now on or no more.
+    pub(crate) fn set_stale(&self, is_stale: bool) {
+        for shard in &self.shards {
+            shard.with(|s| s.set_stale(is_stale));
+        }
+    }
+
     /// Closes a session once what is queued has left; who is not to come back gets nothing of that.
     pub(crate) fn close_session(&self, session: SessionId, code: CloseCode) {
         self.of(session)

@@ -251,6 +251,8 @@ impl<U: Send + Sync + 'static> Live<U> {
             sessions.hub.abandon();
             connections.wait().await;
         }
+        // Other servers are not to take it for dead.
+        _ = time::timeout(LAST_WRITES, sessions.log.leave()).await;
     }
 
     /// Returns a place in the log up to which all has happened, for who is about to read rows: a client that subscribes

@@ -61,8 +61,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Says goodbye: this node has appended all that it will. Other nodes of a shared log take one that ends without it for
-    /// lost ([`Tail::NodeLost`]).
+    /// Says goodbye, once what was appended so far is in the log: other nodes of a shared log take one that ends without it for
+    /// lost ([`Tail::NodeLost`]). What requests that are under way append after it is appended all the same.
     fn leave(&self) -> BoxFuture<'_, ()> {
         futures_util::future::ready(()).boxed()
     }
@@ -110,7 +110,7 @@ pub enum Tail {
         /// All up to here was yielded that will ever be there. It never goes back.
         watermark: Cursor,
     },
-    /// Continuity is lost, the events up to this cursor are unknown: all subscribers fetch again.
+    /// Continuity is lost, the events up to this cursor are unknown: all subscribers fetch again. The log is there.
     Reset(Cursor),
     /// A node has died, and may have committed what it did not append: all subscribers fetch again, and go on from
     /// this cursor.

@@ -17,6 +17,7 @@ use std::{
 };
 
 use crate::{
+    cursor::Cursor,
     event::{Event, EventKind, Row},
     key::KeyValue,
 };
@@ -46,14 +47,8 @@ struct State {
     /// When the subscribers of a model were last told to fetch again. What they have fetched is newer than what began
     /// before.
     resets: HashMap<Arc<str>, u64>,
-    read: Read,
-}
-
-/// Up to where the log has been read, in which of its lives.
-#[derive(Clone, Copy, Debug, Default)]
-struct Read {
-    life: u64,
-    position: u64,
+    /// Up to where the log has been read.
+    read: Option<Cursor>,
 }
 
 /// What was told of a row.
@@ -82,7 +77,7 @@ pub(crate) struct Interval {
     order: Arc<Order>,
     began: u64,
     /// Up to where the log had been read.
-    read: Read,
+    read: Option<Cursor>,
 }
 
 /// An event that is told as it is.
@@ -90,7 +85,7 @@ pub(crate) struct Interval {
 pub(crate) struct Tells {
     pub(crate) event: Event,
     /// Up to where the log had been read before the write began, if that matters.
-    pub(crate) read: Option<u64>,
+    pub(crate) read: Option<Cursor>,
 }
 
 /// What may be told as it is, and what is to be settled.
@@ -128,20 +123,13 @@ impl Order {
     }
 
     /// Takes note of up to where the log has been read: what other nodes may know of writes that begin from now on.
-    pub(crate) fn read_up_to(&self, position: u64) {
-        self.state().read.position = position;
-    }
-
-    /// Takes note that the log has begun anew: its positions say nothing of writes that are under way.
-    pub(crate) fn begins_anew(&self, position: u64) {
-        let mut state = self.state();
-        state.read.life += 1;
-        state.read.position = position;
+    pub(crate) fn read_up_to(&self, cursor: Cursor) {
+        self.state().read = Some(cursor);
     }
 
     /// Returns up to where the log has been read.
-    pub(crate) fn read(&self) -> u64 {
-        self.state().read.position
+    pub(crate) fn read(&self) -> Option<Cursor> {
+        self.state().read.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -158,7 +146,7 @@ impl Order {
         Interval {
             order: Arc::clone(self),
             began,
-            read: state.read,
+            read: state.read.clone(),
         }
     }
 
@@ -173,10 +161,7 @@ impl Order {
         let mut ended = Vec::with_capacity(events.len());
         for (event, interval) in events {
             let began = interval.as_ref().map_or(u64::MAX, |i| i.began);
-            let read = interval.as_ref().map(|interval| match interval.read {
-                Read { life, position } if life == state.read.life => position,
-                _ => 0,
-            });
+            let read = interval.as_ref().and_then(|i| i.read.clone());
             ended.extend(interval);
             let EventKind::Row(change) = &event.kind else {
                 admitted.reset(event);

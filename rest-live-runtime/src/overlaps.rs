@@ -13,6 +13,7 @@ use std::{
 };
 
 use crate::{
+    cursor::Cursor,
     event::{Event, EventKind, Row, RowChange},
     log::Origin,
     order::RowId,
@@ -23,8 +24,8 @@ use crate::{
 pub(crate) struct Overlaps {
     node: Arc<str>,
     capacity: usize,
-    /// All behind this position is known here.
-    start: u64,
+    /// All behind this place is known here.
+    start: Cursor,
     rows: HashMap<RowId, VecDeque<Seen>>,
     /// Where the subscribers of a model were last told to fetch again, by each node.
     resets: HashMap<Arc<str>, Vec<(u64, Option<Arc<str>>)>>,
@@ -57,8 +58,8 @@ impl Overlaps {
     /// So many events are looked at.
     pub(crate) const CAPACITY: usize = 65_536;
 
-    /// Begins behind a position of the log.
-    pub(crate) fn new(node: Arc<str>, start: u64, capacity: usize) -> Self {
+    /// Begins behind a place in the log.
+    pub(crate) fn new(node: Arc<str>, start: Cursor, capacity: usize) -> Self {
         Self {
             node,
             capacity,
@@ -100,13 +101,18 @@ impl Overlaps {
     }
 
     fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> Verdict {
-        let Some(began) = origin.began else {
-            // Of a trigger, or of a log that knows the order.
-            return Verdict::Told;
+        let Some(began) = &origin.began else {
+            return match origin.node {
+                // Its node had not read the log yet.
+                Some(_) => Verdict::Unknown,
+                // Of a trigger, or of a log that knows the order.
+                None => Verdict::Told,
+            };
         };
-        if began < self.start {
+        if began.epoch != self.start.epoch || began.position < self.start.position {
             return Verdict::Unknown;
         }
+        let began = began.position;
         let is_other =
             |position: u64, node: &Option<Arc<str>>| position > began && *node != origin.node;
         let seen = self.rows.get(row).into_iter().flatten().rev();
@@ -130,7 +136,7 @@ impl Overlaps {
         let Some((position, row)) = self.ring.pop_front() else {
             return;
         };
-        self.start = position;
+        self.start.position = position;
         if let Some(seen) = self.rows.get_mut(&row) {
             seen.pop_front();
             if seen.is_empty() {

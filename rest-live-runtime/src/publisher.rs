@@ -196,7 +196,7 @@ impl Publisher {
             return;
         };
         loop {
-            let read = Some(self.order.read());
+            let read = self.order.read();
             let named = self.order.settling(&row);
             let (label, key) = &row;
             let found = match named {

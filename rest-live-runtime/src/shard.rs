@@ -14,6 +14,7 @@ mod outbox;
 mod peer;
 mod publishing;
 mod resets;
+mod staleness;
 mod subscribing;
 mod taking;
 mod turn;
@@ -97,6 +98,8 @@ pub(crate) struct State {
     dispatched: Option<Cursor>,
     /// Number of the batch that it has begun to hand out.
     turn: u64,
+    /// Whether the log cannot be reached.
+    is_stale: bool,
     closed: Option<CloseCode>,
     is_over: bool,
 }
@@ -134,6 +137,7 @@ impl Shard {
             numbers: 0,
             dispatched: None,
             turn: 0,
+            is_stale: false,
             closed: None,
             is_over: false,
         };
@@ -241,6 +245,13 @@ impl State {
             metrics.blocked.decrement(1.0);
         }
         Some(peer)
+    }
+
+    fn id_of(&self, place: usize) -> PeerId {
+        PeerId {
+            place,
+            number: self.peers[place].number,
+        }
     }
 
     /// Says that there is something for a session.

@@ -228,6 +228,14 @@ pub(crate) fn pong(id: Option<&Id>) -> Frame {
     answer(&Beat { r#type: "pong", id })
 }
 
+/// Encodes the word that what happens is not known right now, and may be told late; or that it is known again.
+pub(crate) fn stale(is_stale: bool) -> Frame {
+    answer(&Beat {
+        r#type: if is_stale { "stale" } else { "live" },
+        id: None,
+    })
+}
+
 /// Encodes the greeting of a connection that chose this dialect by its subprotocol.
 pub(crate) fn hello(session: &str, limits: &Limits) -> Frame {
     #[derive(Serialize)]

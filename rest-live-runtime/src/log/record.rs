@@ -10,6 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Logged, Operation, StoredEvent};
 use crate::{
     columns::ColumnError,
+    cursor::{Cursor, Epoch, NoCursor},
     event::{Action, Event, EventKind, Row, RowChange},
     registry::{ModelEntry, Registry},
 };
@@ -19,8 +20,8 @@ use crate::{
 pub struct Origin {
     /// The node.
     pub node: Option<Arc<str>>,
-    /// Up to which position the node had read the log before the write began.
-    pub began: Option<u64>,
+    /// Up to where the node had read the log before the write began.
+    pub began: Option<Cursor>,
 }
 
 /// An event that a log is to append. A log in this process keeps the event; one outside writes what
@@ -80,7 +81,7 @@ impl Record {
             new: None,
             captured: since.as_micros().try_into().unwrap_or(u64::MAX),
             node: self.origin.node.as_deref().map(str::to_owned),
-            began: self.origin.began,
+            began: self.origin.began.as_ref().map(Cursor::to_string),
         };
         let registry = self.registry.as_ref();
         let model = registry.and_then(|registry| registry.labelled(model));
@@ -125,7 +126,13 @@ impl Logged {
         };
         let origin = Origin {
             node: stored.node.as_deref().map(Arc::from),
-            began: stored.began,
+            began: stored.began.as_ref().map(|began| {
+                // What is none is of no life of the log.
+                began.parse().unwrap_or_else(|NoCursor| Cursor {
+                    epoch: Epoch::random(),
+                    position: 0,
+                })
+            }),
         };
         let captured = UNIX_EPOCH.checked_add(Duration::from_micros(stored.captured));
         let captured = captured.unwrap_or_else(SystemTime::now);

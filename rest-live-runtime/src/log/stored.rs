@@ -27,9 +27,9 @@ pub struct StoredEvent {
     /// The node that wrote it; none where it was a trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Up to which position the node had read the log before the write began.
+    /// Up to which cursor the node had read the log before the write began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began: Option<u64>,
+    pub began: Option<String>,
 }
 
 /// What a stored event says.

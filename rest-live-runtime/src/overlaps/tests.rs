@@ -1,8 +1,15 @@
 use super::*;
-use crate::key::KeyValue;
+use crate::{cursor::Epoch, key::KeyValue};
 
 fn overlaps(capacity: usize) -> Overlaps {
-    Overlaps::new("here".into(), 10, capacity)
+    Overlaps::new("here".into(), at(10), capacity)
+}
+
+fn at(position: u64) -> Cursor {
+    Cursor {
+        epoch: Epoch::named("now"),
+        position,
+    }
 }
 
 /// An event of a row, without its rows.
@@ -14,7 +21,7 @@ fn event(row: i128) -> Arc<Event> {
 fn of(node: &str, began: u64) -> Origin {
     Origin {
         node: Some(node.into()),
-        began: Some(began),
+        began: Some(at(began)),
     }
 }
 
@@ -69,13 +76,20 @@ fn what_began_before_another_nodes_reset_is_read_again() {
 
 #[test]
 fn what_is_not_known_here_is_a_reset() {
-    let mut log = overlaps(2);
+    let mut log = overlaps(3);
     assert_eq!(log.decides(11, 1, &of("there", 9)), "unknown");
+    let mut then = of("there", 11);
+    then.began.as_mut().expect("it did").epoch = Epoch::named("then");
+    assert_eq!(
+        log.decides(11, 9, &then),
+        "unknown",
+        "another life of the log"
+    );
     assert_eq!(log.decides(12, 2, &of("there", 10)), "told");
     assert_eq!(log.decides(13, 3, &of("there", 10)), "told");
     // The first is forgotten.
     assert_eq!(log.decides(14, 1, &of("there", 10)), "unknown");
-    assert_eq!(log.rows.len(), 2);
+    assert_eq!(log.rows.len(), 3);
     // A trigger writes in the order in which it is committed.
     assert_eq!(log.decides(15, 1, &Origin::default()), "told");
 }

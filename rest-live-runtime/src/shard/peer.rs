@@ -30,6 +30,8 @@ pub(super) struct Peer {
     /// Chosen by the subprotocol, or by the first subscription.
     pub(super) dialect: Option<Dialect>,
     said_goodbye: bool,
+    /// Whether its client was told that the log cannot be reached.
+    pub(super) is_stale: bool,
     /// How many of its frames the gauge of those that wait has.
     pub(super) gauged: u32,
     pub(super) sink: Sink,
@@ -127,6 +129,7 @@ impl Peer {
             reauthorized: 0,
             dialect,
             said_goodbye: false,
+            is_stale: false,
             gauged: 0,
             sink: Sink::Asked(Arc::default()),
         }

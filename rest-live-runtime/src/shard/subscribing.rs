@@ -113,6 +113,7 @@ impl State {
         for frame in replayed {
             self.replay(id, serial, frame);
         }
+        self.tell_stale(id.place);
         Ok(())
     }
 
