@@ -136,9 +136,14 @@ impl EventLog for RedisLog {
             Pushed::Dropped(why) => future::ready(Err(LogError::new(why))).boxed(),
             Pushed::Waiting(done) => async {
                 match timeout(PATIENCE, done).await {
-                    Ok(Err(_)) => Err(LogError::new("more events wait for Redis than can be kept")),
-                    Ok(Ok(())) | Err(_) => Ok(()),
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => {
+                        let why = "more events wait for Redis than can be kept";
+                        return Err(LogError::new(why));
+                    }
+                    Err(_) => self.node.shared.away(&"no answer in time"),
                 }
+                Ok(())
             }
             .boxed(),
         }

@@ -1,6 +1,7 @@
 //! What a node does beside what it is asked for: append what waits, and keep its lease.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -97,6 +98,13 @@ impl Shared {
         pushed
     }
 
+    /// Says that Redis does not take what waits: nobody else waits for it until it does.
+    pub(crate) fn away(&self, why: &dyn fmt::Display) {
+        if lock(&self.queue).away() {
+            tracing::warn!(%why, "Redis is away: events wait for it");
+        }
+    }
+
     /// Refreshes the lease, or takes one.
     pub(crate) async fn refresh(&self) -> redis::RedisResult<()> {
         let (term, pause) = (TERM.as_millis() as u64, PAUSE.as_millis() as u64);
@@ -133,11 +141,7 @@ async fn append(shared: Arc<Shared>) {
                 }
                 queue.done(batch.last);
             }
-            Err(error) => {
-                if lock(&shared.queue).away() {
-                    tracing::warn!(%error, "Redis is away: events wait for it");
-                }
-            }
+            Err(error) => shared.away(&error),
         }
     }
 }
