@@ -21,9 +21,11 @@
 //!   once Redis is back. A node that [leaves](rest_live_runtime::EventLog::leave) says goodbye, and nobody is told
 //!   anything.
 //! - **Redis itself may lose what it has acknowledged**, when it is killed or fails over: see below. That is noticed
-//!   whatever it has kept: each start of a server is another life of the log, and all clients fetch again. So do they after a
-//!   clean restart.
-//! - **While Redis is away**, clients keep what they have, and are told after three seconds that it may be old.
+//!   whatever it has kept: each start of a server, and each replica that is made the master, is another life of the log, and
+//!   all clients fetch again. So do they after a clean restart, and where the first replica comes, or the last has been
+//!   gone for an hour: Redis names its data anew then. A log that is emptied, or evicted, is noticed within a second.
+//! - **While Redis is away**, or refuses to write, clients keep what they have, and are told after three to five seconds that
+//!   it may be old.
 //!
 //! For events that cannot be lost, keep them in the application's database.
 //!

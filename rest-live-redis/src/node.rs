@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use redis::{ErrorKind, RedisError, RedisResult};
 use rest_live_runtime::Epoch;
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     /// Locked for moments, as `tasks`.
     queue: Mutex<Queue>,
     pushed: Notify,
+    /// Since when Redis answers, but refuses to write: it has no memory left, or no disk.
+    refused: Mutex<Option<Instant>>,
 }
 
 impl Node {
@@ -61,6 +64,7 @@ impl Node {
                 name: Epoch::random().to_string(),
                 queue: Mutex::default(),
                 pushed: Notify::new(),
+                refused: Mutex::default(),
             }),
             tasks: Mutex::default(),
         }
@@ -105,8 +109,30 @@ impl Shared {
         }
     }
 
+    /// Returns for how long Redis has refused to write.
+    pub(crate) fn refused(&self) -> Duration {
+        lock(&self.refused).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Notes that Redis does write.
+    pub(crate) fn accepted(&self) {
+        *lock(&self.refused) = None;
+    }
+
+    /// Notes whether a node's lease could be refreshed.
+    fn note(&self, refreshed: &RedisResult<()>) {
+        let is_refusal = |error: &RedisError| {
+            matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+        };
+        let mut refused = lock(&self.refused);
+        match refreshed {
+            Err(error) if is_refusal(error) => _ = refused.get_or_insert_with(Instant::now),
+            _ => *refused = None,
+        }
+    }
+
     /// Refreshes the lease, or takes one.
-    pub(crate) async fn refresh(&self) -> redis::RedisResult<()> {
+    pub(crate) async fn refresh(&self) -> RedisResult<()> {
         let (term, pause) = (TERM.as_millis() as u64, PAUSE.as_millis() as u64);
         let lease = self.scripts.lease(&self.name, term, pause);
         let lost: u64 = self.line.ask(&lease).await?;
@@ -150,9 +176,14 @@ async fn keep_lease(shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
     loop {
         sleep(REFRESH).await;
-        while let Err(error) = shared.refresh().await {
-            tracing::debug!(%error, "the lease of this node cannot be refreshed");
+        loop {
             backoff.wait().await;
+            let refreshed = shared.refresh().await;
+            shared.note(&refreshed);
+            match refreshed {
+                Ok(()) => break,
+                Err(error) => tracing::debug!(%error, "the lease of this node cannot be refreshed"),
+            }
         }
         backoff.reset();
     }

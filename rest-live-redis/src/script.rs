@@ -22,8 +22,9 @@ const STATE: &str = concat!(
     include_str!("script/state.lua")
 );
 
-/// How many characters of the server's `run_id`, which are random, go into the epoch.
-const RUN: usize = 10;
+/// How many characters of the server's `run_id`, which is random, and of its `master_replid` go into the epoch. The one
+/// changes with every start, the other when a replica is made the master.
+const DIGITS: usize = 8;
 
 /// The names of the keys of one log, and how much of it is kept.
 #[derive(Debug)]
@@ -126,13 +127,13 @@ impl State {
 
     /// Reads an answer.
     pub(crate) fn read(answer: Value) -> RedisResult<Self> {
-        let (name, run, last, first, entries): (String, String, String, String, Value) =
-            from_redis_value(answer)?;
-        let run = run.get(..RUN).unwrap_or(&run);
+        type Answer = (String, String, String, String, String, Value);
+        let (name, run, replid, last, first, entries): Answer = from_redis_value(answer)?;
+        let [run, replid] = [&run, &replid].map(|id| id.get(..DIGITS).unwrap_or(id));
         let last = position(&last)?;
         Ok(Self {
             head: Cursor {
-                epoch: Epoch::named(&format!("{name}-{run}")),
+                epoch: Epoch::named(&format!("{name}-{run}{replid}")),
                 position: last,
             },
             first: match first.as_str() {

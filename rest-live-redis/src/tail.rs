@@ -149,19 +149,26 @@ impl Follower {
     fn compare(&mut self, state: &State) {
         self.looked = Some(Instant::now());
         let is_torn = std::mem::take(&mut self.is_torn);
-        let was_away = std::mem::take(&mut self.is_away);
+        // A Redis that nobody can write to is as one that nobody can reach.
+        let is_away = self.place.is_some() && self.shared.refused() >= AWAY;
+        let was_away = std::mem::replace(&mut self.is_away, is_away);
         let head = state.head.clone();
         let tail = match &self.place {
             None => Tail::Begin(head.clone()),
             Some(place) if !is_torn && state.continues(place) => {
-                if was_away {
-                    self.ready.push_back(Tail::Back);
+                match (was_away, is_away) {
+                    (false, true) => self.ready.push_back(Tail::Away),
+                    (true, false) => self.ready.push_back(Tail::Back),
+                    _ => {}
                 }
                 return;
             }
             Some(_) => Tail::Reset(head.clone()),
         };
         self.ready.push_back(tail);
+        if is_away {
+            self.ready.push_back(Tail::Away);
+        }
         self.place = Some(head);
     }
 
@@ -173,6 +180,11 @@ impl Follower {
         let mut entries = Vec::new();
         for id in ids {
             let position = position(&id.id)?;
+            if std::mem::take(&mut self.is_away) {
+                // Somebody could write it.
+                self.shared.accepted();
+                self.ready.push_back(Tail::Back);
+            }
             if position != place.position.saturating_add(1) {
                 self.is_torn = true;
                 self.looked = None;

@@ -70,3 +70,44 @@ async fn a_log_that_is_emptied_is_another() {
         before = now;
     }
 }
+
+#[tokio::test]
+async fn a_redis_that_nobody_can_write_to_is_away() {
+    let redis = Redis::start().await;
+    let log = node(&redis).await;
+    let (mut tail, begin) = Watch::begin(&log).await;
+    let other = node(&redis).await;
+    for (refusing, taking) in [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        (
+            "CONFIG SET min-replicas-to-write 1",
+            "CONFIG SET min-replicas-to-write 0",
+        ),
+    ] {
+        let _: String = redis.ask(refusing).await;
+        let before = Instant::now();
+        // The other node has nothing to append, and is told, too.
+        append(&other, 1, 0..10).await;
+        assert!(before.elapsed() < Duration::from_secs(2));
+        assert!(matches!(tail.next().await, Tail::Away), "{refusing}");
+        let _: String = redis.ask(taking).await;
+        assert!(matches!(tail.next().await, Tail::Back), "{taking}");
+        assert_eq!(tail.events(10).await, states(1, 0..10));
+    }
+    assert_eq!(everything(&log, begin).await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_replica_is_no_log_and_another_when_it_is_the_master() {
+    let redis = Redis::start().await;
+    let log = node(&redis).await;
+    let (mut tail, begin) = Watch::begin(&log).await;
+    let _: String = redis.ask("REPLICAOF 127.0.0.1 1").await;
+    append(&log, 1, 0..3).await;
+    assert!(matches!(tail.next().await, Tail::Away));
+    log.head().await.expect_err("it is a replica");
+    let _: String = redis.ask("REPLICAOF NO ONE").await;
+    let now = tail.reset().await;
+    assert_ne!(now.epoch, begin.epoch);
+    super::until(&redis, "XLEN rest-live:events", 3).await;
+}
