@@ -4,6 +4,10 @@ use std::error::Error;
 
 use rest_live_redis::{RedisLog, RedisLogError};
 use rest_live_runtime::{EventLog, ReadError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::{Redis, Watch, append, head, node, soon, states};
 use crate::support::{TICK, free_port};
@@ -69,6 +73,40 @@ async fn a_server_that_cannot_be_used_is_an_error_at_once() {
     assert!(
         !log.contains(Redis::PASSWORD) && !log.contains(Redis::ENCODED),
         "{log}"
+    );
+}
+
+/// Answers every question as a Redis does that has no password and says this of itself.
+async fn pretend(listener: TcpListener, info: &'static str) {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut question = [0; 4096];
+    loop {
+        let length = socket.read(&mut question).await.unwrap();
+        let question = String::from_utf8_lossy(&question[..length]);
+        let answer = match question.contains("INFO\r\n$6\r\nserver") {
+            true => format!("${}\r\n{info}\r\n", info.len()),
+            // One for each question of a pipeline.
+            false => "+OK\r\n".repeat(question.matches('*').count()),
+        };
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        if length == 0 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("redis://{address}/");
+    let info = "# Server\r\nredis_version:6.2.14\r\n";
+    let server = tokio::spawn(pretend(listener, info));
+    let error = refusal(&url).await;
+    server.abort();
+    assert!(
+        error.contains(&format!("Redis 6.2.14 at {address} is too old")),
+        "{error}"
     );
 }
 
