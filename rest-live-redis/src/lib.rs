@@ -2,10 +2,11 @@
 //! share it, and a change made on one reaches the clients of all.
 //!
 //! ```no_run
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! # use rest_live_runtime::{Live, LiveBuilder};
+//! # async fn run(live: LiveBuilder) -> Result<Live, Box<dyn std::error::Error>> {
 //! let log = rest_live_redis::RedisLog::connect("redis://127.0.0.1/?prefix=shop").await?;
-//! # _ = log;
-//! # Ok(())
+//! let live = live.log(log).build()?;
+//! # Ok(live)
 //! # }
 //! ```
 //!

@@ -27,8 +27,9 @@ const BLOCK: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(1);
 /// How often it is looked whether the log is still the same.
 const LOOK: Duration = Duration::from_secs(1);
-/// The most entries of one read.
+/// The most entries of one read, and of one after reads that failed: large rows on a slow network take their time.
 const BATCH: usize = 1000;
+const SMALL_BATCH: usize = 10;
 /// For how long Redis has to be unreachable before it is said.
 const AWAY: Duration = Duration::from_secs(3);
 
@@ -40,6 +41,7 @@ pub(crate) fn tail(shared: Arc<Shared>) -> BoxStream<'static, Tail> {
         place: None,
         is_torn: false,
         ready: VecDeque::new(),
+        batch: BATCH,
         looked: None,
         cut: None,
         is_away: false,
@@ -64,6 +66,8 @@ struct Follower {
     is_torn: bool,
     /// What is to be yielded, before anything else is read.
     ready: VecDeque<Tail>,
+    /// How many entries to read at once.
+    batch: usize,
     /// When the log was last seen to be the same.
     looked: Option<Instant>,
     /// When the question was asked that had no answer.
@@ -87,6 +91,7 @@ impl Follower {
                     if let Err(error) = self.read(connection).await {
                         tracing::debug!(%error, "the tail of the log has lost Redis");
                         self.cut.get_or_insert(asked);
+                        self.batch = (self.batch / 4).max(SMALL_BATCH);
                     }
                 }
             }
@@ -135,12 +140,13 @@ impl Follower {
         let wait = self
             .shared
             .scripts
-            .wait(place.position, BATCH, BLOCK.as_millis());
+            .wait(place.position, self.batch, BLOCK.as_millis());
         let reply: Option<StreamReadReply> = connection.ask_within(BLOCK + SLACK, &wait).await?;
         let keys = reply.map_or_else(Vec::new, |reply| reply.keys);
         self.take(keys.into_iter().flat_map(|key| key.ids))?;
         self.connection = Some(connection);
         self.cut = None;
+        self.batch = (self.batch * 2).min(BATCH);
         self.backoff.reset();
         Ok(())
     }
