@@ -1,6 +1,7 @@
 //! The event log on Redis, against a server that is killed, stopped and emptied.
 
 mod address;
+mod application;
 mod away;
 mod contract;
 mod leases;
