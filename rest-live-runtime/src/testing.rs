@@ -1,4 +1,7 @@
-//! For the tests of an application: a client in the test's own process.
+//! For the tests of an application: a client in the test's own process. For those of an event log: the
+//! [contract].
+
+pub mod contract;
 
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ mod interleaved;
 mod keys;
 mod members;
 mod metrics;
+mod redis_log;
 mod seed;
 mod shutdown;
 mod siege;

@@ -7,8 +7,10 @@ mod dialect;
 mod engine;
 mod gate_log;
 mod log;
+mod port;
 mod process;
 mod raw;
+mod redis;
 mod scripted_log;
 mod shared_log;
 mod template;
@@ -21,8 +23,10 @@ pub use self::{
     engine::{Engine, TestDatabase},
     gate_log::GateLog,
     log::Log,
+    port::free_port,
     process::{Example, read},
     raw::{raw, raw_offering, raw_on},
+    redis::Redis,
     scripted_log::ScriptedLog,
     shared_log::SharedLog,
     template::Template,

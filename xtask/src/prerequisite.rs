@@ -28,6 +28,7 @@ const TABLE: &[Prerequisite] = &[
     need("websockets", "is an independent client", r#"/usr/bin/python3 -c "import websockets""#, Debian, "python3-websockets"),
     need("PostgreSQL", "is a server of a test's own", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
     need("MariaDB", "is a server of a test's own", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
+    need("Redis", "is a server of a test's own", "redis-server --version", Debian, "redis-server"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];

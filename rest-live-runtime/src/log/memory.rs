@@ -154,3 +154,52 @@ impl EventLog for MemoryLog {
         Some(self.here())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::contract::{Subject, records};
+
+    const CAPACITY: usize = 512;
+
+    struct Memory(MemoryLog);
+
+    impl Memory {
+        async fn start() -> Self {
+            Self(MemoryLog::new(CAPACITY))
+        }
+    }
+
+    impl Subject for Memory {
+        fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>> {
+            future::ready(Arc::new(self.0.clone()) as Arc<dyn EventLog>).boxed()
+        }
+
+        fn trim(&self) -> BoxFuture<'_, ()> {
+            let append = self.0.append(records(0, CAPACITY));
+            append.map(|appended| appended.expect("it is here")).boxed()
+        }
+    }
+
+    crate::contract_tests!(Memory::start());
+
+    #[tokio::test]
+    async fn a_tail_ends_with_its_log() {
+        let log = MemoryLog::default();
+        let mut tail = log.tail();
+        assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
+        log.append(records(1, 1)).await.expect("it is here");
+        assert!(matches!(tail.next().await, Some(Tail::Entries { .. })));
+        drop(log);
+        assert!(tail.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_head_is_known() {
+        let log = MemoryLog::default();
+        log.append(records(1, 2)).await.expect("it is here");
+        let head = log.known_head().expect("it is here");
+        assert_eq!(head.position, 2);
+        assert_eq!(head, log.head().await.expect("it is here"));
+    }
+}

@@ -178,7 +178,7 @@ impl Fixture {
             s.publish(
                 Happening::Row(vec![publication]),
                 &At::new(cursor.position, &cursor),
-            )
+            );
         });
     }
 

@@ -2,9 +2,8 @@
 
 use std::{
     fs::{self, File},
-    hash::{BuildHasher, RandomState},
     io::Read,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, mpsc},
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::{
-    super::{DEADLINE, TICK},
+    super::{DEADLINE, TICK, free_port},
     pristine,
     product::{self, Product},
 };
@@ -104,18 +103,6 @@ impl Drop for Server {
 
 fn data(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
-}
-
-/// Finds a port that nobody listens on. Below those that Linux gives to clients (32768 and up), since a
-/// client that asks such a port again and again while the server is dead may be given that very port, and
-/// then hears itself.
-fn free_port() -> u16 {
-    loop {
-        let port = 20_000 + (RandomState::new().hash_one(()) % 12_000) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Starts a process and waits until it serves this data on this port.

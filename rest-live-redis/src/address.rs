@@ -1,0 +1,161 @@
+//! The URL of a log: the server, the database, the prefix of the keys, and how much is kept.
+
+use redis::Client;
+use url::Url;
+
+use crate::error::RedisLogError;
+
+/// What the keys of a log begin with, unless the URL says otherwise.
+const PREFIX: &str = "rest-live";
+
+/// How many events are kept, unless the URL says otherwise.
+const KEEP: u64 = 100_000;
+
+const FORM: &str = "redis://user:password@host:6379/0?prefix=rest-live&keep=100000, of which all but the host may be left \
+                    out, and rediss:// for TLS";
+
+/// What a URL says.
+#[derive(Debug)]
+pub(crate) struct Address {
+    pub(crate) client: Client,
+    /// Host and port, without the password.
+    pub(crate) shown: String,
+    pub(crate) prefix: String,
+    pub(crate) keep: u64,
+}
+
+impl Address {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// The first part of it that is not understood. A password is in no error.
+    pub(crate) fn read(text: &str) -> Result<Self, RedisLogError> {
+        let mut url = Url::parse(text).map_err(|error| wrong(format!("no URL ({error})"), FORM))?;
+        let scheme = url.scheme();
+        match scheme {
+            "redis" => {}
+            "rediss" if cfg!(feature = "tls") => provide_cryptography(),
+            "rediss" => {
+                let instead = "rest-live-redis with the feature `tls` into Cargo.toml";
+                return Err(wrong("TLS is not compiled in".to_owned(), instead));
+            }
+            _ => return Err(wrong(format!("`{scheme}://` is not Redis's"), FORM)),
+        }
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let Some(host) = host else {
+            return Err(wrong("the host is missing".to_owned(), FORM));
+        };
+        let shown = format!("{host}:{}", url.port().unwrap_or(6379));
+        let database = url.path().trim_start_matches('/');
+        if !database.is_empty() && database.parse::<u32>().is_err() {
+            let instead = "the number of a database, as in redis://host/0";
+            return Err(wrong(format!("`{database}` is no database"), instead));
+        }
+        if let Some(fragment) = url.fragment() {
+            return Err(wrong(format!("`#{fragment}` means nothing here"), FORM));
+        }
+        let (mut prefix, mut keep) = (PREFIX.to_owned(), KEEP);
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "prefix" if !value.is_empty() => prefix = value.into_owned(),
+                "prefix" => {
+                    let instead = "prefix=shop, or leave it out";
+                    return Err(wrong("the prefix is empty".to_owned(), instead));
+                }
+                "keep" => keep = number(&value)?,
+                _ => {
+                    let instead = "prefix=.. or keep=..";
+                    return Err(wrong(format!("there is no parameter `{name}`"), instead));
+                }
+            }
+        }
+        url.set_query(None);
+        let client = Client::open(url).map_err(|error| wrong(error.to_string(), FORM))?;
+        Ok(Self {
+            client,
+            shown,
+            prefix,
+            keep,
+        })
+    }
+}
+
+fn number(value: &str) -> Result<u64, RedisLogError> {
+    let number = value.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| {
+        let instead = "the number of events, as in keep=100000";
+        wrong(format!("`{value}` events cannot be kept"), instead)
+    })
+}
+
+fn wrong(mistake: String, instead: &'static str) -> RedisLogError {
+    RedisLogError::Url { mistake, instead }
+}
+
+/// Has rustls use ring where the program has not chosen yet: redis brings no cryptography, and would panic.
+fn provide_cryptography() {
+    #[cfg(feature = "tls")]
+    {
+        // An error is that somebody was faster.
+        _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_and_how_much() {
+        let address = Address::read("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500");
+        let address = address.expect("it is right");
+        assert_eq!(address.shown, "redis.example:7000");
+        assert_eq!((&*address.prefix, address.keep), ("shop", 500));
+        let settings = address
+            .client
+            .get_connection_info()
+            .redis_settings()
+            .clone();
+        assert_eq!(settings.db(), 3);
+        assert_eq!(settings.username(), Some("me"));
+        assert_eq!(settings.password(), Some("secret"));
+
+        let address = Address::read("redis://localhost").expect("it is right");
+        assert_eq!(address.shown, "localhost:6379");
+        assert_eq!((&*address.prefix, address.keep), (PREFIX, KEEP));
+    }
+
+    #[test]
+    fn a_mistake_says_what_to_write() {
+        for (url, mistake) in [
+            ("localhost", "no URL"),
+            ("http://localhost", "`http://`"),
+            ("redis://localhost/shop", "`shop` is no database"),
+            ("redis://localhost/-1", "`-1` is no database"),
+            ("redis://localhost?prefx=shop", "`prefx`"),
+            ("redis://localhost?prefix=", "prefix is empty"),
+            ("redis://localhost?keep=0", "`0` events"),
+            ("redis://localhost?keep=many", "`many` events"),
+            ("redis://localhost#insecure", "`#insecure`"),
+        ] {
+            let error = Address::read(url).expect_err(url).to_string();
+            assert!(error.contains(mistake), "{url}: {error}");
+            assert!(error.contains(": write "), "{url}: {error}");
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn tls_asks_for_its_feature() {
+        let error = Address::read("rediss://localhost").expect_err("no TLS");
+        assert!(error.to_string().contains("the feature `tls`"), "{error}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_has_its_cryptography() {
+        let address = Address::read("rediss://localhost").expect("it is right");
+        assert!(rustls::crypto::CryptoProvider::get_default().is_some());
+        assert!(format!("{:?}", address.client).contains("TcpTls"));
+    }
+}

@@ -1,0 +1,211 @@
+//! The log as the runtime uses it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{self, BoxFuture},
+    stream::BoxStream,
+};
+use redis::{RedisError, Value};
+use rest_live_runtime::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
+use tokio::time::timeout;
+
+use crate::{
+    address::Address,
+    connection::Connection,
+    entry::{Told, position},
+    error::RedisLogError,
+    node::Node,
+    queue::Pushed,
+    script::State,
+};
+
+/// How long an append waits for Redis before it leaves its events in the queue and returns.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The first version whose streams number their entries without gaps: `XADD .. 0-*`.
+const FIRST_VERSION: u32 = 7;
+
+/// An event log that servers share: one Redis Stream. See the [crate] for what it promises, and what it needs.
+///
+/// Each connected log is a node, as are all clones of it together, and has a lease, which others take for lost if it is not
+/// refreshed for five seconds. When the last clone is dropped without [`leave`](EventLog::leave), its tasks end, what waits
+/// for Redis is gone, and the others find the lease.
+#[derive(Clone, Debug)]
+pub struct RedisLog {
+    node: Arc<Node>,
+}
+
+impl RedisLog {
+    /// Connects to a server: `redis://user:password@host:6379/0?prefix=rest-live&keep=100000`.
+    ///
+    /// All but the host may be left out. `rediss://` is TLS, and needs the feature `tls`. The path is the number of the
+    /// database. All keys begin with `prefix` and a colon: applications that share a database need one each. About `keep`
+    /// events stay in the log, for clients that come back.
+    ///
+    /// It must be called within a tokio runtime, on which the node's two tasks run from then on.
+    ///
+    /// # Errors
+    /// [`RedisLogError`]: the URL is wrong, the server cannot be used, or is older than 7.0.
+    pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
+        let address = Address::read(url)?;
+        let shown = address.shown.clone();
+        let unusable = |source: RedisError| RedisLogError::Unusable {
+            address: shown.clone(),
+            source: source.into(),
+        };
+        let mut connection = Connection::open(&address.client).await.map_err(unusable)?;
+        let info: String = connection
+            .ask(redis::cmd("INFO").arg("server"))
+            .await
+            .map_err(unusable)?;
+        let version = version(&info);
+        if !is_new_enough(version) {
+            return Err(RedisLogError::TooOld {
+                version: version.to_owned(),
+                address: shown,
+            });
+        }
+        let node = Node::new(address);
+        node.shared.refresh().await.map_err(unusable)?;
+        node.start();
+        Ok(Self {
+            node: Arc::new(node),
+        })
+    }
+
+    async fn state(&self, question: &redis::Cmd) -> Result<State, LogError> {
+        let answer: Result<Value, _> = self.node.shared.line.ask(question).await;
+        answer.and_then(State::read).map_err(LogError::new)
+    }
+
+    async fn entries(&self, after: Cursor, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        let question = self
+            .node
+            .shared
+            .scripts
+            .state_and_entries(after.position, limit);
+        let state = self.state(&question).await?;
+        if !state.is_of(&after) {
+            return Err(ReadError::Epoch);
+        }
+        if state.is_behind(after.position) {
+            return Err(ReadError::Ahead);
+        }
+        if !state.keeps(after.position) {
+            return Err(ReadError::Expired);
+        }
+        let mut entries = Vec::new();
+        for (entry, expected) in state
+            .entries
+            .ids
+            .iter()
+            .take(limit)
+            .zip(after.position + 1..)
+        {
+            let position = position(&entry.id).map_err(LogError::new)?;
+            match Told::read(entry) {
+                Told::Event(event) if position == expected => {
+                    entries.push(Entry::stored(position, event));
+                }
+                // Events are lost there: nobody gets from before to behind it.
+                Told::Event(_) | Told::Lost => return Err(ReadError::Expired),
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl EventLog for RedisLog {
+    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while Redis is known to be away:
+    /// they stay in the queue then.
+    fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
+        if events.is_empty() {
+            return future::ready(Ok(())).boxed();
+        }
+        let texts = events
+            .iter()
+            .map(|event| serde_json::to_string(&event.store()));
+        let pushed = match texts.collect() {
+            Ok(texts) => self.node.shared.push(texts),
+            Err(error) => return future::ready(Err(LogError::new(error))).boxed(),
+        };
+        match pushed {
+            Pushed::Kept => future::ready(Ok(())).boxed(),
+            Pushed::Dropped(why) => future::ready(Err(LogError::new(why))).boxed(),
+            Pushed::Waiting(done) => async {
+                match timeout(PATIENCE, done).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => {
+                        let why = "more events wait for Redis than can be kept";
+                        return Err(LogError::new(why));
+                    }
+                    Err(_) => self.node.shared.away(&"no answer in time"),
+                }
+                Ok(())
+            }
+            .boxed(),
+        }
+    }
+
+    fn tail(&self) -> BoxStream<'static, Tail> {
+        crate::tail::tail(Arc::clone(&self.node.shared))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
+        async {
+            let state = self.state(&self.node.shared.scripts.state()).await?;
+            Ok(state.head)
+        }
+        .boxed()
+    }
+
+    fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        self.entries(after, limit).boxed()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    /// Waits until Redis has all events, for five seconds at most, and gives up the lease. What is appended later is
+    /// refused.
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        self.node.leave().boxed()
+    }
+}
+
+/// Returns the version in what INFO says; Valkey says which Redis it is like.
+fn version(info: &str) -> &str {
+    let mut lines = info.lines();
+    lines
+        .find_map(|line| line.strip_prefix("redis_version:"))
+        .unwrap_or("without a version")
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let major = version.split('.').next();
+    major
+        .and_then(|major| major.parse::<u32>().ok())
+        .is_some_and(|major| major >= FIRST_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_before_streams_without_gaps_are_refused() {
+        let info = "# Server\r\nredis_version:7.0.15\r\nredis_git_sha1:00000000\r\n";
+        assert_eq!(version(info), "7.0.15");
+        for (version, expected) in [
+            ("7.0.15", true),
+            ("10.2", true),
+            ("6.2.14", false),
+            (super::version(""), false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+-- ARGV: 2 the node.
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('DEL', KEYS[4])
+return 1

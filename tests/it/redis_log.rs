@@ -1,0 +1,148 @@
+//! The event log on Redis, against a server that is killed, stopped and emptied.
+
+mod address;
+mod application;
+mod away;
+mod contract;
+mod leases;
+mod overflow;
+mod repeated;
+mod restarts;
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream::BoxStream};
+use rest_live_redis::RedisLog;
+use rest_live_runtime::{
+    Cursor, Entry, EventLog, Logged, Record, Tail, testing::contract::records,
+};
+use serde_json::Value;
+
+use super::support::{Redis, soon};
+
+/// Connects one more node.
+async fn node(redis: &Redis) -> RedisLog {
+    soon("a connection", RedisLog::connect(&redis.url()))
+        .await
+        .unwrap()
+}
+
+/// Returns an event of a row's state.
+fn event(row: i32, state: i32) -> Record {
+    records(row, state as usize + 1).pop().unwrap()
+}
+
+/// Appends one event of a row after the other.
+async fn append(log: &RedisLog, row: i32, states: std::ops::Range<i32>) {
+    for state in states {
+        let append = log.append(vec![event(row, state)]);
+        soon("an append", append).await.unwrap();
+    }
+}
+
+async fn head(log: &RedisLog) -> Cursor {
+    soon("the head", log.head()).await.unwrap()
+}
+
+/// A tail and what came out of it.
+struct Watch(BoxStream<'static, Tail>);
+
+impl Watch {
+    /// Waits for its beginning.
+    async fn begin(log: &RedisLog) -> (Self, Cursor) {
+        let mut watch = Self(log.tail());
+        match watch.next().await {
+            Tail::Begin(cursor) => (watch, cursor),
+            other => panic!("{other:?} is no beginning"),
+        }
+    }
+
+    async fn next(&mut self) -> Tail {
+        soon("something of the tail", self.0.next()).await.unwrap()
+    }
+
+    /// Returns the next of its kind; `Away` and `Back` are not looked at.
+    async fn next_but_outages(&mut self) -> Tail {
+        loop {
+            match self.next().await {
+                Tail::Away | Tail::Back => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for so many events, and nothing else.
+    async fn events(&mut self, count: usize) -> Vec<(i32, i32)> {
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            match self.next_but_outages().await {
+                Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
+                other => panic!("events were expected behind {seen:?}, and {other:?} came"),
+            }
+        }
+        assert_eq!(seen.len(), count, "{seen:?}");
+        seen
+    }
+
+    /// Waits for a reset, whatever comes before it.
+    async fn reset(&mut self) -> Cursor {
+        loop {
+            match self.next_but_outages().await {
+                Tail::Reset(cursor) => return cursor,
+                Tail::Entries { .. } => {}
+                other => panic!("a reset was expected, and {other:?} came"),
+            }
+        }
+    }
+
+    /// Waits for the news of a lost node, and returns the events that come before it.
+    async fn node_lost(&mut self) -> (Vec<(i32, i32)>, Cursor) {
+        let mut seen = Vec::new();
+        loop {
+            match self.next_but_outages().await {
+                Tail::NodeLost(cursor) => return (seen, cursor),
+                Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
+                other => panic!("a lost node was expected, and {other:?} came"),
+            }
+        }
+    }
+}
+
+/// Returns the row of an event, and the state that it came to.
+fn state(entry: &Entry) -> (i32, i32) {
+    let Logged::Stored(event) = &entry.event else {
+        panic!("{entry:?} was not in Redis")
+    };
+    let row: Value = serde_json::from_str(event.new.as_ref().unwrap().get()).unwrap();
+    let number = |column: &str| row[column].as_i64().unwrap() as i32;
+    (number("id"), number("state"))
+}
+
+fn states(row: i32, states: std::ops::Range<i32>) -> Vec<(i32, i32)> {
+    states.map(|state| (row, state)).collect()
+}
+
+/// Reads everything that is in the log behind a place.
+async fn everything(log: &RedisLog, mut after: Cursor) -> Vec<(i32, i32)> {
+    let mut all = Vec::new();
+    loop {
+        let page = soon("a page", log.read(after.clone(), 1000)).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        after.position = last.position;
+        all.extend(page.iter().map(state));
+    }
+}
+
+/// Waits until a question has the answer.
+async fn until<T: redis::FromRedisValue + PartialEq>(redis: &Redis, words: &str, answer: T) {
+    soon(&format!("an answer of {words}"), async {
+        while redis.ask::<T>(words).await != answer {
+            tokio::time::sleep(super::support::TICK).await;
+        }
+    })
+    .await;
+}
+
+fn shared(log: RedisLog) -> Arc<dyn EventLog> {
+    Arc::new(log)
+}

@@ -1,0 +1,112 @@
+//! Nodes that end, with and without a goodbye.
+
+use rest_live_runtime::EventLog;
+
+use super::{Redis, Watch, append, event, head, node, soon, states, until};
+use crate::support::TICK;
+
+const LEASES: &str = "ZCARD rest-live:nodes";
+
+async fn refreshed(redis: &Redis, times: usize) {
+    for _ in 0..times {
+        let last: u64 = redis.ask("GET rest-live:nodes:refreshed").await;
+        soon("a lease", async {
+            while redis.ask::<u64>("GET rest-live:nodes:refreshed").await == last {
+                tokio::time::sleep(TICK).await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_ends_without_a_goodbye_is_told_once() {
+    let redis = Redis::start().await;
+    let [dying, log, other] = [node(&redis).await, node(&redis).await, node(&redis).await];
+    let (mut tail, begin) = Watch::begin(&log).await;
+    let (mut other_tail, _) = Watch::begin(&other).await;
+    append(&dying, 1, 0..2).await;
+    assert_eq!(redis.ask::<u64>(LEASES).await, 3);
+    drop(dying);
+    for tail in [&mut tail, &mut other_tail] {
+        let (seen, cursor) = tail.node_lost().await;
+        assert_eq!(seen, states(1, 0..2));
+        assert_eq!(cursor.position, begin.position + 3);
+        assert_eq!(cursor.epoch, begin.epoch);
+    }
+    // Nobody gets over it by reading.
+    for position in 0..3 {
+        let after = rest_live_runtime::Cursor {
+            position,
+            ..begin.clone()
+        };
+        let read = log.read(after, 10).await;
+        assert!(
+            matches!(read, Err(rest_live_runtime::ReadError::Expired)),
+            "{read:?}"
+        );
+    }
+    assert_eq!(redis.ask::<u64>(LEASES).await, 2);
+    refreshed(&redis, 4).await;
+    append(&log, 2, 0..1).await;
+    for tail in [&mut tail, &mut other_tail] {
+        assert_eq!(tail.events(1).await, states(2, 0..1));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_is_gone_with_all_that_it_had_to_say() {
+    let redis = Redis::start().await;
+    let [leaving, log] = [node(&redis).await, node(&redis).await];
+    let (mut tail, _) = Watch::begin(&log).await;
+    // Nobody waits for these.
+    let appends: Vec<_> = (0..50)
+        .map(|state| leaving.append(vec![event(1, state)]))
+        .collect();
+    drop(appends);
+    soon("a goodbye", leaving.leave()).await;
+    assert_eq!(redis.ask::<u64>(LEASES).await, 1);
+    assert_eq!(
+        redis
+            .ask::<Vec<String>>("KEYS rest-live:nodes:*:appended")
+            .await
+            .len(),
+        0
+    );
+    assert_eq!(tail.events(50).await, states(1, 0..50));
+    leaving
+        .append(vec![event(1, 50)])
+        .await
+        .expect_err("it has left");
+    soon("a second goodbye", leaving.leave()).await;
+    refreshed(&redis, 2).await;
+    assert_eq!(head(&log).await.position, 50);
+    assert_eq!(redis.ask::<u64>(LEASES).await, 1);
+}
+
+#[tokio::test]
+async fn a_node_whose_lease_was_taken_takes_another() {
+    let redis = Redis::start().await;
+    let _nodes = [node(&redis).await, node(&redis).await];
+    let _: u64 = redis.ask("DEL rest-live:nodes").await;
+    until(&redis, LEASES, 2).await;
+    assert_eq!(redis.ask::<u64>("XLEN rest-live:events").await, 0);
+}
+
+#[tokio::test]
+async fn after_an_outage_everybody_has_a_new_term_and_the_dead_are_found() {
+    let redis = Redis::start().await;
+    let log = node(&redis).await;
+    let (mut tail, _) = Watch::begin(&log).await;
+    // As if nobody had refreshed for long.
+    let outage = "EVAL redis.call('SET',KEYS[1],5);redis.call('ZADD',KEYS[2],5,'ghost') 2 \
+                  rest-live:nodes:refreshed rest-live:nodes";
+    let outage: Vec<_> = outage.split_whitespace().collect();
+    let _: redis::Value = redis.ask(&outage.join(" ")).await;
+    refreshed(&redis, 1).await;
+    let term: f64 = redis.ask("ZSCORE rest-live:nodes ghost").await;
+    assert!(term > 1e12, "{term}");
+    assert_eq!(head(&log).await.position, 0);
+    tail.node_lost().await;
+    assert_eq!(head(&log).await.position, 1);
+}
