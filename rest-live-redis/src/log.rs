@@ -169,8 +169,8 @@ impl EventLog for RedisLog {
         true
     }
 
-    /// Waits until Redis has all events, for five seconds at most, and gives up the lease. What is appended later is
-    /// refused.
+    /// Waits until Redis has all events, for five seconds at most, and gives up the lease. What is appended later is appended,
+    /// too, but nobody notices if it is lost with this process.
     fn leave(&self) -> BoxFuture<'_, ()> {
         self.node.leave().boxed()
     }

@@ -35,7 +35,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) shared: Arc<Shared>,
-    tasks: Mutex<JoinSet<()>>,
+    appending: Mutex<JoinSet<()>>,
+    lease: Mutex<JoinSet<()>>,
 }
 
 /// What the tasks of a node share.
@@ -46,7 +47,7 @@ pub(crate) struct Shared {
     /// For all but appending and tails, which would wait for each other.
     pub(crate) line: Line,
     name: String,
-    /// Locked for moments, as `tasks`.
+    /// Locked for moments, as all here.
     queue: Mutex<Queue>,
     pushed: Notify,
     /// Since when Redis answers, but refuses to write: it has no memory left, or no disk.
@@ -66,24 +67,25 @@ impl Node {
                 pushed: Notify::new(),
                 refused: Mutex::default(),
             }),
-            tasks: Mutex::default(),
+            appending: Mutex::default(),
+            lease: Mutex::default(),
         }
     }
 
     /// Starts its tasks.
     pub(crate) fn start(&self) {
-        let mut tasks = lock(&self.tasks);
-        tasks.spawn(append(Arc::clone(&self.shared)));
-        tasks.spawn(keep_lease(Arc::clone(&self.shared)));
+        lock(&self.appending).spawn(append(Arc::clone(&self.shared)));
+        lock(&self.lease).spawn(keep_lease(Arc::clone(&self.shared)));
     }
 
-    /// Appends what waits, as long as that does not take too long, and ends. A node that could not append everything leaves
-    /// its lease behind, so that the others tell their clients.
+    /// Waits until what was appended so far is in Redis, and gives up the lease. What comes later is appended, too, and nobody
+    /// notices if it is lost with this process. A node that could not append everything leaves its lease behind, so that the
+    /// others tell their clients.
     pub(crate) async fn leave(&self) {
-        let flushed = lock(&self.shared.queue).close();
+        let flushed = lock(&self.shared.queue).flushed();
         let is_flushed = timeout(GOODBYE, flushed).await.is_ok();
-        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.shutdown().await;
+        let mut lease = std::mem::take(&mut *lock(&self.lease));
+        lease.shutdown().await;
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
             if let Err(error) = self.shared.line.ask::<u64>(&leave).await {

@@ -53,7 +53,6 @@ pub(crate) struct Queue {
     /// The number of the last entry ever pushed.
     last: u64,
     is_away: bool,
-    is_closed: bool,
     /// Who waits until nothing waits.
     flushed: Vec<oneshot::Sender<()>>,
 }
@@ -73,9 +72,6 @@ impl Queue {
     /// Takes the events of one unit in, unless there are more than can wait. If there is no room for them, all that
     /// waits is dropped: a hole in the order is a hole, however small, and every client fetches again.
     pub(crate) fn push(&mut self, events: Vec<String>) -> Pushed {
-        if self.is_closed {
-            return Pushed::Dropped("this node has said goodbye to the log");
-        }
         let bytes = events.iter().map(String::len).sum();
         if events.len() > MOST_EVENTS || bytes > MOST_BYTES {
             self.push_lost();
@@ -171,9 +167,8 @@ impl Queue {
         self.is_away
     }
 
-    /// Takes nothing in any more. What is returned is told when nothing waits.
-    pub(crate) fn close(&mut self) -> oneshot::Receiver<()> {
-        self.is_closed = true;
+    /// Returns what is told when nothing waits.
+    pub(crate) fn flushed(&mut self) -> oneshot::Receiver<()> {
         let (flushed, is_flushed) = oneshot::channel();
         self.flushed.push(flushed);
         if self.units.is_empty() {
@@ -264,8 +259,7 @@ mod tests {
         second.try_recv().expect("Redis is away");
         assert!(!queue.away());
         assert!(matches!(queue.push(events(1)), Pushed::Kept));
-        let mut flushed = queue.close();
-        assert!(matches!(queue.push(events(1)), Pushed::Dropped(_)));
+        let mut flushed = queue.flushed();
         flushed.try_recv().expect_err("something waits");
         queue.done(3);
         flushed.try_recv().expect("nothing waits");

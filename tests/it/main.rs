@@ -28,6 +28,7 @@ mod keys;
 mod members;
 mod metrics;
 mod redis_log;
+mod resume;
 mod seed;
 mod shutdown;
 mod siege;

@@ -22,6 +22,9 @@ mod support {
     use std::time::Duration;
 
     pub mod engine;
+    mod port;
+
+    use self::port::free_port;
 
     const DEADLINE: Duration = Duration::from_secs(20);
     const TICK: Duration = Duration::from_millis(5);

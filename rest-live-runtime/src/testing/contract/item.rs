@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 
 use crate::{
+    cursor::{Cursor, Epoch},
     declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
     event::{Action, Event, Row},
     key::KeyValue,
@@ -80,10 +81,17 @@ fn key(id: i32) -> KeyValue {
     KeyValue::Integer(id.into())
 }
 
+fn began() -> Cursor {
+    Cursor {
+        epoch: Epoch::named("began"),
+        position: 7,
+    }
+}
+
 fn record(event: Event) -> Record {
     let origin = Origin {
         node: Some("contract".into()),
-        began: Some(7),
+        began: Some(began()),
     };
     Record::new(event, origin, Arc::clone(registry()))
 }
@@ -156,7 +164,7 @@ impl Said {
         let (event, origin) = logged.resolve(registry());
         if let Logged::Stored(_) = logged {
             assert_eq!(origin.node.as_deref(), Some("contract"));
-            assert_eq!(origin.began, Some(7));
+            assert_eq!(origin.began, Some(began()));
         }
         Self::of(&event)
     }
