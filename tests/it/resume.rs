@@ -52,7 +52,11 @@ async fn who_has_missed_too_much_is_told_to_fetch_again() {
     assert_eq!(told.len(), 2);
 
     let after = told[0]["cursor"].clone();
-    assert_eq!(resumed(&app, &after).await.len(), 1, "it goes on from there");
+    assert_eq!(
+        resumed(&app, &after).await.len(),
+        1,
+        "it goes on from there"
+    );
 }
 
 /// As much as waits for a client that does not read.
@@ -99,7 +103,9 @@ async fn an_id_that_is_taken_back_takes_back_what_it_missed() {
     client.receive_nothing().await;
     // All before anything is read.
     client.send_json(list(1, Some(&since))).await;
-    client.send_json(json!({"type": "unsubscribe", "id": 1})).await;
+    client
+        .send_json(json!({"type": "unsubscribe", "id": 1}))
+        .await;
     let told = client.received().await;
     let types: Vec<_> = told.iter().map(|frame| &frame["type"]).collect();
     assert_eq!(types, ["subscribed", "unsubscribed"], "{told:?}");

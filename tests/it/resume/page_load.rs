@@ -100,15 +100,17 @@ struct Server {
 impl Server {
     async fn start(live: &Live) -> Self {
         let db = live.db();
-        let tasks = warp::path!("tasks" / i32).and(warp::get()).then(move |list: i32| {
-            let db = db.clone();
-            async move {
-                let rows = task::Entity::find().filter(task::Column::ListId.eq(list));
-                let rows = rows.all(&db).await.unwrap();
-                let rows: Vec<_> = rows.iter().map(TaskSerializer::from).collect();
-                warp::reply::json(&rows).into_response()
-            }
-        });
+        let tasks = warp::path!("tasks" / i32)
+            .and(warp::get())
+            .then(move |list: i32| {
+                let db = db.clone();
+                async move {
+                    let rows = task::Entity::find().filter(task::Column::ListId.eq(list));
+                    let rows = rows.all(&db).await.unwrap();
+                    let rows: Vec<_> = rows.iter().map(TaskSerializer::from).collect();
+                    warp::reply::json(&rows).into_response()
+                }
+            });
         let tasks = tasks.with(warp::wrap_fn(rest_live::warp::with_cursor(live)));
         let ws = warp::path!("ws").and(rest_live::warp::subscriptions(live));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

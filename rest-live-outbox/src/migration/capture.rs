@@ -1,0 +1,226 @@
+//! Triggers that write the events of one table.
+
+use sea_orm_migration::{
+    DbErr, MigrationName, MigrationTrait, SchemaManager,
+    async_trait::async_trait,
+    sea_orm::{
+        ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable,
+        PrimaryKeyToColumn, Statement,
+    },
+};
+
+use super::{check, name, text};
+use crate::tables::TRIGGERS;
+
+/// The guarantee `Captured`: triggers write the events of a table, whoever changes it, by whichever statement.
+///
+/// Rows are written whole, but for the columns that are left out, and only what changed is an event. Its name in the
+/// migrations is made of the table's: another set of columns is a [`named`](Self::named) migration of its own, which replaces
+/// the triggers.
+///
+/// Not captured: what happens while `session_replication_role` is `replica` or the triggers are disabled, `TRUNCATE` of
+/// a single partition, and changes of the table itself.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    migration: String,
+    model: String,
+    schema: Option<String>,
+    table: String,
+    key: Vec<String>,
+    without: Vec<String>,
+}
+
+impl Capture {
+    /// Captures the table of an entity, as a model: its label, `todolist.Task`.
+    pub fn of<E: EntityTrait>(model: &str) -> Self {
+        let entity = E::default();
+        let schema = entity.schema_name().map(str::to_owned);
+        let table = entity.table_name().to_owned();
+        let place = schema.iter().chain([&table]);
+        let place: Vec<&str> = place.map(String::as_str).collect();
+        let key = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned());
+        Self {
+            migration: format!("rest_live_capture_{}", place.join(".")),
+            model: model.to_owned(),
+            key: key.collect(),
+            without: Vec::new(),
+            schema,
+            table,
+        }
+    }
+
+    /// Leaves columns out: what must not lie in the log. The same that the model's serializers have as secret.
+    #[must_use]
+    pub fn without<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        let columns = columns.into_iter();
+        self.without
+            .extend(columns.map(|column| column.as_str().to_owned()));
+        self
+    }
+
+    /// Gives the migration another name: it is run where the first one was, and replaces its triggers.
+    #[must_use]
+    pub fn named(mut self, migration: &str) -> Self {
+        self.migration = migration.to_owned();
+        self
+    }
+
+    fn qualified(&self) -> String {
+        let parts = self.schema.iter().chain([&self.table]);
+        let parts: Vec<String> = parts.map(|part| name(part)).collect();
+        parts.join(".")
+    }
+
+    /// Returns the name of the function, which is in the schema of the table. PostgreSQL cuts names at 63 bytes.
+    fn function(&self) -> String {
+        let function = format!("live_capture_{}", self.table);
+        if function.len() <= 63 {
+            return function;
+        }
+        // FNV-1a, which is the same everywhere and always.
+        let hash = self
+            .table
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        format!("live_capture_{hash:016x}")
+    }
+
+    /// Returns the body of the function.
+    fn body(&self, event: &str) -> String {
+        let model = text(&self.model);
+        let row = |row: &str| {
+            if self.without.is_empty() {
+                return format!("row_to_json({row})");
+            }
+            let columns: Vec<String> = self.without.iter().map(|column| text(column)).collect();
+            format!(
+                "(to_jsonb({row}) - ARRAY[{}]::text[])::json",
+                columns.join(", ")
+            )
+        };
+        let key = |row: &str| {
+            let columns = self
+                .key
+                .iter()
+                .map(|column| format!("{row}.{}", name(column)));
+            format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
+        };
+        // A row that has another key is another row, and its old one is gone. `*<>` compares what is stored: it needs no
+        // operator of the columns' types, of which `json` has none and an extension's may not be on the path.
+        format!(
+            "BEGIN \
+             IF TG_OP = 'INSERT' THEN \
+             INSERT INTO {event} (model, op, new) VALUES ({model}, 'I', {new}); \
+             ELSIF TG_OP = 'DELETE' THEN \
+             INSERT INTO {event} (model, op, old) VALUES ({model}, 'D', json_build_array({old})); \
+             ELSIF TG_OP = 'TRUNCATE' THEN \
+             INSERT INTO {event} (model, op) VALUES ({model}, 'T'); \
+             ELSIF {old_key} *<> {new_key} THEN \
+             INSERT INTO {event} (model, op, old, new) VALUES ({model}, 'D', json_build_array({old}), NULL), \
+             ({model}, 'I', NULL, {new}); \
+             ELSE \
+             INSERT INTO {event} (model, op, old, new) VALUES ({model}, 'U', json_build_array({old}), {new}); \
+             END IF; \
+             RETURN NULL; \
+             END",
+            old = row("OLD"),
+            new = row("NEW"),
+            old_key = key("OLD"),
+            new_key = key("NEW"),
+        )
+    }
+}
+
+impl MigrationName for Capture {
+    fn name(&self) -> &str {
+        &self.migration
+    }
+}
+
+#[allow(
+    elided_lifetimes_in_paths,
+    reason = "with `async_trait` a lifetime that is written is another one than the trait's"
+)]
+#[async_trait]
+impl MigrationTrait for Capture {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        check(manager)?;
+        if let Some(column) = self.key.iter().find(|column| self.without.contains(column)) {
+            return Err(DbErr::Migration(format!(
+                "{column} is of the primary key of {}, and cannot be left out",
+                self.table
+            )));
+        }
+        let connection = manager.get_connection();
+        let table = find(connection, &self.qualified()).await?;
+        let event = find(connection, "live_event").await.map_err(|_| {
+            DbErr::Migration("`Outbox` comes before `Capture` in the migrations".to_owned())
+        })?;
+        let function = format!("{}.{}", table.schema, name(&self.function()));
+        // With the rights of who owns it: who may write the table needs none on the outbox, and can forge no event. That is safe
+        // with a path on which nobody else puts anything, and where nobody else may make a trigger of it. Row by row: a
+        // statement's trigger has to join the old rows with the new ones, by a plan made for the first statement it saw,
+        // which PostgreSQL then may compile for every single row (`jit`); and loses the rows whose key changed.
+        let statements = format!(
+            "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+             SET search_path = pg_catalog, pg_temp AS {body}; \
+             REVOKE ALL ON FUNCTION {function}() FROM PUBLIC; \
+             {drop} \
+             CREATE TRIGGER {row} AFTER INSERT OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}(); \
+             CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
+             EXECUTE FUNCTION {function}(); \
+             CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
+            body = text(&self.body(&event.qualified)),
+            drop = drop_triggers(&table.qualified),
+            table = table.qualified,
+            row = TRIGGERS[0],
+            update = TRIGGERS[1],
+            truncate = TRIGGERS[2],
+        );
+        connection.execute_unprepared(&statements).await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        check(manager)?;
+        let connection = manager.get_connection();
+        let table = find(connection, &self.qualified()).await?;
+        let statements = format!(
+            "{} DROP FUNCTION IF EXISTS {}.{}();",
+            drop_triggers(&table.qualified),
+            table.schema,
+            name(&self.function()),
+        );
+        connection.execute_unprepared(&statements).await?;
+        Ok(())
+    }
+}
+
+fn drop_triggers(table: &str) -> String {
+    let drops = TRIGGERS.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
+    drops.join(" ")
+}
+
+/// A table, in names that are quoted.
+struct Found {
+    schema: String,
+    qualified: String,
+}
+
+/// Finds a table by its quoted name, on the `search_path` where it has no schema.
+async fn find(connection: &impl ConnectionTrait, table: &str) -> Result<Found, DbErr> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT quote_ident(n.nspname), format('%I.%I', n.nspname, c.relname) FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
+        [table.into()],
+    );
+    let row = connection.query_one_raw(question).await?;
+    let row = row.ok_or_else(|| DbErr::Migration(format!("there is no table {table}")))?;
+    Ok(Found {
+        schema: row.try_get_by_index(0)?,
+        qualified: row.try_get_by_index(1)?,
+    })
+}

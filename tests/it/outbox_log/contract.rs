@@ -1,0 +1,33 @@
+//! The contract of every event log, on a server of its own for each property.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use rest_live::EventLog;
+use rest_live_outbox::OutboxLog;
+use rest_live_runtime::testing::contract::Subject;
+
+use super::Server;
+use crate::support::{TICK, soon};
+
+impl Subject for Server {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>> {
+        async { Arc::new(Server::open(self).await) as Arc<dyn EventLog> }.boxed()
+    }
+
+    fn trim(&self) -> BoxFuture<'_, ()> {
+        async {
+            let keeps = OutboxLog::options().keep(Duration::ZERO);
+            let _keeper = keeps.open(self.db.clone()).await.unwrap();
+            soon("the removal", async {
+                while self.number("SELECT count(*) FROM live_event").await > 0 {
+                    tokio::time::sleep(TICK).await;
+                }
+            })
+            .await;
+        }
+        .boxed()
+    }
+}
+
+rest_live_runtime::contract_tests!(Server::start());

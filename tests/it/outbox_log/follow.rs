@@ -1,0 +1,143 @@
+//! Who reads a tail to its end, and checks all the time what every tail promises.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, stream::BoxStream};
+use rest_live::{Cursor, Entry, EventLog, Logged, StoredEvent, Tail};
+use rest_live_outbox::OutboxLog;
+
+use crate::support::soon;
+
+pub(super) struct Follower {
+    tail: BoxStream<'static, Tail>,
+    pub(super) begin: Cursor,
+    pub(super) watermark: Cursor,
+    /// All that came, in the order in which it did.
+    pub(super) entries: Vec<Entry>,
+    positions: BTreeSet<u64>,
+    /// What came that was neither events nor the begin.
+    pub(super) signals: Vec<Tail>,
+}
+
+impl Follower {
+    pub(super) async fn of(log: &OutboxLog) -> Self {
+        let mut tail = log.tail();
+        let begin = match soon("the begin", tail.next()).await {
+            Some(Tail::Begin(begin)) => begin,
+            other => panic!("{other:?} is no begin"),
+        };
+        Self {
+            tail,
+            watermark: begin.clone(),
+            begin,
+            entries: Vec::new(),
+            positions: BTreeSet::new(),
+            signals: Vec::new(),
+        }
+    }
+
+    /// Takes in what comes next, without a deadline.
+    pub(super) async fn step(&mut self) {
+        match self.tail.next().await.expect("a tail has no end") {
+            Tail::Entries { entries, watermark } => {
+                assert_eq!(watermark.epoch, self.watermark.epoch);
+                assert!(
+                    watermark.position >= self.watermark.position,
+                    "it went back"
+                );
+                assert!(entries.is_sorted_by_key(|entry| entry.position));
+                for entry in &entries {
+                    assert!(
+                        entry.position > self.watermark.position,
+                        "behind the watermark"
+                    );
+                    assert!(
+                        self.positions.insert(entry.position),
+                        "{} twice",
+                        entry.position
+                    );
+                }
+                self.entries.extend(entries);
+                self.watermark = watermark;
+            }
+            signal => {
+                if let Tail::Reset(cursor) = &signal {
+                    self.watermark = cursor.clone();
+                    self.positions.clear();
+                }
+                self.signals.push(signal);
+            }
+        }
+    }
+
+    pub(super) async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        soon(what, async {
+            while !is_so(self) {
+                self.step().await;
+            }
+        })
+        .await;
+    }
+
+    pub(super) async fn until_model(&mut self, model: &str) {
+        let what = format!("an event of {model}");
+        self.until(&what, |follower| {
+            follower.models().any(|seen| seen == model)
+        })
+        .await;
+    }
+
+    pub(super) async fn until_watermark(&mut self, position: u64) {
+        let what = format!("the watermark {position}");
+        self.until(&what, |follower| follower.watermark.position >= position)
+            .await;
+    }
+
+    /// Waits for a signal, and takes it out.
+    pub(super) async fn signal(&mut self, what: &str) -> Tail {
+        self.until(what, |follower| !follower.signals.is_empty())
+            .await;
+        self.signals.remove(0)
+    }
+
+    pub(super) fn stored(&self) -> impl Iterator<Item = &StoredEvent> {
+        self.entries.iter().map(stored)
+    }
+
+    pub(super) fn models(&self) -> impl Iterator<Item = &str> {
+        self.stored().map(|event| event.model.as_str())
+    }
+
+    pub(super) fn has(&self, model: &str) -> bool {
+        self.models().any(|seen| seen == model)
+    }
+}
+
+pub(super) fn stored(entry: &Entry) -> &StoredEvent {
+    match &entry.event {
+        Logged::Stored(event) => event,
+        other => panic!("{other:?} was not stored"),
+    }
+}
+
+/// Reads all behind a place, a few at a time.
+pub(super) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    let mut after = after.clone();
+    loop {
+        let entries = log.read(after.clone(), 7).await.unwrap();
+        let Some(last) = entries.last() else {
+            return all;
+        };
+        after.position = last.position;
+        all.extend(entries.iter().map(seen));
+    }
+}
+
+/// What there is of an entry to compare.
+pub(super) fn seen(entry: &Entry) -> (u64, String) {
+    (
+        entry.position,
+        serde_json::to_string(stored(entry)).unwrap(),
+    )
+}

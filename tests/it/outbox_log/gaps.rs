@@ -1,0 +1,191 @@
+//! Numbers that are drawn in one order and committed in another, or never.
+
+use rest_live::{EventLog, TransactionalLog};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use super::{
+    Follower, Server, event,
+    follow::{read_all, seen},
+    put,
+};
+
+#[tokio::test]
+async fn a_row_is_told_past_an_open_transaction_and_the_watermark_stays_before_it() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    assert_eq!(follower.begin.position, 0);
+    let open = server.db.begin().await.unwrap();
+    put(&log, &open, "late").await;
+    server.write(&log, "early").await;
+    follower.until_model("early").await;
+    assert_eq!(follower.watermark.position, 0);
+    // Neither who begins now, nor a node that starts now, is behind it.
+    assert_eq!(log.head().await.unwrap().position, 0);
+    let other = server.open().await;
+    let second = Follower::of(&other).await;
+    assert_eq!(second.begin.position, 0);
+    server.write(&log, "early too").await;
+    follower.until_model("early too").await;
+    assert_eq!(follower.watermark.position, 0);
+    open.commit().await.unwrap();
+    log.committed();
+    follower.until_model("late").await;
+    follower.until_watermark(3).await;
+    let models: Vec<&str> = follower.models().collect();
+    assert_eq!(models, ["early", "early too", "late"]);
+    let mut second = second;
+    second.until_watermark(3).await;
+    assert_eq!(second.entries.len(), 3);
+    assert_eq!(log.head().await.unwrap().position, 3);
+    // What is read is what was told, in order.
+    let mut told: Vec<_> = follower.entries.iter().map(seen).collect();
+    told.sort();
+    assert_eq!(read_all(&log, &follower.begin).await, told);
+}
+
+#[tokio::test]
+async fn a_large_transaction_that_commits_late_is_told_before_what_is_behind_it() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    let open = server.db.begin().await.unwrap();
+    let late: Vec<_> = (0..2_500).map(|n| event(&format!("late {n}"))).collect();
+    log.append_stored_in(&open, &late).await.unwrap();
+    server.write(&log, "early").await;
+    follower.until_model("early").await;
+    open.commit().await.unwrap();
+    // In one look with them, of more than it takes at once: it may be of the same row.
+    server.write(&log, "after").await;
+    follower.until_watermark(2_502).await;
+    let late = late.iter().map(|event| event.model.as_str());
+    let expected = ["early"].into_iter().chain(late).chain(["after"]);
+    assert!(follower.models().eq(expected));
+}
+
+#[tokio::test]
+async fn what_is_rolled_back_is_passed() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    let aborted = server.db.begin().await.unwrap();
+    put(&log, &aborted, "never").await;
+    let open = server.db.begin().await.unwrap();
+    put(&log, &open, "late").await;
+    server.write(&log, "early").await;
+    follower.until_model("early").await;
+    aborted.rollback().await.unwrap();
+    // To a savepoint, and the transaction commits.
+    let outer = server.db.begin().await.unwrap();
+    put(&log, &outer, "outer").await;
+    let inner = outer.begin().await.unwrap();
+    put(&log, &inner, "never").await;
+    inner.rollback().await.unwrap();
+    put(&log, &outer, "outer too").await;
+    outer.commit().await.unwrap();
+    log.committed();
+    follower.until_model("outer too").await;
+    assert_eq!(
+        follower.watermark.position, 0,
+        "one of the numbers may be of the open one"
+    );
+    open.commit().await.unwrap();
+    log.committed();
+    follower.until_watermark(6).await;
+    let models: Vec<&str> = follower.models().collect();
+    assert_eq!(models, ["early", "outer", "outer too", "late"]);
+    // At the end of the log, too, where no row shows that there was a number.
+    let aborted = server.db.begin().await.unwrap();
+    put(&log, &aborted, "never").await;
+    aborted.rollback().await.unwrap();
+    assert_eq!(log.head().await.unwrap().position, 7);
+    assert!(
+        log.read(log.head().await.unwrap(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_savepoint_that_is_released_holds_the_watermark() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    let outer = server.db.begin().await.unwrap();
+    let inner = outer.begin().await.unwrap();
+    put(&log, &inner, "late").await;
+    inner.commit().await.unwrap();
+    for round in 0..10 {
+        let model = format!("early {round}");
+        server.write(&log, &model).await;
+        follower.until_model(&model).await;
+        assert_eq!(follower.watermark.position, 0);
+    }
+    outer.commit().await.unwrap();
+    log.committed();
+    follower.until_watermark(11).await;
+    assert!(follower.has("late"));
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_holds_the_watermark_until_it_is_over() {
+    let server = Server::start_with_prepared().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    for commits in [true, false] {
+        let before = log.head().await.unwrap().position;
+        follower.until_watermark(before).await;
+        let late = format!("late {commits}");
+        let open = server.db.begin().await.unwrap();
+        put(&log, &open, &late).await;
+        // It is seen while it runs, under its one name, and then is prepared, under another.
+        for round in 0..3 {
+            let model = format!("running {commits} {round}");
+            server.write(&log, &model).await;
+            follower.until_model(&model).await;
+        }
+        open.execute_unprepared("PREPARE TRANSACTION 'one'")
+            .await
+            .unwrap();
+        // Nothing is left of it in the session: its commit commits nothing.
+        open.commit().await.unwrap();
+        for round in 0..10 {
+            let model = format!("prepared {commits} {round}");
+            server.write(&log, &model).await;
+            follower.until_model(&model).await;
+            assert_eq!(follower.watermark.position, before);
+        }
+        assert_eq!(log.head().await.unwrap().position, before);
+        let word = if commits { "COMMIT" } else { "ROLLBACK" };
+        server.run(&format!("{word} PREPARED 'one'")).await;
+        follower.until_watermark(before + 14).await;
+        assert_eq!(follower.has(&late), commits);
+    }
+}
+
+#[tokio::test]
+async fn one_that_was_prepared_before_the_server_died_holds_it_too() {
+    let server = Server::start_with_prepared().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    let open = server.db.begin().await.unwrap();
+    put(&log, &open, "late").await;
+    server.write(&log, "early").await;
+    follower.until_model("early").await;
+    open.execute_unprepared("PREPARE TRANSACTION 'one'")
+        .await
+        .unwrap();
+    open.commit().await.unwrap();
+    server.database.restart().await;
+    for round in 0..5 {
+        let model = format!("after {round}");
+        super::lives::write_when_there(&server, &log, &model).await;
+        follower.until_model(&model).await;
+        assert_eq!(follower.watermark.position, 0);
+    }
+    server.run("COMMIT PREPARED 'one'").await;
+    follower.until_model("late").await;
+    let last = server.number("SELECT max(seq) FROM live_event").await;
+    follower.until_watermark(last as u64).await;
+}

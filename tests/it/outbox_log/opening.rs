@@ -1,0 +1,145 @@
+//! What is checked before anything is written.
+
+use rest_live::{EventLog, TransactionalLog};
+use rest_live_outbox::{OutboxError, OutboxLog, migration::Outbox};
+use sea_orm::ConnectionTrait;
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+use super::{Follower, Server, capture, down, event, follow::stored, put, up};
+use crate::support::{Engine, TestDatabase};
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Outbox), Box::new(capture())]
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_as_it_has_to_be_is_said() {
+    let database = TestDatabase::start(Engine::Postgres).await;
+    let db = database.connect().await;
+    let missing = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(matches!(missing, OutboxError::NotInstalled), "{missing:?}");
+    assert!(
+        missing
+            .to_string()
+            .contains("rest_live_outbox::migration::Outbox")
+    );
+    let table = "CREATE TABLE task (id serial PRIMARY KEY, list_id int NOT NULL, \"text of it\" text NOT NULL, token text NOT NULL)";
+    db.execute_unprepared(table).await.unwrap();
+    Migrator::up(&db, None).await.unwrap();
+    let log = OutboxLog::open(db.clone()).await.unwrap();
+    assert!(log.captures(None, "task") && log.captures(Some("public"), "task"));
+    assert!(!log.captures(None, "live_event") && !log.captures(Some("other"), "task"));
+    assert!(log.is_shared() && log.transactional().is_some() && log.known_head().is_none());
+    db.execute_unprepared("ALTER SEQUENCE live_event_seq_seq CACHE 10")
+        .await
+        .unwrap();
+    let cache = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(
+        matches!(cache, OutboxError::Cache { cache: 10, .. }),
+        "{cache:?}"
+    );
+    db.execute_unprepared(
+        "ALTER SEQUENCE live_event_seq_seq CACHE 1; UPDATE live_meta SET version = 9",
+    )
+    .await
+    .unwrap();
+    let version = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(
+        matches!(version, OutboxError::Version { found: 9, .. }),
+        "{version:?}"
+    );
+    Migrator::down(&db, None).await.unwrap();
+    let missing = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(matches!(missing, OutboxError::NotInstalled), "{missing:?}");
+    db.execute_unprepared("INSERT INTO task (list_id, \"text of it\", token) VALUES (1, 'a', 'b')")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn another_database_is_refused() {
+    let database = TestDatabase::start(Engine::Sqlite).await;
+    let db = database.connect().await;
+    let refused = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(matches!(refused, OutboxError::Backend), "{refused:?}");
+    assert!(
+        Outbox
+            .up(&sea_orm_migration::SchemaManager::new(&db))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_schema_and_a_plain_role_of_its_own_will_do() {
+    let server = Server::start().await;
+    server
+        .run(
+            "CREATE SCHEMA \"my app\"; CREATE ROLE plain LOGIN; GRANT USAGE ON SCHEMA \"my app\" TO plain; \
+             ALTER ROLE plain SET search_path = \"my app\"",
+        )
+        .await;
+    let mut options = sea_orm::ConnectOptions::new(server.database.url());
+    options.set_schema_search_path("\"my app\"");
+    let owner = sea_orm::Database::connect(options).await.unwrap();
+    up(&owner, &Outbox).await;
+    server
+        .run(
+            "GRANT SELECT, INSERT, DELETE ON \"my app\".live_event TO plain; \
+             GRANT SELECT, UPDATE ON \"my app\".live_meta TO plain; \
+             GRANT SELECT ON SEQUENCE \"my app\".live_event_seq_seq TO plain",
+        )
+        .await;
+    let url = server.database.url().replace("postgres@", "plain@");
+    let plain = sea_orm::Database::connect(url).await.unwrap();
+    let log = OutboxLog::open(plain.clone()).await.unwrap();
+    let mut follower = Follower::of(&log).await;
+    put(&log, &plain, "plain").await;
+    log.committed();
+    follower.until_model("plain").await;
+    let told = serde_json::to_string(follower.stored().next().unwrap()).unwrap();
+    assert_eq!(told, serde_json::to_string(&event("plain")).unwrap());
+    assert_eq!(
+        server
+            .number("SELECT count(*) FROM public.live_event")
+            .await,
+        0
+    );
+    drop((log, follower));
+    down(&owner, &Outbox).await;
+}
+
+#[tokio::test]
+async fn several_events_are_written_as_one_is() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let begin = log.head().await.unwrap();
+    let events = [event("one"), event("two")];
+    log.append_stored_in(&server.db, &events[..1])
+        .await
+        .unwrap();
+    log.append_stored_in(&server.db, &events).await.unwrap();
+    log.append_stored_in(&server.db, &[]).await.unwrap();
+    let text = |event| serde_json::to_string(event).unwrap();
+    let read = log.read(begin, 10).await.unwrap();
+    let read: Vec<_> = read.iter().map(|entry| text(stored(entry))).collect();
+    assert_eq!(read, [text(&events[0]), text(&events[0]), text(&events[1])]);
+}
+
+#[tokio::test]
+async fn many_events_are_in_their_order() {
+    let server = Server::start().await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    let events: Vec<_> = (0..12_000)
+        .map(|number| rest_live::Record::from(rest_live::Event::reset(format!("{number}").into())))
+        .collect();
+    log.append(events).await.unwrap();
+    follower.until_watermark(12_000).await;
+    let expected: Vec<String> = (0..12_000).map(|number| number.to_string()).collect();
+    assert!(follower.models().eq(expected.iter()));
+}
