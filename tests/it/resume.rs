@@ -111,6 +111,29 @@ async fn an_id_that_is_taken_back_takes_back_what_it_missed() {
     assert_eq!(types, ["subscribed", "unsubscribed"], "{told:?}");
 }
 
+#[tokio::test]
+async fn who_comes_from_before_all_that_is_kept_is_told_to_fetch_again() {
+    let (db, _database) = database().await;
+    let live = rest_live::Live::builder(db).history(4).build().unwrap();
+    let mut client = Client::connect(&live, ());
+    client.send_json(list(1, None)).await;
+    let mut cursors = vec![client.receive_json().await["cursor"].clone()];
+    for id in 1..=5 {
+        task(id, "a", 1).insert(&live.db()).await.unwrap();
+        cursors.push(client.receive_json().await["cursor"].clone());
+    }
+    for (since, recovered) in cursors[..2].iter().zip([false, true]) {
+        let mut other = Client::connect(&live, ());
+        other.send_json(list(1, Some(since))).await;
+        let told = other.received().await;
+        assert_eq!(told[0]["recovered"], recovered, "{told:?}");
+        match recovered {
+            true => assert_eq!(told.len(), 1 + 4, "{told:?}"),
+            false => assert_eq!(told[1]["reason"], "expired", "{told:?}"),
+        }
+    }
+}
+
 /// A log that keeps less than the server does, and has begun before it: what the server has is enough.
 #[tokio::test]
 async fn what_the_log_has_forgotten_is_known_to_the_server() {

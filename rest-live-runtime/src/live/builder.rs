@@ -39,6 +39,7 @@ pub struct LiveBuilder<U = ()> {
     origins: Vec<String>,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
+    history: usize,
     bulk_rows: usize,
     users: PhantomData<fn(U) -> U>,
 }
@@ -56,6 +57,7 @@ impl LiveBuilder {
             origins: Vec::new(),
             user_key: None,
             log: Arc::new(MemoryLog::default()),
+            history: History::CAPACITY,
             bulk_rows: BULK_ROWS,
             users: PhantomData,
         }
@@ -73,6 +75,7 @@ impl LiveBuilder {
             origins: self.origins,
             user_key: None,
             log: self.log,
+            history: self.history,
             bulk_rows: self.bulk_rows,
             users: PhantomData,
         }
@@ -123,6 +126,14 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
+    /// Sets how many events this server keeps at hand for clients that come back `since` a cursor: the default is 16,384, the last
+    /// of all models. Who comes from before them is told to reset. They are kept in memory, with their rows; the server that has just
+    /// started reads them from a log that others share.
+    pub fn history(mut self, events: usize) -> Self {
+        self.history = events;
+        self
+    }
+
     /// Sets how many rows of one statement are told one by one: the default is 10,000. Where a bulk statement
     /// writes more, the model's subscribers are told to fetch again, once; so are those of the models of a transaction that
     /// writes more than this and more than 16,384. A [`MemoryLog`] should keep more events than that.
@@ -167,7 +178,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             runtime.clone(),
         ));
         let (position, progress) = watch::channel(None);
-        let history = Arc::new(History::new(Arc::clone(&registry), History::CAPACITY));
+        let history = Arc::new(History::new(Arc::clone(&registry), self.history));
         let replays = Arc::new(Replays::new());
         let dispatcher = Dispatcher {
             registry: Arc::clone(&registry),
@@ -220,6 +231,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("limits", &self.limits)
             .field("origins", &self.origins)
             .field("log", &self.log)
+            .field("history", &self.history)
             .field("bulk_rows", &self.bulk_rows)
             .finish_non_exhaustive()
     }
