@@ -43,12 +43,20 @@ struct State {
     start: Option<Cursor>,
     /// By ascending positions.
     events: VecDeque<Kept>,
-    groups: HashMap<GroupKey, VecDeque<Placed>>,
+    groups: HashMap<GroupKey, OfGroup>,
     /// Where rows of a model last changed that are not known, and the number of the batch.
     resets: HashMap<Arc<str>, (u64, u64)>,
     /// Number of the last batch, and of the one with which it began.
     turn: u64,
     begun: u64,
+}
+
+#[derive(Debug, Default)]
+struct OfGroup {
+    /// By ascending positions.
+    events: VecDeque<Placed>,
+    /// Number of the last batch that had any.
+    last_turn: u64,
 }
 
 #[derive(Debug)]
@@ -148,12 +156,13 @@ impl History {
         }
     }
 
-    /// Returns what happened to a group of a model behind a place, if that is at most so much.
+    /// Returns what happened to a group of a model behind a place, up to a batch, if that is at most so much.
     pub(crate) fn missed(
         &self,
         model: &str,
         group: &GroupKey,
         since: &Cursor,
+        turn: u64,
         most: usize,
     ) -> Missed {
         let state = self.state();
@@ -164,23 +173,42 @@ impl History {
         if reset.is_some_and(|(at, _)| *at > since.position) {
             return Missed::Unknown;
         }
-        let Some(events) = state.groups.get(group) else {
+        let Some(OfGroup { events, .. }) = state.groups.get(group) else {
             return Missed::Events(Vec::new());
         };
         let first = events.partition_point(|placed| placed.position <= since.position);
-        match events.len() - first {
-            count if count > most => Missed::TooMuch,
-            _ => Missed::Events(events.range(first..).cloned().collect()),
+        if events.len() - first > most {
+            return Missed::TooMuch;
         }
+        let missed = events.range(first..);
+        let missed = missed.filter(|placed| placed.turn <= turn);
+        Missed::Events(missed.cloned().collect())
     }
 
-    /// Returns the number of the last batch in which something happened to a group of a model, or in which all began anew.
-    pub(crate) fn last_turn(&self, model: &str, group: &GroupKey) -> u64 {
+    /// Returns whether nothing happened to a group of a model between two batches, behind a place: not in the earlier one.
+    pub(crate) fn is_quiet(
+        &self,
+        model: &str,
+        group: &GroupKey,
+        since: &Cursor,
+        (told, now): (u64, u64),
+    ) -> bool {
+        let is_between = |turn: u64| told < turn && turn <= now;
         let state = self.state();
-        let reset = state.resets.get(model).map_or(0, |(_, turn)| *turn);
-        let events = state.groups.get(group).into_iter().flatten();
-        let last = events.map(|placed| placed.turn).max();
-        state.begun.max(reset).max(last.unwrap_or(0))
+        let reset = state.resets.get(model);
+        if !state.reaches(since)
+            || is_between(state.begun)
+            || reset.is_some_and(|(_, turn)| *turn > told)
+        {
+            return false;
+        }
+        match state.groups.get(group) {
+            Some(OfGroup { events, last_turn }) if *last_turn > told => {
+                // What came behind `now` is told as it happens.
+                !is_between(*last_turn) && !events.iter().any(|placed| is_between(placed.turn))
+            }
+            _ => true,
+        }
     }
 
     /// Has all be here that happened behind a place: where it is not, it is read from the log, once for all who ask.
@@ -264,10 +292,12 @@ impl State {
             Box::default()
         });
         for group in &groups {
-            let events = match self.groups.get_mut(group) {
-                Some(events) => events,
+            let of_group = match self.groups.get_mut(group) {
+                Some(of_group) => of_group,
                 None => self.groups.entry(group.clone()).or_default(),
             };
+            of_group.last_turn = turn.max(of_group.last_turn);
+            let events = &mut of_group.events;
             let place = place(events, position, |placed| placed.position);
             events.insert(place, placed.clone());
         }
@@ -285,7 +315,7 @@ impl State {
         }
         let mut evicted = Vec::new();
         for group in groups {
-            if let Some(events) = self.groups.get_mut(&group) {
+            if let Some(OfGroup { events, .. }) = self.groups.get_mut(&group) {
                 evicted.extend(events.pop_front());
                 if events.is_empty() {
                     self.groups.remove(&group);

@@ -244,8 +244,8 @@ impl Hub {
         }
     }
 
-    /// Returns up to where the dispatcher has come, for a session.
-    pub(crate) fn dispatched(&self, session: SessionId) -> Option<Cursor> {
+    /// Returns up to where the dispatcher has come, for a session, and the number of the batch.
+    pub(crate) fn dispatched(&self, session: SessionId) -> Option<(Cursor, u64)> {
         self.of(session).with(|s| s.dispatched())
     }
 

@@ -85,7 +85,7 @@ impl History {
 
     /// Returns the positions of what a list missed.
     fn positions(&self, list_id: i32, since: u64) -> Option<Vec<u64>> {
-        match self.missed("a.Item", &self.group(list_id), &at(since), 100) {
+        match self.missed("a.Item", &self.group(list_id), &at(since), u64::MAX, 100) {
             Missed::Events(events) => Some(events.iter().map(|placed| placed.position).collect()),
             Missed::Older => None,
             other => panic!("{other:?}"),
@@ -110,9 +110,9 @@ fn a_group_misses_its_own_events_and_only_those_behind_a_place() {
         epoch: Epoch::named("then"),
         position: 7,
     };
-    let missed = history.missed("a.Item", &history.group(1), &other, 100);
+    let missed = history.missed("a.Item", &history.group(1), &other, u64::MAX, 100);
     assert!(matches!(missed, Missed::Older));
-    let missed = history.missed("a.Item", &history.group(1), &at(5), 2);
+    let missed = history.missed("a.Item", &history.group(1), &at(5), u64::MAX, 2);
     assert!(matches!(missed, Missed::TooMuch));
 }
 
@@ -152,24 +152,37 @@ fn rows_that_are_not_known_are_missed_by_all_of_their_model() {
     history.keep_in(1, [1]);
     history.keep([(2, Arc::new(Event::reset("a.Item".into())))]);
     history.keep_in(1, [3]);
-    let missed = |since| history.missed("a.Item", &history.group(1), &at(since), 100);
+    let missed = |since| history.missed("a.Item", &history.group(1), &at(since), u64::MAX, 100);
     assert!(matches!(missed(1), Missed::Unknown));
     assert!(matches!(missed(2), Missed::Events(events) if events.len() == 1));
 }
 
 #[test]
-fn the_last_batch_of_a_group_is_known() {
-    let history = history(2);
+fn what_happened_to_a_group_between_two_batches_is_known() {
+    let history = history(3);
     let begun = history.begin(at(0));
-    let last = |list_id| history.last_turn("a.Item", &history.group(list_id));
-    assert_eq!(last(1), begun);
-    history.keep_in(1, [1]);
-    assert_eq!((last(1), last(2)), (begun + 1, begun));
-    let reset = history.keep([(2, Arc::new(Event::reset("a.Item".into())))]);
-    assert_eq!((last(1), last(2)), (reset, reset));
-    // What was lost may have been of any group.
-    let anew = history.begin(at(9));
-    assert_eq!((last(1), last(2)), (anew, anew));
+    let is_quiet = |told, now| {
+        let group = history.group(1);
+        history.is_quiet("a.Item", &group, &at(0), (told, now))
+    };
+    assert!(is_quiet(begun, begun));
+    history.keep_in(2, [1]);
+    assert!(is_quiet(begun, begun + 1), "another group");
+    history.keep_in(1, [2]);
+    assert!(is_quiet(begun, begun + 1), "it is told as it happens");
+    assert!(!is_quiet(begun, begun + 2));
+    assert!(is_quiet(begun + 2, begun + 2));
+    let missed = history.missed("a.Item", &history.group(1), &at(0), begun + 1, 9);
+    assert!(matches!(missed, Missed::Events(events) if events.is_empty()));
+    history.keep([(3, Arc::new(Event::reset("a.Item".into())))]);
+    assert!(!is_quiet(begun + 2, begun + 3));
+    history.keep_in(2, [4]);
+    assert!(!is_quiet(begun + 4, begun + 4), "the place is forgotten");
+    let anew = history.begin(at(0));
+    assert!(
+        !is_quiet(begun + 4, anew),
+        "what was lost may have been of any group"
+    );
 }
 
 /// A log that keeps what is behind position 3, and counts how often it is read.
@@ -217,7 +230,7 @@ async fn what_is_older_is_read_once_for_all() {
         2,
         "pages"
     );
-    let missed = history.missed("a.Item", &history.group(1), &at(10), 2000);
+    let missed = history.missed("a.Item", &history.group(1), &at(10), u64::MAX, 2000);
     assert!(matches!(missed, Missed::Events(events) if events.len() == 1491));
     assert!(matches!(
         history.reach(&log, &at(2)).await,

@@ -43,8 +43,10 @@ pub(crate) enum Refused {
     TooMany,
     /// The id names another.
     IdInUse,
-    /// Who may see what has changed since it was granted, or the log has begun anew, or something has happened that it missed.
+    /// Who may see what has changed since it was granted, or the log has begun anew.
     Outdated,
+    /// Something has happened that it is not told.
+    Missed,
     /// The session is over.
     Gone,
 }

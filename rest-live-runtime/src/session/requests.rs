@@ -23,6 +23,9 @@ use crate::{
 /// So often a question is asked anew because the answers changed meanwhile.
 const MOST_QUESTIONS: usize = 8;
 
+/// So often what a client missed is looked up anew because more has happened meanwhile.
+const MOST_LOOKS: usize = 100;
+
 impl Session {
     pub(super) async fn carry_out(
         &self,
@@ -130,45 +133,53 @@ impl Session {
     async fn subscribe(&self, wish: Wish<'_>) -> Result<(), Refusal> {
         let shared = &*self.shared;
         let (model, group_key) = (&*wish.model.label, wish.entry.key);
-        for question in 1..=MOST_QUESTIONS {
+        for _ in 0..MOST_QUESTIONS {
             let asked = shared.hub.asking(self.id);
             let granted = authorize(shared, wish.entry, &wish.group.value, &self.user).await?;
             if wish.must_exist {
                 self.require_row(&wish, granted).await?;
             }
-            let beginning = match question {
-                // More happens to the group than can be made ready in between.
-                MOST_QUESTIONS if wish.since.is_some() => Beginning::Reset(ResetReason::TooFar),
-                _ => self.beginning(&wish, granted).await?,
-            };
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
-            let grant = Grant {
-                group: wish.group.clone(),
-                model: Arc::clone(&wish.model.label),
-                id: wish.id.cloned(),
-                dialect: wish.dialect,
-                granted,
-                asked,
-                after: beginning.after(shared),
-                span: span.clone(),
-            };
-            let most = shared.limits.subscriptions;
-            let answers = |cursor: &Cursor, turn| beginning.answers(shared, &wish, cursor, turn);
-            let refused = match shared.hub.subscribe(self.id, grant, answers) {
-                Ok(()) => {
-                    self.conversation().dialect = Some(wish.dialect);
-                    span.in_scope(|| tracing::debug!("subscribed"));
-                    return Ok(());
+            let mut refused = Refused::Missed;
+            for look in 0..=MOST_LOOKS {
+                let beginning = match look {
+                    // More happens to the group than can be made ready in between.
+                    MOST_LOOKS => Beginning::Reset(ResetReason::TooFar),
+                    _ => self.beginning(&wish, granted).await?,
+                };
+                let grant = Grant {
+                    group: wish.group.clone(),
+                    model: Arc::clone(&wish.model.label),
+                    id: wish.id.cloned(),
+                    dialect: wish.dialect,
+                    granted,
+                    asked,
+                    after: beginning.after(shared),
+                    span: span.clone(),
+                };
+                let answers =
+                    |cursor: &Cursor, turn| beginning.answers(shared, &wish, cursor, turn);
+                match shared.hub.subscribe(self.id, grant, answers) {
+                    Ok(()) => {
+                        self.conversation().dialect = Some(wish.dialect);
+                        span.in_scope(|| tracing::debug!("subscribed"));
+                        return Ok(());
+                    }
+                    Err(Refused::Missed) => tokio::task::yield_now().await,
+                    Err(other) => {
+                        refused = other;
+                        break;
+                    }
                 }
-                Err(refused) => refused,
-            };
+            }
             match refused {
-                // The dispatcher's turn, if it is the log that has begun anew, or has gone on.
-                Refused::Outdated => tokio::task::yield_now().await,
+                // The dispatcher's turn, if it is the log that has begun anew.
+                Refused::Outdated | Refused::Missed => tokio::task::yield_now().await,
                 Refused::Gone => return Ok(()),
                 Refused::IdInUse => return Err(in_use()),
                 Refused::TooMany => {
                     shared.metrics.denied(Denial::Rate);
+                    let most = shared.limits.subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
                         format!("a connection has at most {most} subscriptions"),

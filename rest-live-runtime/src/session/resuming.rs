@@ -26,7 +26,7 @@ pub(super) enum Beginning {
     Resumed {
         since: Cursor,
         replayed: Vec<Frame>,
-        /// Number of the batch in which something last happened to the group.
+        /// Number of the last batch of which the client is told.
         turn: u64,
     },
     /// Its client has to fetch again.
@@ -51,7 +51,7 @@ impl Session {
             return Ok(Beginning::Reset(ResetReason::Epoch));
         };
         let shared = &*self.shared;
-        let Some(dispatched) = shared.hub.dispatched(self.id) else {
+        let Some((dispatched, turn)) = shared.hub.dispatched(self.id) else {
             return Err(unavailable());
         };
         if since.epoch != dispatched.epoch {
@@ -75,9 +75,12 @@ impl Session {
             }
         }
         let (model, group) = (&*wish.model.label, &wish.group);
-        // Before the look: what happens after it is noticed.
-        let mut turn = shared.history.last_turn(model, group);
-        let mut missed = shared.history.missed(model, group, &since, MOST_EVENTS);
+        let look = || {
+            shared
+                .history
+                .missed(model, group, &since, turn, MOST_EVENTS)
+        };
+        let mut missed = look();
         if let Missed::Older = missed {
             if let Err(error) = shared.history.reach(&*shared.log, &since).await {
                 return Ok(Beginning::Reset(match error {
@@ -91,8 +94,7 @@ impl Session {
                     }
                 }));
             }
-            turn = shared.history.last_turn(model, group);
-            missed = shared.history.missed(model, group, &since, MOST_EVENTS);
+            missed = look();
         }
         let events = match missed {
             Missed::Events(events) => events,
@@ -178,9 +180,9 @@ impl Beginning {
                 replayed,
                 turn,
             } => {
-                let now = shared.history.last_turn(model, &wish.group);
-                if now != *turn || *turn > dispatched {
-                    return Err(Refused::Outdated);
+                let turns = (*turn, dispatched);
+                if !shared.history.is_quiet(model, &wish.group, since, turns) {
+                    return Err(Refused::Missed);
                 }
                 Answers {
                     answers: subscribed(since, true),

@@ -117,9 +117,9 @@ impl State {
         Ok(())
     }
 
-    /// Returns up to where the dispatcher has come.
-    pub(crate) fn dispatched(&self) -> Option<Cursor> {
-        self.dispatched.clone()
+    /// Returns up to where the dispatcher has come, and the number of the batch.
+    pub(crate) fn dispatched(&self) -> Option<(Cursor, u64)> {
+        Some((self.dispatched.clone()?, self.turn))
     }
 
     fn add(&mut self, id: PeerId, grant: &Grant, after: u64) -> usize {
