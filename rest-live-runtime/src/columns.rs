@@ -25,6 +25,15 @@ pub(crate) struct ColumnError {
     why: &'static str,
 }
 
+impl ColumnError {
+    pub(crate) fn panicked() -> Self {
+        Self {
+            column: "*".to_owned(),
+            why: "it panicked",
+        }
+    }
+}
+
 /// The columns of an entity.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns {

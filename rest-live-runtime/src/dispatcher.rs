@@ -111,8 +111,9 @@ impl Dispatcher {
         mut overlaps: Option<&mut Overlaps>,
     ) -> Vec<Happened> {
         let mut happened = Vec::with_capacity(entries.len());
+        let mut unsettled = Vec::new();
         for entry in entries {
-            let (mut event, origin) = entry.event.resolve(&self.registry);
+            let (event, origin) = entry.event.resolve(&self.registry);
             let verdict = match &mut overlaps {
                 Some(overlaps) => overlaps.take(entry.position, &event, &origin),
                 None => Verdict::Told,
@@ -121,15 +122,20 @@ impl Dispatcher {
                 Verdict::Told => {}
                 Verdict::Withheld => continue,
                 Verdict::Settled(row, named) => {
-                    self.publisher.settle(row, named);
+                    if self.publisher.unsettle(&row, named) {
+                        unsettled.push(row);
+                    }
                     continue;
                 }
-                Verdict::Unknown => event = Arc::new(Event::reset(Arc::clone(&event.model))),
             }
             let at = At::new(entry.position, watermark);
             happened.push(Happened { at, event });
         }
         self.publisher.order.read_up_to(watermark.clone());
+        // Behind that: else what is read would seem to overlap with all this.
+        for row in unsettled {
+            self.publisher.begin_to_settle(row);
+        }
         happened
     }
 

@@ -46,6 +46,8 @@ struct State {
     groups: HashMap<GroupKey, OfGroup>,
     /// Where rows of a model last changed that are not known, and the number of the batch.
     resets: HashMap<Arc<str>, (u64, u64)>,
+    /// The log does not reach back to here, or not within what is kept.
+    expired: Option<u64>,
     /// Number of the last batch, and of the one with which it began.
     turn: u64,
     begun: u64,
@@ -216,7 +218,18 @@ impl History {
     /// # Errors
     /// Why it cannot be had.
     pub(crate) async fn reach(&self, log: &dyn EventLog, since: &Cursor) -> Result<(), ReadError> {
+        // Who can have nothing does not wait for its turn.
+        self.older(since)?;
         let _turn = self.reading.lock().await;
+        let reached = self.read(log, since).await;
+        if let Err(ReadError::Expired) = reached {
+            let mut state = self.state();
+            state.expired = state.expired.max(Some(since.position));
+        }
+        reached
+    }
+
+    async fn read(&self, log: &dyn EventLog, since: &Cursor) -> Result<(), ReadError> {
         let Some(start) = self.older(since)? else {
             return Ok(());
         };
@@ -265,7 +278,10 @@ impl History {
         if start.epoch != since.epoch {
             return Err(ReadError::Epoch);
         }
-        if state.events.len() >= self.capacity && !state.reaches(since) {
+        let is_expired = state
+            .expired
+            .is_some_and(|expired| since.position <= expired);
+        if !state.reaches(since) && (is_expired || state.events.len() >= self.capacity) {
             return Err(ReadError::Expired);
         }
         Ok((!state.reaches(since)).then(|| start.clone()))

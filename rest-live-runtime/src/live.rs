@@ -61,6 +61,9 @@ struct Inner {
 /// So long a shutdown waits for writes that are under way to be told; others may go on for ever.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
+/// So long a shutdown waits for a shared log to take the goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+
 /// Tells users apart, for counting their connections.
 type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
 
@@ -251,8 +254,27 @@ impl<U: Send + Sync + 'static> Live<U> {
             sessions.hub.abandon();
             connections.wait().await;
         }
-        // Other servers are not to take it for dead.
-        _ = time::timeout(LAST_WRITES, sessions.log.leave()).await;
+        if sessions.log.is_shared() {
+            self.leave().await;
+        }
+    }
+
+    /// Says goodbye to the other servers, unless something of this one may be missing in the log: they take it for dead then,
+    /// and tell their clients to fetch again.
+    async fn leave(&self) {
+        let sessions = &self.inner.sessions;
+        let told = time::timeout(LAST_WRITES, async {
+            self.inner.publisher.drained().await;
+            // What of it is to be read again is found out by reading it.
+            self.caught_up().await;
+            self.inner.publisher.drained().await;
+        });
+        match told.await {
+            Ok(()) => _ = time::timeout(GOODBYE, sessions.log.leave()).await,
+            Err(_) => tracing::warn!(
+                "this server ends before all that it wrote is told: the others tell their clients to fetch again"
+            ),
+        }
     }
 
     /// Returns a place in the log up to which all has happened, for who is about to read rows: a client that subscribes
@@ -271,6 +293,11 @@ impl<U: Send + Sync + 'static> Live<U> {
             // There is nobody that anything is for, and the dispatcher takes its time.
             return;
         }
+        self.caught_up().await;
+    }
+
+    /// Waits until this server has read all that is in the log.
+    async fn caught_up(&self) {
         if let Ok(head) = self.inner.sessions.log.head().await {
             // An error is a dispatcher that ended: nothing more will come.
             _ = self

@@ -38,8 +38,17 @@ pub(crate) struct Overlaps {
 struct Seen {
     position: u64,
     node: Option<Arc<str>>,
+    fate: Fate,
     /// What subscribers may hold because of it.
     named: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Told,
+    Withheld,
+    /// Nodes that know more may have told it.
+    Unknown,
 }
 
 /// What becomes of an event.
@@ -48,15 +57,13 @@ pub(crate) enum Verdict {
     Told,
     /// Another node reads the row again.
     Withheld,
-    /// This node is to: with what subscribers may hold of the row.
+    /// This node is to: with what subscribers may hold of the row. Also where it cannot know what the others decide.
     Settled(RowId, Vec<Row>),
-    /// It began before all that is known here: its model's subscribers are told to fetch again.
-    Unknown,
 }
 
 impl Overlaps {
     /// So many events are looked at.
-    pub(crate) const CAPACITY: usize = 65_536;
+    pub(crate) const CAPACITY: usize = 16_384;
 
     /// Begins behind a place in the log.
     pub(crate) fn new(node: Arc<str>, start: Cursor, capacity: usize) -> Self {
@@ -82,14 +89,15 @@ impl Overlaps {
             }
         };
         let row = (Arc::clone(&event.model), change.key.clone());
-        let verdict = self.decide(&row, change, origin);
+        let (fate, verdict) = self.decide(&row, change, origin);
         let seen = Seen {
             position,
             node: origin.node.clone(),
-            named: match verdict {
+            fate,
+            named: match fate {
                 // Who held the row as it was has been told that it is gone.
-                Verdict::Told | Verdict::Unknown => change.new.iter().cloned().collect(),
-                Verdict::Withheld | Verdict::Settled(..) => named(change).collect(),
+                Fate::Told => change.new.iter().cloned().collect(),
+                Fate::Withheld | Fate::Unknown => named(change).collect(),
             },
         };
         self.rows.entry(row.clone()).or_default().push_back(seen);
@@ -100,36 +108,38 @@ impl Overlaps {
         verdict
     }
 
-    fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> Verdict {
-        let Some(began) = &origin.began else {
-            return match origin.node {
-                // Its node had not read the log yet.
-                Some(_) => Verdict::Unknown,
-                // Of a trigger, or of a log that knows the order.
-                None => Verdict::Told,
-            };
+    fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> (Fate, Verdict) {
+        let Some(node) = &origin.node else {
+            // Of a trigger, or of a log that knows the order.
+            return (Fate::Told, Verdict::Told);
         };
-        if began.epoch != self.start.epoch || began.position < self.start.position {
-            return Verdict::Unknown;
-        }
-        let began = began.position;
-        let is_other =
-            |position: u64, node: &Option<Arc<str>>| position > began && *node != origin.node;
+        let is_known = |began: &&Cursor| {
+            began.epoch == self.start.epoch && began.position >= self.start.position
+        };
+        let known = origin.began.as_ref().filter(is_known);
+        let began = known.map_or(0, |began| began.position);
         let seen = self.rows.get(row).into_iter().flatten().rev();
         let within: Vec<&Seen> = seen.take_while(|seen| seen.position > began).collect();
+        let settled = || {
+            let within = within.iter().rev().flat_map(|seen| seen.named.clone());
+            Verdict::Settled(row.clone(), within.chain(named(change)).collect())
+        };
+        if known.is_none() {
+            return (Fate::Unknown, settled());
+        }
+        let is_other = |of: &Option<Arc<str>>| of.as_ref() != Some(node);
+        let overlaps = |fate| {
+            let mut within = within.iter();
+            within.any(|seen| seen.fate == fate && is_other(&seen.node))
+        };
         let mut resets = self.resets.get(&row.0).into_iter().flatten();
-        let overlaps = within
-            .iter()
-            .any(|seen| is_other(seen.position, &seen.node))
-            || resets.any(|(position, node)| is_other(*position, node));
-        if !overlaps {
-            return Verdict::Told;
+        let is_reset = resets.any(|(position, of)| *position > began && is_other(of));
+        match (is_reset || overlaps(Fate::Told), overlaps(Fate::Unknown)) {
+            (true, _) if *node == self.node => (Fate::Withheld, settled()),
+            (true, _) => (Fate::Withheld, Verdict::Withheld),
+            (false, true) => (Fate::Unknown, settled()),
+            (false, false) => (Fate::Told, Verdict::Told),
         }
-        if origin.node.as_ref() != Some(&self.node) {
-            return Verdict::Withheld;
-        }
-        let within = within.iter().rev().flat_map(|seen| seen.named.clone());
-        Verdict::Settled(row.clone(), within.chain(named(change)).collect())
     }
 
     fn forget(&mut self) {
@@ -137,6 +147,9 @@ impl Overlaps {
             return;
         };
         self.start.position = position;
+        for by_node in self.resets.values_mut() {
+            by_node.retain(|(at, _)| *at > position);
+        }
         if let Some(seen) = self.rows.get_mut(&row) {
             seen.pop_front();
             if seen.is_empty() {

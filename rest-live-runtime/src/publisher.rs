@@ -11,13 +11,13 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::completing::Completing;
 use crate::{
-    event::{Event, Row},
+    event::{Event, EventKind, Row},
     log::{EventLog, LogError, Origin, Record, TransactionalLog},
     metrics::Metrics,
     order::{Interval, Next, Order, RowId, Tells},
@@ -143,13 +143,20 @@ impl Publisher {
 
     /// Has a row be told that may have been written. `old` is what subscribers may hold of it.
     pub(crate) fn settle(self: &Arc<Self>, row: RowId, old: impl IntoIterator<Item = Row>) {
-        let old = self.distinct(&row, old.into_iter().collect());
-        if self.order.unsettle(&row, old) {
+        if self.unsettle(&row, old) {
             self.begin_to_settle(row);
         }
     }
 
-    fn begin_to_settle(self: &Arc<Self>, row: RowId) {
+    /// Has all that is told of a row from now on wait for it to be read. Returns whether the caller is to
+    /// [have it read](Self::begin_to_settle).
+    pub(crate) fn unsettle(&self, row: &RowId, old: impl IntoIterator<Item = Row>) -> bool {
+        let old = self.distinct(row, old.into_iter().collect());
+        self.order.unsettle(row, old)
+    }
+
+    /// Reads a row that nobody else does, and tells how it is.
+    pub(crate) fn begin_to_settle(self: &Arc<Self>, row: RowId) {
         self.metrics.settled.increment(1);
         let settling = Arc::clone(self).read_and_tell(row);
         let abort = self.abort.clone();
@@ -193,6 +200,15 @@ impl Publisher {
             return;
         }
         let count = events.len();
+        if let Some(log) = self.log.transactional() {
+            let events = events.into_iter().map(|tells| tells.event).collect();
+            let settled = AssertUnwindSafe(self.append_settled(log, events)).catch_unwind();
+            return match settled.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.lost(count, &error),
+                Err(_) => self.lost(count, &LogError::new("it panicked")),
+            };
+        }
         let record = |Tells { event, read }| {
             let origin = Origin {
                 node: Some(Arc::clone(&self.node)),
@@ -203,17 +219,46 @@ impl Publisher {
         let events = events.into_iter().map(record).collect();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
         let append = AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
-        let error = match append.await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(_) => LogError::new("it panicked"),
-        };
+        match append.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.lost(count, &error),
+            Err(_) => self.lost(count, &LogError::new("it panicked")),
+        }
+    }
+
+    fn lost(&self, count: usize, error: &(dyn std::error::Error + 'static)) {
         self.metrics.events_lost.increment(count as u64);
-        tracing::error!(
-            count,
-            error = &error as &dyn std::error::Error,
-            "events are lost: the log did not take them"
-        );
+        tracing::error!(count, error, "events are lost: the log did not take them");
+    }
+
+    /// Tells of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is
+    /// told of it is in the order in which it was committed.
+    async fn append_settled(
+        &self,
+        log: &dyn TransactionalLog,
+        events: Vec<Event>,
+    ) -> Result<(), DbErr> {
+        let transaction = self.db.begin().await?;
+        let mut settled = Vec::with_capacity(events.len());
+        for event in events {
+            let model = self.registry.labelled(&event.model);
+            let event = match (event.kind, model) {
+                (EventKind::Row(change), Some(model)) => {
+                    let found = model.table.read_locked(&transaction, &change.key).await?;
+                    let named = change.old.into_iter().chain(change.new).collect();
+                    Event::settled(event.model, change.key, named, found)
+                }
+                (kind, _) => Event {
+                    kind,
+                    ..Event::reset(event.model)
+                },
+            };
+            settled.push((event, None));
+        }
+        self.publish_in(log, &transaction, settled).await?;
+        transaction.commit().await?;
+        log.committed();
+        Ok(())
     }
 
     /// Reads a row until nothing more is written to it meanwhile, and tells each time what it is.

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     by_table: HashMap<String, Vec<usize>>,
     /// Of each group the model, and the place in it.
     by_group: Vec<(usize, usize)>,
+    /// The entities whose writes triggers tell of.
+    left: HashSet<TypeId>,
 }
 
 impl Registry {
@@ -56,6 +58,7 @@ impl Registry {
             by_entity: HashMap::new(),
             by_table: HashMap::new(),
             by_group: Vec::new(),
+            left: HashSet::new(),
         };
         let mut errors = Vec::new();
         if described.is_empty() {
@@ -150,16 +153,49 @@ impl Registry {
     }
 
     /// Leaves the writes of some tables to triggers, which tell of them: who captures does not know these models any more.
-    pub(crate) fn leave_to_triggers(&mut self, captures: impl Fn(Option<&str>, &str) -> bool) {
+    ///
+    /// # Errors
+    /// The models that cannot be left to them.
+    pub(crate) fn leave_to_triggers(
+        &mut self,
+        captures: impl Fn(Option<&str>, &str) -> bool,
+    ) -> Result<(), Vec<RegistryError>> {
         let models = &self.models;
         let is_left = |place: &usize| {
             let table = &models[*place].table;
             captures(table.schema(), &table.name)
         };
+        let mut errors = Vec::new();
+        for (place, model) in models
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| is_left(place))
+        {
+            self.left.insert(model.entity);
+            let label = model.label.to_string();
+            if model.has_permission() {
+                errors.push(RegistryError::CapturedPermission { label });
+            } else if self
+                .of_table(&model.table.name)
+                .iter()
+                .any(|other| *other != place)
+            {
+                errors.push(RegistryError::CapturedTwice { label });
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         self.by_entity.retain(|_, place| !is_left(place));
         for places in self.by_table.values_mut() {
             places.retain(|place| !is_left(place));
         }
+        Ok(())
+    }
+
+    /// Returns whether triggers tell of the writes of an entity.
+    pub(crate) fn is_left_to_triggers<E: EntityTrait>(&self) -> bool {
+        self.left.contains(&TypeId::of::<E>())
     }
 
     /// Returns the model of an entity.

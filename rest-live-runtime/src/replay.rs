@@ -11,7 +11,7 @@ use hashlink::LruCache;
 
 use crate::{
     change::{Conflated, Granted, Variant},
-    cursor::Cursor,
+    cursor::{Cursor, Epoch},
     dialect::{Dialect, v1},
     encoder::Encoder,
     event::{Event, RowChange},
@@ -30,11 +30,14 @@ pub(crate) struct Replays(Mutex<Cache>);
 
 #[derive(Debug)]
 struct Cache {
-    /// By the group, and the positions of the first and the last event.
-    replays: LruCache<(GroupKey, u64, u64), Arc<Replay>>,
+    replays: LruCache<Key, Arc<Replay>>,
     /// How many rows they are of.
     rows: usize,
 }
+
+/// Which events: those of a group from a position to another. One may yet come between them, so their number is part of
+/// it; and positions are of a life of the log.
+type Key = (Epoch, GroupKey, u64, u64, usize);
 
 /// So many rows are kept ready.
 const MOST_ROWS: usize = 65_536;
@@ -64,6 +67,7 @@ impl Replays {
     /// Returns the replay of some events of a group, ascending; `None` where the application's code panics.
     pub(crate) fn of(
         &self,
+        epoch: &Epoch,
         entry: &GroupEntry,
         group: &GroupKey,
         events: &[Placed],
@@ -71,7 +75,8 @@ impl Replays {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return Some(Arc::new(Replay::default()));
         };
-        let key = (group.clone(), first.position, last.position);
+        let (first, last) = (first.position, last.position);
+        let key = (epoch.clone(), group.clone(), first, last, events.len());
         if let Some(replay) = self.cache().replays.get(&key) {
             return Some(Arc::clone(replay));
         }

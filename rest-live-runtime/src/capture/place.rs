@@ -23,6 +23,9 @@ pub(crate) fn install(scope: &Arc<Scope>) {
 /// said once a model.
 pub(super) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     if let Some(scope) = probe::scope_of(db) {
+        if scope.registry().is_left_to_triggers::<E>() {
+            return None;
+        }
         if scope.registry().of_entity::<E>().is_none() {
             warn_once::<E>(
                 "no serializer of this model is registered: write Live::builder(..).register::<TheSerializer>()",

@@ -105,7 +105,12 @@ impl Scope {
     /// Returns whether a write that commits by itself is put into a transaction, where the row as it was is read and locked:
     /// a hook need not.
     pub(super) fn reads_old_rows_itself(&self) -> bool {
-        matches!(self.kind, Kind::Autocommit) && self.database.publisher.transactional().is_some()
+        matches!(self.kind, Kind::Autocommit) && self.is_ordered_by_log()
+    }
+
+    /// Returns whether events are written in the transactions of their rows, and nobody else orders them.
+    pub(super) fn is_ordered_by_log(&self) -> bool {
+        self.sees_statements() && self.database.publisher.transactional().is_some()
     }
 
     /// Has a row be read again and told that was written by this.

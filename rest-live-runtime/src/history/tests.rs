@@ -250,4 +250,8 @@ async fn no_more_is_read_than_is_kept() {
     ));
     history.reach(&log, &at(600)).await.expect("it has room");
     assert_eq!(history.state().events.len(), 900);
+    let reads = log.reads.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(history.reach(&log, &at(9)).await.is_err());
+    let again = log.reads.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(reads, again, "what was in vain is not tried again");
 }

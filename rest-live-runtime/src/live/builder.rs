@@ -152,7 +152,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
         let mut registry = registry.map_err(BuildError::Registry)?;
         if let Some(log) = self.log.transactional() {
-            registry.leave_to_triggers(|schema, table| log.captures(schema, table));
+            let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
+            let left = registry.leave_to_triggers(captures);
+            left.map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);
         let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;

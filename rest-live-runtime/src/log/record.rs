@@ -1,6 +1,7 @@
 //! An event on its way into a log, and back out of it.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -86,7 +87,9 @@ impl Record {
         let registry = self.registry.as_ref();
         let model = registry.and_then(|registry| registry.labelled(model));
         if let (EventKind::Row(change), Some(model)) = (kind, model) {
-            match rows(model, change) {
+            // To read a column is the application's code.
+            let rows = catch_unwind(AssertUnwindSafe(|| rows(model, change)));
+            match rows.unwrap_or_else(|_| Err(ColumnError::panicked())) {
                 Ok((old, new)) => {
                     stored.operation = match change.action {
                         Action::Created => Operation::Insert,
@@ -145,7 +148,10 @@ impl Logged {
             };
             return (Arc::new(event), origin);
         };
-        let kind = read(model, stored).unwrap_or_else(|error| {
+        // To set a column is the application's code.
+        let kind = catch_unwind(AssertUnwindSafe(|| read(model, stored)));
+        let kind = kind.unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let kind = kind.unwrap_or_else(|error| {
             tracing::error!(
                 model = &*model.label,
                 error,

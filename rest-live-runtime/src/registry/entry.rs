@@ -209,7 +209,13 @@ impl ModelEntry {
             let groups: Vec<_> = self.groups.iter().map(|group| group.of_row(&row)).collect();
             // Where a permission decides, all of the row may matter.
             let content = match self.has_permission() {
-                true => self.encode(&row).ok().map(|row| row.get().to_owned()),
+                true => match self.columns.encode(&row, &[]) {
+                    Ok(row) => Some(row.get().to_owned()),
+                    Err(_) => {
+                        distinct.push(row);
+                        continue;
+                    }
+                },
                 false => None,
             };
             if known.insert((groups, content)) {

@@ -126,6 +126,25 @@ pub enum RegistryError {
         /// The column.
         column: &'static str,
     },
+    /// Triggers write the events of a model whose rows not everybody may see.
+    #[error(
+        "`{label}` has check_permission, and triggers write its events: they write each statement's, and what a transaction showed \
+         in between, which was never committed, nobody may see. Take its triggers away, so that what live.db() writes is told; or guard it \
+         by authorize"
+    )]
+    CapturedPermission {
+        /// The model's label.
+        label: String,
+    },
+    /// Triggers write the events of a table that several models look at.
+    #[error(
+        "`{label}` is one of several models of its table, and triggers write the events of one of them: take the triggers away, or let the \
+         table have one model"
+    )]
+    CapturedTwice {
+        /// The model's label.
+        label: String,
+    },
     /// More serializers of one group than can be told apart.
     #[error("`{label}` by `{group_key}` has more than 64 serializers")]
     TooManySerializers {

@@ -14,7 +14,7 @@ use crate::{
     frame::Frame,
     history::Missed,
     hub::{Answers, Refused},
-    log::ReadError,
+    log::{LogError, ReadError},
 };
 
 /// So many events of a group are looked through for one client that comes back.
@@ -59,19 +59,8 @@ impl Session {
         }
         if since.position > dispatched.position {
             // This node may be behind the one that the client comes from.
-            let head = match shared.log.known_head() {
-                Some(head) => head,
-                None => shared.log.head().await.map_err(|error| {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a subscription is refused");
-                    unavailable()
-                })?,
-            };
-            if since.epoch != head.epoch {
-                return Ok(Beginning::Reset(ResetReason::Epoch));
-            }
-            if since.position > head.position {
-                return Ok(Beginning::Reset(ResetReason::Ahead));
+            if let Err(error) = self.in_time(shared.log.read(since.clone(), 1)).await {
+                return self.unreachable(error);
             }
         }
         let (model, group) = (&*wish.model.label, &wish.group);
@@ -82,17 +71,9 @@ impl Session {
         };
         let mut missed = look();
         if let Missed::Older = missed {
-            if let Err(error) = shared.history.reach(&*shared.log, &since).await {
-                return Ok(Beginning::Reset(match error {
-                    ReadError::Epoch => ResetReason::Epoch,
-                    ReadError::Ahead => ResetReason::Ahead,
-                    ReadError::Expired => ResetReason::Expired,
-                    ReadError::Unavailable(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "a subscription is refused");
-                        return Err(unavailable());
-                    }
-                }));
+            let reach = shared.history.reach(&*shared.log, &since);
+            if let Err(error) = self.in_time(reach).await {
+                return self.unreachable(error);
             }
             missed = look();
         }
@@ -102,7 +83,7 @@ impl Session {
             Missed::TooMuch => return Ok(Beginning::Reset(ResetReason::TooFar)),
             Missed::Older => return Ok(Beginning::Reset(ResetReason::Expired)),
         };
-        let Some(replay) = shared.replays.of(wish.entry, group, &events) else {
+        let Some(replay) = shared.replays.of(&since.epoch, wish.entry, group, &events) else {
             shared.metrics.panics.increment(1);
             tracing::error!(
                 model,
@@ -127,6 +108,30 @@ impl Session {
 }
 
 impl Session {
+    /// Asks the log, which may be away.
+    async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
+        let patience = self.shared.limits.authorize;
+        let late = |_| Err(LogError::new("it did not answer in time").into());
+        timeout(patience, asking).await.unwrap_or_else(late)
+    }
+
+    /// Returns what becomes of a client that comes from where the log does not reach.
+    fn unreachable(&self, error: ReadError) -> Result<Beginning, Refusal> {
+        Ok(Beginning::Reset(match error {
+            ReadError::Epoch => ResetReason::Epoch,
+            ReadError::Ahead => ResetReason::Ahead,
+            ReadError::Expired => ResetReason::Expired,
+            ReadError::Unavailable(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "a subscription is refused");
+                return Err(unavailable());
+            }
+        }))
+    }
+
     /// Waits until the log has said where it begins.
     async fn begun(&self) -> Result<(), Refusal> {
         let mut progress = self.shared.progress.clone();

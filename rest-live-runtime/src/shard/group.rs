@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub(super) grant: Serial,
     /// What happened up to this position of the event log is not its business.
     pub(super) after: u64,
+    /// Nor what the dispatcher had begun to hand out, up to this event of the shard.
+    pub(super) behind: u64,
     /// How many frames it gets of one change: one for each id in 0.7.
     pub(super) times: usize,
     pub(super) waits: Waits,

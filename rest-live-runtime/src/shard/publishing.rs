@@ -170,7 +170,8 @@ impl State {
         for (place, member) in members {
             let peer = &mut self.peers[member.peer];
             let length = lengths[member.dialect as usize]
-                .filter(|_| position > member.after && !peer.outbox.is_deaf());
+                .filter(|_| position > member.after && self.event > member.behind)
+                .filter(|_| !peer.outbox.is_deaf());
             let Some(length) = length else {
                 log.detach(member);
                 continue;
@@ -235,7 +236,8 @@ impl State {
                 continue;
             };
             let peer = &mut self.peers[member.peer];
-            if position <= member.after || peer.outbox.is_deaf() {
+            let is_past = position <= member.after || self.event <= member.behind;
+            if is_past || peer.outbox.is_deaf() {
                 continue;
             }
             let amount = member.amount(told[usize::from(pick)].frame.bytes().len());

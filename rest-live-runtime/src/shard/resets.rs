@@ -102,7 +102,10 @@ impl State {
         self.turn = turn;
         let before = self.dispatched.replace(cursor.clone());
         // Positions of another life of the log say nothing.
-        let is_of_epoch = before.as_ref().is_some_and(|b| b.epoch == cursor.epoch);
+        // A log that went back has lost what it had: its positions are used again.
+        let is_of_epoch = before
+            .as_ref()
+            .is_some_and(|b| b.epoch == cursor.epoch && b.position <= cursor.position);
         let reason = match before {
             Some(_) if !is_of_epoch => ResetReason::Epoch,
             _ => reason,

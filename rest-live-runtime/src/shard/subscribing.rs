@@ -144,6 +144,7 @@ impl State {
             user: peer.user.clone(),
             granted: grant.granted,
             after,
+            behind: self.announced,
             times: 1,
             waits: Waits::Nothing,
         });

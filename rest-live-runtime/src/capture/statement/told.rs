@@ -93,7 +93,9 @@ impl<'s> Told<'s> {
                     Some(write) => (write.old, false, Arc::clone(interval)),
                     None => (None, false, Arc::clone(interval)),
                 };
-                is_unknown |= *needs_old && old.is_none() && !was_missing;
+                // Else the order says that it is read again.
+                let is_settled = was_missing && !self.scope.is_ordered_by_log();
+                is_unknown |= *needs_old && old.is_none() && !is_settled;
                 let label = Arc::clone(label);
                 let event = match self.plan.of.verb {
                     Verb::Insert => Event::created(label, key, row),
