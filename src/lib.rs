@@ -216,7 +216,7 @@
 //! A page asks for rows, and then subscribes. What happens in between is told, where the GET says from where:
 //! [`warp::with_cursor`](mod@warp) around a route puts a `Live-Cursor` on its responses, and a subscription in the v1 dialect
 //! may have it as `since`. So may one of a client that comes back, with the last cursor that it got: of each row that changed
-//! meanwhile it is told one change, from how the row was to how it is, as far as the client may see it now. Where that
+//! meanwhile it is told one change, from how the row was to how it is, or that it is gone, and nothing that the client may not see. Where that
 //! cannot be told in full it gets a reset, never a part.
 //!
 //! ```no_run
