@@ -5,7 +5,7 @@ use entities::task;
 use rest_live::subscribable;
 use serde::Serialize;
 
-#[subscribable(entity = task::Entity, secret = ["text", "dnoe"])]
+#[subscribable(entity = task::Entity, secret = ["text", "lst_id"])]
 #[derive(Serialize)]
 struct TaskSerializer {
     id: i32,

@@ -19,8 +19,5 @@ struct TaskSerializer {
 
 fn main() {
     let secret = TaskSerializer::DECLARATION.secret;
-    assert!(matches!(
-        secret,
-        [task::Column::Text, task::Column::Done]
-    ));
+    assert!(matches!(secret, [task::Column::Text, task::Column::Done]));
 }
