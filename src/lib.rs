@@ -248,7 +248,7 @@
 //!
 //! * **What is written on a plain `DatabaseConnection` is not seen**, nor what psql, another program or the
 //!   database itself writes. Write on [`Live::db`]; for single rows there is [`Live::install`].
-//!   [`what_is_captured`] ends with all that is not seen.
+//!   [`what_is_captured`] ends with all that is not seen. On PostgreSQL triggers can tell of it: [`outgrowing_one_server`].
 //! * A transaction that changes a row and then moves it shows the list that it leaves the state in between,
 //!   unless the model has a `check_permission`: then a transaction is one change of each row.
 //! * [`Live::reauthorize`] and [`Live::disconnect`] are about the connections of one server, also where several share a log.
