@@ -70,7 +70,7 @@
 //!   [`what_is_captured`] has each kind of write, what is told of it, and what it costs.
 //! * **Order.** Of one row nobody sees an older state after a newer one: a row that several write at once is read
 //!   again, and told as it is.
-//! * **Log.** Every event goes through the [`EventLog`]; the default is a ring in memory.
+//! * **Log.** Every event goes through the [`EventLog`]; the default is a ring in memory, others are shared by several servers.
 //! * **Dispatcher and hub.** A row is serialised once and a frame encoded once, and both are shared by all
 //!   subscribers. What waits for a socket leaves in one write. A row that moves to another group is `DELETED` for the one and `CREATED` for the other.
 //! * **Session.** One for each connection, bounded by [`Limits`]. It speaks the dialect of its first subscription:
@@ -207,25 +207,55 @@
 //! | `rest_live_writes_total` | counter | writes to sockets: the busier the server, the more frames leave in one |
 //! | `rest_live_blocked_connections` | gauge | connections whose clients take nothing now of what waits for them |
 //! | `rest_live_pending_frames` | gauge | frames that wait for clients now |
-//! | `rest_live_lags_total`, `rest_live_resets_total{reason}` | counter | clients that were too slow; resets that clients were told |
+//! | `rest_live_lags_total`, `rest_live_resets_total{reason}` | counter | clients that were too slow; resets that clients were told: `epoch`, `expired`, `ahead`, `too_far`, `lagged`, `node_lost`, `bulk` |
 //! | `rest_live_denials_total{reason}` | counter | `origin`, `connections`, `authorize`, `revoked`, `rate` |
 //! | `rest_live_panics_total` | counter | panics of permissions and serializers |
 //! | `rest_live_write_to_send_seconds` | histogram | from the capture of a change to its write to a socket; of each write the oldest |
 //!
+//! # Pages that load, clients that come back
+//! A page asks for rows, and then subscribes. What happens in between is told, where the GET says from where:
+//! [`warp::with_cursor`](mod@warp) around a route puts a `Live-Cursor` on its responses, and a subscription in the v1 dialect
+//! may have it as `since`. So may one of a client that comes back, with the last cursor that it got: of each row that changed
+//! meanwhile it is told one change, from how the row was to how it is, or that it is gone, and nothing that the client may not see. Where that
+//! cannot be told in full it gets a reset, never a part.
+//!
+//! ```no_run
+//! # use rest_live::Live;
+//! # use warp::Filter;
+//! # async fn serve(live: Live) {
+//! let tasks = warp::path!("api" / "tasks").and(warp::get()).map(|| "[]"); // what you have
+//! let tasks = tasks.with(warp::wrap_fn(rest_live::warp::with_cursor(&live))); // and a cursor beside it
+//! let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
+//! warp::serve(tasks.or(ws)).run(([127, 0, 0, 1], 3030)).await;
+//! # }
+//! ```
+//!
+//! ```json
+//! {"id":1,"model":"my_app.Task","group":{"list_id":1},"since":"k3f9….174"}
+//! ```
+//!
+//! # Several servers
+//! They share a log: `Live::builder(db).log(..)` with a `redis::RedisLog` or an `outbox::OutboxLog`. Which one, what each
+//! guarantees, and what is to be set: [`outgrowing_one_server`].
+//!
 //! # Features
-//! * `warp` (default): [`warp::subscriptions`](mod@warp), the filter.
+//! * `warp` (default): [`warp::subscriptions`](mod@warp), the filter, and [`warp::with_cursor`](mod@warp).
+//! * `redis`: `rest_live::redis::RedisLog`, an event log on a Redis Stream that several servers share. `redis-tls` adds `rediss://`.
+//! * `outbox`: `rest_live::outbox::OutboxLog`, an event log in the application's own PostgreSQL that several servers share.
 //!
 //! # Limits
 //! What this version does not do yet, the most important first:
 //!
 //! * **What is written on a plain `DatabaseConnection` is not seen**, nor what psql, another program or the
 //!   database itself writes. Write on [`Live::db`]; for single rows there is [`Live::install`].
-//!   [`what_is_captured`] ends with all that is not seen.
+//!   [`what_is_captured`] ends with all that is not seen. On PostgreSQL triggers can tell of it: [`outgrowing_one_server`].
 //! * A transaction that changes a row and then moves it shows the list that it leaves the state in between,
 //!   unless the model has a `check_permission`: then a transaction is one change of each row.
-//! * A client that reconnects fetches again: `since` is understood, and answered with a reset unless nothing at all
-//!   happened. What happens between a page's request and its subscription is missed.
-//! * One server: the log is in its memory, and [`Live::reauthorize`] and [`Live::disconnect`] are about its own connections.
+//! * [`Live::reauthorize`] and [`Live::disconnect`] are about the connections of one server, also where several share a log.
+//! * A cursor closes the gap to a query that sees what is committed, not to one on a replica that lags behind. Only the v1 dialect has cursors:
+//!   in the others a client that comes back fetches again.
+//! * Who comes back is told at most 1,000 changes, 512 rows and 128 KiB of a group, and at most the last 16,384 events of all: who has
+//!   missed more fetches again.
 //! * Keys are integers, strings, booleans, enumerations and UUIDs; strings are compared byte by byte,
 //!   also where the database's collation ignores case.
 
@@ -285,7 +315,37 @@ pub use rest_live_runtime::{
 /// | `hooks = false` | the entity has its hooks from [`#[live]`](macro@live) or from another serializer | they are generated |
 /// | `from_model = false` | `From<&Model>` is written by hand | it is generated, field by field name; `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]` hold |
 /// | `check_permission = path` | who may see a row by this serializer: `fn(&User, &Model) -> bool`, for every key | everybody |
+/// | `secret = ["password_hash"]` | columns of the model that stay in the process: see below | none |
 /// | `crate = path` | where this crate is | `::rest_live` |
+///
+/// # Columns that stay in the process
+/// Events hold whole rows, also the columns that no serializer shows. In memory that is nobody's business; a log that
+/// several servers share lies outside. `secret = ["password_hash"]` names columns, as the fields of the entity's `Model` are
+/// called, that are not written to it. What comes back from there, on each server, has their type's default in their
+/// place: the empty text, zero, `None`. So a serializer and a `check_permission` must not look at them, where the log is shared.
+///
+/// A secret of one serializer is one of the model. The type must have a default, and neither the primary key nor a group key can be
+/// secret: [`LiveBuilder::build`] says so. Triggers that write events have to leave the same columns out (`outbox::migration::Capture::without`).
+///
+/// ```
+/// # mod account {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "account")]
+/// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub name: String, pub password_hash: String }
+/// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// # }
+/// # use rest_live::subscribable;
+/// #[subscribable(secret = ["password_hash"])]
+/// #[derive(serde::Serialize, sea_orm::DerivePartialModel)]
+/// #[sea_orm(entity = "account::Entity")]
+/// struct AccountSerializer {
+///     id: i32,
+///     name: String,
+/// }
+/// # assert_eq!(<AccountSerializer as rest_live::Subscribable>::DECLARATION.secret.len(), 1);
+/// ```
 ///
 /// # What it generates
 /// * `impl From<&Model> for TheSerializer`, also of use in REST handlers;
@@ -326,7 +386,8 @@ pub use rest_live_macros::subscribable;
 pub use rest_live_macros::live;
 
 pub mod testing {
-    //! A client in the test's own process, for the tests of an application.
+    //! A client in the test's own process, for the tests of an application. For those of an event log of one's own: the
+    //! [`contract`].
     //!
     //! ```standalone_crate
     //! # mod task {
@@ -378,11 +439,21 @@ pub mod testing {
     //! # fn main() { an_owner_sees_the_task_and_nobody_else() }
     //! ```
 
-    pub use rest_live_runtime::testing::Client;
+    pub use rest_live_runtime::{
+        contract_tests,
+        testing::{Client, contract},
+    };
 }
 
 #[doc = include_str!("../docs/what-is-captured.md")]
 pub mod what_is_captured {}
+
+// Its code needs the features, its text does not.
+#[cfg_attr(
+    any(not(doctest), all(feature = "redis", feature = "outbox")),
+    doc = include_str!("../docs/outgrowing-one-server.md")
+)]
+pub mod outgrowing_one_server {}
 
 #[cfg(feature = "warp")]
 pub mod warp {
@@ -390,6 +461,16 @@ pub mod warp {
 
     pub use rest_live_warp::{subscriptions, subscriptions_as, with_cursor};
 }
+
+/// The event log on a Redis Stream, which several servers share: with the feature `redis`, and for `rediss://` with `redis-tls`.
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use rest_live_redis as redis;
+
+/// The event log in the application's own PostgreSQL, which several servers share: with the feature `outbox`.
+#[cfg(feature = "outbox")]
+#[doc(inline)]
+pub use rest_live_outbox as outbox;
 
 /// What generated code uses. No promises.
 #[doc(hidden)]

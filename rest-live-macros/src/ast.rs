@@ -20,6 +20,8 @@ pub(crate) struct Serializer {
     pub(crate) model: Option<LitStr>,
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
+    /// The columns that stay in the process.
+    pub(crate) secret: Vec<LitStr>,
     pub(crate) hooks: bool,
     /// Whether the conversion is not the user's.
     pub(crate) from_model: bool,
@@ -86,6 +88,7 @@ impl Serializer {
             |a| a.check_permission.clone(),
             errors,
         );
+        let secret = agreed(&attrs, "secret", |a| a.secret.clone(), errors);
         let hooks = agreed(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
         check_keys(&attrs, errors);
         let fields = fields
@@ -102,6 +105,7 @@ impl Serializer {
             model,
             rank,
             check_permission,
+            secret: secret.map(|secret| secret.columns).unwrap_or_default(),
             hooks,
             from_model,
             fields,

@@ -1,5 +1,7 @@
 //! One `#[subscribable(...)]` attribute.
 
+mod secret;
+
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Group, Span, TokenTree};
 use syn::{
@@ -8,6 +10,7 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
+use self::secret::Secret;
 use crate::stack::text;
 
 /// The arguments of one attribute, each as it was written.
@@ -21,6 +24,7 @@ pub(crate) struct Attr {
     pub(crate) model: Option<LitStr>,
     pub(crate) check_permission: Option<Path>,
     pub(crate) rank: Option<Rank>,
+    pub(crate) secret: Option<Secret>,
     pub(crate) hooks: Option<LitBool>,
     pub(crate) from_model: Option<LitBool>,
     pub(crate) krate: Option<Path>,
@@ -35,7 +39,7 @@ pub(crate) struct Rank {
     pub(crate) expr: Expr,
 }
 
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 11] = [
     "group_key",
     "authorize",
     "public",
@@ -43,6 +47,7 @@ const ARGUMENTS: [&str; 10] = [
     "model",
     "check_permission",
     "rank",
+    "secret",
     "hooks",
     "from_model",
     "crate",
@@ -61,6 +66,7 @@ impl Attr {
             model: None,
             check_permission: None,
             rank: None,
+            secret: None,
             hooks: None,
             from_model: None,
             krate: None,
@@ -147,6 +153,7 @@ impl Attr {
                 path(meta, "permissions::may_see")?,
             ),
             "rank" => set(&mut self.rank, &ident, rank(meta)?),
+            "secret" => set(&mut self.secret, &ident, Secret::of(meta)?),
             "hooks" => set(&mut self.hooks, &ident, boolean(meta)?),
             "from_model" => set(&mut self.from_model, &ident, boolean(meta)?),
             "crate" => set(&mut self.krate, &ident, path(meta, "rest_live")?),

@@ -3,7 +3,7 @@
 use heck::ToUpperCamelCase;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Generics, Path, spanned::Spanned};
+use syn::{Generics, LitStr, Path, spanned::Spanned};
 
 use crate::ast::{Group, Serializer, SerializerField, Source};
 
@@ -78,6 +78,7 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
         krate,
         rank,
         check_permission,
+        secret,
         groups,
         ..
     } = serializer;
@@ -88,6 +89,7 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
         let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
         quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
     }));
+    let secret = secret.iter().map(|name| column(name, entity, krate));
     let declarations = groups
         .iter()
         .map(|group| group_declaration(group, entity, krate));
@@ -103,7 +105,7 @@ fn subscribable(serializer: &Serializer) -> TokenStream {
                     model: #model,
                     rank: #rank,
                     check_permission: #permission,
-                    secret: &[],
+                    secret: &[#(#secret),*],
                     groups: &[#(#declarations),*],
                 };
 
@@ -122,6 +124,13 @@ fn option(value: Option<TokenStream>) -> TokenStream {
     }
 }
 
+/// Returns the variant of a column, as SeaORM names that of a field; at the string, so that the compiler's
+/// list of similar columns stands there.
+fn column(name: &LitStr, entity: &Path, krate: &Path) -> TokenStream {
+    let variant = Ident::new(&name.value().to_upper_camel_case(), name.span());
+    quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
+}
+
 fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream {
     let Group {
         key,
@@ -131,10 +140,8 @@ fn group_declaration(group: &Group, entity: &Path, krate: &Path) -> TokenStream 
     let key = match key {
         None => quote!(::core::option::Option::None),
         Some(key) => {
-            // As SeaORM names the variant of a field; at the string, so that the compiler's list of
-            // similar columns stands there.
-            let variant = Ident::new(&key.value().to_upper_camel_case(), key.span());
-            quote!(::core::option::Option::Some((#key, <#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)))
+            let column = column(key, entity, krate);
+            quote!(::core::option::Option::Some((#key, #column)))
         }
     };
     let authorize = option(authorize.as_ref().map(|path| {

@@ -51,9 +51,39 @@ mod blob {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A model with a column of a type that has no default.
+mod badge {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "badge_of_one")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub pin: String,
+        pub level: Level,
+        pub former: Option<Level>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+    #[sea_orm(rs_type = "i32", db_type = "Integer")]
+    pub enum Level {
+        #[sea_orm(num_value = 1)]
+        Low,
+        #[sea_orm(num_value = 2)]
+        High,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[rest_live::live]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Declares a serializer without linking its registration in: what `#[subscribable]` writes, by hand.
 macro_rules! unlinked {
-    ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, check_permission: $check:expr, groups: $groups:expr) => {
+    ($name:ident, $entity:ty, model: $model:expr, rank: $rank:expr, check_permission: $check:expr, groups: $groups:expr $(, secret: $secret:expr)?) => {
         #[derive(Serialize)]
         struct $name {}
 
@@ -66,7 +96,7 @@ macro_rules! unlinked {
                     model: $model,
                     rank: $rank,
                     check_permission: $check,
-                    secret: &[],
+                    secret: unlinked!(@ $($secret)?),
                     groups: $groups,
                 };
             fn from_row(_: &<$entity as EntityTrait>::Model) -> Self {
@@ -74,6 +104,8 @@ macro_rules! unlinked {
             }
         }
     };
+    (@) => { &[] };
+    (@ $secret:expr) => { $secret };
 }
 
 const fn by<C>(group_key: Option<(&'static str, C)>) -> GroupDeclaration<C>
@@ -104,6 +136,10 @@ unlinked!(Public, crate::entities::task::Entity, model: None, rank: 2, check_per
 unlinked!(Misread, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 2, check_permission: None, groups: &[
     GroupDeclaration { group_key: Some(("text", crate::entities::task::Column::Text)), authorize: Some(guard), public: false },
 ]);
+unlinked!(Discreet, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[by(None)], secret: &[badge::Column::Pin, badge::Column::Former]);
+unlinked!(Levelled, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[by(None)], secret: &[badge::Column::Pin, badge::Column::Level]);
+unlinked!(Keyless, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[by(None)], secret: &[badge::Column::Id]);
+unlinked!(ByPin, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[by(Some(("pin", badge::Column::Pin)))]);
 
 /// A type of users.
 struct Guard;
@@ -278,6 +314,42 @@ async fn an_authorize_that_cannot_take_the_value_is_an_error() {
         ),
         "{errors:?}"
     );
+}
+
+/// Where another server reads the row, something must stand in its place.
+#[tokio::test]
+async fn a_secret_without_a_blank_is_an_error() {
+    let errors = mistakes(|b| b.register::<Levelled>()).await;
+    let [RegistryError::NoBlank { column, serializer }] = &errors[..] else {
+        panic!("{errors:?}")
+    };
+    assert_eq!(
+        (*column, serializer.as_str()),
+        ("level", "it::build::Levelled")
+    );
+
+    let (db, _database) = database().await;
+    let live = Live::builder(db).discover(false);
+    live.register::<Discreet>().build().unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_rows_are_found_by_is_an_error() {
+    let errors = mistakes(|b| b.register::<Keyless>()).await;
+    assert!(
+        matches!(errors[..], [RegistryError::SecretKey { column: "id", .. }]),
+        "{errors:?}"
+    );
+    // A secret of one serializer is one of the model; another may be subscribed to by it.
+    for errors in [
+        mistakes(|b| b.register::<Discreet>().register::<ByPin>()).await,
+        mistakes(|b| b.register::<ByPin>().register::<Discreet>()).await,
+    ] {
+        assert!(
+            matches!(errors[..], [RegistryError::SecretKey { column: "pin", .. }]),
+            "{errors:?}"
+        );
+    }
 }
 
 #[tokio::test]

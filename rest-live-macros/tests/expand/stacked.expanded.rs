@@ -38,7 +38,10 @@ impl ::rest_live::Subscribable for TaskSerializer {
         model: ::core::option::Option::None,
         rank: 0i32,
         check_permission: ::core::option::Option::None,
-        secret: &[],
+        secret: &[
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::Text,
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::PasswordHash,
+        ],
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,

@@ -1,5 +1,5 @@
 #[subscribable]
-#[subscribable(group_key = "list_id")]
+#[subscribable(group_key = "list_id", secret = ["text", "password_hash"])]
 #[derive(Clone, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "task::Entity")]
 pub struct TaskSerializer {

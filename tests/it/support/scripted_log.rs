@@ -34,10 +34,15 @@ impl ScriptedLog {
         }
     }
 
+    /// Has its tail yield something.
+    pub fn tell(&self, tail: Tail) {
+        self.tell.send(tail).unwrap();
+    }
+
     /// Loses everything up to a cursor, which is the head from now on.
     pub fn lose_up_to(&self, cursor: &Cursor) {
         *self.head.lock().unwrap() = Some(cursor.clone());
-        self.tell.send(Tail::Reset(cursor.clone())).unwrap();
+        self.tell(Tail::Reset(cursor.clone()));
     }
 
     /// Has a defect from now on.

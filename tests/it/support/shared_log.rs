@@ -31,6 +31,13 @@ impl SharedLog {
         }
     }
 
+    /// Returns what lies outside of the process.
+    pub fn written(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        let text = |event| serde_json::to_string(event).unwrap();
+        events.iter().map(text).collect()
+    }
+
     fn at(&self, position: u64) -> Cursor {
         Cursor {
             epoch: self.epoch.clone(),

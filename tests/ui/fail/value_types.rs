@@ -13,6 +13,7 @@ use serde::Serialize;
     authorize = "not a path",
     public = true,
     rank = "high",
+    secret = 7,
     hooks = "false",
     from_model = 0,
     crate = 3,
