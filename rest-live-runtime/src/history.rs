@@ -134,7 +134,7 @@ impl History {
                 turn,
                 event,
             };
-            state.insert(groups, placed);
+            state.insert(groups, &placed);
             while state.events.len() > self.capacity {
                 evicted.extend(state.evict());
             }
@@ -264,7 +264,7 @@ impl History {
         }
         state.start = Some(since.clone());
         for (groups, placed) in read.into_iter().rev() {
-            state.insert(groups, placed);
+            state.insert(groups, &placed);
         }
         Ok(())
     }
@@ -295,8 +295,8 @@ impl State {
             .is_some_and(|start| start.epoch == since.epoch && start.position <= since.position)
     }
 
-    fn insert(&mut self, groups: Option<Box<[GroupKey]>>, placed: Placed) {
-        let Placed { position, turn, .. } = placed;
+    fn insert(&mut self, groups: Option<Box<[GroupKey]>>, placed: &Placed) {
+        let &Placed { position, turn, .. } = placed;
         let is_behind = |start: &Cursor| position > start.position;
         if !self.start.as_ref().is_some_and(is_behind) {
             return;

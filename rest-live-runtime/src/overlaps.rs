@@ -28,10 +28,13 @@ pub(crate) struct Overlaps {
     start: Cursor,
     rows: HashMap<RowId, VecDeque<Seen>>,
     /// Where the subscribers of a model were last told to fetch again, by each node.
-    resets: HashMap<Arc<str>, Vec<(u64, Option<Arc<str>>)>>,
+    resets: HashMap<Arc<str>, Vec<Reset>>,
     /// The rows in the order of the log.
     ring: VecDeque<(u64, RowId)>,
 }
+
+/// Where, and by which node.
+type Reset = (u64, Option<Arc<str>>);
 
 /// An event of a row.
 #[derive(Debug)]

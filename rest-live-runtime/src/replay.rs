@@ -43,7 +43,7 @@ type Key = (Epoch, GroupKey, u64, u64, usize);
 const MOST_ROWS: usize = 65_536;
 
 /// What a group missed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Replay {
     /// One a row, in the order in which the rows last changed, with the last event.
     changes: Vec<(Conflated, Arc<Event>)>,
@@ -106,15 +106,6 @@ impl Replays {
         let dropped = std::mem::replace(&mut cache.replays, LruCache::new_unbounded());
         drop(cache);
         drop(dropped);
-    }
-}
-
-impl Default for Replay {
-    fn default() -> Self {
-        Self {
-            changes: Vec::new(),
-            encoded: Mutex::default(),
-        }
     }
 }
 
