@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What is to be done about a statement. Models are given by their places in the registry.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Plan {
     /// Nothing: it writes no subscribed table.
     Pass,
@@ -32,7 +32,7 @@ pub(super) enum Plan {
 }
 
 /// A statement that returns the whole rows that it writes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Returned {
     pub(super) of: Arc<OfTable>,
     /// Its text.
@@ -41,6 +41,14 @@ pub(super) struct Returned {
 }
 
 impl Plan {
+    /// Returns whether it updates a row that was not there when it was looked for.
+    pub(super) fn has_missing(&self) -> bool {
+        match self {
+            Self::Returned(returned) => returned.announced.iter().any(|(_, w)| w.was_missing),
+            Self::Pass | Self::Announced { .. } | Self::Unknown { .. } => false,
+        }
+    }
+
     /// Returns whether it is surely one statement that may run in a transaction.
     pub(super) fn is_of_one(&self) -> bool {
         match self {

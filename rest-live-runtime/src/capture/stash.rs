@@ -33,7 +33,7 @@ impl Writer {
 }
 
 /// A write of one row that is announced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Announced {
     pub(super) verb: Verb,
     /// The row's key; of an insert it may not be known yet.

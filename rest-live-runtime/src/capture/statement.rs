@@ -39,7 +39,7 @@ impl Inner for DatabaseConnection {}
 impl Inner for DatabaseTransaction {}
 
 /// A statement, and how it was called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) statement: Statement,
     pub(super) how: How,
@@ -273,6 +273,15 @@ impl Announced {
 }
 
 impl Answer {
+    /// Returns whether a statement that returns what it writes wrote something.
+    pub(super) fn is_of_rows(&self) -> bool {
+        match self {
+            Self::Executed(result) => result.rows_affected() > 0,
+            Self::One(row) => row.is_some(),
+            Self::All(rows) => !rows.is_empty(),
+        }
+    }
+
     pub(super) fn executed(self) -> Result<ExecResult, DbErr> {
         match self {
             Self::Executed(result) => Ok(result),

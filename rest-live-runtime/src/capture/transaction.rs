@@ -130,7 +130,31 @@ impl LiveTransaction {
     }
 
     /// Runs a statement in the transaction.
-    pub(super) async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+    pub(super) async fn run_call(&self, call: Call, mut plan: Plan) -> Result<Answer, DbErr> {
+        if self.scope.is_ordered_by_log() && plan.has_missing() {
+            // Another may insert the row before it is updated, and nobody would know where it was.
+            let savepoint = self.start(TransactionOptions::default()).await?;
+            let found = savepoint.run_planned(call.clone(), plan.clone()).await;
+            match found {
+                Ok(answer) if answer.is_of_rows() => {
+                    savepoint.rollback().await?;
+                    self.lock(&mut plan).await?;
+                }
+                Ok(answer) => {
+                    savepoint.commit().await?;
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    // The first error is the one to know.
+                    _ = savepoint.rollback().await;
+                    return Err(error);
+                }
+            }
+        }
+        self.run_planned(call, plan).await
+    }
+
+    async fn run_planned(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
         let mut midway = Midway {
             scope: &self.scope,
             models: Some(plan.models()),
