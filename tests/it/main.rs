@@ -27,6 +27,7 @@ mod interleaved;
 mod keys;
 mod members;
 mod metrics;
+mod nodes;
 mod outbox_log;
 mod redis_log;
 mod resume;
