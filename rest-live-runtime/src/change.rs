@@ -79,8 +79,7 @@ pub(crate) fn groups_of(model: &ModelEntry, row: &RowChange) -> Box<[GroupKey]> 
     changes(model, row).map(|change| change.group).collect()
 }
 
-/// Returns the change of a row to a group that it concerns.
-pub(crate) fn change_of<'e>(
+fn change_of<'e>(
     entry: &'e GroupEntry,
     group: &GroupKey,
     row: &'e RowChange,
@@ -89,42 +88,101 @@ pub(crate) fn change_of<'e>(
     changes.find(|change| change.group == *group)
 }
 
-/// Makes one change of all that happened to a row, as far as a group sees it, in order: from how the first found it to how
-/// the last left it; `None` where that is nothing. [`change_of`] finds the same group in it.
-pub(crate) fn conflated(
-    entry: &GroupEntry,
-    group: &GroupKey,
-    changes: &[&RowChange],
-) -> Option<RowChange> {
-    let first = change_of(entry, group, changes.first()?)?;
-    let last = change_of(entry, group, changes.last()?)?;
-    let rows = |of: &RowChange, places: &[usize]| -> Vec<Row> {
-        places.iter().map(|place| of.old[*place].clone()).collect()
-    };
-    let new = match last.rows {
-        Rows::Appeared(new) | Rows::Stayed(_, new) => Some(new.clone()),
-        Rows::Disappeared(_) => None,
-    };
-    let (action, old) = match (&first.rows, &new, &last.rows) {
-        (Rows::Appeared(_), None, _) => return None,
-        (Rows::Appeared(_), Some(_), _) => (Action::Created, Vec::new()),
-        // Nobody knows how it was, for it made no difference.
-        (Rows::Stayed(old, _), None, Rows::Disappeared(of_last)) if old.is_empty() => {
-            (Action::Deleted, rows(last.of, of_last))
+/// All that happened to a row since a client left, as far as a group sees it: from how it was to how it is.
+#[derive(Debug)]
+pub(crate) struct Conflated {
+    /// The old rows are all that were in the group, oldest first; the new one is the row as it is, if it is there.
+    pub(crate) row: RowChange,
+    /// So many of the old rows are how it was in the beginning.
+    before: usize,
+    /// Whether it was there, which nobody read, for it made no difference.
+    was_there: bool,
+}
+
+impl Conflated {
+    /// Makes one of some changes of a row, in order; `None` where the group is not concerned.
+    pub(crate) fn of(entry: &GroupEntry, group: &GroupKey, changes: &[&RowChange]) -> Option<Self> {
+        let (mut old, mut new) = (Vec::new(), None);
+        let (mut before, mut was_there) = (None, false);
+        for row in changes {
+            let change = change_of(entry, group, row)?;
+            let (left, now) = match &change.rows {
+                Rows::Appeared(now) => (&[][..], Some(*now)),
+                Rows::Disappeared(left) => (&left[..], None),
+                Rows::Stayed(left, now) => (&left[..], Some(*now)),
+            };
+            old.extend(new.take());
+            old.extend(left.iter().map(|place| row.old[*place].clone()));
+            new = now.cloned();
+            if before.is_none() {
+                before = Some(left.len());
+                was_there = left.is_empty() && matches!(change.rows, Rows::Stayed(..));
+            }
         }
-        (Rows::Stayed(old, _) | Rows::Disappeared(old), None, _) => {
-            (Action::Deleted, rows(first.of, old))
+        let last = changes.last()?;
+        let action = match new {
+            Some(_) => Action::Updated,
+            None => Action::Deleted,
+        };
+        Some(Self {
+            row: RowChange {
+                action,
+                key: last.key.clone(),
+                old,
+                new,
+            },
+            before: before?,
+            was_there,
+        })
+    }
+
+    /// Returns it as a change of the group.
+    pub(crate) fn as_change<'e>(&'e self, entry: &'e GroupEntry, group: &GroupKey) -> Change<'e> {
+        let old = (0..self.row.old.len()).collect();
+        Change {
+            group: group.clone(),
+            entry,
+            of: &self.row,
+            rows: match &self.row.new {
+                Some(new) => Rows::Stayed(old, new),
+                None => Rows::Disappeared(old),
+            },
+            panics: Cell::new(0),
         }
-        (Rows::Stayed(old, _) | Rows::Disappeared(old), Some(_), _) => {
-            (Action::Updated, rows(first.of, old))
-        }
-    };
-    Some(RowChange {
-        action,
-        key: last.of.key.clone(),
-        old,
-        new,
-    })
+    }
+
+    /// Returns what a subscriber is told who may have fetched in between: so that a row which came and went is gone for it,
+    /// too.
+    pub(crate) fn seen_by(
+        &self,
+        change: &Change<'_>,
+        user: &Identity,
+        granted: Granted,
+    ) -> Option<Variant> {
+        let seen = || {
+            if let Some(new) = &self.row.new
+                && let Some(serializer) = change.visible(new, user, granted)?
+            {
+                let before: Vec<_> = (0..self.before).collect();
+                let was_seen =
+                    self.was_there || change.last_visible(&before, user, granted)?.is_some();
+                let action = match was_seen {
+                    true => Action::Updated,
+                    false => Action::Created,
+                };
+                return Ok(Some(variant(serializer, action, Side::New)));
+            }
+            let old: Vec<_> = (0..self.row.old.len()).collect();
+            let last = change.last_visible(&old, user, granted)?;
+            let deleted =
+                |(place, serializer)| variant(serializer, Action::Deleted, Side::Old(place));
+            Ok(last.map(deleted))
+        };
+        seen().unwrap_or_else(|Panicked| {
+            change.panics.set(change.panics.get() + 1);
+            None
+        })
+    }
 }
 
 fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>> {

@@ -11,14 +11,14 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::completing::Completing;
 use crate::{
     event::{Event, Row},
-    log::{EventLog, LogError, Origin, Record},
+    log::{EventLog, LogError, Origin, Record, TransactionalLog},
     metrics::Metrics,
     order::{Interval, Next, Order, RowId, Tells},
     registry::Registry,
@@ -105,6 +105,33 @@ impl Publisher {
         };
         // A request may be given up while a log takes its time.
         Completing::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
+    }
+
+    /// Returns the log, where it is in the application's database.
+    pub(crate) fn transactional(&self) -> Option<&dyn TransactionalLog> {
+        self.log.transactional()
+    }
+
+    /// Writes what a transaction tells into it, to be committed with it: then the database knows the order.
+    ///
+    /// # Errors
+    /// The database's: nothing can be committed then.
+    pub(crate) async fn publish_in(
+        &self,
+        log: &dyn TransactionalLog,
+        transaction: &DatabaseTransaction,
+        events: Vec<Committed>,
+    ) -> Result<(), DbErr> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let origin = Origin {
+            node: Some(Arc::clone(&self.node)),
+            began: None,
+        };
+        let record = |event| Record::new(event, origin.clone(), Arc::clone(&self.registry));
+        let events = events.into_iter().map(|(event, _)| record(event)).collect();
+        log.append_in(transaction, events).await
     }
 
     /// Publishes without anybody waiting for it.

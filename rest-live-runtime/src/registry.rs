@@ -149,6 +149,19 @@ impl Registry {
         }
     }
 
+    /// Leaves the writes of some tables to triggers, which tell of them: who captures does not know these models any more.
+    pub(crate) fn leave_to_triggers(&mut self, captures: impl Fn(Option<&str>, &str) -> bool) {
+        let models = &self.models;
+        let is_left = |place: &usize| {
+            let table = &models[*place].table;
+            captures(table.schema(), &table.name)
+        };
+        self.by_entity.retain(|_, place| !is_left(place));
+        for places in self.by_table.values_mut() {
+            places.retain(|place| !is_left(place));
+        }
+    }
+
     /// Returns the model of an entity.
     pub(crate) fn of_entity<E: EntityTrait>(&self) -> Option<&ModelEntry> {
         self.of_type(TypeId::of::<E>())
@@ -176,9 +189,9 @@ impl Registry {
         &self.models[place]
     }
 
-    /// Returns how many models there are; their places are the numbers below.
-    pub(crate) fn len(&self) -> usize {
-        self.models.len()
+    /// Returns the places of all models whose writes are captured.
+    pub(crate) fn of_all_tables(&self) -> impl Iterator<Item = usize> {
+        self.by_table.values().flatten().copied()
     }
 
     /// Returns the model that a group belongs to, and its key.

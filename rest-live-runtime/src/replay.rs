@@ -10,11 +10,11 @@ use std::{
 use hashlink::LruCache;
 
 use crate::{
-    change::{Granted, Variant, change_of, conflated},
+    change::{Conflated, Granted, Variant},
     cursor::Cursor,
     dialect::{Dialect, v1},
     encoder::Encoder,
-    event::{Event, EventKind, RowChange},
+    event::{Event, RowChange},
     frame::Frame,
     group::GroupKey,
     history::Placed,
@@ -42,8 +42,8 @@ const MOST_ROWS: usize = 65_536;
 /// What a group missed.
 #[derive(Debug)]
 pub(crate) struct Replay {
-    /// One a row, in the order in which the rows last changed.
-    changes: Vec<Event>,
+    /// One a row, in the order in which the rows last changed, with the last event.
+    changes: Vec<(Conflated, Arc<Event>)>,
     /// Broadcasts of some changes, by their places.
     encoded: Mutex<HashMap<(usize, Variant), Option<Frame>>>,
 }
@@ -126,14 +126,8 @@ impl Replay {
         let mut rows: Vec<_> = rows.into_values().collect();
         rows.sort_unstable_by_key(|(last, _)| *last);
         let changes = rows.into_iter().filter_map(|(last, changes)| {
-            let Event {
-                model, captured, ..
-            } = &*events[last].event;
-            Some(Event {
-                model: Arc::clone(model),
-                kind: EventKind::Row(conflated(entry, group, &changes)?),
-                captured: *captured,
-            })
+            let conflated = Conflated::of(entry, group, &changes)?;
+            Some((conflated, Arc::clone(&events[last].event)))
         });
         Self {
             changes: changes.collect(),
@@ -154,15 +148,9 @@ impl Replay {
         let (model, entry, group) = of;
         let (most_frames, mut bytes) = most;
         let mut frames = Vec::new();
-        for (place, event) in self.changes.iter().enumerate() {
-            let Some(row) = event.as_row() else { continue };
-            let Some(change) = change_of(entry, group, row) else {
-                continue;
-            };
-            let variant = match change.seen_by_all() {
-                Some(variant) => Some(variant),
-                None => change.seen_by(user, granted),
-            };
+        for (place, (conflated, event)) in self.changes.iter().enumerate() {
+            let change = conflated.as_change(entry, group);
+            let variant = conflated.seen_by(&change, user, granted);
             let panics = change.panics.get();
             if panics > 0 {
                 tracing::error!(
@@ -174,7 +162,7 @@ impl Replay {
             let Some(variant) = variant else { continue };
             let known = self.encoded().get(&(place, variant)).cloned();
             let frame = known.unwrap_or_else(|| {
-                let mut encoder = Encoder::new(model, event, row, since, metrics);
+                let mut encoder = Encoder::new(model, event, &conflated.row, since, metrics);
                 encoder.begin();
                 let frame = encoder.frame(&change, variant, Dialect::V1);
                 self.encoded().insert((place, variant), frame.clone());

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic,
     Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait, StatementBuilder,
-    sea_query::{Query, SelectStatement},
+    sea_query::{LockType, Query, SelectStatement},
 };
 
 use crate::{event::Row, key::KeyValue};
@@ -35,6 +35,11 @@ impl Table {
             decode: |result| E::Model::from_query_result(result, "").map(Row::new),
             select: select::<E>,
         }
+    }
+
+    /// Returns its schema, where SeaORM names one.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
     }
 
     /// Returns whether it is in this schema, as SeaORM names it.
@@ -87,7 +92,7 @@ impl Table {
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
         let mut select = (self.select)(key);
-        select.lock_exclusive();
+        select.lock(row_lock(db.get_database_backend()));
         self.one(db, &select).await
     }
 
@@ -98,6 +103,15 @@ impl Table {
     ) -> Result<Option<Row>, DbErr> {
         let found = db.query_one(select).await?;
         found.map(|result| self.decode(&result)).transpose()
+    }
+}
+
+/// Returns how rows are locked that are about to be updated: as the update will itself. PostgreSQL's stronger lock would
+/// wait for transactions that only insert rows which refer to these.
+pub(crate) fn row_lock(backend: DbBackend) -> LockType {
+    match backend {
+        DbBackend::Postgres => LockType::NoKeyUpdate,
+        _ => LockType::Update,
     }
 }
 

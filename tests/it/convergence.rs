@@ -36,7 +36,9 @@ use std::{
 use futures_util::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use rest_live::{Limits, MemoryLog};
+use rest_live_outbox::{OutboxLog, migration::Outbox};
 use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, NotSet, Set};
+use sea_orm_migration::{MigrationTrait, SchemaManager};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -50,6 +52,9 @@ use crate::support::{Client, Engine, Node, SharedLog, TICK, TestDatabase, databa
 
 const WRITERS: u64 = 8;
 const OPERATIONS: u32 = 2000;
+
+/// How many there are where there are several.
+const SERVERS: usize = 3;
 /// Of each writer where several servers write the same rows: most of them are read again.
 const OPERATIONS_OF_MANY: u32 = 500;
 
@@ -78,24 +83,40 @@ async fn clients_end_with_what_is_in_the_table_on_mariadb() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn clients_of_three_servers_end_with_what_is_in_the_table_on_sqlite() {
-    converge_over(Engine::Sqlite, 3).await;
+    converge_over(Engine::Sqlite, Backplane::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn clients_of_three_servers_end_with_what_is_in_the_table_on_postgres() {
-    converge_over(Engine::Postgres, 3).await;
+    converge_over(Engine::Postgres, Backplane::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn clients_of_three_servers_end_with_what_is_in_the_table_on_mariadb() {
-    converge_over(Engine::MariaDb, 3).await;
+    converge_over(Engine::MariaDb, Backplane::AfterCommit).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn clients_of_three_servers_end_with_what_is_in_the_table_with_an_outbox() {
+    converge_over(Engine::Postgres, Backplane::Outbox).await;
+}
+
+/// Which log the servers have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Backplane {
+    /// None: it is one server.
+    None,
+    /// Each of three appends after it has committed, in whatever order.
+    AfterCommit,
+    /// Three servers on tables of the database.
+    Outbox,
 }
 
 async fn converge_on(engine: Engine) {
-    converge_over(engine, 1).await;
+    converge_over(engine, Backplane::None).await;
 }
 
-async fn converge_over(engine: Engine, servers: usize) {
+async fn converge_over(engine: Engine, backplane: Backplane) {
     let number = |name| {
         let text = env::var(name).ok()?;
         Some(
@@ -107,7 +128,7 @@ async fn converge_over(engine: Engine, servers: usize) {
     let seed: u64 = number("CONVERGE_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     for seed in seed..seed + rounds {
         eprintln!("{engine:?}: CONVERGE_SEED={seed}");
-        Box::pin(converge(engine, servers, seed)).await;
+        Box::pin(converge(engine, backplane, seed)).await;
     }
 }
 
@@ -120,17 +141,26 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start(engine: Engine, servers: usize) -> Self {
+    async fn start(engine: Engine, backplane: Backplane) -> Self {
         let (plain, database) = database_of(engine).await;
+        if backplane == Backplane::Outbox {
+            Outbox.up(&SchemaManager::new(&plain)).await.unwrap();
+        }
+        let shared = SharedLog::new();
         let mut nodes = Vec::new();
-        if servers == 1 {
-            let log = MemoryLog::default();
-            nodes.push(Node::start(plain.clone(), generous(), log).await);
-        } else {
-            let log = SharedLog::new();
-            for _ in 0..servers {
-                let db = database.connect().await;
-                nodes.push(Node::start(db, generous(), log.clone()).await);
+        for _ in 0..SERVERS {
+            let db = database.connect().await;
+            let node = match backplane {
+                Backplane::None => Node::start(db, generous(), MemoryLog::default()).await,
+                Backplane::AfterCommit => Node::start(db, generous(), shared.clone()).await,
+                Backplane::Outbox => {
+                    let log = OutboxLog::open(db.clone()).await.unwrap();
+                    Node::start(db, generous(), log).await
+                }
+            };
+            nodes.push(node);
+            if backplane == Backplane::None {
+                break;
             }
         }
         Self {
@@ -145,12 +175,12 @@ impl Cluster {
     }
 }
 
-async fn converge(engine: Engine, servers: usize, seed: u64) {
+async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
     let start = Instant::now();
     let recorder = DebuggingRecorder::new();
     let app = {
         let _guard = metrics::set_default_local_recorder(&recorder);
-        Cluster::start(engine, servers).await
+        Cluster::start(engine, backplane).await
     };
     table::create(&app.plain, engine).await;
     let keys = (1..=KEYS).chain([SENTINEL]).map(Group::Key);

@@ -10,6 +10,7 @@ mod nodes;
 mod opening;
 mod retention;
 mod storm;
+mod transactional;
 mod waking;
 
 use rest_live::{Operation, StoredEvent};

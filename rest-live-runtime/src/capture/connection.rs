@@ -61,8 +61,38 @@ impl LiveConnection {
         }
         let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
         let publisher = &self.scope.database.publisher;
+        if publisher.transactional().is_some() && plan.is_of_one() {
+            let write = Box::pin(with_its_events(inner, scope, call, plan));
+            return publisher.complete(write).await;
+        }
         let write = async move { call.run(&inner, &scope, plan).await };
         publisher.complete(Box::pin(write)).await
+    }
+}
+
+/// Runs a statement that commits by itself, and writes its events in the same transaction.
+async fn with_its_events(
+    inner: DatabaseConnection,
+    scope: Arc<Scope>,
+    call: Call,
+    mut plan: Plan,
+) -> Result<Answer, DbErr> {
+    let transaction = LiveTransaction::new(inner.begin().await?, &scope);
+    let locked = transaction.lock(&mut plan).await;
+    let answer = match locked {
+        Ok(()) => transaction.run_call(call, plan).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(answer) => {
+            transaction.commit().await?;
+            Ok(answer)
+        }
+        Err(error) => {
+            // The first error is the one to know.
+            _ = transaction.rollback().await;
+            Err(error)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait,
     ExprTrait, IdenStatic, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
-    sea_query::{Expr, LockType, Query},
+    sea_query::{Expr, Query},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     sql::Verb,
     stash::{Announced, Stage, Writer},
 };
-use crate::{event::Row, key::KeyValue, registry::ModelEntry};
+use crate::{event::Row, key::KeyValue, registry::ModelEntry, table::row_lock};
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
@@ -86,7 +86,9 @@ where
     }
     // Its interval begins before the row is read.
     let mut write = announced(scope, Verb::Update, Some(key), None);
-    if needs_old {
+    if needs_old && scope.reads_old_rows_itself() {
+        write.was_missing = true;
+    } else if needs_old {
         write.old = read_old(active, db, scope).await?;
         write.was_missing = write.old.is_none();
     }
@@ -213,13 +215,9 @@ where
     Ok(select.one(db).await?.map(Row::new))
 }
 
-/// Has the rows be locked that are read before an update: as the update will itself. PostgreSQL's stronger lock would
-/// wait for transactions that only insert rows which refer to these.
+/// Has the rows be locked that are read before an update.
 pub(super) fn locked<S: QuerySelect>(select: S, backend: DbBackend) -> S {
-    select.lock(match backend {
-        DbBackend::Postgres => LockType::NoKeyUpdate,
-        _ => LockType::Update,
-    })
+    select.lock(row_lock(backend))
 }
 
 /// Has a SQLite transaction be a writer before the old row is read. One that begins with a read and

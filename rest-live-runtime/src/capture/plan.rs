@@ -41,6 +41,15 @@ pub(super) struct Returned {
 }
 
 impl Plan {
+    /// Returns whether it is surely one statement that may run in a transaction.
+    pub(super) fn is_of_one(&self) -> bool {
+        match self {
+            Self::Pass => false,
+            Self::Returned(_) | Self::Announced { .. } => true,
+            Self::Unknown { is_one, counts, .. } => *is_one && *counts,
+        }
+    }
+
     /// Returns the models that the statement may write.
     pub(super) fn models(&self) -> Vec<usize> {
         match self {

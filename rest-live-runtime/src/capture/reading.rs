@@ -178,7 +178,7 @@ impl OfText {
         let is_one = !sql.trim_end().trim_end_matches(';').contains(';');
         let effect = effect(sql, backend);
         let mut models: Vec<usize> = if effect.anything {
-            (0..registry.len()).collect()
+            registry.of_all_tables().collect()
         } else {
             let tables = effect.tables.iter();
             let places = tables.flat_map(|table| registry.of_table(table));

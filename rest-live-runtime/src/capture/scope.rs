@@ -102,6 +102,12 @@ impl Scope {
         self.sees_statements() && self.database.returns
     }
 
+    /// Returns whether a write that commits by itself is put into a transaction, where the row as it was is read and locked:
+    /// a hook need not.
+    pub(super) fn reads_old_rows_itself(&self) -> bool {
+        matches!(self.kind, Kind::Autocommit) && self.database.publisher.transactional().is_some()
+    }
+
     /// Has a row be read again and told that was written by this.
     pub(super) fn settle(&self, model: &ModelEntry, write: Announced) {
         let label = Arc::clone(&model.label);

@@ -15,7 +15,10 @@ use super::{
     plan::Plan,
     statement::{Answer, Call},
 };
-use crate::publisher::{Committed, resets_of};
+use crate::{
+    log::TransactionalLog,
+    publisher::{Committed, resets_of},
+};
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
@@ -83,6 +86,9 @@ impl LiveTransaction {
         let publisher = Arc::clone(&scope.database.publisher);
         let commit = async move {
             let is_doomed = scope.has_failed() && is_doomed(&inner).await;
+            if let Some(log) = scope.database.publisher.transactional() {
+                return commit_with_events(inner, &scope, log, is_doomed).await;
+            }
             let committed = inner.commit().await;
             let unit = scope.take();
             let events = match &committed {
@@ -106,8 +112,25 @@ impl LiveTransaction {
         self.inner.rollback().await
     }
 
+    /// Reads the rows again, and locks them, that a statement of this transaction is about to update.
+    pub(super) async fn lock(&self, plan: &mut Plan) -> Result<(), DbErr> {
+        let Plan::Returned(returned) = plan else {
+            return Ok(());
+        };
+        for (place, write) in &mut returned.announced {
+            if let Some(key) = write.key.clone()
+                && (write.was_missing || write.old.is_some())
+            {
+                let table = &self.scope.registry().at(*place).table;
+                write.old = table.read_locked(&self.inner, &key).await?;
+                write.was_missing = write.old.is_none();
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a statement in the transaction.
-    async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+    pub(super) async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
         let mut midway = Midway {
             scope: &self.scope,
             models: Some(plan.models()),
@@ -147,6 +170,30 @@ impl LiveTransaction {
             }
         }
     }
+}
+
+/// Commits a transaction, with its events in it: where they are in the same database, both are there, or neither.
+async fn commit_with_events(
+    inner: DatabaseTransaction,
+    scope: &Scope,
+    log: &dyn TransactionalLog,
+    is_doomed: bool,
+) -> Result<(), DbErr> {
+    let unit = scope.take();
+    let events = match is_doomed {
+        true => Vec::new(),
+        false if scope.is_torn() || scope.is_doubtful() => resets_of(unit),
+        false => fold(unit, scope.registry()),
+    };
+    let publisher = &scope.database.publisher;
+    if let Err(error) = publisher.publish_in(log, &inner, events).await {
+        // It is rolled back in any case: the first error is the one to know.
+        _ = inner.rollback().await;
+        return Err(error);
+    }
+    let committed = inner.commit().await;
+    log.committed();
+    committed
 }
 
 /// Returns whether a transaction in which a statement failed will commit nothing. PostgreSQL takes its COMMIT

@@ -139,7 +139,11 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     pub fn build(self) -> Result<Live<U>, BuildError> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
-        let registry = Arc::new(registry.map_err(BuildError::Registry)?);
+        let mut registry = registry.map_err(BuildError::Registry)?;
+        if let Some(log) = self.log.transactional() {
+            registry.leave_to_triggers(|schema, table| log.captures(schema, table));
+        }
+        let registry = Arc::new(registry);
         let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
         if self.limits.connections_per_user.is_some() && self.user_key.is_none() {
             return Err(BuildError::NoUserKey);

@@ -230,7 +230,8 @@ impl Subscriber {
                 let id = frame["payload"]["id"].as_i64().unwrap().try_into().unwrap();
                 assert!(told.insert(id), "{frame} is the second of its row");
                 let action = match (before.contains_key(&id), now.contains_key(&id)) {
-                    (false, false) => panic!("{frame} is of a row that was never seen"),
+                    // It came and went: a page may have shown it in between.
+                    (false, false) => "DELETED",
                     (false, true) => "CREATED",
                     (true, true) => "UPDATED",
                     (true, false) => "DELETED",
