@@ -17,13 +17,11 @@ pub const REDIS: Rule = Rule {
     is_killed_while_written_to: true,
 };
 
-/// `Transactional`, which holds for what the runtime writes into the transactions of the application. As long as it
-/// appends behind their commits, a server that is killed between the two takes events with it: when it does so no more,
-/// this is `&[]`, `&[]` and `true`.
+/// `Transactional`: events commit with their rows, and a dead server takes none with it.
 pub const OUTBOX: Rule = Rule {
-    in_calm: &["bulk"],
-    after_a_kill: &["bulk"],
-    is_killed_while_written_to: false,
+    in_calm: &[],
+    after_a_kill: &[],
+    is_killed_while_written_to: true,
 };
 
 /// Nothing is killed, and nothing is lost.

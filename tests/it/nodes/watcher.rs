@@ -203,7 +203,7 @@ impl Reader {
                 self.manners == Manners::Restless,
                 "the connection has ended"
             );
-            sleep(TICK).await;
+            sleep(TICK * 20).await;
         }
     }
 
