@@ -12,7 +12,7 @@ use crate::support::{TICK, soon};
 
 impl Subject for Server {
     fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>> {
-        async { Arc::new(Server::open(self).await) as Arc<dyn EventLog> }.boxed()
+        async { Arc::new(Self::open(self).await) as Arc<dyn EventLog> }.boxed()
     }
 
     fn trim(&self) -> BoxFuture<'_, ()> {
