@@ -21,6 +21,8 @@ mod access;
 mod api;
 mod database;
 mod list;
+#[path = "../todolist/log.rs"]
+mod log;
 mod membership;
 mod metrics;
 mod permissions;
@@ -76,8 +78,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let mut limits = Limits::default();
     limits.drain = PATIENCE;
     limits.subscriptions = 1000; // the page follows each list by up to three keys
+    let log = log::open(env::var("LIVE_LOG").ok().as_deref(), &database.connection()).await?;
     let live = Live::builder(database.connection())
         .limits(limits)
+        .log(log)
         .users::<Viewer>()
         .build()?;
     let app = App {

@@ -18,6 +18,7 @@
 mod api;
 mod database;
 mod list;
+mod log;
 mod metrics;
 mod serializers;
 mod task;
@@ -66,8 +67,10 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 
     let mut limits = Limits::default();
     limits.drain = PATIENCE;
+    let log = log::open(env::var("LIVE_LOG").ok().as_deref(), &database.connection()).await?;
     let live = Live::builder(database.connection())
         .limits(limits)
+        .log(log)
         .build()?;
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let routes = ws

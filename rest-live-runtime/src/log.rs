@@ -3,6 +3,7 @@
 //! Every event goes through it, on one node as on many. A backplane is an [`EventLog`] that
 //! several nodes share; the default is [`MemoryLog`], a ring in this process.
 
+mod arc;
 mod memory;
 mod record;
 mod stored;

@@ -28,6 +28,7 @@ mod keys;
 mod log_signals;
 mod members;
 mod metrics;
+mod nodes;
 mod outbox_log;
 mod redis_log;
 mod resume;

@@ -1,0 +1,144 @@
+//! A log behind a pointer is a log: for an application that chooses which when it starts.
+
+use std::sync::Arc;
+
+use futures_util::{future::BoxFuture, stream::BoxStream};
+
+use super::{Entry, EventLog, LogError, ReadError, Record, Tail, TransactionalLog};
+use crate::cursor::Cursor;
+
+// All that has a default, too: it would say of every log that it is in this process.
+impl<T: EventLog + ?Sized> EventLog for Arc<T> {
+    fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
+        (**self).append(events)
+    }
+
+    fn tail(&self) -> BoxStream<'static, Tail> {
+        (**self).tail()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
+        (**self).head()
+    }
+
+    fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+        (**self).read(after, limit)
+    }
+
+    fn known_head(&self) -> Option<Cursor> {
+        (**self).known_head()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+
+    fn leave(&self) -> BoxFuture<'_, ()> {
+        (**self).leave()
+    }
+
+    fn transactional(&self) -> Option<&dyn TransactionalLog> {
+        (**self).transactional()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::{
+        FutureExt, StreamExt,
+        future::ready,
+        stream::{empty, iter},
+    };
+    use sea_orm::{DatabaseTransaction, DbErr};
+
+    use super::*;
+    use crate::{cursor::Epoch, log::MemoryLog};
+
+    /// Differs from all that has a default.
+    #[derive(Debug)]
+    struct Other {
+        head: Cursor,
+        has_left: AtomicBool,
+    }
+
+    impl EventLog for Other {
+        fn append(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
+            ready(Err(LogError::new("it takes nothing"))).boxed()
+        }
+
+        fn tail(&self) -> BoxStream<'static, Tail> {
+            iter([Tail::Begin(self.head.clone())])
+                .chain(empty())
+                .boxed()
+        }
+
+        fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
+            ready(Ok(self.head.clone())).boxed()
+        }
+
+        fn read(&self, _: Cursor, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
+            ready(Err(ReadError::Ahead)).boxed()
+        }
+
+        fn known_head(&self) -> Option<Cursor> {
+            Some(self.head.clone())
+        }
+
+        fn is_shared(&self) -> bool {
+            true
+        }
+
+        fn leave(&self) -> BoxFuture<'_, ()> {
+            self.has_left.store(true, Ordering::Relaxed);
+            ready(()).boxed()
+        }
+
+        fn transactional(&self) -> Option<&dyn TransactionalLog> {
+            Some(self)
+        }
+    }
+
+    impl TransactionalLog for Other {
+        fn append_in<'t>(
+            &'t self,
+            _: &'t DatabaseTransaction,
+            _: Vec<Record>,
+        ) -> BoxFuture<'t, Result<(), DbErr>> {
+            ready(Ok(())).boxed()
+        }
+
+        fn committed(&self) {}
+    }
+
+    #[tokio::test]
+    async fn it_says_what_the_log_says() {
+        let head = Cursor {
+            epoch: Epoch::random(),
+            position: 7,
+        };
+        let other = Arc::new(Other {
+            head: head.clone(),
+            has_left: AtomicBool::default(),
+        });
+        let log: Arc<dyn EventLog> = other.clone();
+        // As `LiveBuilder::log` takes it.
+        let log: &dyn EventLog = &log;
+        assert!(log.is_shared() && log.transactional().is_some());
+        assert_eq!(log.known_head(), Some(head.clone()));
+        assert_eq!(log.head().await.ok(), Some(head.clone()));
+        assert!(log.append(Vec::new()).await.is_err());
+        let read = log.read(head, 1).await;
+        assert!(matches!(read, Err(ReadError::Ahead)));
+        let begin = log.tail().next().await;
+        assert!(matches!(begin, Some(Tail::Begin(_))));
+        log.leave().await;
+        assert!(other.has_left.load(Ordering::Relaxed));
+
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::default());
+        let log: &dyn EventLog = &log;
+        assert!(!log.is_shared() && log.transactional().is_none());
+        assert!(log.append(Vec::new()).await.is_ok());
+    }
+}
