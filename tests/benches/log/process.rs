@@ -58,6 +58,18 @@ impl Process {
         Duration::from_secs(1) * ticks / TICKS_PER_SECOND
     }
 
+    /// Returns how long its threads were ready to run, and somebody else ran on their core.
+    pub fn waited(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let waited = threads.map(|thread| {
+            // A thread of tokio's that has ended meanwhile, or a kernel that does not say.
+            let of = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+            let waited = of.ok()?.split(' ').nth(1)?.parse().ok()?;
+            Some(Duration::from_nanos(waited))
+        });
+        waited.flatten().sum()
+    }
+
     fn read(&self, file: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
     }

@@ -101,27 +101,27 @@ pub async fn measure() {
         }
     }
     println!(
-        "| they come back | all have everything after s | of one client p50 ms | p99 ms | the server's CPU s | µs a client | frames | replayed | wrong | bytes each | the client's CPU s |"
+        "| they come back | all have everything after s | of that the server waited for its core s | of one client p50 ms | p99 ms | the server's CPU s | µs a client | frames | replayed | wrong | bytes each | the client's CPU s |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut verdicts = Vec::new();
     for (variant, samples) in Variant::ALL.into_iter().zip(samples) {
-        let of = |figure: fn(&(Report, Duration)) -> f64| {
-            median(samples.iter().map(figure).collect::<Vec<_>>())
-        };
-        let elapsed = of(|(report, _)| report.elapsed.as_secs_f64());
-        let used = of(|(_, used)| used.as_secs_f64());
-        let frames = of(|(report, _)| (report.subscribed + report.replayed) as f64);
+        let of =
+            |figure: fn(&Sample) -> f64| median(samples.iter().map(figure).collect::<Vec<_>>());
+        let elapsed = of(|s| s.report.elapsed.as_secs_f64());
+        let used = of(|s| s.used.as_secs_f64());
+        let frames = of(|s| (s.report.subscribed + s.report.replayed) as f64);
         println!(
-            "| {} | {elapsed:.2} | {:.0} | {:.0} | {used:.2} | {:.0} | {frames} | {} | {} | {:.0} | {:.2} |",
+            "| {} | {elapsed:.2} | {:.2} | {:.0} | {:.0} | {used:.2} | {:.0} | {frames} | {} | {} | {:.0} | {:.2} |",
             variant.name(),
-            of(|(report, _)| report.p50.as_secs_f64() * 1e3),
-            of(|(report, _)| report.p99.as_secs_f64() * 1e3),
+            of(|s| s.waited.as_secs_f64()),
+            of(|s| s.report.p50.as_secs_f64() * 1e3),
+            of(|s| s.report.p99.as_secs_f64() * 1e3),
             used * 1e6 / clients as f64,
-            of(|(report, _)| report.replayed as f64),
-            samples.iter().map(|(report, _)| report.wrong).sum::<u64>(),
-            of(|(report, _)| report.bytes as f64) / frames,
-            of(|(report, _)| report.used.as_secs_f64()),
+            of(|s| s.report.replayed as f64),
+            samples.iter().map(|s| s.report.wrong).sum::<u64>(),
+            of(|s| s.report.bytes as f64) / frames,
+            of(|s| s.report.used.as_secs_f64()),
         );
         let verdict = match elapsed <= AIM.as_secs_f64() {
             true => "holds",
@@ -132,8 +132,15 @@ pub async fn measure() {
     println!("\nThe aim of {AIM:?}: {}.", verdicts.join("; "));
 }
 
-/// Has the storm come once; returns what the clients say, and the processor time of the server.
-fn take(variant: Variant, clients: usize, redis: String) -> (Report, Duration) {
+/// What the clients say, and of the server its processor time, and how long it waited for its core, which others had.
+struct Sample {
+    report: Report,
+    used: Duration,
+    waited: Duration,
+}
+
+/// Has the storm come once.
+fn take(variant: Variant, clients: usize, redis: String) -> Sample {
     let redis = match variant {
         Variant::Anew | Variant::Memory => None,
         Variant::Redis | Variant::Restarted => Some(redis),
@@ -154,7 +161,7 @@ fn take(variant: Variant, clients: usize, redis: String) -> (Report, Duration) {
             ..server.answer()
         };
     }
-    let used = server.used();
+    let (used, waited) = (server.used(), server.waited());
     let mut client = Process::start(
         "client",
         &ClientPlan {
@@ -163,6 +170,9 @@ fn take(variant: Variant, clients: usize, redis: String) -> (Report, Duration) {
             clients,
         },
     );
-    let report = client.answer();
-    (report, server.used() - used)
+    Sample {
+        report: client.answer(),
+        used: server.used() - used,
+        waited: server.waited().saturating_sub(waited),
+    }
 }

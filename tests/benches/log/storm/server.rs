@@ -5,7 +5,7 @@ use std::io::stdin;
 use rest_live::{Live, Outgoing};
 use rest_live_redis::RedisLog;
 use sea_orm::{ActiveModelTrait, Database};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use warp::Filter;
 
 use super::{LISTS, Served, ServerPlan};
@@ -13,6 +13,9 @@ use crate::{
     host,
     model::{live as task, subscribe, told},
 };
+
+/// Connections that may wait to be accepted.
+const WAITING: u32 = 1024;
 
 /// Writes what is to be missed, says where it serves, and ends with a goodbye when it is told to.
 pub fn run(plan: &ServerPlan) {
@@ -33,7 +36,7 @@ pub fn run(plan: &ServerPlan) {
         }
         let live = builder.build().unwrap();
         let since = missed(&live, plan.events).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = listen();
         let address = listener.local_addr().unwrap().to_string();
         let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
         tokio::spawn(warp::serve(routes).incoming(listener).run());
@@ -45,6 +48,14 @@ pub fn run(plan: &ServerPlan) {
         }
         std::process::exit(0);
     });
+}
+
+/// Listens. By itself a listener has 128 connections wait to be accepted, and the kernel turns others away, who try again a
+/// second later.
+fn listen() -> TcpListener {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket.listen(WAITING).unwrap()
 }
 
 /// Writes rows, and returns where the log was before. When it returns, all of them are told.
