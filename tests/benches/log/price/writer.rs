@@ -116,7 +116,7 @@ impl Witness {
         let task = tokio::spawn(async move {
             while let Outgoing::Frames(frames) = session.outgoing().await {
                 hears.send_modify(|(count, at)| {
-                    (*count, *at) = (*count + frames.len(), Instant::now())
+                    (*count, *at) = (*count + frames.len(), Instant::now());
                 });
             }
         });
