@@ -29,6 +29,9 @@ commands:
   bench fanout [SHAPE..]
         measures what it costs to tell every subscriber, beside servers that are
         written by hand, in ten minutes; or of these loads only: a, b
+  bench log [PART..]
+        measures what each event log costs, by itself (a) and for a write (b), and ten
+        thousand clients that come back at once (c), in five minutes; or of these only
   converge [--rounds N] [--seed S]
         many writers at once on each database, and clients that end with
         what is in the tables: N rounds, the first with seed S
@@ -49,9 +52,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", "permissions"] => enter_root().and_then(|()| bench("permissions", &[])),
-        ["bench", name @ ("capture" | "fanout"), ref wanted @ ..] => {
-            enter_root().and_then(|()| bench(name, wanted))
-        }
+        [
+            "bench",
+            name @ ("capture" | "fanout" | "log"),
+            ref wanted @ ..,
+        ] => enter_root().and_then(|()| bench(name, wanted)),
         ["soak", ref wanted @ ..] => enter_root().and_then(|()| bench("soak", wanted)),
         ["test"] => enter_root().and_then(|()| ci::test()),
         ["converge", ref rest @ ..] => match Rounds::parse(rest) {

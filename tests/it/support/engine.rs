@@ -43,9 +43,10 @@ impl TestDatabase {
     /// # Panics
     /// With the server's own log where it does not start, and with what to install where it is missing.
     pub async fn start(engine: Engine) -> Self {
+        let postgres = &postgres::Postgres { is_durable: false };
         let place = match engine {
             Engine::Sqlite => Place::File(tempfile::tempdir().unwrap()),
-            Engine::Postgres => Place::Server(Server::start(&postgres::Postgres).await),
+            Engine::Postgres => Place::Server(Server::start(postgres).await),
             Engine::MariaDb => Place::Server(Server::start(&mariadb::MariaDb).await),
         };
         let database = Self { engine, place };
@@ -54,6 +55,16 @@ impl TestDatabase {
             database.connect().await.close().await.unwrap();
         }
         database
+    }
+
+    /// Starts a PostgreSQL that has what it commits on the disk before it answers.
+    #[allow(dead_code, reason = "benches measure it; for a test it is only slow")]
+    pub async fn start_durable() -> Self {
+        let server = Server::start(&postgres::Postgres { is_durable: true }).await;
+        Self {
+            engine: Engine::Postgres,
+            place: Place::Server(server),
+        }
     }
 
     pub fn engine(&self) -> Engine {

@@ -8,7 +8,10 @@ use std::{
 
 use super::product::Product;
 
-pub(super) struct Postgres;
+pub(super) struct Postgres {
+    /// Whether what is committed survives a loss of power.
+    pub(super) is_durable: bool,
+}
 
 impl Product for Postgres {
     fn package(&self) -> &'static str {
@@ -58,12 +61,16 @@ impl Product for Postgres {
 
     fn serving(&self, data: &Path, port: u16) -> Vec<String> {
         // What is written survives the server's death as it is, and no test takes the machine's power.
+        let (fsync, pages) = match self.is_durable {
+            true => ("fsync=on", "full_page_writes=on"),
+            false => ("fsync=off", "full_page_writes=off"),
+        };
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=200",
-            "fsync=off",
-            "full_page_writes=off",
+            fsync,
+            pages,
         ];
         let mut arguments = vec![
             "-D".to_owned(),
