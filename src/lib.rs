@@ -254,7 +254,7 @@
 //! * [`Live::reauthorize`] and [`Live::disconnect`] are about the connections of one server, also where several share a log.
 //! * A cursor closes the gap to a query that sees what is committed, not to one on a replica that lags behind. Only the v1 dialect has cursors:
 //!   in the others a client that comes back fetches again.
-//! * Who comes back is told at most 1,000 changes, 512 rows and 128 KiB of a group, and at most the last 16,384 events of all: who has
+//! * Who comes back is told at most 4,000 changes, 512 rows and 128 KiB of a group, and at most the last 16,384 events of all: who has
 //!   missed more fetches again.
 //! * Keys are integers, strings, booleans, enumerations and UUIDs; strings are compared byte by byte,
 //!   also where the database's collation ignores case.

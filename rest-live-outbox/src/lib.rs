@@ -63,7 +63,9 @@
 //! prepared statements (PgBouncer 1.21), as all of SeaORM needs it.
 //!
 //! # What is not captured
-//! - Without triggers: what does not go through a live connection.
+//! - Without triggers: what does not go through a live connection. A write of hooks alone (`Live::install()`) is told behind
+//!   its commit: not if the process dies in between.
+//! - Triggers for a model with `check_permission`, or for a table of several models: `build()` refuses them.
 //! - With triggers: what is done while `session_replication_role = replica` (a logical subscription, `pg_restore
 //!   --disable-triggers`) or while the triggers are disabled; a `TRUNCATE` of one partition; `ALTER TABLE`.
 //! - A column of type `json` (not `jsonb`) with the escape `\u0000` in a table of which columns are

@@ -131,13 +131,14 @@ impl Replay {
         }
     }
 
-    /// Returns what a user is told who comes from a cursor, as far as it may be seen now; `None` where that is more than so
-    /// many bytes, or frames.
+    /// Returns what a user is told who comes from one cursor and is brought to another, as far as it may be seen now; `None`
+    /// where that is more than so many frames, or bytes. Each frame has the cursor from which the client loses nothing if it is the
+    /// last that arrives: but for the last, the one from which it came.
     pub(crate) fn frames(
         &self,
         of: (&ModelEntry, &GroupEntry, &GroupKey),
         (user, granted): (&Identity, Granted),
-        since: &Cursor,
+        (since, upto): (&Cursor, &Cursor),
         most: (usize, usize),
         metrics: &Metrics,
     ) -> Option<Vec<Frame>> {
@@ -165,14 +166,18 @@ impl Replay {
                 frame
             });
             let Some(frame) = frame else { continue };
-            let frame = v1::replayed(frame.as_str(), since);
             bytes = bytes.checked_sub(frame.bytes().len())?;
             frames.push(frame);
             if frames.len() > most_frames {
                 return None;
             }
         }
-        Some(frames)
+        let last = frames.len().saturating_sub(1);
+        let frames = frames.iter().enumerate().map(|(place, frame)| {
+            let cursor = if place == last { upto } else { since };
+            v1::replayed(frame.as_str(), cursor)
+        });
+        Some(frames.collect())
     }
 
     fn encoded(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {

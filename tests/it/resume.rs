@@ -36,7 +36,7 @@ async fn who_has_missed_too_much_is_told_to_fetch_again() {
     let app = App::start().await;
     let (_client, since) = subscribed(&app).await;
     // Fewer rows than may wait, and more changes of them than are looked through.
-    for change in 0..1001 {
+    for change in 0..4001 {
         let id = change % 10 + 1;
         let text = change.to_string();
         let task = task(id, &text, 1);

@@ -102,12 +102,12 @@ pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
     })
 }
 
-/// Returns a broadcast as it is replayed: with the cursor from which the client came.
-pub(crate) fn replayed(broadcast: &str, since: &Cursor) -> Frame {
+/// Returns a broadcast as it is replayed: with another cursor.
+pub(crate) fn replayed(broadcast: &str, cursor: &Cursor) -> Frame {
     // The last that is in it.
     let end = broadcast.rfind(CURSOR).unwrap_or(broadcast.len());
     let broadcast = &broadcast[..end];
-    Frame::answer(&format!("{broadcast}{CURSOR}{since}\"}}"))
+    Frame::answer(&format!("{broadcast}{CURSOR}{cursor}\"}}"))
 }
 
 /// What is before the cursor of a broadcast; no cursor has it.

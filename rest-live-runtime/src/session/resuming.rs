@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// So many events of a group are looked through for one client that comes back.
-const MOST_EVENTS: usize = 1000;
+const MOST_EVENTS: usize = 4000;
 
 /// How a subscription begins.
 pub(super) enum Beginning {
@@ -95,7 +95,13 @@ impl Session {
         // They wait like answers, of which half as many as may stop the client from asking for more.
         let most = (limits.pending_messages / 2, limits.pending_bytes / 2);
         let of = (wish.model, wish.entry, group);
-        let replayed = replay.frames(of, (&self.user, granted), &since, most, &shared.metrics);
+        // To where this node is, or where the client was already.
+        let upto = match since.position < dispatched.position {
+            true => &dispatched,
+            false => &since,
+        };
+        let user = (&self.user, granted);
+        let replayed = replay.frames(of, user, (&since, upto), most, &shared.metrics);
         Ok(match replayed {
             Some(replayed) => Beginning::Resumed {
                 since,
