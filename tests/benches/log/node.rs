@@ -61,6 +61,7 @@ impl Node {
     /// Ends it with a goodbye.
     pub async fn end(self) {
         self.live.shutdown().await;
+        self.log.leave().await;
         self.serving.abort();
         self.following.abort();
     }

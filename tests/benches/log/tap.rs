@@ -9,11 +9,11 @@ use std::sync::{
 use futures_util::{FutureExt, future, future::BoxFuture, stream::BoxStream};
 use rest_live::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 
-/// It says of itself that it is not in the application's database: the rows of these events are in another.
+/// It says of itself that it is not in the application's database, for the rows of these events are in another; and that nobody
+/// shares it, for their writes are long past: nobody is to look for others that overlapped.
 #[derive(Clone, Debug)]
 pub struct Tap {
     log: Arc<dyn EventLog>,
-    is_shared: bool,
     is_open: Arc<AtomicBool>,
     drawn: Arc<Mutex<Vec<Record>>>,
 }
@@ -22,7 +22,6 @@ impl Tap {
     /// Takes all that is appended, until [`drawn`](Self::drawn).
     pub fn open(log: Arc<dyn EventLog>) -> Self {
         Self {
-            is_shared: log.is_shared() && log.transactional().is_none(),
             log,
             is_open: Arc::new(AtomicBool::new(true)),
             drawn: Arc::default(),
@@ -59,10 +58,6 @@ impl EventLog for Tap {
 
     fn known_head(&self) -> Option<Cursor> {
         self.log.known_head()
-    }
-
-    fn is_shared(&self) -> bool {
-        self.is_shared
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {

@@ -1,6 +1,9 @@
 //! What the ORM writes is committed with its events, or not at all.
 
-use rest_live::{Live, LiveEntity};
+use rest_live::{
+    __private::{Declaration, GroupDeclaration, Permission},
+    BuildError, Live, LiveEntity, RegistryError, Subscribable,
+};
 use rest_live_outbox::{
     OutboxLog,
     migration::{Capture, Outbox},
@@ -145,4 +148,50 @@ async fn what_a_trigger_writes_nobody_else_does() {
     transaction.commit().await.unwrap();
     new_task(1, "b", 2).delete(&db).await.unwrap();
     assert_eq!(world.events().await, "IUID");
+}
+
+/// A serializer of tasks that not everybody may see, in no registry but of this test.
+#[derive(serde::Serialize)]
+struct Guarded {}
+
+impl Subscribable for Guarded {
+    type Entity = task::Entity;
+
+    const DECLARATION: Declaration<task::Column> = Declaration {
+        serializer: "Guarded",
+        module: "it",
+        model: Some("todolist.Task"),
+        rank: 0,
+        check_permission: Some(|| Permission::of::<task::Model, ()>(|(), row| !row.done)),
+        secret: &[],
+        groups: &[GroupDeclaration {
+            group_key: None,
+            authorize: None,
+            public: false,
+        }],
+    };
+
+    fn from_row(_: &task::Model) -> Self {
+        Self {}
+    }
+}
+
+/// A trigger writes what a transaction shows in between, too: rows that were never committed so.
+#[tokio::test]
+async fn triggers_are_refused_for_rows_that_not_everybody_may_see() {
+    let (plain, _database) = database_of(Engine::Postgres).await;
+    up(&plain, &Outbox).await;
+    let build = async || {
+        let log = OutboxLog::open(plain.clone()).await.unwrap();
+        let live = Live::builder(plain.clone()).discover(false);
+        live.register::<Guarded>().log(log).build()
+    };
+    build().await.unwrap();
+    let capture = Capture::of::<task::Entity>("todolist.Task").named("tasks");
+    up(&plain, &capture).await;
+    let Err(BuildError::Registry(errors)) = build().await else {
+        panic!("it is built");
+    };
+    let label = "todolist.Task".to_owned();
+    assert_eq!(errors, [RegistryError::CapturedPermission { label }]);
 }
