@@ -6,6 +6,7 @@ use std::cell::Cell;
 use crate::{
     event::{Action, Row, RowChange},
     group::GroupKey,
+    metrics::Metrics,
     permission::{Identity, Panicked},
     registry::{GroupEntry, ModelEntry},
 };
@@ -297,6 +298,21 @@ impl<'e> Change<'e> {
             Rows::Appeared(_) => (Action::Created, Side::New),
             Rows::Disappeared(old) => (Action::Deleted, Side::Old(old[old.len() - 1])),
             Rows::Stayed(..) => (Action::Updated, Side::New),
+        }
+    }
+
+    /// Says in the application's log that permissions panicked, if any did, and counts them.
+    pub(crate) fn report_panics(&self, model: &ModelEntry, metrics: &Metrics) {
+        let panics = self.panics.get();
+        if panics > 0 {
+            let (model, group_key) = (&*model.label, self.entry.key);
+            tracing::error!(
+                model,
+                group_key,
+                panics,
+                "check_permission panicked: who it was asked about is not told of a change"
+            );
+            metrics.panics.increment(panics.into());
         }
     }
 

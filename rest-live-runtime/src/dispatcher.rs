@@ -77,9 +77,7 @@ impl Dispatcher {
             match tail {
                 Tail::Begin(cursor) => {
                     overlaps = begin(&cursor);
-                    let turn = self.history.begin(cursor.clone());
-                    self.replays.clear();
-                    self.hub.begin(&cursor, turn);
+                    self.hub.begin(&cursor, self.forget(&cursor));
                     self.progress.send_replace(Some(cursor));
                 }
                 Tail::Entries { entries, watermark } => {
@@ -139,10 +137,14 @@ impl Dispatcher {
         happened
     }
 
-    fn reset(&self, cursor: Cursor, reason: ResetReason) {
-        let turn = self.history.begin(cursor.clone());
+    /// Forgets what happened before a place. Returns the number of this batch.
+    fn forget(&self, cursor: &Cursor) -> u64 {
         self.replays.clear();
-        let sessions = self.hub.reset(&cursor, turn, reason);
+        self.history.begin(cursor.clone())
+    }
+
+    fn reset(&self, cursor: Cursor, reason: ResetReason) {
+        let sessions = self.hub.reset(&cursor, self.forget(&cursor), reason);
         if sessions > 0 {
             tracing::warn!(%cursor, sessions, reason = reason.as_str(), "events were lost: who is subscribed is told to reset");
         }
@@ -254,22 +256,8 @@ impl Dispatcher {
                     }));
                 }
             }
-            self.report_panics(model, change);
+            change.report_panics(model, &self.metrics);
         }
         gathered.add_rows(publications, at);
-    }
-
-    fn report_panics(&self, model: &ModelEntry, change: &Change<'_>) {
-        let panics = change.panics.get();
-        if panics > 0 {
-            let (model, group_key) = (&*model.label, change.entry.key);
-            tracing::error!(
-                model,
-                group_key,
-                panics,
-                "check_permission panicked: who it was asked about is not told of a change"
-            );
-            self.metrics.panics.increment(panics.into());
-        }
     }
 }

@@ -433,4 +433,4 @@ impl Drop for Interval {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

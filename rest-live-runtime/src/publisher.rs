@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::completing::Completing;
 use crate::{
+    cursor::Cursor,
     event::{Event, EventKind, Row},
     log::{EventLog, LogError, Origin, Record, TransactionalLog},
     metrics::Metrics,
@@ -125,13 +126,18 @@ impl Publisher {
         if events.is_empty() {
             return Ok(());
         }
+        let events = events.into_iter();
+        let events = events.map(|(event, _)| self.record(event, None)).collect();
+        log.append_in(transaction, events).await
+    }
+
+    /// Returns an event as this node hands it to the log.
+    fn record(&self, event: Event, began: Option<Cursor>) -> Record {
         let origin = Origin {
             node: Some(Arc::clone(&self.node)),
-            began: None,
+            began,
         };
-        let record = |event| Record::new(event, origin.clone(), Arc::clone(&self.registry));
-        let events = events.into_iter().map(|(event, _)| record(event)).collect();
-        log.append_in(transaction, events).await
+        Record::new(event, origin, Arc::clone(&self.registry))
     }
 
     /// Publishes without anybody waiting for it.
@@ -200,35 +206,30 @@ impl Publisher {
             return;
         }
         let count = events.len();
-        if let Some(log) = self.log.transactional() {
-            let events = events.into_iter().map(|tells| tells.event).collect();
-            let settled = AssertUnwindSafe(self.append_settled(log, events)).catch_unwind();
-            return match settled.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => self.lost(count, &error),
-                Err(_) => self.lost(count, &LogError::new("it panicked")),
-            };
-        }
-        let record = |Tells { event, read }| {
-            let origin = Origin {
-                node: Some(Arc::clone(&self.node)),
-                began: read,
-            };
-            Record::new(event, origin, Arc::clone(&self.registry))
-        };
-        let events = events.into_iter().map(record).collect();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
-        let append = AssertUnwindSafe(async { self.log.append(events).await }).catch_unwind();
-        match append.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.lost(count, &error),
-            Err(_) => self.lost(count, &LogError::new("it panicked")),
-        }
+        let append = AssertUnwindSafe(self.hand_in(events)).catch_unwind();
+        let error = match append.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => LogError::new("it panicked"),
+        };
+        self.metrics.events_lost.increment(count as u64);
+        tracing::error!(
+            count,
+            error = &error as &dyn std::error::Error,
+            "events are lost: the log did not take them"
+        );
     }
 
-    fn lost(&self, count: usize, error: &(dyn std::error::Error + 'static)) {
-        self.metrics.events_lost.increment(count as u64);
-        tracing::error!(count, error, "events are lost: the log did not take them");
+    async fn hand_in(&self, events: Vec<Tells>) -> Result<(), LogError> {
+        let events = events.into_iter();
+        if let Some(log) = self.log.transactional() {
+            let events = events.map(|tells| tells.event).collect();
+            let settled = self.append_settled(log, events).await;
+            return settled.map_err(LogError::new);
+        }
+        let record = |Tells { event, read }| self.record(event, read);
+        self.log.append(events.map(record).collect()).await
     }
 
     /// Tells of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is

@@ -148,14 +148,7 @@ impl Replay {
         for (place, (conflated, event)) in self.changes.iter().enumerate() {
             let change = conflated.as_change(entry, group);
             let variant = conflated.seen_by(&change, user, granted);
-            let panics = change.panics.get();
-            if panics > 0 {
-                tracing::error!(
-                    model = &*model.label,
-                    "check_permission panicked: who it was asked about is not told of a change"
-                );
-                metrics.panics.increment(panics.into());
-            }
+            change.report_panics(model, metrics);
             let Some(variant) = variant else { continue };
             let known = self.encoded().get(&(place, variant)).cloned();
             let frame = known.unwrap_or_else(|| {

@@ -17,7 +17,7 @@ mod item {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-fn row(id: i32, state: i32) -> Row {
+pub(crate) fn row(id: i32, state: i32) -> Row {
     Row::new(item::Model { id, state })
 }
 
@@ -44,7 +44,7 @@ fn told(admitted: &Admitted) -> (Vec<i32>, Vec<RowId>) {
     (states.collect(), admitted.unsettled.clone())
 }
 
-fn state(row: &Row) -> i32 {
+pub(crate) fn state(row: &Row) -> i32 {
     row.downcast::<item::Model>().expect("an item").state
 }
 

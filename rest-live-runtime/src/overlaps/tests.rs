@@ -1,5 +1,9 @@
 use super::*;
-use crate::{cursor::Epoch, key::KeyValue};
+use crate::{
+    cursor::Epoch,
+    key::KeyValue,
+    order::tests::{row, state},
+};
 
 fn overlaps(capacity: usize) -> Overlaps {
     Overlaps::new("here".into(), at(10), capacity)
@@ -96,27 +100,14 @@ fn what_is_not_known_here_is_read_again_here() {
 
 #[test]
 fn who_settles_knows_all_that_was_named_within() {
-    mod item {
-        use sea_orm::entity::prelude::*;
-
-        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-        #[sea_orm(table_name = "item")]
-        pub(super) struct Model {
-            #[sea_orm(primary_key)]
-            pub(super) id: i32,
-            pub(super) state: i32,
-        }
-
-        #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-        pub(super) enum Relation {}
-
-        impl ActiveModelBehavior for ActiveModel {}
-    }
-
-    let row = |state| Row::new(item::Model { id: 1, state });
     let write = |old, new| {
         let key = KeyValue::Integer(1);
-        Arc::new(Event::updated("a.B".into(), key, Some(row(old)), row(new)))
+        Arc::new(Event::updated(
+            "a.B".into(),
+            key,
+            Some(row(1, old)),
+            row(1, new),
+        ))
     };
     let mut log = overlaps(100);
     log.take(11, &write(0, 1), &of("there", 10));
@@ -125,6 +116,5 @@ fn who_settles_knows_all_that_was_named_within() {
     let Verdict::Settled(_, named) = verdict else {
         panic!("{verdict:?}")
     };
-    let named = named.iter().filter_map(Row::downcast::<item::Model>);
-    assert_eq!(named.map(|m| m.state).collect::<Vec<_>>(), [2, 7, 8]);
+    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);
 }
