@@ -9,28 +9,15 @@
 mod bulk;
 mod connection;
 mod database;
-mod delegate;
-mod executed;
-mod failure;
-mod fold;
-mod given_up;
 pub mod hooks;
-mod open;
-mod place;
-mod plan;
-mod probe;
-mod reading;
 mod scope;
 mod sql;
-mod stash;
 mod statement;
-mod stream;
 mod transaction;
 
 pub use self::{
     bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveUpdateMany, Matching},
-    connection::LiveConnection,
-    stream::LiveStream,
+    connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };
-pub(crate) use self::{database::Database, place::install, scope::Scope};
+pub(crate) use self::{database::Database, hooks::place::install, scope::Scope};

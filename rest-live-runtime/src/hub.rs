@@ -3,7 +3,11 @@
 //! The dispatcher publishes into it, sessions subscribe in it; it waits for neither. A session belongs to one shard, one
 //! for each thread of the runtime; what is about all sessions goes to each.
 
+pub(crate) mod clients;
 mod grant;
+pub(crate) mod groups;
+pub(crate) mod shard;
+pub(crate) mod writer;
 
 use std::{
     fmt,
@@ -21,18 +25,21 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Bytes;
 
 pub(crate) use self::grant::{Answers, Grant, Refused};
+use self::{
+    shard::{Common, Outgoing, PeerId, Serial, Shard, Subscribed},
+    writer::wire::Wire,
+};
 use crate::{
-    change::Granted,
-    code::{CloseCode, ResetReason},
-    cursor::Cursor,
-    dialect::{Dialect, Id},
-    frame::Frame,
-    group::GroupKey,
+    data::{cursor::Cursor, granted::Granted, group::GroupKey},
     limits::Limits,
     metrics::Metrics,
-    permission::Identity,
-    shard::{self, Common, Outgoing, PeerId, Serial, Shard, Subscribed},
-    wire::Wire,
+    model::permission::Identity,
+    protocol::{
+        code::{CloseCode, ResetReason},
+        dialect::Dialect,
+        frame::Frame,
+        id::Id,
+    },
 };
 
 /// Number of a session of this node, never used twice.

@@ -5,66 +5,49 @@
 //! SeaORM write -> capture -> EventLog -> dispatcher -> hub[shard][group] -> session -> frame -> socket
 //! ```
 
-mod admission;
 mod capture;
-mod change;
-mod code;
-mod columns;
-mod connections;
-mod cursor;
-mod declaration;
-mod dialect;
-mod dispatcher;
-mod encoder;
-mod event;
-mod frame;
-mod group;
-mod history;
+mod data;
+mod dispatch;
 mod hub;
-mod key;
 mod limits;
 mod live;
 mod log;
 mod metrics;
-mod order;
-mod origin;
-mod overlaps;
-mod permission;
-mod publisher;
-mod rate;
-mod reauthorization;
-mod registry;
-mod replay;
+mod model;
+mod protocol;
+mod publish;
 mod session;
-mod shard;
-mod table;
 pub mod testing;
-mod token;
-mod websocket;
-mod wire;
+mod transport;
 
 pub use self::{
     capture::{
         LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveStream,
         LiveTransaction, LiveUpdateMany, Matching,
     },
-    code::{CloseCode, ErrorCode},
-    cursor::{Cursor, Epoch, NoCursor},
-    declaration::{LiveModel, Subscribable},
-    event::{Action, Event, EventKind, Row, RowChange},
-    frame::Frame,
-    key::{Expected, KeyKind, KeyValue},
+    data::{
+        cursor::{Cursor, Epoch, NoCursor},
+        event::{Action, Event, EventKind, Row, RowChange},
+        key::{Expected, KeyKind, KeyValue},
+    },
+    hub::shard::Outgoing,
     limits::{Limits, Rate},
     live::{BuildError, Live, LiveBuilder},
     log::{
         Entry, EventLog, LogError, Logged, MemoryLog, Operation, Origin, ReadError, Record,
         StoredEvent, Tail, TransactionalLog,
     },
-    permission::{FromKey, Verdict},
-    registry::RegistryError,
+    model::{
+        declaration::{LiveModel, Subscribable},
+        permission::{FromKey, Verdict},
+        registry::RegistryError,
+    },
+    protocol::{
+        code::{CloseCode, ErrorCode},
+        frame::Frame,
+    },
     session::{Handshake, Session},
-    shard::Outgoing,
-    websocket::{Io, Socket},
+    transport::{Io, Socket},
 };
 
 /// What generated code uses. No promises.
@@ -76,10 +59,12 @@ pub mod __private {
 
     pub use crate::{
         capture::hooks,
-        declaration::{Declaration, GroupDeclaration, Registration, assert_live},
-        permission::{Authorization, Permission},
+        model::{
+            declaration::{Declaration, GroupDeclaration, Registration, assert_live},
+            permission::{Authorization, Permission},
+        },
     };
 
     #[cfg(any(test, fuzzing))]
-    pub use crate::dialect::invariants::assert_invariants;
+    pub use crate::protocol::invariants::assert_invariants;
 }

@@ -18,17 +18,14 @@ use tokio::{runtime::Handle, task::AbortHandle, time};
 pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
     capture::{self, LiveConnection, Scope},
-    code::CloseCode,
-    connections::Connections,
-    cursor::Cursor,
-    dialect::quoted,
+    data::cursor::Cursor,
     hub::SessionId,
     metrics::Denial,
-    permission::Identity,
-    publisher::Publisher,
-    reauthorization,
-    session::{self, Handshake, Session},
-    websocket::Socket,
+    model::permission::Identity,
+    protocol::{code::CloseCode, refusal::quoted},
+    publish::publisher::Publisher,
+    session::{self, Handshake, Session, reauthorization},
+    transport::{self, Socket, tasks::ConnectionTasks},
 };
 
 /// The live side of an application: its connection to the database, its log, its clients.
@@ -55,7 +52,7 @@ struct Inner {
     runtime: Handle,
     /// Whether a page of another origin was refused before.
     refused_origin: AtomicBool,
-    connections: Connections,
+    connections: ConnectionTasks,
 }
 
 /// So long a shutdown waits for writes that are under way to be told; others may go on for ever.
@@ -200,7 +197,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         let sessions = Arc::clone(&self.inner.sessions);
         let patience = sessions.limits.handshake;
         let begin = move || Session::new(sessions, handshake, user_key);
-        self.inner.connections.accept(upgrade, begin, patience);
+        transport::accept(&self.inner.connections, upgrade, begin, patience);
     }
 
     fn identify(

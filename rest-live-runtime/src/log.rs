@@ -18,7 +18,7 @@ pub use self::{
     record::{Origin, Record},
     stored::{Operation, StoredEvent},
 };
-use crate::{cursor::Cursor, event::Event};
+use crate::data::{cursor::Cursor, event::Event};
 
 /// An append-only sequence of events.
 ///

@@ -7,7 +7,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::code::ResetReason;
+use crate::protocol::code::ResetReason;
 
 /// The handles of one `Live`, taken from the recorder that is installed when it is built; without one
 /// they do nothing.

@@ -3,7 +3,11 @@
 //! A session knows no socket and no web framework. A connection feeds it the client's messages
 //! ([`Session::receive`]) and sends what it yields ([`Session::outgoing`]).
 
+pub(crate) mod admission;
 mod handshake;
+pub(crate) mod origin;
+pub(crate) mod rate;
+pub(crate) mod reauthorization;
 mod requests;
 mod resuming;
 
@@ -20,25 +24,27 @@ use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
 pub(crate) use self::requests::authorize;
-use crate::{
+use self::{
     admission::{Admissions, Seat},
-    code::{CloseCode, ErrorCode},
-    cursor::Cursor,
-    dialect::{self, Dialect, Message, Refusal, v1},
-    frame::Frame,
-    history::History,
-    hub::{Hub, SessionId},
+    origin::Origins,
+    rate::Bucket,
+};
+use crate::{
+    data::{cursor::Cursor, token},
+    dispatch::{history::History, replay::Replays},
+    hub::{Hub, SessionId, shard::Outgoing, writer::wire::Wire},
     limits::Limits,
     log::EventLog,
     metrics::{Denial, Metrics},
-    origin::Origins,
-    permission::Identity,
-    rate::Bucket,
-    registry::Registry,
-    replay::Replays,
-    shard::Outgoing,
-    token,
-    wire::Wire,
+    model::{permission::Identity, registry::Registry},
+    protocol::{
+        code::{CloseCode, ErrorCode},
+        dialect::{self, Dialect},
+        frame::Frame,
+        refusal::Refusal,
+        request::Message,
+        v1,
+    },
 };
 
 /// So many bursts of messages are refused before the connection is closed.

@@ -10,11 +10,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    code::CloseCode,
-    frame::Frame,
+    hub::shard::Outgoing,
     live::Live,
+    protocol::{code::CloseCode, frame::Frame},
     session::{Handshake, Session},
-    shard::Outgoing,
 };
 
 /// How long a client waits for what a test says must come.

@@ -18,14 +18,12 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{begin_to_write, locked},
-    place::live_scope,
+    hooks::{begin_to_write, locked, place::live_scope},
 };
 use crate::{
-    declaration::LiveModel,
-    event::{Event, Row},
-    publisher::resets,
-    registry::ModelEntry,
+    data::event::{Event, Row},
+    model::{declaration::LiveModel, registry::ModelEntry},
+    publish::publisher::resets,
 };
 
 /// So many rows are named by one statement: SQLite takes 32,766 parameters, the others 65,535, and a composite

@@ -1,14 +1,15 @@
 //! The connection that captures.
 
+pub(crate) mod delegate;
+pub(crate) mod stream;
 use std::{fmt, sync::Arc};
 
 use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
+use self::delegate::delegate;
 use super::{
     LiveTransaction, Scope,
-    delegate::delegate,
-    plan::Plan,
-    statement::{Answer, Call},
+    statement::{Answer, Call, plan::Plan},
 };
 
 /// A `DatabaseConnection` whose writes reach subscribers.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::OnceCell;
 
-use super::{
+use super::sql::{
+    Verb,
     reading::{OfText, Reading, Readings},
-    sql::Verb,
 };
-use crate::{log::MemoryLog, publisher::Publisher};
+use crate::{log::MemoryLog, publish::publisher::Publisher};
 
 #[derive(Debug)]
 pub(crate) struct Database {

@@ -1,6 +1,10 @@
 //! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
 //! and `#[live]` write these calls.
 
+pub(crate) mod given_up;
+pub(crate) mod place;
+pub(crate) mod probe;
+pub(crate) mod stash;
 use std::sync::Arc;
 
 use sea_orm::{
@@ -9,14 +13,15 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use super::{
-    Scope,
+use self::{
     place::live_scope,
-    probe,
-    sql::Verb,
     stash::{Announced, Stage, Writer},
 };
-use crate::{event::Row, key::KeyValue, registry::ModelEntry, table::row_lock};
+use super::{Scope, sql::Verb};
+use crate::{
+    data::{event::Row, key::KeyValue},
+    model::{registry::ModelEntry, table::row_lock},
+};
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 

@@ -6,16 +6,23 @@ use sea_orm::{DbBackend, DbErr, Statement, StatementBuilder};
 
 use super::{
     database::Database,
-    failure::{self, Ended},
-    given_up,
-    open::Open,
-    stash::{Announced, Stage, Stash, Writer},
-    statement::{Inner, read_behind},
+    hooks::{
+        given_up,
+        stash::{Announced, Stage, Stash, Writer},
+    },
+    statement::{
+        Inner,
+        failure::{self, Ended},
+        read_behind,
+    },
+    transaction::open::Open,
 };
 use crate::{
-    order::Interval,
-    publisher::{Committed, resets, resets_of},
-    registry::{ModelEntry, Registry},
+    model::registry::{ModelEntry, Registry},
+    publish::{
+        order::Interval,
+        publisher::{Committed, resets, resets_of},
+    },
 };
 
 /// One connection or one (nested) transaction, as hooks and statements see it.

@@ -8,6 +8,7 @@
 //! Not to be seen in a text: what triggers, functions and cascades of the database write, and writes through
 //! a view.
 
+pub(crate) mod reading;
 mod token;
 
 use sea_orm::DbBackend;
@@ -16,13 +17,13 @@ pub(super) use self::token::{Token, tokens};
 
 /// What a text does to rows.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Effect<'s> {
+pub(crate) struct Effect<'s> {
     /// It writes rows of these tables; more may be named than are written.
-    pub(super) tables: Vec<&'s str>,
+    pub(crate) tables: Vec<&'s str>,
     /// It runs a procedure, which may write rows of any table.
-    pub(super) anything: bool,
+    pub(crate) anything: bool,
     /// It begins or ends a transaction or savepoint by hand, or by what it does.
-    pub(super) transaction: bool,
+    pub(crate) transaction: bool,
 }
 
 /// What has no rows, though its words are verbs: bodies for later, rights, settings.
@@ -69,7 +70,7 @@ const MODIFIERS: [&str; 13] = [
 ];
 
 /// Returns what a text does that anybody may have written. It may be several statements.
-pub(super) fn effect(sql: &str, backend: DbBackend) -> Effect<'_> {
+pub(crate) fn effect(sql: &str, backend: DbBackend) -> Effect<'_> {
     let tokens: Vec<_> = tokens(sql, backend).collect();
     let mut effect = Effect::default();
     for statement in tokens.split(|token| token.is(";")) {
@@ -177,21 +178,21 @@ fn path_of<'s>(tokens: &[Token<'s>]) -> Option<Path<'s>> {
 
 /// A statement on one table, as SeaQuery builds it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Dml<'s> {
-    pub(super) verb: Verb,
-    pub(super) table: &'s str,
+pub(crate) struct Dml<'s> {
+    pub(crate) verb: Verb,
+    pub(crate) table: &'s str,
     /// The schema, or in MySQL the database, where it is named.
-    pub(super) schema: Option<&'s str>,
+    pub(crate) schema: Option<&'s str>,
     /// Of an update the columns that it sets.
-    pub(super) sets: Vec<&'s str>,
+    pub(crate) sets: Vec<&'s str>,
     /// It is an insert that leaves a row as it is which is there already.
-    pub(super) may_do_nothing: bool,
+    pub(crate) may_do_nothing: bool,
     /// What it returns, piece by piece, as it is written.
-    pub(super) returning: Vec<&'s str>,
+    pub(crate) returning: Vec<&'s str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Insert,
     Update,
     Delete,
@@ -200,7 +201,7 @@ pub(super) enum Verb {
 impl<'s> Dml<'s> {
     /// Reads a statement that SeaQuery built; `None` where it is none of which the rows it returns are those
     /// that it wrote: an upsert, one with other tables in it, or with a limit.
-    pub(super) fn read(sql: &'s str, backend: DbBackend) -> Option<Self> {
+    pub(crate) fn read(sql: &'s str, backend: DbBackend) -> Option<Self> {
         let tokens: Vec<_> = tokens(sql, backend).collect();
         let (verb, behind) = match &tokens[..] {
             [insert, into, ..] if insert.is_any(&["insert"]) && into.is_any(&["into"]) => {

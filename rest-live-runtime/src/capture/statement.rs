@@ -5,6 +5,9 @@
 //! hooks announced. Elsewhere the second hook knows the new row, and the statement only says that it was written.
 //! What cannot be known is a reset.
 
+pub(crate) mod executed;
+pub(crate) mod failure;
+pub(crate) mod plan;
 mod told;
 
 use std::{mem, pin::pin, sync::Arc};
@@ -15,21 +18,27 @@ use sea_orm::{
     Statement, StreamTrait,
 };
 
-use self::told::Told;
-use super::{
-    Scope,
+use self::{
     executed::executed,
     failure::is_refusal,
     plan::{Plan, Returned},
-    probe,
+    told::Told,
+};
+use super::{
+    Scope,
+    hooks::{
+        probe,
+        stash::{Announced, Stage, Writer},
+    },
     sql::Verb,
-    stash::{Announced, Stage, Writer},
 };
 use crate::{
-    event::{Event, Row},
-    key::KeyValue,
-    publisher::Committed,
-    registry::ModelEntry,
+    data::{
+        event::{Event, Row},
+        key::KeyValue,
+    },
+    model::registry::ModelEntry,
+    publish::publisher::Committed,
 };
 
 /// SeaORM's own connection or transaction.

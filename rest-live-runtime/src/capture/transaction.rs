@@ -1,5 +1,7 @@
 //! The transaction that captures.
 
+pub(crate) mod fold;
+pub(crate) mod open;
 use std::{fmt, pin::Pin, sync::Arc};
 
 use sea_orm::{
@@ -7,17 +9,15 @@ use sea_orm::{
     TransactionSession, TransactionTrait,
 };
 
+use self::fold::fold;
 use super::{
     Scope,
-    delegate::delegate,
-    failure::is_refusal,
-    fold::fold,
-    plan::Plan,
-    statement::{Answer, Call},
+    connection::delegate::delegate,
+    statement::{Answer, Call, failure::is_refusal, plan::Plan},
 };
 use crate::{
     log::TransactionalLog,
-    publisher::{Committed, resets_of},
+    publish::publisher::{Committed, resets_of},
 };
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use tracing::Span;
 
 use crate::{
-    change::Granted,
-    cursor::Cursor,
-    dialect::{Dialect, Id},
-    frame::Frame,
-    group::GroupKey,
+    data::{cursor::Cursor, granted::Granted, group::GroupKey},
+    protocol::{dialect::Dialect, frame::Frame, id::Id},
 };
 
 /// A subscription that was granted.

@@ -11,22 +11,20 @@ use tokio::{runtime::Handle, sync::watch};
 
 use super::{Inner, Live, UserKey};
 use crate::{
-    admission::Admissions,
     capture::{Database, LiveConnection, Scope},
-    connections::Connections,
-    declaration::{Registration, Subscribable},
-    dispatcher::Dispatcher,
-    history::History,
+    dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
     hub::Hub,
     limits::Limits,
     log::{EventLog, MemoryLog},
     metrics::Metrics,
-    origin::Origins,
-    permission::{Identity, UserType},
-    publisher::Publisher,
-    registry::{Registry, RegistryError},
-    replay::Replays,
-    session::Shared,
+    model::{
+        declaration::{Registration, Subscribable},
+        permission::{Identity, UserType},
+        registry::{Registry, RegistryError},
+    },
+    publish::publisher::Publisher,
+    session::{Shared, admission::Admissions, origin::Origins},
+    transport::tasks::ConnectionTasks,
 };
 
 /// Builds a [`Live`].
@@ -218,7 +216,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 tasks,
                 runtime,
                 refused_origin: AtomicBool::new(false),
-                connections: Connections::default(),
+                connections: ConnectionTasks::default(),
             }),
             users: PhantomData,
         })

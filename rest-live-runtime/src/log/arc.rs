@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail, TransactionalLog};
-use crate::cursor::Cursor;
+use crate::data::cursor::Cursor;
 
 // All that has a default, too: it would say of every log that it is in this process.
 impl<T: EventLog + ?Sized> EventLog for Arc<T> {
@@ -54,7 +54,7 @@ mod tests {
     use sea_orm::{DatabaseTransaction, DbErr};
 
     use super::*;
-    use crate::{cursor::Epoch, log::MemoryLog};
+    use crate::{data::cursor::Epoch, log::MemoryLog};
 
     /// Differs from all that has a default.
     #[derive(Debug)]

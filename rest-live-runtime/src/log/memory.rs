@@ -13,7 +13,7 @@ use futures_util::{
 use tokio::sync::watch;
 
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail};
-use crate::{
+use crate::data::{
     cursor::{Cursor, Epoch},
     event::Event,
 };

@@ -10,10 +10,14 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Logged, Operation, StoredEvent};
 use crate::{
-    columns::ColumnError,
-    cursor::{Cursor, Epoch, NoCursor},
-    event::{Action, Event, EventKind, Row, RowChange},
-    registry::{ModelEntry, Registry},
+    data::{
+        cursor::{Cursor, Epoch, NoCursor},
+        event::{Action, Event, EventKind, Row, RowChange},
+    },
+    model::{
+        columns::ColumnError,
+        registry::{ModelEntry, Registry},
+    },
 };
 
 /// Where an event comes from: what other nodes have to know about its order.

@@ -13,7 +13,7 @@ pub struct Handshake<U> {
 impl<U> Handshake<U> {
     /// The websocket subprotocol by which a client asks for v1. A transport that accepts it names it
     /// in its answer, and never otherwise (RFC 6455, section 4.2.2).
-    pub const SUBPROTOCOL: &'static str = crate::dialect::v1::SUBPROTOCOL;
+    pub const SUBPROTOCOL: &'static str = crate::protocol::v1::SUBPROTOCOL;
 
     /// Returns the handshake of a user.
     pub fn new(user: U) -> Self {

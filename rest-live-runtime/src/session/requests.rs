@@ -7,17 +7,26 @@ use tokio::time::timeout;
 
 use super::{Session, Shared, resuming::Beginning};
 use crate::{
-    change::Granted,
-    code::{ErrorCode, ResetReason},
-    cursor::Cursor,
-    declaration::PK,
-    dialect::{Dialect, Id, Named, Refusal, Request, Target, quoted, v1},
-    group::GroupKey,
+    data::{
+        cursor::Cursor,
+        granted::Granted,
+        group::GroupKey,
+        key::{KeyValue, PK},
+    },
     hub::{Grant, Refused},
-    key::KeyValue,
     metrics::Denial,
-    permission::{Authorization, Identity, Panicked},
-    registry::{GroupEntry, ModelEntry},
+    model::{
+        permission::{Authorization, Identity, Panicked},
+        registry::{GroupEntry, ModelEntry},
+    },
+    protocol::{
+        code::{ErrorCode, ResetReason},
+        dialect::Dialect,
+        id::Id,
+        refusal::{Refusal, quoted},
+        request::{Named, Request, Target},
+        v1,
+    },
 };
 
 /// So often a question is asked anew because the answers changed meanwhile.

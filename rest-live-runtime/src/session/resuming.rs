@@ -7,14 +7,11 @@ use super::{
     requests::{Wish, unavailable},
 };
 use crate::{
-    change::Granted,
-    code::ResetReason,
-    cursor::Cursor,
-    dialect::{GroupName, Refusal},
-    frame::Frame,
-    history::Missed,
+    data::{cursor::Cursor, granted::Granted},
+    dispatch::history::Missed,
     hub::{Answers, Refused},
     log::{LogError, ReadError},
+    protocol::{broadcast::GroupName, code::ResetReason, frame::Frame, refusal::Refusal},
 };
 
 /// So many events of a group are looked through for one client that comes back.

@@ -24,7 +24,7 @@ use self::{
     watch::Watch,
 };
 use crate::{
-    cursor::{Cursor, Epoch},
+    data::cursor::{Cursor, Epoch},
     log::{EventLog, ReadError, Record},
 };
 

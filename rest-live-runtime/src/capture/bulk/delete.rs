@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, DeleteMany, DeleteResult, EntityTrait, QueryFilter};
 
 use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
-use crate::event::Row;
+use crate::data::event::Row;
 
 /// Deletes all rows that match, and tells each of them: see
 /// [`LiveEntity::live_delete_many`](super::LiveEntity::live_delete_many).

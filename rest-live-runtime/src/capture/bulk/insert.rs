@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, EntityTrait, IntoActiveModel, Iterable};
 
 use super::{Described, LiveDatabase, in_transaction, record};
-use crate::event::Row;
+use crate::data::event::Row;
 
 /// So many parameters are in one statement: SQLite takes 32,766, PostgreSQL 65,535.
 const MOST_PARAMETERS: usize = 32_000;

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
-use crate::{capture::LiveTransaction, event::Row};
+use crate::{capture::LiveTransaction, data::event::Row};
 
 /// Updates all rows that match, and tells each of them: see
 /// [`LiveEntity::live_update_many`](super::LiveEntity::live_update_many).

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use sea_orm::QueryResult;
 
+use super::plan::Returned;
 use crate::{
-    capture::{Scope, plan::Returned, sql::Verb, stash::Announced},
-    event::{Event, Row},
-    key::KeyValue,
-    order::Interval,
-    publisher::Committed,
+    capture::{Scope, hooks::stash::Announced, sql::Verb},
+    data::{
+        event::{Event, Row},
+        key::KeyValue,
+    },
+    publish::{order::Interval, publisher::Committed},
 };
 
 /// The rows, by the models of their table.

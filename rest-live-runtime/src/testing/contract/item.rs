@@ -5,13 +5,17 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 
 use crate::{
-    cursor::{Cursor, Epoch},
-    declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
-    event::{Action, Event, Row},
-    key::KeyValue,
+    data::{
+        cursor::{Cursor, Epoch},
+        event::{Action, Event, Row},
+        key::KeyValue,
+    },
     log::{Logged, Origin, Record},
-    permission::UserType,
-    registry::Registry,
+    model::{
+        declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
+        permission::UserType,
+        registry::Registry,
+    },
 };
 
 const LABEL: &str = "contract.Item";

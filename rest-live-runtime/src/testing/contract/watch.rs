@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{PATIENCE, item::Said};
 use crate::{
-    cursor::Cursor,
+    data::cursor::Cursor,
     log::{EventLog, Tail},
 };
 

@@ -1,0 +1,8 @@
+//! Plain data: row changes, keys, groups and cursors. No tokio, no I/O.
+
+pub(crate) mod cursor;
+pub(crate) mod event;
+pub(crate) mod granted;
+pub(crate) mod group;
+pub(crate) mod key;
+pub(crate) mod token;

@@ -1,0 +1,93 @@
+//! What a session's connection tells its shard.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio_tungstenite::tungstenite::Bytes;
+
+use super::wire::{Wire, WireState};
+use crate::{
+    hub::{
+        clients::{
+            outbox::Kind,
+            peer::{Attached, Flow, Peer, Sink},
+        },
+        shard::{PeerId, State},
+    },
+    protocol::code::CloseCode,
+};
+
+impl State {
+    /// Has a session's frames be written to a socket from now on. `pings` is whether its client gets some that it can see.
+    pub(crate) fn attach(&mut self, id: PeerId, wire: Arc<Wire>, pings: bool) {
+        let is_over = self.is_over;
+        let Some(peer) = self.peer(id).filter(|_| !is_over) else {
+            return wire.tell(WireState::Lost);
+        };
+        let now = Instant::now();
+        peer.sink = Sink::Wire(Attached {
+            wire,
+            flow: Flow::Idle,
+            stalled: None,
+            closing: None,
+            pings,
+            pinged: now,
+            heard: now,
+            closes: false,
+        });
+        self.gauge(id.place);
+        self.wake(id.place);
+    }
+
+    /// Drops every socket, now and from now on.
+    pub(crate) fn abandon(&mut self) {
+        self.is_over = true;
+        self.is_writing = false;
+        for (_, peer) in &self.peers {
+            if let Sink::Wire(attached) = &peer.sink {
+                attached.wire.tell(WireState::Lost);
+            }
+        }
+    }
+
+    /// Says that a socket may take more.
+    pub(crate) fn writable(&mut self, id: PeerId) {
+        let mark = self.taken_in;
+        let Some(attached) = self.peer(id).and_then(Peer::attached) else {
+            return;
+        };
+        if attached.flow == Flow::Blocked {
+            attached.flow = Flow::Queued(mark);
+            attached.wire.unblock();
+            self.ready.push_back(id.place);
+        }
+    }
+
+    /// Queues the pongs that a client is owed.
+    pub(crate) fn pong(&mut self, id: PeerId, pongs: Bytes) {
+        // Nothing follows a close.
+        if let Some(attached) = self.peer(id).and_then(Peer::attached)
+            && !attached.closes
+        {
+            attached.wire.set_owed(true);
+            self.control(id, Kind::Control, pongs);
+        }
+    }
+
+    pub(crate) fn control(&mut self, id: PeerId, kind: Kind, bytes: Bytes) {
+        let event = self.event;
+        if let Some(peer) = self.peer(id) {
+            peer.outbox.push_control(kind, bytes, event);
+            self.wake(id.place);
+        }
+    }
+
+    /// Ends a session whose client has closed, with the answer to that. Where our own close is on its way, it is the answer.
+    pub(crate) fn closed_by_client(&mut self, id: PeerId, answer: Bytes) {
+        self.close_at_once(id, CloseCode::GoingAway);
+        if let Some(attached) = self.peer(id).and_then(Peer::attached)
+            && !std::mem::replace(&mut attached.closes, true)
+        {
+            self.control(id, Kind::Close, answer);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What holds of any text whatever: asserted by the fuzzer (`fuzz/`), and by a test on all that the
+//! fuzzer has found so far.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    broadcast::{Broadcast, GroupName},
+    code::{ErrorCode, ResetReason},
+    dialect::{Dialect, parse},
+    frame::Frame,
+    id::Id,
+    plain,
+    refusal::Refusal,
+    request::{Message, Named, Request, Target},
+    v0_7, v1,
+};
+use crate::data::{
+    cursor::{Cursor, Epoch},
+    event::Action,
+    key::{KeyKind, KeyValue},
+};
+
+/// The longest id, as in the default limits.
+const ID_BYTES: usize = 64;
+
+/// No message for people is longer, whatever the client wrote.
+const MESSAGE_BYTES: usize = 2048;
+
+/// Reads a text in every state of a connection, encodes all that could answer it, and asserts what must
+/// hold of both.
+///
+/// # Panics
+/// If something does not hold.
+pub fn assert_invariants(text: &str) {
+    for spoken in [
+        None,
+        Some(Dialect::Plain),
+        Some(Dialect::V1),
+        Some(Dialect::V0_7),
+    ] {
+        let message = parse(text, spoken, ID_BYTES);
+        assert!(spoken.is_none_or(|spoken| spoken == message.dialect));
+        if spoken.is_none() {
+            // The dialect that a request chooses understands it as it was understood.
+            assert_eq!(parse(text, Some(message.dialect), ID_BYTES), message);
+        }
+        assert_id(text, &message);
+        match &message.request {
+            Err(refusal) => assert_refusal(&message, refusal),
+            Ok(request) => assert_request(&message, request),
+        }
+    }
+}
+
+/// An id is the client's own, and whoever needs one has one.
+fn assert_id(text: &str, message: &Message) {
+    let needs_one = match (message.dialect, &message.request) {
+        (Dialect::Plain, _) => {
+            assert_eq!(message.id, None);
+            false
+        }
+        (_, Err(_) | Ok(Request::Ping | Request::Nothing)) => false,
+        (_, Ok(_)) => true,
+    };
+    let Some(id) = &message.id else {
+        return assert!(!needs_one, "{message:?}");
+    };
+    let written: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect("an object");
+    let (written, read) = (written["id"].get(), id.as_json());
+    match written.starts_with('"') {
+        true => assert_eq!(string(written), string(read)),
+        false => assert_eq!(written, read),
+    }
+}
+
+fn string(json: &str) -> String {
+    serde_json::from_str(json).expect("a string")
+}
+
+fn assert_refusal(message: &Message, refusal: &Refusal) {
+    let id = message.id.as_ref();
+    assert!(refusal.message.len() <= MESSAGE_BYTES, "{refusal:?}");
+    let frame = message.dialect.error(refusal, id);
+    let answer = object(&frame);
+    assert_eq!(answer["type"], "error");
+    assert_eq!(answer["message"], refusal.message);
+    assert_eq!(answer["code"], refusal.code.on_the_wire().0);
+    let own: &[&str] = match message.dialect {
+        Dialect::V0_7 => &["code", "message", "type"],
+        Dialect::Plain | Dialect::V1 => &["code", "error", "message", "retry", "type"],
+    };
+    assert_keys(&answer, own, id);
+    assert_echoed(&frame, id);
+}
+
+fn assert_request(message: &Message, request: &Request) {
+    let (dialect, id) = (message.dialect, message.id.as_ref());
+    let kinds = [
+        KeyKind::Bool,
+        KeyKind::Integer {
+            min: i64::MIN.into(),
+            max: i64::MAX.into(),
+        },
+        KeyKind::Text,
+        KeyKind::Uuid,
+        KeyKind::Composite([KeyKind::Text, KeyKind::Bool].into()),
+    ];
+    match request {
+        Request::Nothing => {}
+        Request::Ping => assert_echoed(&v1::pong(id), id),
+        Request::Unsubscribe => {
+            let answer = dialect.unsubscribed(id);
+            assert_eq!(answer.is_some(), dialect == Dialect::V1);
+            if let Some(answer) = answer {
+                assert_keys(&object(&answer), &["type"], id);
+                assert_echoed(&answer, id);
+            }
+        }
+        Request::UnsubscribeFrom(target) => {
+            assert_eq!(dialect, Dialect::Plain);
+            assert_target(&kinds, target, |_, _| {});
+        }
+        Request::Subscribe { target, since, .. } => {
+            assert!(since.is_none() || dialect == Dialect::V1);
+            if let Some(cursor) = since.as_ref().and_then(|s| s.parse::<Cursor>().ok()) {
+                assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            }
+            assert_target(&kinds, target, |key, value| {
+                let group = GroupName { key, value };
+                assert_frames(dialect, id, &target.model, group);
+            });
+        }
+    }
+}
+
+/// Every value that a column takes is written as it is read.
+fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&str, &KeyValue)) {
+    let named: Vec<(&String, &Value)> = match &target.group {
+        Named::Key(key, value) => vec![(key, value)],
+        Named::AmongKwargs(kwargs) => kwargs.iter().collect(),
+    };
+    for (key, value) in named {
+        for kind in kinds {
+            let Ok(value) = kind.read(value) else {
+                continue;
+            };
+            let written = serde_json::to_value(&value).expect("a key is JSON");
+            assert_eq!(kind.read(&written).ok().as_ref(), Some(&value));
+            each(key, &value);
+        }
+    }
+}
+
+/// Whatever the client wrote, it breaks no frame that repeats it.
+fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupName<'_>) {
+    let cursor = &Cursor {
+        epoch: Epoch::random(),
+        position: 7,
+    };
+    let payload = &RawValue::from_string("{}".to_owned()).expect("JSON");
+    let broadcast = &Broadcast {
+        model,
+        group,
+        action: Action::Deleted,
+        payload,
+        cursor,
+    };
+    let (broadcast, keys) = match (dialect, id) {
+        (Dialect::Plain, _) => (plain::broadcast(broadcast), &["payload"][..]),
+        (Dialect::V1, _) => (
+            v1::broadcast(broadcast),
+            &["cursor", "group", "payload", "type"][..],
+        ),
+        (Dialect::V0_7, id) => {
+            let rest = v0_7::broadcast(broadcast, group.value, &["id"]);
+            let id = id.expect("every subscription of 0.7 has one");
+            (v0_7::addressed(id, &rest), &["id", "instance", "type"][..])
+        }
+    };
+    let broadcast = Frame::answer(&broadcast);
+    let answer = object(&broadcast);
+    let keys: Vec<_> = keys.iter().copied().chain(["action", "model"]).collect();
+    assert_keys(&answer, &keys, None);
+    assert_eq!(answer["model"], *model);
+    let subscribed = dialect.subscribed(id, model, group, cursor, true);
+    assert_eq!(subscribed.is_some(), dialect == Dialect::V1);
+    let reset = dialect.reset(id, model, ResetReason::Epoch, cursor);
+    let revoked = dialect.revoked(id, ErrorCode::Revoked, model, group);
+    let addressed = match dialect {
+        Dialect::Plain => vec![],
+        Dialect::V1 => subscribed.into_iter().chain([reset, revoked]).collect(),
+        Dialect::V0_7 => vec![broadcast, revoked],
+    };
+    for frame in addressed {
+        assert_echoed(&frame, id);
+    }
+}
+
+fn object(frame: &Frame) -> serde_json::Map<String, Value> {
+    // An id may be a number that no `Value` holds, such as 1e999.
+    let entries: BTreeMap<String, &RawValue> =
+        serde_json::from_str(frame.as_str()).expect("a frame is a JSON object");
+    let value = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+    let entries = entries.into_iter();
+    entries.map(|(key, raw)| (key, value(raw))).collect()
+}
+
+fn assert_keys(answer: &serde_json::Map<String, Value>, own: &[&str], id: Option<&Id>) {
+    let mut expected: Vec<_> = own.iter().copied().chain(id.map(|_| "id")).collect();
+    expected.sort_unstable();
+    let keys: Vec<_> = answer.keys().map(String::as_str).collect();
+    assert_eq!(keys, expected);
+}
+
+fn assert_echoed(frame: &Frame, id: Option<&Id>) {
+    let entries: BTreeMap<String, &RawValue> =
+        serde_json::from_str(frame.as_str()).expect("a frame is a JSON object");
+    let echoed = entries.get("id").map(|raw| raw.get());
+    assert_eq!(echoed, id.map(Id::as_json));
+}

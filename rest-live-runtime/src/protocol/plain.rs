@@ -1,0 +1,116 @@
+//! The plain dialect, that of django-rest-live's first release: requests with neither `id` nor
+//! `type`, broadcasts with exactly three keys, and error frames.
+
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    broadcast::{Broadcast, GroupName, encode},
+    code::ErrorCode,
+    frame::Frame,
+    object::{self, Object},
+    refusal::{Refusal, quoted},
+    request::{Named, Request, Target},
+};
+
+/// Reads a request.
+pub(crate) fn request(mut object: Object<'_>) -> Result<Request, Refusal> {
+    let model = object.take_string("model", "todolist.Task")?;
+    let unsubscribe = match object.take("unsubscribe")? {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err(Refusal::shape("`unsubscribe` is true or left out")),
+    };
+    let (key, value) = only_entry(object)?;
+    let group = Named::Key(key, object::value(value)?);
+    let target = Target { model, group };
+    Ok(match unsubscribe {
+        true => Request::UnsubscribeFrom(target),
+        false => Request::Subscribe {
+            target,
+            since: None,
+            must_exist: false,
+        },
+    })
+}
+
+fn only_entry(object: Object<'_>) -> Result<(String, &RawValue), Refusal> {
+    let mut entries = object.into_entries();
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => Err(Refusal::shape(
+            "the key to subscribe by is missing: `pk` or a group key",
+        )),
+        (Some((first, _)), Some((second, _))) => Err(Refusal::shape(format!(
+            "subscribe by one key a message: {} and {} are two",
+            quoted(&first),
+            quoted(&second)
+        ))),
+    }
+}
+
+/// Encodes what subscribers see of a change.
+pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
+    #[derive(Serialize)]
+    struct Encoded<'a> {
+        model: &'a str,
+        payload: &'a RawValue,
+        action: &'static str,
+    }
+    encode(&Encoded {
+        model: broadcast.model,
+        payload: broadcast.payload,
+        action: broadcast.action.as_str(),
+    })
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    r#type: &'static str,
+    code: u16,
+    error: &'static str,
+    message: &'a str,
+    retry: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<GroupName<'a>>,
+}
+
+impl<'a> Error<'a> {
+    fn new(code: ErrorCode, message: &'a str) -> Self {
+        let (code, error, retry) = code.on_the_wire();
+        Self {
+            r#type: "error",
+            code,
+            error,
+            message,
+            retry,
+            model: None,
+            group: None,
+        }
+    }
+
+    fn frame(&self) -> Frame {
+        Frame::answer(&encode(self))
+    }
+}
+
+pub(crate) fn error(refusal: &Refusal) -> Frame {
+    Error::new(refusal.code, &refusal.message).frame()
+}
+
+/// Also 0.7's, which knows no better.
+pub(crate) fn reset(model: &str) -> Frame {
+    let message = "changes were missed: fetch this model again; the subscriptions go on";
+    let mut error = Error::new(ErrorCode::Reset, message);
+    error.model = Some(model);
+    error.frame()
+}
+
+pub(crate) fn revoked(code: ErrorCode, model: &str, group: GroupName<'_>) -> Frame {
+    let mut error = Error::new(code, "this subscription is taken back");
+    error.model = Some(model);
+    error.group = Some(group);
+    error.frame()
+}

@@ -1,0 +1,214 @@
+//! A session on a stream that is not just a TCP connection: it reads and writes in one task.
+
+use std::{ops::ControlFlow, panic::AssertUnwindSafe, pin::pin, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{Fuse, FusedFuture},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{self, Instant, Interval, MissedTickBehavior},
+};
+use tracing::Instrument;
+
+use super::{
+    Io,
+    websocket::{Heard, Protocol},
+};
+use crate::{
+    hub::shard::Outgoing,
+    limits::patience,
+    protocol::{
+        code::CloseCode,
+        frame::{Frame, close_frame, ping_frame},
+    },
+    session::Session,
+};
+
+/// Bytes read at a time.
+const READ_BUFFER: usize = 4 * 1024;
+
+pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
+    let limits = session.limits();
+    let mut connection = Connection {
+        io,
+        protocol: Protocol::new(limits, early),
+        stall: limits.stall,
+    };
+    let span = session.span().clone();
+    let run = AssertUnwindSafe(connection.run(&session)).catch_unwind();
+    let end = run.instrument(span.clone()).await.unwrap_or_else(|_| {
+        span.in_scope(|| tracing::error!("a connection panicked: it is closed"));
+        End::ByServer(CloseCode::Internal)
+    });
+    // From here on nothing is published to it: see the TCP connection's.
+    let seat = session.seat();
+    drop(session);
+    connection.end(end, seat.is_some()).await;
+}
+
+struct Connection {
+    io: Box<dyn Io>,
+    protocol: Protocol,
+    stall: Duration,
+}
+
+/// How a connection came to its end.
+enum End {
+    /// The client closed; this is the answer.
+    ByClient(Vec<u8>),
+    /// The server closes.
+    ByServer(CloseCode),
+    /// The stream is gone, or cannot be written to.
+    Lost,
+}
+
+type Flow = ControlFlow<End>;
+
+impl Connection {
+    async fn run(&mut self, session: &Session) -> End {
+        let limits = session.limits();
+        let mut ping = ping_timer(limits.ping_interval);
+        let mut silence = pin!(sleep(limits.idle));
+        // What the client said last, while it is being carried out: see the TCP connection's.
+        let mut request = pin!(Fuse::terminated());
+        let mut buffer = vec![0; READ_BUFFER];
+        let mut come = None;
+
+        loop {
+            if request.is_terminated() && (come.is_some() || self.protocol.may_have_more()) {
+                let mut answers = Vec::new();
+                let heard = match come.take() {
+                    Some(count) => self.protocol.take_in(&buffer[..count], &mut answers),
+                    None => self.protocol.next(&mut answers),
+                };
+                if let Heard::Close = heard {
+                    return End::ByClient(answers);
+                }
+                // They leave before anything else is read: a client that pings and reads nothing must not have them pile
+                // up.
+                if let Flow::Break(end) = self.write(&answers).await {
+                    return end;
+                }
+                match heard {
+                    Heard::Text(text) => {
+                        request.set(async move { session.receive(&text).await }.fuse());
+                    }
+                    Heard::Wrong(code) => return End::ByServer(code),
+                    Heard::Lost => return End::Lost,
+                    Heard::Nothing | Heard::Close => {}
+                }
+            }
+            let flow = tokio::select! {
+                () = &mut request, if !request.is_terminated() => {
+                    // The client could say nothing meanwhile.
+                    silence.set(sleep(limits.idle));
+                    Flow::Continue(())
+                }
+                read = self.io.read(&mut buffer), if request.is_terminated() => {
+                    silence.set(sleep(limits.idle));
+                    match read {
+                        Ok(count @ 1..) => {
+                            come = Some(count);
+                            Flow::Continue(())
+                        }
+                        Ok(0) | Err(_) => Flow::Break(End::Lost),
+                    }
+                }
+                outgoing = session.outgoing() => match outgoing {
+                    Outgoing::Frames(frames) => self.write_frames(&frames, session).await,
+                    Outgoing::Close(code) => Flow::Break(End::ByServer(code)),
+                },
+                () = &mut silence, if request.is_terminated() => {
+                    Flow::Break(End::ByServer(CloseCode::Silent))
+                }
+                _ = tick(&mut ping) => {
+                    let ping = session.ping();
+                    let bytes = ping.iter().flat_map(|frame| frame.bytes().iter());
+                    let bytes: Vec<u8> = ping_frame().iter().chain(bytes).copied().collect();
+                    self.write(&bytes).await
+                }
+            };
+            if let Flow::Break(end) = flow {
+                return end;
+            }
+        }
+    }
+
+    async fn write_frames(&mut self, frames: &[Frame], session: &Session) -> Flow {
+        let bytes: Vec<_> = frames.iter().map(|frame| &frame.bytes()[..]).collect();
+        let flow = self.write(&bytes.concat()).await;
+        if flow.is_continue() {
+            session.metrics().writes.increment(1);
+            session.metrics().frames.increment(frames.len() as u64);
+            if let Some(oldest) = frames.iter().find_map(Frame::captured) {
+                session.metrics().sent(oldest);
+            }
+        }
+        flow
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Flow {
+        if bytes.is_empty() {
+            return Flow::Continue(());
+        }
+        let write = async {
+            self.io.write_all(bytes).await?;
+            self.io.flush().await
+        };
+        match time::timeout(patience(self.stall), write).await {
+            Ok(Ok(())) => Flow::Continue(()),
+            Ok(Err(_)) | Err(_) => Flow::Break(End::Lost),
+        }
+    }
+
+    /// Closes the websocket so that the client gets to read why.
+    async fn end(&mut self, end: End, lingers: bool) {
+        let (last, lingers) = match end {
+            End::Lost => return,
+            End::ByClient(answer) => (answer, true),
+            End::ByServer(code) => (close_frame(code).to_vec(), lingers),
+        };
+        let stall = patience(self.stall);
+        let close = async {
+            if self.write(&last).await.is_continue() && lingers {
+                self.linger().await;
+            }
+        };
+        _ = time::timeout(stall, close).await;
+    }
+
+    /// Ends our direction and reads until the client has ended its own: see the TCP connection's.
+    async fn linger(&mut self) {
+        if self.io.shutdown().await.is_ok() {
+            let mut scratch = [0; READ_BUFFER];
+            while let Ok(1..) = self.io.read(&mut scratch).await {}
+        }
+    }
+}
+
+/// Returns the timer of the pings; `None` for an interval of zero, or past the end of the clock.
+fn ping_timer(interval: Duration) -> Option<Interval> {
+    let start = Instant::now()
+        .checked_add(interval)
+        .filter(|_| !interval.is_zero())?;
+    let mut timer = time::interval_at(start, interval);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(timer)
+}
+
+async fn tick(timer: &mut Option<Interval>) {
+    match timer {
+        Some(timer) => _ = timer.tick().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sleeps; for ever where the time is zero, or past the end of the clock.
+async fn sleep(time: Duration) {
+    match Instant::now().checked_add(time).filter(|_| !time.is_zero()) {
+        Some(end) => time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
