@@ -11,34 +11,11 @@
 )]
 #![allow(clippy::print_stderr, reason = "what a test measured")]
 
-mod autobahn;
-mod browser;
 mod build;
 mod capture;
-mod captured;
-mod compose;
-mod convergence;
-mod databases;
 mod entities;
-mod golden;
-mod hook;
-mod hostile;
-mod interleaved;
-mod keys;
-mod log_signals;
-mod members;
-mod metrics;
-mod nodes;
-mod outbox_log;
-mod redis_log;
-mod resume;
-mod secret;
-mod seed;
-mod shutdown;
-mod siege;
-mod slow;
+mod examples;
+mod logs;
+mod protocol;
 mod support;
-mod todolist;
-mod transactions;
-mod v0_7;
-mod v1;
+mod websocket;

@@ -4,6 +4,7 @@ mod alone;
 mod app;
 mod client;
 mod dialect;
+mod each_engine;
 mod engine;
 mod gate_log;
 mod log;
@@ -15,6 +16,7 @@ mod scripted_log;
 mod shared_log;
 mod template;
 
+pub(crate) use self::each_engine::on_each_engine;
 pub use self::{
     alone::alone,
     app::{App, Node, database, database_of, task},

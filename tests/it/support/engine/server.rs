@@ -16,10 +16,10 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::{
-    super::{DEADLINE, TICK, free_port},
     pristine,
     product::{self, Product},
 };
+use crate::support::{DEADLINE, TICK, free_port};
 
 /// What every server's log says when it has not got its port.
 const OCCUPIED: &str = "Address already in use";

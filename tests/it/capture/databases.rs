@@ -2,58 +2,18 @@
 //! that the todolist example does.
 
 mod application;
-mod example;
 
 use std::{net::TcpStream, path::Path, time::Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use self::{application::an_application_runs, example::the_example_runs};
-use crate::support::{Engine, TestDatabase, soon};
+use self::application::an_application_runs;
+use crate::{
+    examples::databases::the_example_runs,
+    support::{Engine, TestDatabase, soon},
+};
 
-/// A module of tests for each engine, which call the functions below; with `@of`, for one of them; with `@alone`,
-/// each in a process of its own.
-macro_rules! on_each_engine {
-    ($($test:ident)*) => {
-        $crate::databases::on_each_engine! { @of sqlite Sqlite $($test)* }
-        $crate::databases::on_each_engine! { @of postgres Postgres $($test)* }
-        $crate::databases::on_each_engine! { @of mariadb MariaDb $($test)* }
-    };
-    (@alone $($test:ident)*) => {
-        $crate::databases::on_each_engine! { @of sqlite Sqlite @alone $($test)* }
-        $crate::databases::on_each_engine! { @of postgres Postgres @alone $($test)* }
-        $crate::databases::on_each_engine! { @of mariadb MariaDb @alone $($test)* }
-    };
-    (@of $module:ident $engine:ident $($test:ident)*) => {
-        mod $module {
-            use $crate::support::Engine;
-
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    super::$test(Engine::$engine).await;
-                }
-            )*
-        }
-    };
-    (@of $module:ident $engine:ident @alone $($test:ident)*) => {
-        mod $module {
-            use $crate::support::{Engine, alone};
-
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    let name = concat!(module_path!(), "::", stringify!($test));
-                    alone(name, super::$test(Engine::$engine)).await;
-                }
-            )*
-        }
-    };
-}
-
-pub(crate) use on_each_engine;
-
-on_each_engine! {
+crate::support::on_each_engine! {
     a_database_is_fresh_and_takes_any_text
     what_is_committed_survives_the_death_of_the_server
     nothing_is_left_of_a_database_that_is_dropped

@@ -2,19 +2,19 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub(super) const CONTINUATION: u8 = 0x0;
-pub(super) const TEXT: u8 = 0x1;
-pub(super) const BINARY: u8 = 0x2;
-pub(super) const CLOSE: u8 = 0x8;
-pub(super) const PING: u8 = 0x9;
-pub(super) const PONG: u8 = 0xA;
+pub(crate) const CONTINUATION: u8 = 0x0;
+pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const BINARY: u8 = 0x2;
+pub(crate) const CLOSE: u8 = 0x8;
+pub(crate) const PING: u8 = 0x9;
+pub(crate) const PONG: u8 = 0xA;
 
 /// The bit of a message's last frame.
-pub(super) const FIN: u8 = 0x80;
+pub(crate) const FIN: u8 = 0x80;
 
 /// How the length of a payload is written.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Length {
+pub(crate) enum Length {
     Bits7,
     Bits16,
     Bits64,
@@ -32,12 +32,12 @@ impl Length {
 }
 
 /// A masked frame, whose first byte has the opcode and the bits beside it.
-pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame_with(first, Length::shortest(payload.len()), payload)
 }
 
 /// A masked frame, with the length written in a way of its own.
-pub(super) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(first, length, payload.len() as u64);
     let mask: [u8; 4] = bytes[bytes.len() - 4..].try_into().unwrap();
     let masked = payload.iter().zip(mask.iter().cycle());
@@ -46,7 +46,7 @@ pub(super) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The head of a masked frame, which ends with the mask. The payload may never come.
-pub(super) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
+pub(crate) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match length {
         Length::Bits7 => bytes.push(0x80 | announced as u8),
@@ -64,7 +64,7 @@ pub(super) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
 }
 
 /// A frame without a mask, which no client may send.
-pub(super) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first, payload.len() as u8];
     bytes.extend(payload);
     bytes
@@ -77,29 +77,29 @@ fn mask() -> [u8; 4] {
     (mask | 0x0110_0408).to_be_bytes()
 }
 
-pub(super) fn text(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn text(payload: &[u8]) -> Vec<u8> {
     frame(FIN | TEXT, payload)
 }
 
-pub(super) fn ping(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ping(payload: &[u8]) -> Vec<u8> {
     frame(FIN | PING, payload)
 }
 
-pub(super) fn pong(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
     frame(FIN | PONG, payload)
 }
 
-pub(super) fn close(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn close(payload: &[u8]) -> Vec<u8> {
     frame(FIN | CLOSE, payload)
 }
 
 /// What a close frame says.
-pub(super) fn farewell(code: u16, reason: &[u8]) -> Vec<u8> {
+pub(crate) fn farewell(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
 /// A text message with a frame for each part.
-pub(super) fn fragments<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Vec<Vec<u8>> {
+pub(crate) fn fragments<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Vec<Vec<u8>> {
     let mut parts = parts.into_iter().peekable();
     let mut opcode = TEXT;
     let mut frames = Vec::new();

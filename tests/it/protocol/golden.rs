@@ -88,7 +88,7 @@ impl Task {
 #[tokio::test]
 async fn the_plain_dialect_is_as_its_golden_frames() {
     play_all(
-        include_str!("../../protocol/plain.json"),
+        include_str!("../../../protocol/plain.json"),
         Dialect::Plain,
         15,
     )
@@ -97,12 +97,17 @@ async fn the_plain_dialect_is_as_its_golden_frames() {
 
 #[tokio::test]
 async fn v1_is_as_its_golden_frames() {
-    play_all(include_str!("../../protocol/v1.json"), Dialect::V1, 20).await;
+    play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 20).await;
 }
 
 #[tokio::test]
 async fn the_0_7_dialect_is_as_its_golden_frames() {
-    play_all(include_str!("../../protocol/v0_7.json"), Dialect::V0_7, 17).await;
+    play_all(
+        include_str!("../../../protocol/v0_7.json"),
+        Dialect::V0_7,
+        17,
+    )
+    .await;
 }
 
 /// Plays the scenarios of a file, all of which end in one dialect. `at_least` so many there are.

@@ -14,7 +14,7 @@ use crate::support::{App, raw, soon};
 
 /// How frames reach the server.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Delivery {
+pub(crate) enum Delivery {
     /// All of them in one write.
     Whole,
     /// A write for each.
@@ -24,13 +24,13 @@ pub(super) enum Delivery {
 }
 
 impl Delivery {
-    pub(super) const ALL: [Self; 3] = [Self::Whole, Self::Frames, Self::OCTETS];
-    pub(super) const OCTETS: Self = Self::Chops(1);
+    pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::Frames, Self::OCTETS];
+    pub(crate) const OCTETS: Self = Self::Chops(1);
 }
 
 /// What the server is to say.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// An error frame: a message has arrived.
     Answer,
     /// An error frame, or none: the cases that Autobahn calls non-strict without.
@@ -52,7 +52,7 @@ enum Said {
     Close(Vec<u8>),
 }
 
-pub(super) struct Peer {
+pub(crate) struct Peer {
     stream: TcpStream,
     /// Which case this is.
     what: String,
@@ -62,7 +62,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) async fn connect(app: &App, what: &str) -> Self {
+    pub(crate) async fn connect(app: &App, what: &str) -> Self {
         let stream = raw(app).await;
         stream.set_nodelay(true).unwrap();
         Self {
@@ -73,7 +73,7 @@ impl Peer {
         }
     }
 
-    pub(super) async fn send(&mut self, frames: &[Vec<u8>], delivery: Delivery) {
+    pub(crate) async fn send(&mut self, frames: &[Vec<u8>], delivery: Delivery) {
         let whole = frames.concat();
         match delivery {
             Delivery::Whole => self.write(&whole).await,
@@ -99,13 +99,13 @@ impl Peer {
     }
 
     /// Asserts what comes next, in this order.
-    pub(super) async fn expect_all(&mut self, replies: &[Reply]) {
+    pub(crate) async fn expect_all(&mut self, replies: &[Reply]) {
         for reply in replies {
             self.expect(reply).await;
         }
     }
 
-    pub(super) async fn expect(&mut self, reply: &Reply) {
+    pub(crate) async fn expect(&mut self, reply: &Reply) {
         let said = self.next().await;
         match (reply, &said) {
             (Reply::Answer | Reply::MaybeAnswer, Said::Text(json)) if json["type"] == "error" => {}
@@ -127,7 +127,7 @@ impl Peer {
     }
 
     /// Returns whether the next that comes is a close. It still has to be expected.
-    pub(super) async fn is_closing(&mut self) -> bool {
+    pub(crate) async fn is_closing(&mut self) -> bool {
         let said = self.next().await;
         let is_close = matches!(said, Said::Close(_));
         self.read.push_front(said);
@@ -144,7 +144,7 @@ impl Peer {
     }
 
     /// Asserts that nothing more comes. What is still open answers, and closes as it should.
-    pub(super) async fn assert_over(&mut self) {
+    pub(crate) async fn assert_over(&mut self) {
         if !self.is_closed {
             let payload = b"the end".to_vec();
             self.send(&[ping(&payload)], Delivery::Whole).await;

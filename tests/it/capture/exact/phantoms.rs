@@ -15,12 +15,12 @@ use crate::{
     support::{Engine, given_up_after, soon, task as new_task},
 };
 
-crate::databases::on_each_engine! { @of sqlite Sqlite
+crate::support::on_each_engine! { @of sqlite Sqlite
     outer_write_within_a_savepoint
     insert_whose_commit_fails
 }
 
-crate::databases::on_each_engine! { @of postgres Postgres
+crate::support::on_each_engine! { @of postgres Postgres
     outer_write_within_a_savepoint
     insert_whose_commit_fails
 }

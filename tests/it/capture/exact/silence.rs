@@ -5,11 +5,11 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, TransactionTrait};
 use super::fixture::{Fixture, RESET};
 use crate::support::{Engine, given_up_after, task as new_task};
 
-crate::databases::on_each_engine! { @of sqlite Sqlite
+crate::support::on_each_engine! { @of sqlite Sqlite
     statement_dropped_in_a_transaction
 }
 
-crate::databases::on_each_engine! { @of postgres Postgres
+crate::support::on_each_engine! { @of postgres Postgres
     statement_dropped_in_a_transaction
 }
 

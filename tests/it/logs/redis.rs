@@ -18,7 +18,7 @@ use rest_live_runtime::{
 };
 use serde_json::Value;
 
-use super::support::{Redis, soon};
+use crate::support::{Redis, soon};
 
 /// Connects one more node.
 async fn node(redis: &Redis) -> RedisLog {
@@ -137,7 +137,7 @@ async fn everything(log: &RedisLog, mut after: Cursor) -> Vec<(i32, i32)> {
 async fn until<T: redis::FromRedisValue + PartialEq>(redis: &Redis, words: &str, answer: T) {
     soon(&format!("an answer of {words}"), async {
         while redis.ask::<T>(words).await != answer {
-            tokio::time::sleep(super::support::TICK).await;
+            tokio::time::sleep(crate::support::TICK).await;
         }
     })
     .await;

@@ -8,19 +8,19 @@ use rest_live_outbox::OutboxLog;
 
 use crate::support::soon;
 
-pub(super) struct Follower {
+pub(crate) struct Follower {
     tail: BoxStream<'static, Tail>,
-    pub(super) begin: Cursor,
-    pub(super) watermark: Cursor,
+    pub(crate) begin: Cursor,
+    pub(crate) watermark: Cursor,
     /// All that came, in the order in which it did.
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     positions: BTreeSet<u64>,
     /// What came that was neither events nor the begin.
-    pub(super) signals: Vec<Tail>,
+    pub(crate) signals: Vec<Tail>,
 }
 
 impl Follower {
-    pub(super) async fn of(log: &OutboxLog) -> Self {
+    pub(crate) async fn of(log: &OutboxLog) -> Self {
         let mut tail = log.tail();
         let begin = match soon("the begin", tail.next()).await {
             Some(Tail::Begin(begin)) => begin,
@@ -37,7 +37,7 @@ impl Follower {
     }
 
     /// Takes in what comes next, without a deadline.
-    pub(super) async fn step(&mut self) {
+    pub(crate) async fn step(&mut self) {
         match self.tail.next().await.expect("a tail has no end") {
             Tail::Entries { entries, watermark } => {
                 assert_eq!(watermark.epoch, self.watermark.epoch);
@@ -70,7 +70,7 @@ impl Follower {
         }
     }
 
-    pub(super) async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         soon(what, async {
             while !is_so(self) {
                 self.step().await;
@@ -79,7 +79,7 @@ impl Follower {
         .await;
     }
 
-    pub(super) async fn until_model(&mut self, model: &str) {
+    pub(crate) async fn until_model(&mut self, model: &str) {
         let what = format!("an event of {model}");
         self.until(&what, |follower| {
             follower.models().any(|seen| seen == model)
@@ -87,33 +87,33 @@ impl Follower {
         .await;
     }
 
-    pub(super) async fn until_watermark(&mut self, position: u64) {
+    pub(crate) async fn until_watermark(&mut self, position: u64) {
         let what = format!("the watermark {position}");
         self.until(&what, |follower| follower.watermark.position >= position)
             .await;
     }
 
     /// Waits for a signal, and takes it out.
-    pub(super) async fn signal(&mut self, what: &str) -> Tail {
+    pub(crate) async fn signal(&mut self, what: &str) -> Tail {
         self.until(what, |follower| !follower.signals.is_empty())
             .await;
         self.signals.remove(0)
     }
 
-    pub(super) fn stored(&self) -> impl Iterator<Item = &StoredEvent> {
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &StoredEvent> {
         self.entries.iter().map(stored)
     }
 
-    pub(super) fn models(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn models(&self) -> impl Iterator<Item = &str> {
         self.stored().map(|event| event.model.as_str())
     }
 
-    pub(super) fn has(&self, model: &str) -> bool {
+    pub(crate) fn has(&self, model: &str) -> bool {
         self.models().any(|seen| seen == model)
     }
 }
 
-pub(super) fn stored(entry: &Entry) -> &StoredEvent {
+pub(crate) fn stored(entry: &Entry) -> &StoredEvent {
     match &entry.event {
         Logged::Stored(event) => event,
         other => panic!("{other:?} was not stored"),
@@ -121,7 +121,7 @@ pub(super) fn stored(entry: &Entry) -> &StoredEvent {
 }
 
 /// Reads all behind a place, a few at a time.
-pub(super) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, String)> {
+pub(crate) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, String)> {
     let mut all = Vec::new();
     let mut after = after.clone();
     loop {
@@ -135,7 +135,7 @@ pub(super) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, Strin
 }
 
 /// What there is of an entry to compare.
-pub(super) fn seen(entry: &Entry) -> (u64, String) {
+pub(crate) fn seen(entry: &Entry) -> (u64, String) {
     (
         entry.position,
         serde_json::to_string(stored(entry)).unwrap(),

@@ -13,7 +13,7 @@ use super::{
 use crate::support::{TICK, soon};
 
 /// Writes an event as soon as the server takes one, and says whether it took it at once.
-pub(super) async fn write_when_there(server: &Server, log: &OutboxLog, model: &str) {
+pub(crate) async fn write_when_there(server: &Server, log: &OutboxLog, model: &str) {
     let event = rest_live::StoredEvent {
         model: model.to_owned(),
         operation: rest_live::Operation::Reset,

@@ -2,7 +2,7 @@
 //! <https://www.cl.cam.ac.uk/~mgk25/ucs/examples/UTF-8-test.txt>. One that is in several cases is here once.
 
 #[rustfmt::skip] // A line for each.
-pub(super) const VALID: &[(&str, &str)] = &[
+pub(crate) const VALID: &[(&str, &str)] = &[
     ("6.2.1", "Hello-\u{B5}@\u{DF}\u{F6}\u{E4}\u{FC}\u{E0}\u{E1}-UTF-8!!"),
     ("6.5.1", "hello$world"),
     ("6.5.2", "hello\u{A2}world"),
@@ -62,7 +62,7 @@ pub(super) const VALID: &[(&str, &str)] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const INVALID: &[(&str, &[u8])] = &[
+pub(crate) const INVALID: &[(&str, &[u8])] = &[
     ("6.3.1, 6.3.2", b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xED\xA0\x80edited"),
     ("6.6.1", b"\xCE"),
     ("6.6.3", b"\xCE\xBA\xE1"),

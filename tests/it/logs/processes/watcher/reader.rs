@@ -17,7 +17,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{Followed, Held, Manners};
 use crate::{
-    nodes::{
+    logs::processes::{
         cluster::Cluster,
         rule::Rule,
         view::{Broadcast, Group, Row, View},
@@ -25,14 +25,14 @@ use crate::{
     support::TICK,
 };
 
-pub(super) struct Reader {
-    pub(super) cluster: Arc<Cluster>,
-    pub(super) rule: &'static Rule,
-    pub(super) manners: Manners,
-    pub(super) number: usize,
-    pub(super) held: Arc<Mutex<Held>>,
-    pub(super) settles: Arc<AtomicBool>,
-    pub(super) fetches: Fetches,
+pub(crate) struct Reader {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) rule: &'static Rule,
+    pub(crate) manners: Manners,
+    pub(crate) number: usize,
+    pub(crate) held: Arc<Mutex<Held>>,
+    pub(crate) settles: Arc<AtomicBool>,
+    pub(crate) fetches: Fetches,
 }
 
 /// What a server says in v1.
@@ -53,10 +53,10 @@ struct Frame {
 type Fetch = Pin<Box<dyn Future<Output = (Group, u32, Vec<Row>)> + Send>>;
 
 /// Those that are under way.
-pub(super) type Fetches = FuturesUnordered<Fetch>;
+pub(crate) type Fetches = FuturesUnordered<Fetch>;
 
 impl Reader {
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         for group in Group::all() {
             let mut followed = Followed::default();
             let number = followed.view.forget();

@@ -36,7 +36,7 @@ use crate::{
     support::{Engine, task as new_task},
 };
 
-crate::databases::on_each_engine! {
+crate::support::on_each_engine! {
     each_write_is_told_as_the_table_says
     each_write_in_a_transaction_is_told_at_its_commit
     each_write_that_is_undone_is_told_to_nobody

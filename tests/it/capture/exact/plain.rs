@@ -12,7 +12,7 @@ use super::{
 use crate::support::Engine;
 
 // What is installed, is installed in the process.
-crate::databases::on_each_engine! { @alone
+crate::support::on_each_engine! { @alone
     single_rows_on_a_plain_connection_are_told
     what_is_in_a_plain_transaction_is_withheld
     a_delete_that_waits_for_long_is_told

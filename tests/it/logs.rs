@@ -1,0 +1,8 @@
+//! Event logs that servers share, and clients that resume from them.
+
+mod outbox;
+mod processes;
+mod redis;
+mod resume;
+mod secret;
+mod signals;

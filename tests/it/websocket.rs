@@ -1,0 +1,9 @@
+//! Connections: correct, hostile, slow and closing ones.
+
+mod autobahn;
+mod hostile;
+mod metrics;
+mod routes;
+mod shutdown;
+mod siege;
+mod slow;
