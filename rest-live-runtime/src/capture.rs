@@ -16,7 +16,7 @@ mod statement;
 mod transaction;
 
 pub use self::{
-    bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveUpdateMany, Matching},
+    bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveFilter, LiveInsertMany, LiveUpdateMany},
     connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };

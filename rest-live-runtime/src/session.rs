@@ -120,8 +120,8 @@ impl Session {
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
             dialect,
-            messages: Bucket::new(limits.messages, now),
-            resumes: Bucket::new(limits.resumes, now),
+            messages: Bucket::new(limits.message_rate, now),
+            resumes: Bucket::new(limits.resume_rate, now),
             refused: 0,
         });
         Self {
@@ -179,7 +179,7 @@ impl Session {
             dialect,
             id,
             request,
-        } = dialect::parse(text, spoken, self.shared.limits.id_bytes);
+        } = dialect::parse(text, spoken, self.shared.limits.max_id_bytes);
         let done = match (self.count_message(), request) {
             (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
             (Ok(()), Ok(request)) => {
@@ -197,7 +197,7 @@ impl Session {
 
     /// Counts a message against the rate.
     fn count_message(&self) -> Result<(), Refusal> {
-        let rate = self.shared.limits.messages;
+        let rate = self.shared.limits.message_rate;
         let now = Instant::now();
         let mut conversation = self.conversation();
         if conversation.messages.is_full(now) {

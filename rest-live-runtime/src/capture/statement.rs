@@ -265,7 +265,7 @@ impl Announced {
         let (key, label) = (self.key?, Arc::clone(&model.label));
         let event = match self.old {
             Some(old) => Event::deleted(label, key, old),
-            None => Event::settled(label, key, Vec::new(), None),
+            None => Event::reread(label, key, Vec::new(), None),
         };
         Some((event, Some(self.interval)))
     }

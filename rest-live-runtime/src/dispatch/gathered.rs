@@ -61,8 +61,8 @@ impl Gathered {
 
     /// Returns whether it is as much as a client may be told at once.
     pub(crate) fn is_much(&self, limits: &Limits) -> bool {
-        self.events * AHEAD >= limits.pending_messages
-            || self.bytes * AHEAD >= limits.pending_bytes
+        self.events * AHEAD >= limits.max_pending_messages
+            || self.bytes * AHEAD >= limits.max_pending_bytes
             || self.seen >= MOST_SEEN
     }
 

@@ -17,7 +17,7 @@ use crate::{
         cursor::Cursor,
         event::{Event, EventKind, Row, RowChange},
     },
-    log::Origin,
+    log::EventSource,
     publish::order::RowId,
 };
 
@@ -83,7 +83,12 @@ impl Overlaps {
     }
 
     /// Decides about the next event of the log.
-    pub(crate) fn take(&mut self, position: u64, event: &Arc<Event>, origin: &Origin) -> Verdict {
+    pub(crate) fn take(
+        &mut self,
+        position: u64,
+        event: &Arc<Event>,
+        origin: &EventSource,
+    ) -> Verdict {
         let change = match &event.kind {
             EventKind::Row(change) => change,
             EventKind::Reset => {
@@ -113,7 +118,7 @@ impl Overlaps {
         verdict
     }
 
-    fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> (Fate, Verdict) {
+    fn decide(&self, row: &RowId, change: &RowChange, origin: &EventSource) -> (Fate, Verdict) {
         let Some(node) = &origin.node else {
             // Of a trigger, or of a log that knows the order.
             return (Fate::Told, Verdict::Told);

@@ -142,7 +142,7 @@ impl Authorization {
     where
         U: 'static,
         V: FromKey + 'static,
-        R: Verdict + 'static,
+        R: IntoDecision + 'static,
     {
         Self {
             user: UserType::of::<U>(),
@@ -151,9 +151,9 @@ impl Authorization {
             function: TypeId::of::<F>(),
             ask: Arc::new(move |identity, value, db| {
                 match (identity.downcast(), V::from_key(value)) {
-                    (Some(user), Some(value)) => {
-                        authorize(user, value, db).map(Verdict::decide).boxed()
-                    }
+                    (Some(user), Some(value)) => authorize(user, value, db)
+                        .map(IntoDecision::into_decision)
+                        .boxed(),
                     _ => futures_util::future::ready(Ok(false)).boxed(),
                 }
             }),
@@ -188,22 +188,22 @@ impl fmt::Debug for Authorization {
     message = "`authorize` returns `{Self}`, and should say yes or no",
     note = "return `bool`, or `Result<bool, E>` where `E` is an error, such as `DbErr`"
 )]
-pub trait Verdict {
+pub trait IntoDecision {
     /// Returns whether the user may subscribe.
     ///
     /// # Errors
     /// Why nobody knows. The client is told that it may try again, and not why.
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
 }
 
-impl Verdict for bool {
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+impl IntoDecision for bool {
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
         Ok(self)
     }
 }
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> Verdict for Result<bool, E> {
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoDecision for Result<bool, E> {
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
         self.map_err(Into::into)
     }
 }

@@ -252,9 +252,11 @@ pub(crate) fn hello(session: &str, limits: &Limits) -> Frame {
     answer(&Hello {
         r#type: "hello",
         session,
-        ping_ms: limits.ping_interval.as_millis(),
-        max_subscriptions: limits.subscriptions,
-        max_message_bytes: limits.message_bytes,
+        ping_ms: limits
+            .ping_interval
+            .map_or(0, |interval| interval.as_millis()),
+        max_subscriptions: limits.max_subscriptions,
+        max_message_bytes: limits.max_message_bytes,
     })
 }
 

@@ -23,7 +23,7 @@ use crate::{
         event::{Event, EventKind, Row},
         token,
     },
-    log::{EventLog, LogError, Origin, Record, TransactionalLog},
+    log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
     model::registry::Registry,
 };
@@ -135,7 +135,7 @@ impl Publisher {
 
     /// Returns an event as this node hands it to the log.
     fn record(&self, event: Event, began: Option<Cursor>) -> Record {
-        let origin = Origin {
+        let origin = EventSource {
             node: Some(Arc::clone(&self.node)),
             began,
         };
@@ -249,7 +249,7 @@ impl Publisher {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
                     let named = change.old.into_iter().chain(change.new).collect();
-                    Event::settled(event.model, change.key, named, found)
+                    Event::reread(event.model, change.key, named, found)
                 }
                 (kind, _) => Event {
                     kind,
@@ -279,7 +279,7 @@ impl Publisher {
                     Ok(found) => {
                         let named = self.distinct(&row, named);
                         let label = Arc::clone(label);
-                        let event = Event::settled(label, key.clone(), named, found.clone());
+                        let event = Event::reread(label, key.clone(), named, found.clone());
                         self.append(vec![Tells { event, read }]).await;
                         found
                     }

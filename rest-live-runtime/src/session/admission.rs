@@ -36,17 +36,17 @@ impl Admissions {
         user: Option<String>,
         address: Option<IpAddr>,
     ) -> Option<Seat> {
-        let user = user.filter(|_| limits.connections_per_user.is_some());
+        let user = user.filter(|_| limits.max_connections_per_user.is_some());
         let network = address
-            .filter(|_| limits.connections_per_address.is_some())
+            .filter(|_| limits.max_connections_per_address.is_some())
             .map(network);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_user = user.as_ref().and_then(|user| counts.by_user.get(user));
         let of_network = network.and_then(|network| counts.by_network.get(&network));
         let is_full = [
-            (Some(&counts.all), limits.connections),
-            (of_user, limits.connections_per_user),
-            (of_network, limits.connections_per_address),
+            (Some(&counts.all), limits.max_connections),
+            (of_user, limits.max_connections_per_user),
+            (of_network, limits.max_connections_per_address),
         ]
         .into_iter()
         .any(|(count, most)| most.is_some_and(|most| count.copied().unwrap_or(0) >= most));
@@ -109,12 +109,10 @@ mod tests {
     #[test]
     fn each_limit_holds_and_a_place_is_free_again() {
         let admissions = Arc::<Admissions>::default();
-        let limits = Limits {
-            connections: Some(4),
-            connections_per_user: Some(2),
-            connections_per_address: Some(2),
-            ..Limits::default()
-        };
+        let limits = Limits::default()
+            .max_connections(4)
+            .max_connections_per_user(2)
+            .max_connections_per_address(2);
         let admit = |user: Option<&str>, address: &str| {
             let address = address.parse().expect("an address");
             admissions.admit(&limits, user.map(str::to_owned), Some(address))

@@ -97,7 +97,7 @@ impl Session {
             return Ok(());
         }
         self.shared.metrics.denied(Denial::Rate);
-        let per_second = self.shared.limits.resumes.per_second;
+        let per_second = self.shared.limits.resume_rate.per_second;
         Err(Refusal::new(
             ErrorCode::TooManyResumes,
             format!("at most {per_second} subscriptions with `since` a second"),
@@ -128,7 +128,7 @@ impl Session {
                 format!("{null}`{key}` of {label} must be {expected}"),
             )
         })?;
-        let most = self.shared.limits.key_bytes;
+        let most = self.shared.limits.max_key_bytes;
         if value.text_bytes() > most {
             let (key, label) = (entry.key, &model.label);
             return Err(Refusal::new(
@@ -188,7 +188,7 @@ impl Session {
                 Refused::IdInUse => return Err(in_use()),
                 Refused::TooMany => {
                     shared.metrics.denied(Denial::Rate);
-                    let most = shared.limits.subscriptions;
+                    let most = shared.limits.max_subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
                         format!("a connection has at most {most} subscriptions"),
@@ -203,7 +203,7 @@ impl Session {
     async fn require_row(&self, wish: &Wish<'_>, granted: Granted) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
         let find = wish.model.table.read(db, &wish.group.value);
-        let row = match timeout(limits.authorize, find).await {
+        let row = match timeout(limits.authorize_timeout, find).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
@@ -296,7 +296,7 @@ async fn ask(
     user: &Identity,
 ) -> Result<bool, Refusal> {
     let ask = authorize.ask(user, value, &shared.db);
-    let refusal = match timeout(shared.limits.authorize, ask).await {
+    let refusal = match timeout(shared.limits.authorize_timeout, ask).await {
         Ok(Ok(may)) => return Ok(may),
         Ok(Err(error)) => {
             if error.is::<Panicked>() {

@@ -90,7 +90,10 @@ impl Session {
         };
         let limits = &shared.limits;
         // They wait like answers, of which half as many as may stop the client from asking for more.
-        let most = (limits.pending_messages / 2, limits.pending_bytes / 2);
+        let most = (
+            limits.max_pending_messages / 2,
+            limits.max_pending_bytes / 2,
+        );
         let of = (wish.model, wish.entry, group);
         // To where this node is, or where the client was already.
         let upto = match since.position < dispatched.position {
@@ -116,7 +119,7 @@ impl Session {
         &self,
         asking: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let patience = self.shared.limits.authorize;
+        let patience = self.shared.limits.authorize_timeout;
         let late = |_| Err(LogError::new("it did not answer in time").into());
         timeout(patience, asking).await.unwrap_or_else(late)
     }
@@ -139,7 +142,7 @@ impl Session {
     async fn begun(&self) -> Result<(), Refusal> {
         let mut progress = self.shared.progress.clone();
         let begun = progress.wait_for(Option::is_some);
-        match timeout(self.shared.limits.authorize, begun).await {
+        match timeout(self.shared.limits.authorize_timeout, begun).await {
             Ok(Ok(_)) => Ok(()),
             // It cannot be reached, or its dispatcher has ended.
             Ok(Err(_)) | Err(_) => Err(unavailable()),

@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{net::TcpStream, time::timeout};
@@ -20,7 +21,6 @@ use super::{
 };
 use crate::{
     hub::writer::wire::{Wire, WireState},
-    limits::patience,
     protocol::code::CloseCode,
     session::Session,
 };
@@ -68,7 +68,7 @@ impl Connection {
         session: Session,
         connections: &ConnectionTasks,
     ) -> io::Result<Self> {
-        let wire = Arc::new(Wire::new(stream, session.limits().send_buffer)?);
+        let wire = Arc::new(Wire::new(stream, session.limits().send_buffer_bytes)?);
         session.attach(Arc::clone(&wire));
         Ok(Self {
             wire,
@@ -97,13 +97,14 @@ impl Future for Connection {
             let end = ready!(reader.poll_end(wire, context));
             // From here on nothing is published to it; what it still sends is read for the close's sake only. It
             // counts as a connection until that is over; one that was too many from the beginning is not waited for.
-            let (seat, stall) = (reader.session.seat(), reader.session.limits().stall);
+            let (seat, stall) = (reader.session.seat(), reader.session.limits().stall_timeout);
+            let stall = stall.unwrap_or(Duration::MAX);
             let (true, Some(seat)) = (end == WireState::Closed, seat) else {
                 return Poll::Ready(());
             };
             let wire = Arc::clone(wire);
             let linger = async move {
-                _ = timeout(patience(stall), linger(&wire)).await;
+                _ = timeout(stall, linger(&wire)).await;
                 drop(seat);
             };
             let tasks = connections.clone();

@@ -13,7 +13,7 @@ mod storm;
 mod transactional;
 mod waking;
 
-use rest_live::{Operation, StoredEvent};
+use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{
     OutboxLog,
     migration::{Capture, Outbox},
@@ -65,7 +65,7 @@ impl Server {
 
     /// Writes an event of a model in a transaction of its own, and tells of it.
     async fn write(&self, log: &OutboxLog, model: &str) {
-        use rest_live::TransactionalLog;
+        use rest_live::log::TransactionalLog;
         put(log, &self.db, model).await;
         log.committed();
     }

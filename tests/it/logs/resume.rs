@@ -2,7 +2,7 @@
 
 mod page_load;
 
-use rest_live::{LiveEntity, MemoryLog, testing::Client};
+use rest_live::{LiveEntity, log::MemoryLog, testing::Client};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -114,7 +114,10 @@ async fn an_id_that_is_taken_back_takes_back_what_it_missed() {
 #[tokio::test]
 async fn who_comes_from_before_all_that_is_kept_is_told_to_fetch_again() {
     let (db, _database) = database().await;
-    let live = rest_live::Live::builder(db).history(4).build().unwrap();
+    let live = rest_live::Live::builder(db)
+        .replay_capacity(4)
+        .build()
+        .unwrap();
     let mut client = Client::connect(&live, ());
     client.send_json(list(1, None)).await;
     let mut cursors = vec![client.receive_json().await["cursor"].clone()];

@@ -1,6 +1,6 @@
 //! `secret = [".."]`: columns that no log outside of the process gets, and that are blank in what comes back from it.
 
-use rest_live::{Live, MemoryLog, subscribable, testing::Client};
+use rest_live::{Live, log::MemoryLog, subscribable, testing::Client};
 use sea_orm::{ActiveValue::Set, DerivePartialModel, IntoActiveModel, Schema, entity::prelude::*};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,6 +1,10 @@
 //! What clients hear of a log that several servers share: that it cannot be reached, that it can again, and that a server died.
 
-use rest_live::{Cursor, Epoch, Live, Tail, testing::Client};
+use rest_live::{
+    Live,
+    log::{Cursor, Epoch, Tail},
+    testing::Client,
+};
 use serde_json::{Value, json};
 
 use crate::support::{ScriptedLog, database};

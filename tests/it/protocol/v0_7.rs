@@ -1,6 +1,10 @@
 //! django-rest-live 0.7, as far as its golden frames cannot say it: keys of every kind, the reset.
 
-use rest_live::{Cursor, Epoch, Live, Outgoing};
+use rest_live::{
+    Live,
+    log::{Cursor, Epoch},
+    transport::Outgoing,
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
 

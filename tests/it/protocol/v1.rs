@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use rest_live::{Cursor, Epoch, Io, Limits, Live, Outgoing, Rate, Session};
+use rest_live::{
+    Limits, Live,
+    log::{Cursor, Epoch},
+    transport::{Io, Outgoing, Session},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,10 +51,10 @@ async fn the_subprotocol_is_echoed_only_when_it_was_offered() {
 
 #[tokio::test]
 async fn hello_says_what_holds_for_this_connection() {
-    let mut limits = Limits::default();
-    limits.ping_interval = Duration::from_secs(7);
-    limits.subscriptions = 3;
-    limits.message_bytes = 1000;
+    let limits = Limits::default()
+        .ping_interval(Duration::from_secs(7))
+        .max_subscriptions(3)
+        .max_message_bytes(1000);
     let app = App::start_with(limits).await;
     let mut sessions = Vec::new();
     for _ in 0..2 {
@@ -69,8 +73,7 @@ async fn hello_says_what_holds_for_this_connection() {
 #[tokio::test]
 async fn who_chose_by_the_subprotocol_is_pinged_at_the_interval_and_need_not_answer() {
     const INTERVAL: Duration = Duration::from_millis(50);
-    let mut limits = Limits::default();
-    limits.ping_interval = INTERVAL;
+    let limits = Limits::default().ping_interval(INTERVAL);
     let app = App::start_with(limits).await;
     let start = Instant::now();
     let mut client = app.client_of(SUBPROTOCOL).await;
@@ -83,8 +86,7 @@ async fn who_chose_by_the_subprotocol_is_pinged_at_the_interval_and_need_not_ans
 
 #[tokio::test]
 async fn nobody_else_is_pinged_by_a_frame() {
-    let mut limits = Limits::default();
-    limits.ping_interval = Duration::from_millis(20);
+    let limits = Limits::default().ping_interval(Duration::from_millis(20));
     let app = App::start_with(limits).await;
     for request in [
         r#"{"model":"todolist.Task","pk":1}"#,
@@ -127,8 +129,7 @@ fn error(id: &str, code: u16, error: &str) -> String {
 
 #[tokio::test]
 async fn a_subscription_too_many_is_refused_by_its_id() {
-    let mut limits = Limits::default();
-    limits.subscriptions = 2;
+    let limits = Limits::default().max_subscriptions(2);
     let app = App::start_with(limits).await;
     let mut client = app.client().await;
     let mut subscribe = async |id: &str, list: i32| {
@@ -155,8 +156,7 @@ async fn a_subscription_too_many_is_refused_by_its_id() {
 
 #[tokio::test]
 async fn messages_and_resumes_too_many_are_refused_by_their_id() {
-    let mut limits = Limits::default();
-    limits.resumes = Rate::new(1, 2);
+    let limits = Limits::default().resume_rate(1, 2);
     let app = App::start_with(limits.clone()).await;
     let mut client = app.client().await;
     // One more a second is granted, so that it may take a few.
@@ -182,7 +182,7 @@ async fn messages_and_resumes_too_many_are_refused_by_their_id() {
         .await;
     assert_eq!(client.json().await["type"], "subscribed");
 
-    limits.messages = Rate::new(1, 2);
+    let limits = limits.message_rate(1, 2);
     let app = App::start_with(limits).await;
     let mut client = app.client().await;
     let mut pongs = 0;
@@ -321,8 +321,7 @@ async fn closes_with_1011(here: impl Io, there: impl Io) {
 
 #[tokio::test]
 async fn who_lags_is_told_to_reset_each_id() {
-    let mut limits = Limits::default();
-    limits.pending_messages = 3;
+    let limits = Limits::default().max_pending_messages(3);
     let app = App::start_with(limits).await;
     let mut witness = app.client().await;
     witness

@@ -148,8 +148,7 @@ async fn pings_are_answered_also_between_fragments() {
 /// It must be made to wait, or dropped; its pongs must not pile up in the server.
 #[tokio::test]
 async fn a_client_that_pings_and_reads_nothing_is_held_up() {
-    let mut limits = Limits::default();
-    limits.stall = std::time::Duration::from_secs(1);
+    let limits = Limits::default().stall_timeout(std::time::Duration::from_secs(1));
     let app = App::start_with(limits).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -312,8 +311,7 @@ async fn clients_that_vanish_leave_nothing_behind() {
 /// Nothing of warp's makes it last; a transport of somebody's own may.
 #[tokio::test]
 async fn an_upgrade_that_takes_too_long_is_given_up() {
-    let mut limits = Limits::default();
-    limits.handshake = std::time::Duration::from_millis(50);
+    let limits = Limits::default().handshake_timeout(std::time::Duration::from_millis(50));
     let app = App::start_with(limits).await;
     app.live.accept(
         (),

@@ -41,7 +41,7 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
         .upgrade();
     let Some(scope) = installed else {
         warn_once::<E>(
-            "the row was written on a plain database connection: write on Live::db(), or call Live::install()",
+            "the row was written on a plain database connection: write on Live::db(), or call Live::capture_plain_connections()",
         );
         return None;
     };

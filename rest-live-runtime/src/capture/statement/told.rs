@@ -54,7 +54,9 @@ impl<'s> Told<'s> {
                 .decode(result)
                 .map(|row| (model.key_of(&row), row));
             match row {
-                Ok((Some(key), row)) if of_model.rows.len() < self.scope.database.bulk_rows => {
+                Ok((Some(key), row))
+                    if of_model.rows.len() < self.scope.database.max_rows_per_statement =>
+                {
                     of_model.rows.push((key, row));
                 }
                 Ok(_) => of_model.forget(),

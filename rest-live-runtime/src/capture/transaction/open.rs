@@ -152,7 +152,7 @@ mod tests {
 
     fn event(model: &str, key: i128) -> Committed {
         let key = KeyValue::Integer(key);
-        (Event::settled(model.into(), key, Vec::new(), None), None)
+        (Event::reread(model.into(), key, Vec::new(), None), None)
     }
 
     /// Returns the models, and whether of a reset.

@@ -18,18 +18,18 @@ fn at(position: u64) -> Cursor {
 /// An event of a row, without its rows.
 fn event(row: i128) -> Arc<Event> {
     let key = KeyValue::Integer(row);
-    Arc::new(Event::settled("a.B".into(), key, Vec::new(), None))
+    Arc::new(Event::reread("a.B".into(), key, Vec::new(), None))
 }
 
-fn of(node: &str, began: u64) -> Origin {
-    Origin {
+fn of(node: &str, began: u64) -> EventSource {
+    EventSource {
         node: Some(node.into()),
         began: Some(at(began)),
     }
 }
 
 impl Overlaps {
-    fn decides(&mut self, position: u64, row: i128, origin: &Origin) -> &'static str {
+    fn decides(&mut self, position: u64, row: i128, origin: &EventSource) -> &'static str {
         match self.take(position, &event(row), origin) {
             Verdict::Told => "told",
             Verdict::Withheld => "withheld",
@@ -37,7 +37,7 @@ impl Overlaps {
         }
     }
 
-    fn reset(&mut self, position: u64, origin: &Origin) {
+    fn reset(&mut self, position: u64, origin: &EventSource) {
         let reset = Arc::new(Event::reset("a.B".into()));
         assert!(matches!(self.take(position, &reset, origin), Verdict::Told));
     }
@@ -94,7 +94,7 @@ fn what_is_not_known_here_is_read_again_here() {
     assert_eq!(log.decides(14, 1, &of("there", 10)), "settled");
     assert_eq!(log.rows.len(), 3);
     // A trigger writes in the order in which it is committed.
-    assert_eq!(log.decides(15, 1, &Origin::default()), "told");
+    assert_eq!(log.decides(15, 1, &EventSource::default()), "told");
 }
 
 #[test]

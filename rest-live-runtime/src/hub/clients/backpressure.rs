@@ -53,8 +53,8 @@ impl State {
         is_much(
             self.taken_in.messages,
             since.messages,
-            limits.pending_messages,
-        ) || is_much(self.taken_in.bytes, since.bytes, limits.pending_bytes)
+            limits.max_pending_messages,
+        ) || is_much(self.taken_in.bytes, since.bytes, limits.max_pending_bytes)
     }
 
     /// Takes note of how much was appended that a socket waits for at most.

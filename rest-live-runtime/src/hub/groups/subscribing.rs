@@ -48,7 +48,7 @@ impl State {
             return Err(Refused::Outdated);
         };
         let is_of_epoch = self.is_of_epoch(&begins);
-        let most = self.common.limits.subscriptions;
+        let most = self.common.limits.max_subscriptions;
         let (turn, dispatched) = (self.turn, self.dispatched.as_ref());
         let dispatched = dispatched.map_or(0, |dispatched| dispatched.position);
         let Some(peer) = self.peer(id) else {

@@ -49,12 +49,10 @@ impl Fixture {
 
     fn with(pending_messages: usize, pending_bytes: usize) -> Self {
         let common = Common {
-            limits: Limits {
-                pending_messages,
-                pending_bytes,
-                subscriptions: 3,
-                ..Limits::default()
-            },
+            limits: Limits::default()
+                .max_pending_messages(pending_messages)
+                .max_pending_bytes(pending_bytes)
+                .max_subscriptions(3),
             metrics: Arc::new(Metrics::new()),
             groups: Mutex::new(0),
             subscribed: watch::Sender::new(false),
@@ -87,7 +85,7 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (server, _) = listener.accept().await.unwrap();
-        let wire = Arc::new(Wire::new(server, 4096).unwrap());
+        let wire = Arc::new(Wire::new(server, Some(4096)).unwrap());
         let peer = self.join();
         self.shard.with(|s| s.attach(peer, wire, false));
         (peer, client.unwrap())

@@ -40,16 +40,16 @@ pub(crate) enum WireState {
 
 impl Wire {
     /// Takes a connection, so that what is written leaves at once, and a client that reads nothing is noticed after
-    /// `send_buffer` bytes, which Linux doubles; zero leaves the system's default.
+    /// `send_buffer_bytes`, which Linux doubles; `None` keeps the system's default.
     ///
     /// # Errors
     /// If the connection is gone.
-    pub(crate) fn new(stream: TcpStream, send_buffer: usize) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<Self> {
         // Without, the second of two frames that follow each other waits for the client's delayed
         // acknowledgement, 40 ms.
         stream.set_nodelay(true)?;
-        if send_buffer > 0 {
-            SockRef::from(&stream).set_send_buffer_size(send_buffer)?;
+        if let Some(bytes) = send_buffer_bytes {
+            SockRef::from(&stream).set_send_buffer_size(bytes)?;
         }
         Ok(Self {
             stream,

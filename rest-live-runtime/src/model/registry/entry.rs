@@ -9,7 +9,7 @@ use crate::{
     data::{
         event::Row,
         group::{GroupIndex, GroupKey},
-        key::{Expected, KeyKind, KeyValue},
+        key::{KeyKind, KeyMismatch, KeyValue},
     },
     model::{
         columns::{ColumnError, Columns},
@@ -135,7 +135,7 @@ impl ModelEntry {
                             serializer: serializer.name.to_string(),
                             group_key: group.key,
                             takes: authorize.value,
-                            kind: Expected::of(&group.kind).to_string(),
+                            kind: KeyMismatch::of(&group.kind).to_string(),
                         });
                     }
                 }

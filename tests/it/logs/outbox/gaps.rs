@@ -1,6 +1,6 @@
 //! Numbers that are drawn in one order and committed in another, or never.
 
-use rest_live::{EventLog, TransactionalLog};
+use rest_live::log::{EventLog, TransactionalLog};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rest_live::{Cursor, Event, EventLog, ReadError, Record, Tail, TransactionalLog};
+use rest_live::log::{Cursor, Event, EventLog, ReadError, Record, Tail, TransactionalLog};
 use rest_live_outbox::OutboxLog;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
@@ -14,9 +14,9 @@ use crate::support::{TICK, soon};
 
 /// Writes an event as soon as the server takes one, and says whether it took it at once.
 pub(crate) async fn write_when_there(server: &Server, log: &OutboxLog, model: &str) {
-    let event = rest_live::StoredEvent {
+    let event = rest_live::log::StoredEvent {
         model: model.to_owned(),
-        operation: rest_live::Operation::Reset,
+        operation: rest_live::log::Operation::Reset,
         key: None,
         old: Vec::new(),
         new: None,

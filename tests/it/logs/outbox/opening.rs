@@ -1,6 +1,6 @@
 //! What is checked before anything is written.
 
-use rest_live::{EventLog, TransactionalLog};
+use rest_live::log::{EventLog, TransactionalLog};
 use rest_live_outbox::{OutboxError, OutboxLog, migration::Outbox};
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -136,7 +136,9 @@ async fn many_events_are_in_their_order() {
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
     let events: Vec<_> = (0..12_000)
-        .map(|number| rest_live::Record::from(rest_live::Event::reset(format!("{number}").into())))
+        .map(|number| {
+            rest_live::log::Record::from(rest_live::log::Event::reset(format!("{number}").into()))
+        })
         .collect();
     log.append(events).await.unwrap();
     follower.until_watermark(12_000).await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rest_live::EventLog;
+use rest_live::log::EventLog;
 use rest_live_outbox::OutboxLog;
 
 use super::{Follower, Server};
@@ -14,7 +14,7 @@ async fn latency(server: &Server, log: &OutboxLog, follower: &mut Follower, of: 
         let model = format!("{of} {event} {}", follower.entries.len());
         super::put(log, &server.db, &model).await;
         let start = Instant::now();
-        rest_live::TransactionalLog::committed(log);
+        rest_live::log::TransactionalLog::committed(log);
         follower.until_model(&model).await;
         took.push(start.elapsed());
     }
@@ -41,7 +41,7 @@ async fn another_node_is_told_at_once() {
     let mut patient = Follower::of(&slow).await;
     super::put(&log, &server.db, "first").await;
     // It hears it when it begins to listen, or by the notification.
-    rest_live::TransactionalLog::committed(&log);
+    rest_live::log::TransactionalLog::committed(&log);
     patient.until_model("first").await;
     let took = latency(&server, &log, &mut patient, "notified").await;
     assert!(took < Duration::from_millis(500), "{took:?}");

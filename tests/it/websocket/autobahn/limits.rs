@@ -116,8 +116,7 @@ async fn a_header_that_announces_too_much_closes_with_1009_at_once() {
 /// The usual limit is over what seven or sixteen bits can announce.
 #[tokio::test]
 async fn a_lower_limit_holds_for_every_way_to_write_a_length() {
-    let mut limits = Limits::default();
-    limits.message_bytes = 100;
+    let limits = Limits::default().max_message_bytes(100);
     let mut server = Server::start_with(limits).await;
     for (length, announced) in [
         (Length::Bits7, 101),

@@ -203,7 +203,7 @@ async fn who_stalls_is_closed_and_then_dropped() {
         f.shard
             .with(|s| s.peers[peer.place].attached().unwrap().wire.state())
     };
-    let stall = Limits::default().stall;
+    let stall = Limits::default().stall_timeout.unwrap();
     let look = |after| {
         f.shard
             .with(|s| s.look_at_the_clock(Instant::now() + after));
@@ -231,7 +231,7 @@ async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
     f.publish(&[(1, &large)]);
     f.publish(&[(1, "dropped")]);
     turn(&f);
-    let stall = Limits::default().stall;
+    let stall = Limits::default().stall_timeout.unwrap();
     f.shard
         .with(|s| s.look_at_the_clock(Instant::now() + stall));
     f.publish(&[(1, "not told")]);
@@ -247,7 +247,10 @@ async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
 async fn a_silent_client_is_pinged_and_then_closed() {
     let f = Fixture::new();
     let (peer, _client) = f.join_on_a_socket().await;
-    let limits = Limits::default();
+    let (interval, idle) = {
+        let limits = Limits::default();
+        (limits.ping_interval.unwrap(), limits.idle_timeout.unwrap())
+    };
     let own = || {
         f.shard.with(|s| {
             let own = s.peers[peer.place].outbox.own();
@@ -257,12 +260,12 @@ async fn a_silent_client_is_pinged_and_then_closed() {
     };
     let begin = Instant::now();
     let look = |after| f.shard.with(|s| s.look_at_the_clock(begin + after));
-    look(limits.ping_interval / 2);
+    look(interval / 2);
     assert_eq!(own(), 0);
-    look(limits.ping_interval * 3 / 2);
+    look(interval * 3 / 2);
     assert_eq!(own(), 1);
     turn(&f);
-    look(limits.ping_interval * 3 / 2 + limits.idle);
+    look(interval * 3 / 2 + idle);
     let closes = f.shard.with(|s| s.peers[peer.place].outbox.closes());
     assert_eq!(closes, Some(CloseCode::Silent));
 }
