@@ -75,8 +75,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let database = database::open(env::var("DATABASE_URL").ok()).await?;
     let metrics = metrics::install()?;
 
-    let limits = Limits::default().drain_timeout(PATIENCE);
-    limits = limits.max_subscriptions(1000); // the page follows each list by up to three keys
+    let limits = Limits::default()
+        .drain_timeout(PATIENCE)
+        .max_subscriptions(1000); // the page follows each list by up to three keys
     let log = log::open(env::var("LIVE_LOG").ok().as_deref(), &database.connection()).await?;
     let live = Live::<Viewer>::builder(database.connection())
         .limits(limits)

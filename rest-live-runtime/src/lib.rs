@@ -19,6 +19,7 @@ mod publish;
 mod session;
 pub mod testing;
 mod transport;
+mod user_code;
 
 pub use self::{
     capture::{

@@ -11,12 +11,9 @@ pub(crate) mod reauthorization;
 mod requests;
 mod resuming;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{fmt, sync::Arc, time::Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Bytes;
@@ -136,10 +133,7 @@ impl Session {
     }
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {
-        // Nothing panics while it is held.
-        self.conversation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.conversation.lock()
     }
 
     /// Returns the limits that hold for this session.

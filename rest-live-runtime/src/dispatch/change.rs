@@ -11,9 +11,10 @@ use crate::{
     },
     metrics::Metrics,
     model::{
-        permission::{Identity, Panicked},
+        permission::Identity,
         registry::{GroupEntry, ModelEntry},
     },
+    user_code::Panicked,
 };
 
 /// What happened to the rows of one group.
@@ -168,7 +169,7 @@ impl Conflated {
                 |(place, serializer)| variant(serializer, Action::Deleted, Side::Old(place));
             Ok(last.map(deleted))
         };
-        seen().unwrap_or_else(|Panicked| {
+        seen().unwrap_or_else(|_: Panicked| {
             change.panics.set(change.panics.get() + 1);
             None
         })
@@ -250,7 +251,7 @@ impl<'e> Change<'e> {
                 before.map(|(place, s)| variant(s, Action::Deleted, Side::Old(place)))
             }),
         };
-        seen.unwrap_or_else(|Panicked| {
+        seen.unwrap_or_else(|_: Panicked| {
             self.panics.set(self.panics.get() + 1);
             None
         })

@@ -1,13 +1,9 @@
 //! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log, and for the sockets to
 //! have their turns.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-};
+use std::{pin::pin, sync::Arc};
 
-use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
 use super::{
@@ -34,6 +30,7 @@ use crate::{
     model::registry::{ModelEntry, Registry},
     protocol::code::{CloseCode, ResetReason},
     publish::publisher::Publisher,
+    user_code,
 };
 
 /// An event that the log has.
@@ -59,10 +56,11 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     /// Runs until the log ends. Then every connection is closed, for nothing more is told.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
-        let ends = AssertUnwindSafe(self.follow(tail)).catch_unwind();
-        match ends.await {
+        match user_code::call_async(self.follow(tail)).await {
             Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
-            Err(_) => tracing::error!("the dispatcher panicked: every connection is closed"),
+            Err(panicked) => {
+                tracing::error!(%panicked, "the dispatcher panicked: every connection is closed")
+            }
         }
         self.hub.close(CloseCode::Internal);
     }
@@ -171,7 +169,7 @@ impl Dispatcher {
             self.metrics.events.increment(1);
             // A user that nobody else has may go with its audience, and its end is the application's code.
             let before = gathered.events();
-            let told = catch_unwind(AssertUnwindSafe(|| self.tell(entry, &mut gathered)));
+            let told = user_code::call(|| self.tell(entry, &mut gathered));
             if told.is_err() {
                 let model = &entry.event.model;
                 tracing::error!(

@@ -5,9 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::change::groups_of;
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     },
     log::{EventLog, ReadError},
     model::registry::Registry,
+    user_code,
 };
 
 /// An event of a group.
@@ -98,8 +100,7 @@ impl History {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Forgets all, and begins anew behind a place. Returns the number of this batch.
@@ -155,7 +156,7 @@ impl History {
                     return Some(Box::default());
                 };
                 // To read a column is the application's code.
-                catch_unwind(AssertUnwindSafe(|| groups_of(model, change))).ok()
+                user_code::call(|| groups_of(model, change)).ok()
             }
         }
     }

@@ -1,13 +1,10 @@
 //! What a group missed, for clients that come back: of each row one change, from how it was where they left to how it is.
 //! Made once for all that missed the same, and encoded once.
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use hashlink::LruCache;
+use parking_lot::Mutex;
 
 use super::{
     change::{Conflated, Variant},
@@ -28,6 +25,7 @@ use crate::{
         registry::{GroupEntry, ModelEntry},
     },
     protocol::{dialect::Dialect, frame::Frame, v1},
+    user_code,
 };
 
 /// The replays that were asked for last.
@@ -65,9 +63,8 @@ impl Replays {
         }))
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        // Nothing panics between two changes that belong together, so a poisoned cache is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> parking_lot::MutexGuard<'_, Cache> {
+        self.0.lock()
     }
 
     /// Returns the replay of some events of a group, ascending; `None` where the application's code panics.
@@ -87,7 +84,7 @@ impl Replays {
             return Some(Arc::clone(replay));
         }
         // To read a column is the application's code.
-        let replay = catch_unwind(AssertUnwindSafe(|| Replay::new(entry, group, events)));
+        let replay = user_code::call(|| Replay::new(entry, group, events));
         let replay = Arc::new(replay.ok()?);
         let mut dropped = Vec::new();
         let mut cache = self.cache();
@@ -179,7 +176,7 @@ impl Replay {
         Some(frames.collect())
     }
 
-    fn encoded(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
-        self.encoded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn encoded(&self) -> parking_lot::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
+        self.encoded.lock()
     }
 }

@@ -6,9 +6,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::sync::{Notify, watch};
 
@@ -98,7 +99,7 @@ pub(crate) struct State {
 
 impl Common {
     pub(crate) fn group_opened(&self) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         *groups += 1;
         if *groups == 1 {
             self.subscribed.send_replace(true);
@@ -106,7 +107,7 @@ impl Common {
     }
 
     pub(crate) fn group_closed(&self) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         *groups -= 1;
         if *groups == 0 {
             self.subscribed.send_replace(false);
@@ -143,8 +144,7 @@ impl Shard {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does something with the state, and has the sockets written to that have a turn by it. What is returned is dropped

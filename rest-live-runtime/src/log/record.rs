@@ -1,7 +1,6 @@
 //! An event on its way into a log, and back out of it.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -18,6 +17,7 @@ use crate::{
         columns::ColumnError,
         registry::{ModelEntry, Registry},
     },
+    user_code,
 };
 
 /// Where an event comes from: what other nodes have to know about its order.
@@ -92,7 +92,7 @@ impl Record {
         let model = registry.and_then(|registry| registry.labelled(model));
         if let (EventKind::Row(change), Some(model)) = (kind, model) {
             // To read a column is the application's code.
-            let rows = catch_unwind(AssertUnwindSafe(|| rows(model, change)));
+            let rows = user_code::call(|| rows(model, change));
             match rows.unwrap_or_else(|_| Err(ColumnError::panicked())) {
                 Ok((old, new)) => {
                     stored.operation = match change.action {
@@ -153,8 +153,8 @@ impl LoggedEvent {
             return (Arc::new(event), origin);
         };
         // To set a column is the application's code.
-        let kind = catch_unwind(AssertUnwindSafe(|| read(model, stored)));
-        let kind = kind.unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let kind = user_code::call(|| read(model, stored));
+        let kind = kind.unwrap_or_else(|panicked| Err(panicked.to_string()));
         let kind = kind.unwrap_or_else(|error| {
             tracing::error!(
                 model = &*model.label,

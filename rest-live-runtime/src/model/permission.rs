@@ -9,7 +9,6 @@ use std::{
     any::{Any, TypeId, type_name},
     error::Error,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -17,9 +16,12 @@ use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{DatabaseConnection, ModelTrait};
 
 pub use self::from_key::FromKey;
-use crate::data::{
-    event::Row,
-    key::{KeyKind, KeyValue},
+use crate::{
+    data::{
+        event::Row,
+        key::{KeyKind, KeyValue},
+    },
+    user_code::{self, Panicked},
 };
 
 /// The user of a session, erased: a `U` of the `Live<U>` that it belongs to.
@@ -70,11 +72,6 @@ impl PartialEq for UserType {
     }
 }
 
-/// The application's code panicked.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it panicked")]
-pub(crate) struct Panicked;
-
 type Check = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
 
 /// `check_permission`, erased.
@@ -104,7 +101,7 @@ impl Permission {
 
     /// Returns whether a user may see a row.
     pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, Panicked> {
-        catch_unwind(AssertUnwindSafe(|| (self.check)(identity, row))).map_err(|_| Panicked)
+        user_code::call(|| (self.check)(identity, row))
     }
 }
 
@@ -170,10 +167,9 @@ impl Authorization {
         value: &KeyValue,
         db: &DatabaseConnection,
     ) -> Answer {
-        AssertUnwindSafe(async { (self.ask)(identity, value, db).await })
-            .catch_unwind()
+        user_code::call_async(async { (self.ask)(identity, value, db).await })
             .await
-            .unwrap_or_else(|_| Err(Panicked.into()))
+            .unwrap_or_else(|panicked| Err(panicked.into()))
     }
 }
 

@@ -1,12 +1,7 @@
 //! From a committed write to the log: what may be told as it is, is appended; rows whose order is not
 //! known are settled. Capture calls it; it waits for the log only, and for nobody's socket.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
@@ -26,6 +21,7 @@ use crate::{
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
     model::registry::Registry,
+    user_code,
 };
 
 /// So long the reading of a row that is to be settled may take: its subscribers are told to fetch again then.
@@ -209,11 +205,11 @@ impl Publisher {
         }
         let count = events.len();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
-        let append = AssertUnwindSafe(self.hand_in(events)).catch_unwind();
+        let append = user_code::call_async(self.hand_in(events));
         let error = match append.await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(_) => LogError::new("it panicked"),
+            Err(panicked) => LogError::new(panicked),
         };
         self.metrics.events_lost.increment(count as u64);
         tracing::error!(
@@ -311,7 +307,7 @@ impl Publisher {
             None => rows,
         };
         let kept = rows.clone();
-        catch_unwind(AssertUnwindSafe(|| distinct(rows))).unwrap_or(kept)
+        user_code::call(|| distinct(rows)).unwrap_or(kept)
     }
 
     async fn append_reset(&self, row: &RowId) {
@@ -327,11 +323,11 @@ impl Publisher {
             return Err("the model is not registered".to_owned());
         };
         // Decoding a row is the application's code, too.
-        let find = AssertUnwindSafe(async { model.table.read(&self.db, key).await }).catch_unwind();
+        let find = user_code::call_async(async { model.table.read(&self.db, key).await });
         match timeout(PATIENCE, find).await {
             Ok(Ok(Ok(row))) => Ok(row),
             Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(_)) => Err("it panicked".to_owned()),
+            Ok(Err(panicked)) => Err(panicked.to_string()),
             Err(_) => Err(format!("it took longer than {PATIENCE:?}")),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     hub::{Grant, Refused},
     metrics::Denial,
     model::{
-        permission::{Authorization, Identity, Panicked},
+        permission::{Authorization, Identity},
         registry::{GroupEntry, ModelEntry},
     },
     protocol::{
@@ -27,6 +27,7 @@ use crate::{
         request::{Named, Request, Target},
         v1,
     },
+    user_code::Panicked,
 };
 
 /// So often a question is asked anew because the answers changed meanwhile.
@@ -214,10 +215,11 @@ impl Session {
         };
         let visible = |row| wish.entry.serializer_for(&self.user, granted, row);
         let visible = row.as_ref().map(visible);
-        if let Some(Err(Panicked)) = visible {
+        if let Some(Err(panicked)) = &visible {
             let model = &*wish.model.label;
             tracing::error!(
                 model,
+                %panicked,
                 "check_permission panicked: the row counts as not visible"
             );
             self.shared.metrics.panics.increment(1);

@@ -1,6 +1,6 @@
 //! A session on a stream that is not just a TCP connection: it reads and writes in one task.
 
-use std::{ops::ControlFlow, panic::AssertUnwindSafe, pin::pin, time::Duration};
+use std::{ops::ControlFlow, pin::pin, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -23,6 +23,7 @@ use crate::{
         frame::{Frame, close_frame, ping_frame},
     },
     session::Session,
+    user_code,
 };
 
 /// Bytes read at a time.
@@ -36,11 +37,14 @@ pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
         stall_timeout: limits.stall_timeout.unwrap_or(Duration::MAX),
     };
     let span = session.span().clone();
-    let run = AssertUnwindSafe(connection.run(&session)).catch_unwind();
-    let end = run.instrument(span.clone()).await.unwrap_or_else(|_| {
-        span.in_scope(|| tracing::error!("a connection panicked: it is closed"));
-        End::ByServer(CloseCode::Internal)
-    });
+    let run = user_code::call_async(connection.run(&session));
+    let end = run
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|panicked| {
+            span.in_scope(|| tracing::error!(%panicked, "a connection panicked: it is closed"));
+            End::ByServer(CloseCode::Internal)
+        });
     // From here on nothing is published to it: see the TCP connection's.
     let seat = session.seat();
     drop(session);

@@ -6,7 +6,6 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -23,6 +22,7 @@ use crate::{
     hub::writer::wire::{Wire, WireState},
     protocol::code::CloseCode,
     session::Session,
+    user_code,
 };
 
 /// Bytes read at a time.
@@ -125,16 +125,15 @@ impl Reader {
         let span = self.session.span().clone();
         let _in = span.enter();
         loop {
-            let step = AssertUnwindSafe(|| self.poll_step(wire, context));
-            match catch_unwind(step) {
+            match user_code::call(|| self.poll_step(wire, context)) {
                 Ok(step) => {
                     if let Err(end) = ready!(step) {
                         return Poll::Ready(end);
                     }
                 }
                 Err(_) if self.has_heard_enough => return Poll::Ready(WireState::Lost),
-                Err(_) => {
-                    tracing::error!("a connection panicked: it is closed");
+                Err(panicked) => {
+                    tracing::error!(%panicked, "a connection panicked: it is closed");
                     self.has_heard_enough = true;
                     self.request = None;
                     wire.set_busy(false);

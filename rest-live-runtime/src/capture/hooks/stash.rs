@@ -3,11 +3,12 @@
 use std::{
     any::TypeId,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use sea_orm::Value;
 
 use crate::{
@@ -89,8 +90,7 @@ impl Stash {
     const LONGEST: Duration = Duration::from_secs(120);
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, so a poisoned state is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Announces a write, and forgets what an earlier one of the same row by the same writer left behind.

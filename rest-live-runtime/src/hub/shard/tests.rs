@@ -233,7 +233,7 @@ impl Fixture {
         self.shard.with(|s| {
             assert_eq!((s.peers.len(), s.groups.len(), s.by_key.len()), (0, 0, 0));
         });
-        assert_eq!(*self.shard.common.groups.lock().unwrap(), 0);
+        assert_eq!(*self.shard.common.groups.lock(), 0);
     }
 
     fn logged(&self, value: i128) -> usize {

@@ -4,7 +4,7 @@
 //! So much waits for each socket by the time of its next turn, and leaves in one write: the busier the server, the fewer
 //! writes a frame. A lone frame leaves at once.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -28,6 +28,7 @@ use crate::{
         shard::{PeerId, Shard, State},
     },
     protocol::{code::CloseCode, frame::close_frame},
+    user_code,
 };
 
 /// Sockets of a turn. Fewer leave others waiting for less, more write more at once: see facts on fan-out, K.
@@ -35,9 +36,8 @@ const SOCKETS: usize = 32;
 
 /// Runs for as long as it is not aborted. Should it panic, its sockets are dropped, and their clients come back to another.
 pub(crate) async fn run(shard: Arc<Shard>) {
-    let turns = AssertUnwindSafe(take_turns(&shard));
-    if turns.catch_unwind().await.is_err() {
-        tracing::error!("a shard panicked: its connections are dropped");
+    if let Err(panicked) = user_code::call_async(take_turns(&shard)).await {
+        tracing::error!(%panicked, "a shard panicked: its connections are dropped");
         shard.with(State::abandon);
         shard.tell_room();
         shard.written.notify_waiters();
