@@ -20,4 +20,4 @@ pub use self::{
     connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };
-pub(crate) use self::{database::Database, hooks::place::install, scope::Scope};
+pub(crate) use self::{database::Database, hooks::scope_of::install, scope::Scope};

@@ -219,7 +219,7 @@ fn some_time(time: impl Into<Option<Duration>>) -> Option<Duration> {
 pub(crate) struct Rate {
     /// On average.
     pub(crate) per_second: u32,
-    /// At once, after a pause; at least 1.
+    /// EventPosition once, after a pause; at least 1.
     pub(crate) burst: u32,
 }
 

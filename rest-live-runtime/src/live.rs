@@ -24,7 +24,7 @@ use crate::{
     model::permission::Identity,
     protocol::{code::CloseCode, refusal::quoted},
     publish::publisher::Publisher,
-    session::{self, Handshake, Session, reauthorization},
+    session::{self, Handshake, Session, reauthorize},
     transport::{self, Socket, tasks::ConnectionTasks},
 };
 
@@ -151,10 +151,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         let picked = self.pick(who);
         let sessions = Arc::clone(&self.inner.sessions);
         sessions.hub.reauthorize(&picked);
-        let asking = self
-            .inner
-            .runtime
-            .spawn(reauthorization::run(sessions, picked));
+        let asking = self.inner.runtime.spawn(reauthorize::run(sessions, picked));
         async move {
             match asking.await {
                 Ok(ended) => ended,

@@ -7,9 +7,9 @@ pub(crate) mod admission;
 mod handshake;
 pub(crate) mod origin;
 pub(crate) mod rate;
-pub(crate) mod reauthorization;
-mod requests;
-mod resuming;
+pub(crate) mod reauthorize;
+mod resume;
+mod subscribe;
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -20,16 +20,16 @@ use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
-pub(crate) use self::requests::authorize;
+pub(crate) use self::subscribe::authorize;
 use self::{
-    admission::{Admissions, Seat},
+    admission::{ConnectionLimiter, ConnectionPermit},
     origin::Origins,
     rate::Bucket,
 };
 use crate::{
     data::{cursor::Cursor, token},
     dispatch::{history::History, replay::Replays},
-    hub::{Hub, SessionId, shard::Outgoing, writer::wire::Wire},
+    hub::{Hub, SessionId, shard::Outgoing, writer::socket::SharedSocket},
     limits::Limits,
     log::EventLog,
     metrics::{Denial, Metrics},
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
     pub(crate) origins: Origins,
-    pub(crate) admissions: Arc<Admissions>,
+    pub(crate) admissions: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -72,7 +72,7 @@ pub struct Session {
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
     span: Span,
-    seat: Option<Arc<Seat>>,
+    seat: Option<Arc<ConnectionPermit>>,
 }
 
 /// How far client and server have come.
@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// Returns the place that the connection takes, until it is dropped; `None` where there was none.
-    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+    pub(crate) fn seat(&self) -> Option<Arc<ConnectionPermit>> {
         self.seat.clone()
     }
 
@@ -235,7 +235,7 @@ impl Session {
     }
 
     /// Has the session's frames be written to a socket from now on.
-    pub(crate) fn attach(&self, wire: Arc<Wire>) {
+    pub(crate) fn attach(&self, wire: Arc<SharedSocket>) {
         self.shared.hub.attach(self.id, wire, self.by_subprotocol);
     }
 

@@ -18,7 +18,7 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{begin_to_write, locked, place::live_scope},
+    hooks::{begin_to_write, locked, scope_of::live_scope},
 };
 use crate::{
     data::event::{Event, Row},

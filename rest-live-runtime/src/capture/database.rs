@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::sql::{
     Verb,
-    reading::{OfText, Reading, Readings},
+    cache::{OfText, Reading, Readings},
 };
 use crate::{log::MemoryLog, publish::publisher::Publisher};
 

@@ -71,14 +71,14 @@ impl FromStr for Cursor {
 
 /// Where an event is in a log.
 #[derive(Clone, Debug)]
-pub(crate) struct At {
+pub(crate) struct EventPosition {
     pub(crate) position: u64,
     /// The place from which nothing is missed by who was told all so far and this event: right behind it, or before
     /// events that are still to come.
     pub(crate) cursor: Cursor,
 }
 
-impl At {
+impl EventPosition {
     pub(crate) fn new(position: u64, watermark: &Cursor) -> Self {
         let cursor = Cursor {
             epoch: watermark.epoch.clone(),

@@ -15,7 +15,7 @@ use crate::{
     data::{
         cursor::Cursor,
         event::{Event, EventKind},
-        group::GroupKey,
+        group_id::GroupId,
     },
     log::{EventLog, ReadError},
     model::registry::Registry,
@@ -47,7 +47,7 @@ struct State {
     start: Option<Cursor>,
     /// By ascending positions.
     events: VecDeque<Kept>,
-    groups: HashMap<GroupKey, OfGroup>,
+    groups: HashMap<GroupId, OfGroup>,
     /// Where rows of a model last changed that are not known, and the number of the batch.
     resets: HashMap<Arc<str>, (u64, u64)>,
     /// The log does not reach back to here, or not within what is kept.
@@ -68,7 +68,7 @@ struct OfGroup {
 #[derive(Debug)]
 struct Kept {
     position: u64,
-    groups: Box<[GroupKey]>,
+    groups: Box<[GroupId]>,
 }
 
 /// What happened to a group behind a place.
@@ -148,7 +148,7 @@ impl History {
     }
 
     /// Returns the groups that an event concerns; `None` where its rows are not known.
-    fn groups_of(&self, event: &Event) -> Option<Box<[GroupKey]>> {
+    fn groups_of(&self, event: &Event) -> Option<Box<[GroupId]>> {
         match &event.kind {
             EventKind::Reset => None,
             EventKind::Row(change) => {
@@ -165,7 +165,7 @@ impl History {
     pub(crate) fn missed(
         &self,
         model: &str,
-        group: &GroupKey,
+        group: &GroupId,
         since: &Cursor,
         turn: u64,
         most: usize,
@@ -194,7 +194,7 @@ impl History {
     pub(crate) fn is_quiet(
         &self,
         model: &str,
-        group: &GroupKey,
+        group: &GroupId,
         since: &Cursor,
         (told, now): (u64, u64),
     ) -> bool {
@@ -298,7 +298,7 @@ impl State {
             .is_some_and(|start| start.epoch == since.epoch && start.position <= since.position)
     }
 
-    fn insert(&mut self, groups: Option<Box<[GroupKey]>>, placed: &Placed) {
+    fn insert(&mut self, groups: Option<Box<[GroupId]>>, placed: &Placed) {
         let &Placed { position, turn, .. } = placed;
         let is_behind = |start: &Cursor| position > start.position;
         if !self.start.as_ref().is_some_and(is_behind) {

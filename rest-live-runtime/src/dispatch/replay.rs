@@ -16,7 +16,7 @@ use crate::{
         cursor::{Cursor, Epoch},
         event::{Event, RowChange},
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
         key::KeyValue,
     },
     metrics::Metrics,
@@ -41,7 +41,7 @@ struct Cache {
 
 /// Which events: those of a group from a position to another. One may yet come between them, so their number is part of
 /// it; and positions are of a life of the log.
-type Key = (Epoch, GroupKey, u64, u64, usize);
+type Key = (Epoch, GroupId, u64, u64, usize);
 
 /// So many rows are kept ready.
 const MOST_ROWS: usize = 65_536;
@@ -72,7 +72,7 @@ impl Replays {
         &self,
         epoch: &Epoch,
         entry: &GroupEntry,
-        group: &GroupKey,
+        group: &GroupId,
         events: &[Placed],
     ) -> Option<Arc<Replay>> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
@@ -113,7 +113,7 @@ impl Replays {
 }
 
 impl Replay {
-    fn new(entry: &GroupEntry, group: &GroupKey, events: &[Placed]) -> Self {
+    fn new(entry: &GroupEntry, group: &GroupId, events: &[Placed]) -> Self {
         let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
         for (place, Placed { event, .. }) in events.iter().enumerate() {
             if let Some(change) = event.as_row() {
@@ -139,7 +139,7 @@ impl Replay {
     /// last that arrives: but for the last, the one from which it came.
     pub(crate) fn frames(
         &self,
-        of: (&ModelEntry, &GroupEntry, &GroupKey),
+        of: (&ModelEntry, &GroupEntry, &GroupId),
         (user, granted): (&Identity, Granted),
         (since, upto): (&Cursor, &Cursor),
         most: (usize, usize),

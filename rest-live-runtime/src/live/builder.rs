@@ -23,7 +23,7 @@ use crate::{
         registry::{Registry, RegistryError},
     },
     publish::publisher::Publisher,
-    session::{Shared, admission::Admissions, origin::Origins},
+    session::{Shared, admission::ConnectionLimiter, origin::Origins},
     transport::tasks::ConnectionTasks,
 };
 
@@ -198,7 +198,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     db: self.db,
                     limits: self.limits,
                     origins,
-                    admissions: Arc::<Admissions>::default(),
+                    admissions: Arc::<ConnectionLimiter>::default(),
                     metrics,
                 }),
                 user_key: self.user_key,

@@ -14,8 +14,8 @@ use crate::{
         event::{Action, Event, EventKind, Row, RowChange},
     },
     model::{
-        columns::ColumnError,
         registry::{ModelEntry, Registry},
+        row_json::ColumnError,
     },
     user_code,
 };

@@ -10,7 +10,7 @@ use super::{
     id::Id,
     object::Object,
     refusal::{Refusal, quoted},
-    request::{Named, Request, Target},
+    request::{GroupSelector, Request, Target},
 };
 use crate::{data::cursor::Cursor, limits::Limits};
 
@@ -69,7 +69,7 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
     }
 }
 
-fn group(object: &mut Object<'_>) -> Result<Named, Refusal> {
+fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
     let Some(group) = object.take_object("group")? else {
         return Err(Refusal::shape(
             r#"`group` is missing: {"pk":1} for a row, {"list_id":1} for a group"#,
@@ -77,7 +77,7 @@ fn group(object: &mut Object<'_>) -> Result<Named, Refusal> {
     };
     let mut entries = group.into_iter();
     match (entries.next(), entries.next()) {
-        (Some((key, value)), None) => Ok(Named::Key(key, value)),
+        (Some((key, value)), None) => Ok(GroupSelector::Key(key, value)),
         _ => Err(Refusal::shape(
             r#"`group` has exactly one key, such as {"pk":1} or {"list_id":1}"#,
         )),

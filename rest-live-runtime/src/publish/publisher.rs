@@ -9,8 +9,8 @@ use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    completing::Completing,
-    order::{Interval, Next, Order, RowId, Tells},
+    detach::Detached,
+    order::{Interval, Next, Order, OrderedEvent, RowId},
 };
 use crate::{
     data::{
@@ -81,7 +81,7 @@ impl Publisher {
         }
     }
 
-    /// Tells of a committed unit. It never fails: a log that cannot take the events is an error in the
+    /// OrderedEvent of a committed unit. It never fails: a log that cannot take the events is an error in the
     /// application's log.
     pub(crate) async fn publish(self: &Arc<Self>, events: Vec<Committed>) {
         if events.is_empty() {
@@ -103,7 +103,7 @@ impl Publisher {
             telling.end();
         };
         // A request may be given up while a log takes its time.
-        Completing::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
+        Detached::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
     }
 
     /// Returns the log, where it is in the application's database.
@@ -178,7 +178,7 @@ impl Publisher {
         write: BoxFuture<'static, Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
-        Completing::new(write, &self.tasks, runtime).await
+        Detached::new(write, &self.tasks, runtime).await
     }
 
     /// Runs a future until the `Live` is dropped.
@@ -199,7 +199,7 @@ impl Publisher {
         self.abort.cancel();
     }
 
-    async fn append(&self, events: Vec<Tells>) {
+    async fn append(&self, events: Vec<OrderedEvent>) {
         if events.is_empty() {
             return;
         }
@@ -219,18 +219,18 @@ impl Publisher {
         );
     }
 
-    async fn hand_in(&self, events: Vec<Tells>) -> Result<(), LogError> {
+    async fn hand_in(&self, events: Vec<OrderedEvent>) -> Result<(), LogError> {
         let events = events.into_iter();
         if let Some(log) = self.log.transactional() {
             let events = events.map(|tells| tells.event).collect();
             let settled = self.append_settled(log, events).await;
             return settled.map_err(LogError::new);
         }
-        let record = |Tells { event, read }| self.record(event, read);
+        let record = |OrderedEvent { event, read }| self.record(event, read);
         self.log.append(events.map(record).collect()).await
     }
 
-    /// Tells of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is
+    /// OrderedEvent of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is
     /// told of it is in the order in which it was committed.
     async fn append_settled(
         &self,
@@ -276,7 +276,7 @@ impl Publisher {
                         let named = self.distinct(&row, named);
                         let label = Arc::clone(label);
                         let event = Event::reread(label, key.clone(), named, found.clone());
-                        self.append(vec![Tells { event, read }]).await;
+                        self.append(vec![OrderedEvent { event, read }]).await;
                         found
                     }
                     Err(why) => {
@@ -314,7 +314,7 @@ impl Publisher {
         // Before and after: from the one on a client may fetch, up to the other it may not have.
         self.order.reset(row);
         let event = Event::reset(Arc::clone(&row.0));
-        self.append(vec![Tells { event, read: None }]).await;
+        self.append(vec![OrderedEvent { event, read: None }]).await;
         self.order.reset(row);
     }
 

@@ -13,7 +13,7 @@ use crate::limits::Limits;
 
 /// Counts the connections of one `Live`.
 #[derive(Debug, Default)]
-pub(crate) struct Admissions(Mutex<Counts>);
+pub(crate) struct ConnectionLimiter(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -24,20 +24,20 @@ struct Counts {
 
 /// The place of one connection, free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    admissions: Arc<Admissions>,
+pub(crate) struct ConnectionPermit {
+    admissions: Arc<ConnectionLimiter>,
     user: Option<String>,
     network: Option<IpAddr>,
 }
 
-impl Admissions {
+impl ConnectionLimiter {
     /// Takes a place; `None` where there is none left.
     pub(crate) fn admit(
         self: &Arc<Self>,
         limits: &Limits,
         user: Option<String>,
         address: Option<IpAddr>,
-    ) -> Option<Seat> {
+    ) -> Option<ConnectionPermit> {
         let user = user.filter(|_| limits.max_connections_per_user.is_some());
         let network = address
             .filter(|_| limits.max_connections_per_address.is_some())
@@ -62,7 +62,7 @@ impl Admissions {
         if let Some(network) = network {
             *counts.by_network.entry(network).or_default() += 1;
         }
-        Some(Seat {
+        Some(ConnectionPermit {
             admissions: Arc::clone(self),
             user,
             network,
@@ -70,7 +70,7 @@ impl Admissions {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
             if let Some(key) = key
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn each_limit_holds_and_a_place_is_free_again() {
-        let admissions = Arc::<Admissions>::default();
+        let admissions = Arc::<ConnectionLimiter>::default();
         let limits = Limits::default()
             .max_connections(4)
             .max_connections_per_user(2)

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Io,
-    websocket::{Heard, Protocol},
+    websocket::{Incoming, Protocol},
 };
 use crate::{
     hub::shard::Outgoing,
@@ -86,7 +86,7 @@ impl Connection {
                     Some(count) => self.protocol.take_in(&buffer[..count], &mut answers),
                     None => self.protocol.next(&mut answers),
                 };
-                if let Heard::Close = heard {
+                if let Incoming::Close = heard {
                     return End::ByClient(answers);
                 }
                 // They leave before anything else is read: a client that pings and reads nothing must not have them pile
@@ -95,12 +95,12 @@ impl Connection {
                     return end;
                 }
                 match heard {
-                    Heard::Text(text) => {
+                    Incoming::Text(text) => {
                         request.set(async move { session.receive(&text).await }.fuse());
                     }
-                    Heard::Wrong(code) => return End::ByServer(code),
-                    Heard::Lost => return End::Lost,
-                    Heard::Nothing | Heard::Close => {}
+                    Incoming::Wrong(code) => return End::ByServer(code),
+                    Incoming::Lost => return End::Lost,
+                    Incoming::Nothing | Incoming::Close => {}
                 }
             }
             let flow = tokio::select! {

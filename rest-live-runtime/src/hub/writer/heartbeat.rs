@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::wire::WireState;
+use super::socket::SocketState;
 use crate::{
     hub::{
         clients::{
-            outbox::Kind,
-            peer::{Attached, Sink},
+            client::{Attached, Sink},
+            send_queue::Kind,
         },
-        shard::{PeerId, State},
+        shard::{ClientId, State},
     },
     limits::Limits,
     protocol::{code::CloseCode, frame::ping_frame, v1},
@@ -48,14 +48,14 @@ impl State {
             let number = peer.number;
             let closes = peer.outbox.closes().is_some();
             let due = peer.attached()?.due(limits, now, closes);
-            (due != Due::Nothing).then_some((PeerId { place, number }, due))
+            (due != Due::Nothing).then_some((ClientId { place, number }, due))
         });
         for (id, due) in due.collect::<Vec<_>>() {
             self.carry_out(id, due);
         }
     }
 
-    fn carry_out(&mut self, id: PeerId, due: Due) {
+    fn carry_out(&mut self, id: ClientId, due: Due) {
         match due {
             Due::Nothing => {}
             Due::Ping => self.ping(id),
@@ -64,14 +64,14 @@ impl State {
             // know why it was closed.
             Due::Stalled => self.close_at_once(id, CloseCode::TooSlow),
             Due::Lost => {
-                if let Sink::Wire(attached) = &self.peers[id.place].sink {
-                    attached.wire.tell(WireState::Lost);
+                if let Sink::SharedSocket(attached) = &self.peers[id.place].sink {
+                    attached.wire.tell(SocketState::Lost);
                 }
             }
         }
     }
 
-    pub(crate) fn ping(&mut self, id: PeerId) {
+    pub(crate) fn ping(&mut self, id: ClientId) {
         let peer = &mut self.peers[id.place];
         let waits = peer
             .outbox

@@ -5,12 +5,12 @@ use std::{any::TypeId, sync::Arc, time::Instant};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::{Session, Shared, resuming::Beginning};
+use super::{Session, Shared, resume::StartPoint};
 use crate::{
     data::{
         cursor::Cursor,
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
         key::{KeyValue, PK},
     },
     hub::{Grant, Refused},
@@ -24,7 +24,7 @@ use crate::{
         dialect::Dialect,
         id::Id,
         refusal::{Refusal, quoted},
-        request::{Named, Request, Target},
+        request::{GroupSelector, Request, Target},
         v1,
     },
     user_code::Panicked,
@@ -79,7 +79,7 @@ impl Session {
                     self.count_resume()?;
                 }
                 let (model, entry, group) = self.find(target)?;
-                let wish = Wish {
+                let wish = SubscribeRequest {
                     dialect,
                     id,
                     model,
@@ -106,7 +106,7 @@ impl Session {
     }
 
     /// Finds the group that a request names.
-    fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupKey), Refusal> {
+    fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupId), Refusal> {
         let Some(model) = self.shared.registry.labelled(&target.model) else {
             let (label, labels) = (quoted(&target.model), self.shared.registry.labels());
             return Err(Refusal::new(
@@ -115,8 +115,8 @@ impl Session {
             ));
         };
         let (entry, value) = match target.group {
-            Named::Key(key, value) => (by_key(model, &key)?, value),
-            Named::AmongKwargs(kwargs) => among_kwargs(model, kwargs)?,
+            GroupSelector::Key(key, value) => (by_key(model, &key)?, value),
+            GroupSelector::AmongKwargs(kwargs) => among_kwargs(model, kwargs)?,
         };
         let value = entry.kind.read(&value).map_err(|expected| {
             let null = match value.is_null() {
@@ -140,7 +140,7 @@ impl Session {
         Ok((model, entry, entry.at(value)))
     }
 
-    async fn subscribe(&self, wish: Wish<'_>) -> Result<(), Refusal> {
+    async fn subscribe(&self, wish: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let shared = &*self.shared;
         let (model, group_key) = (&*wish.model.label, wish.entry.key);
         for _ in 0..MOST_QUESTIONS {
@@ -154,7 +154,7 @@ impl Session {
             for look in 0..=MOST_LOOKS {
                 let beginning = match look {
                     // More happens to the group than can be made ready in between.
-                    MOST_LOOKS => Beginning::Reset(ResetReason::TooFar),
+                    MOST_LOOKS => StartPoint::Reset(ResetReason::TooFar),
                     _ => self.beginning(&wish, granted).await?,
                 };
                 let grant = Grant {
@@ -201,7 +201,11 @@ impl Session {
     }
 
     /// Fails unless there is such a row, and the user may see it.
-    async fn require_row(&self, wish: &Wish<'_>, granted: Granted) -> Result<(), Refusal> {
+    async fn require_row(
+        &self,
+        wish: &SubscribeRequest<'_>,
+        granted: Granted,
+    ) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
         let find = wish.model.table.read(db, &wish.group.value);
         let row = match timeout(limits.authorize_timeout, find).await {
@@ -236,12 +240,12 @@ impl Session {
 }
 
 /// A subscription that a client wants.
-pub(super) struct Wish<'w> {
+pub(super) struct SubscribeRequest<'w> {
     pub(super) dialect: Dialect,
     pub(super) id: Option<&'w Id>,
     pub(super) model: &'w ModelEntry,
     pub(super) entry: &'w GroupEntry,
-    pub(super) group: GroupKey,
+    pub(super) group: GroupId,
     pub(super) since: Option<String>,
     must_exist: bool,
 }

@@ -4,8 +4,8 @@ use crate::{
     publish::order::tests::{row, state},
 };
 
-fn overlaps(capacity: usize) -> Overlaps {
-    Overlaps::new("here".into(), at(10), capacity)
+fn overlaps(capacity: usize) -> ConflictDetector {
+    ConflictDetector::new("here".into(), at(10), capacity)
 }
 
 fn at(position: u64) -> Cursor {
@@ -28,18 +28,21 @@ fn of(node: &str, began: u64) -> EventSource {
     }
 }
 
-impl Overlaps {
+impl ConflictDetector {
     fn decides(&mut self, position: u64, row: i128, origin: &EventSource) -> &'static str {
         match self.take(position, &event(row), origin) {
-            Verdict::Told => "told",
-            Verdict::Withheld => "withheld",
-            Verdict::Settled(..) => "settled",
+            Verdict::Publish => "told",
+            Verdict::Withhold => "withheld",
+            Verdict::Reread(..) => "settled",
         }
     }
 
     fn reset(&mut self, position: u64, origin: &EventSource) {
         let reset = Arc::new(Event::reset("a.B".into()));
-        assert!(matches!(self.take(position, &reset, origin), Verdict::Told));
+        assert!(matches!(
+            self.take(position, &reset, origin),
+            Verdict::Publish
+        ));
     }
 }
 
@@ -112,7 +115,7 @@ fn who_settles_knows_all_that_was_named_within() {
     log.take(11, &write(0, 1), &of("there", 10));
     log.take(12, &write(1, 2), &of("there", 11));
     let verdict = log.take(13, &write(7, 8), &of("here", 11));
-    let Verdict::Settled(_, named) = verdict else {
+    let Verdict::Reread(_, named) = verdict else {
         panic!("{verdict:?}")
     };
     assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);

@@ -28,7 +28,7 @@ const MOST_LAGS: usize = 3;
 const LAG_WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct SendQueue {
     own: VecDeque<Pending>,
     /// Of all that waits and may be dropped for a reset, here and in the logs.
     messages: usize,
@@ -114,7 +114,7 @@ impl Kind {
     }
 }
 
-impl Outbox {
+impl SendQueue {
     pub(crate) fn own(&self) -> impl DoubleEndedIterator<Item = &Pending> {
         self.own.iter()
     }
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn lags_that_are_long_past_do_not_count() {
-        let mut outbox = Outbox::default();
+        let mut outbox = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
             outbox.lag(start + LAG_WINDOW * minute);
