@@ -4,9 +4,9 @@
 pub(crate) mod batch;
 pub(crate) mod change;
 pub(crate) mod conflicts;
+mod delivery;
 pub(crate) mod dispatcher;
 pub(crate) mod encoder;
 pub(crate) mod history;
 pub(crate) mod idle_tail;
 pub(crate) mod replay;
-pub(crate) mod telling;

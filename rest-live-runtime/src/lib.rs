@@ -31,7 +31,7 @@ pub use self::{
         event::{Action, Event, EventKind, Row, RowChange},
         key::{KeyKind, KeyMismatch, KeyValue},
     },
-    hub::shard::Outgoing,
+    hub::shard::drain::Outgoing,
     limits::Limits,
     live::{BuildError, Live, LiveBuilder},
     log::{

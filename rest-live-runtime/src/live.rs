@@ -19,7 +19,7 @@ pub use self::builder::{BuildError, LiveBuilder};
 use crate::{
     capture::{self, LiveConnection, Scope},
     data::cursor::Cursor,
-    hub::SessionId,
+    hub::SessionHandle,
     metrics::Denial,
     model::permission::Identity,
     protocol::{code::CloseCode, refusal::quoted},
@@ -150,7 +150,7 @@ impl<U: Send + Sync + 'static> Live<U> {
     ) -> impl Future<Output = usize> + Send + 'static + use<U, W> {
         let picked = self.pick(who);
         let sessions = Arc::clone(&self.inner.sessions);
-        sessions.hub.reauthorize(&picked);
+        picked.iter().for_each(SessionHandle::reauthorize);
         let asking = self.inner.runtime.spawn(reauthorize::run(sessions, picked));
         async move {
             match asking.await {
@@ -167,13 +167,12 @@ impl<U: Send + Sync + 'static> Live<U> {
     pub fn disconnect(&self, who: impl Fn(&U) -> bool) -> usize {
         let picked = self.pick(who);
         for session in &picked {
-            let hub = &self.inner.sessions.hub;
-            hub.close_session(*session, CloseCode::Forbidden);
+            session.close(CloseCode::Forbidden);
         }
         picked.len()
     }
 
-    fn pick(&self, who: impl Fn(&U) -> bool) -> Vec<SessionId> {
+    fn pick(&self, who: impl Fn(&U) -> bool) -> Vec<SessionHandle> {
         let users = self.inner.sessions.hub.users().into_iter();
         let picked = users.filter(|(_, user)| user.downcast().is_some_and(&who));
         picked.map(|(session, _)| session).collect()
@@ -284,7 +283,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Waits until everything in the log is with the sessions.
     pub(crate) async fn dispatched(&self) {
-        if !*self.inner.sessions.hub.subscribed().borrow() {
+        if !*self.inner.sessions.hub.has_subscribers().borrow() {
             // There is nobody that anything is for, and the dispatcher takes its time.
             return;
         }

@@ -29,7 +29,7 @@ use self::{
 use crate::{
     data::{cursor::Cursor, token},
     dispatch::{history::History, replay::Replays},
-    hub::{Hub, SessionId, shard::Outgoing, writer::socket::SharedSocket},
+    hub::{Hub, SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
     limits::Limits,
     log::EventLog,
     metrics::{Denial, Metrics},
@@ -44,8 +44,8 @@ use crate::{
     },
 };
 
-/// So many bursts of messages are refused before the connection is closed.
-const MOST_REFUSED_BURSTS: u32 = 10;
+/// Maximum number of bursts of messages that are refused before the connection is closed.
+const MAX_REFUSED_BURSTS: u32 = 10;
 
 /// What the sessions of one `Live` have in common.
 pub(crate) struct Shared {
@@ -59,20 +59,20 @@ pub(crate) struct Shared {
     pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
     pub(crate) origins: Origins,
-    pub(crate) admissions: Arc<ConnectionLimiter>,
+    pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 /// One client connection. Its subscriptions end when it is dropped.
 pub struct Session {
     shared: Arc<Shared>,
-    id: SessionId,
+    handle: SessionHandle,
     user: Identity,
     /// Whether the client chose v1 by the subprotocol: it is greeted, and pinged where it can see it.
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
     span: Span,
-    seat: Option<Arc<ConnectionPermit>>,
+    permit: Option<Arc<ConnectionPermit>>,
 }
 
 /// How far client and server have come.
@@ -105,14 +105,14 @@ impl Session {
             address = address.map(tracing::field::display)
         );
         let dialect = by_subprotocol.then_some(Dialect::V1);
-        let id = shared.hub.join(user.clone(), dialect);
-        let seat = shared.admissions.admit(limits, user_key, address);
-        if seat.is_none() {
+        let handle = shared.hub.join(user.clone(), dialect);
+        let permit = shared.connection_limiter.admit(limits, user_key, address);
+        if permit.is_none() {
             span.in_scope(|| tracing::debug!("a connection too many is closed"));
             shared.metrics.denied(Denial::Connections);
-            shared.hub.close_session(id, CloseCode::TooMany);
+            handle.close(CloseCode::TooMany);
         } else if by_subprotocol {
-            shared.hub.answer(id, v1::hello(&name, limits));
+            handle.answer(v1::hello(&name, limits));
         }
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
@@ -123,12 +123,12 @@ impl Session {
         });
         Self {
             shared,
-            id,
+            handle,
             user,
             by_subprotocol,
             conversation,
             span,
-            seat: seat.map(Arc::new),
+            permit: permit.map(Arc::new),
         }
     }
 
@@ -145,9 +145,10 @@ impl Session {
         &self.shared.metrics
     }
 
-    /// Returns the place that the connection takes, until it is dropped; `None` where there was none.
-    pub(crate) fn seat(&self) -> Option<Arc<ConnectionPermit>> {
-        self.seat.clone()
+    /// Returns the permit of the connection, which counts it until it is dropped; `None` if the limits did
+    /// not allow one more.
+    pub(crate) fn permit(&self) -> Option<Arc<ConnectionPermit>> {
+        self.permit.clone()
     }
 
     pub(crate) fn span(&self) -> &Span {
@@ -202,8 +203,8 @@ impl Session {
         }
         conversation.refused += 1;
         self.shared.metrics.denied(Denial::Rate);
-        if conversation.refused > rate.burst.max(1).saturating_mul(MOST_REFUSED_BURSTS) {
-            self.shared.hub.close_session(self.id, CloseCode::TooMany);
+        if conversation.refused > rate.burst.max(1).saturating_mul(MAX_REFUSED_BURSTS) {
+            self.handle.close(CloseCode::TooMany);
         }
         let per_second = rate.per_second;
         Err(Refusal::new(
@@ -213,7 +214,7 @@ impl Session {
     }
 
     fn answer(&self, frame: Frame) {
-        self.shared.hub.answer(self.id, frame);
+        self.handle.answer(frame);
     }
 
     /// Waits for what to send next. One caller at a time.
@@ -221,53 +222,52 @@ impl Session {
     /// # Cancel safety
     /// Safe: nothing is lost when the future is dropped.
     pub async fn outgoing(&self) -> Outgoing {
-        let hub = &self.shared.hub;
         loop {
-            let Some(told) = hub.told(self.id) else {
-                // It goes to a socket.
+            let Some(queued) = self.handle.queued() else {
+                // The shard writes to a socket.
                 return std::future::pending().await;
             };
-            match hub.outgoing(self.id) {
+            match self.handle.outgoing() {
                 Some(outgoing) => return outgoing,
-                None => told.notified().await,
+                None => queued.notified().await,
             }
         }
     }
 
     /// Has the session's frames be written to a socket from now on.
-    pub(crate) fn attach(&self, wire: Arc<SharedSocket>) {
-        self.shared.hub.attach(self.id, wire, self.by_subprotocol);
+    pub(crate) fn attach(&self, socket: Arc<SharedSocket>) {
+        self.handle.attach(socket, self.by_subprotocol);
     }
 
     /// Says that the socket may take more.
     pub(crate) fn writable(&self) {
-        self.shared.hub.writable(self.id);
+        self.handle.writable();
     }
 
     /// Queues the pongs that the client is owed.
     pub(crate) fn pong(&self, pongs: Bytes) {
-        self.shared.hub.pong(self.id, pongs);
+        self.handle.pong(pongs);
     }
 
     /// Ends the session once what is queued has left.
     pub(crate) fn close(&self, code: CloseCode) {
-        self.shared.hub.close_session(self.id, code);
+        self.handle.close(code);
     }
 
     /// Ends the session, as its client has, with the answer to that.
     pub(crate) fn closed_by_client(&self, answer: Bytes) {
-        self.shared.hub.closed_by_client(self.id, answer);
+        self.handle.closed_by_client(answer);
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.hub.leave(self.id);
+        self.handle.leave();
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Session").field(&self.id).finish()
+        f.debug_tuple("Session").field(&self.handle).finish()
     }
 }

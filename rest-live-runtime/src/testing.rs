@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    hub::shard::Outgoing,
+    hub::shard::drain::Outgoing,
     live::Live,
     protocol::{code::CloseCode, frame::Frame},
     session::{Handshake, Session},

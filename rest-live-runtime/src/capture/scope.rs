@@ -10,7 +10,11 @@ use super::{
         abandoned,
         pending::{PendingWrite, PendingWrites, Stage, Writer},
     },
-    statement::{Inner, db_error, db_error::Ended, read_behind},
+    statement::{
+        Inner,
+        db_error::{self, Ended},
+        read_behind,
+    },
     transaction::buffer::Open,
 };
 use crate::{

@@ -1,32 +1,35 @@
-//! What the shards are to be told, until it is enough.
+//! What the shards are about to receive.
 
 use std::{mem, sync::Arc};
 
 use crate::{
     data::cursor::EventPosition,
-    hub::shard::{AHEAD, HubEvent, Publication},
+    hub::{
+        clients::INTAKE_DIVISOR,
+        groups::audience::{HubEvent, Publication},
+    },
     limits::Limits,
 };
 
-/// So many subscribers of permissions are decided about before they are told.
-const MOST_SEEN: usize = 16 * 1024;
+/// Maximum number of subscribers that are decided about one by one before the batch is published.
+const MAX_RECIPIENTS: usize = 16 * 1024;
 
-/// What happened, and where in the log.
-type Happenings = Vec<(HubEvent, EventPosition)>;
+/// The events of one shard, with their positions.
+type ShardEvents = Vec<(HubEvent, EventPosition)>;
 
+/// Events that are encoded and not yet published.
 #[derive(Default)]
 pub(crate) struct Batch {
-    /// Of each shard.
-    happenings: Vec<Happenings>,
+    shards: Vec<ShardEvents>,
     events: usize,
     bytes: usize,
-    seen: usize,
+    recipients: usize,
 }
 
 impl Batch {
     pub(crate) fn new(shards: usize) -> Self {
         Self {
-            happenings: (0..shards).map(|_| Vec::new()).collect(),
+            shards: (0..shards).map(|_| Vec::new()).collect(),
             ..Self::default()
         }
     }
@@ -36,39 +39,40 @@ impl Batch {
         self.events
     }
 
+    /// Adds the reset of a model, for every shard.
     pub(crate) fn add_reset(&mut self, model: &Arc<str>, at: &EventPosition) {
         self.events += 1;
-        for happenings in &mut self.happenings {
-            happenings.push((HubEvent::Reset(Arc::clone(model)), at.clone()));
+        for events in &mut self.shards {
+            events.push((HubEvent::Reset(Arc::clone(model)), at.clone()));
         }
     }
 
-    /// Adds what each shard is told of one event.
-    pub(crate) fn add_rows(&mut self, publications: Vec<Vec<Publication>>, at: &EventPosition) {
+    /// Adds what each shard publishes for one event.
+    pub(crate) fn add_row(&mut self, publications: Vec<Vec<Publication>>, at: &EventPosition) {
         self.events += 1;
-        // A client is of one shard.
+        // A client belongs to one shard.
         let bytes = |of_shard: &Vec<Publication>| of_shard.iter().map(Publication::bytes).sum();
         let most: Option<usize> = publications.iter().map(bytes).max();
         self.bytes += most.unwrap_or(0);
         let all = publications.iter().flatten();
-        self.seen += all.map(Publication::seen).sum::<usize>();
-        for (happenings, publications) in self.happenings.iter_mut().zip(publications) {
+        self.recipients += all.map(Publication::recipients).sum::<usize>();
+        for (events, publications) in self.shards.iter_mut().zip(publications) {
             if !publications.is_empty() {
-                happenings.push((HubEvent::Row(publications), at.clone()));
+                events.push((HubEvent::Row(publications), at.clone()));
             }
         }
     }
 
-    /// Returns whether it is as much as a client may be told at once.
-    pub(crate) fn is_much(&self, limits: &Limits) -> bool {
-        self.events * AHEAD >= limits.max_pending_messages
-            || self.bytes * AHEAD >= limits.max_pending_bytes
-            || self.seen >= MOST_SEEN
+    /// Returns whether a client cannot be sent more at once.
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        self.events * INTAKE_DIVISOR >= limits.max_pending_messages
+            || self.bytes * INTAKE_DIVISOR >= limits.max_pending_bytes
+            || self.recipients >= MAX_RECIPIENTS
     }
 
-    /// Takes it out.
-    pub(crate) fn take(&mut self) -> Vec<Happenings> {
-        let shards = self.happenings.len();
-        mem::replace(self, Self::new(shards)).happenings
+    /// Takes the events of each shard.
+    pub(crate) fn take(&mut self) -> Vec<ShardEvents> {
+        let shards = self.shards.len();
+        mem::replace(self, Self::new(shards)).shards
     }
 }

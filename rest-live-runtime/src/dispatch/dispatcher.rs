@@ -1,5 +1,5 @@
-//! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log, and for the sockets to
-//! have their turns.
+//! The task of a node that reads the log and publishes each event to the hub. It waits for the log, and for
+//! the writers to catch up; it waits for no socket.
 
 use std::{pin::pin, sync::Arc};
 
@@ -10,21 +10,18 @@ use super::{
     batch::Batch,
     change::{Change, changes},
     conflicts::{ConflictDetector, Verdict},
+    delivery::delivery,
     encoder::Encoder,
     history::History,
     idle_tail::unhurried,
     replay::Replays,
-    telling::Telling,
 };
 use crate::{
     data::{
         cursor::{Cursor, EventPosition},
         event::{Event, EventKind, RowChange},
     },
-    hub::{
-        Hub,
-        shard::{Audience, Publication},
-    },
+    hub::{Hub, groups::audience::Publication},
     log::{Entry, Tail},
     metrics::Metrics,
     model::registry::{ModelEntry, Registry},
@@ -33,13 +30,13 @@ use crate::{
     user_code,
 };
 
-/// An event that the log has.
+/// An event and its position in the log.
 struct PositionedEvent {
     at: EventPosition,
     event: Arc<Event>,
 }
 
-/// What a dispatcher works with.
+/// What the dispatcher needs.
 pub(crate) struct Dispatcher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) hub: Arc<Hub>,
@@ -47,52 +44,54 @@ pub(crate) struct Dispatcher {
     pub(crate) replays: Arc<Replays>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) publisher: Arc<Publisher>,
-    /// Whether other nodes append to the log in an order that nobody knows.
-    pub(crate) orders: bool,
-    /// Follows the place up to which all is with the sessions.
+    /// Whether other nodes may append in another order than they write.
+    pub(crate) detects_conflicts: bool,
+    /// The cursor up to which everything is in the queues of the sessions.
     pub(crate) progress: watch::Sender<Option<Cursor>>,
 }
 
 impl Dispatcher {
-    /// Runs until the log ends. Then every connection is closed, for nothing more is told.
+    /// Runs until the log ends. Then every connection is closed, because no change can be published.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
         match user_code::call_async(self.follow(tail)).await {
             Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
             Err(panicked) => {
-                tracing::error!(%panicked, "the dispatcher panicked: every connection is closed")
+                tracing::error!(%panicked, "the dispatcher panicked: every connection is closed");
             }
         }
         self.hub.close(CloseCode::Internal);
     }
 
     async fn follow(&self, tail: BoxStream<'static, Tail>) {
-        let mut tail = pin!(unhurried(tail, self.hub.subscribed()));
-        let mut overlaps = None;
+        let mut tail = pin!(unhurried(tail, self.hub.has_subscribers()));
+        let mut conflicts = None;
         let begin = |cursor: &Cursor| {
             let order = &self.publisher.order;
             order.read_up_to(cursor.clone());
             let node = Arc::clone(&self.publisher.node);
-            self.orders
+            self.detects_conflicts
                 .then(|| ConflictDetector::new(node, cursor.clone(), ConflictDetector::CAPACITY))
         };
         while let Some(tail) = tail.next().await {
             match tail {
                 Tail::Begin(cursor) => {
-                    overlaps = begin(&cursor);
+                    conflicts = begin(&cursor);
                     self.hub.begin(&cursor, self.forget(&cursor));
                     self.progress.send_replace(Some(cursor));
                 }
                 Tail::Entries { entries, watermark } => {
-                    let happened = self.happened(&entries, &watermark, overlaps.as_mut());
-                    self.hand_out(&happened, &watermark).await;
+                    let events = self.resolve(&entries, &watermark, conflicts.as_mut());
+                    self.dispatch(&events, &watermark).await;
                 }
                 Tail::Reset(cursor) => {
-                    overlaps = begin(&cursor);
+                    conflicts = begin(&cursor);
                     self.reset(cursor, ResetReason::Lagged);
                 }
                 Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
                 Tail::Away => {
-                    tracing::warn!("the event log cannot be reached: changes are told when it can");
+                    tracing::warn!(
+                        "the event log cannot be reached: changes are published when it can be reached again"
+                    );
                     self.hub.set_stale(true);
                 }
                 Tail::Back => {
@@ -103,19 +102,20 @@ impl Dispatcher {
         }
     }
 
-    /// Returns what is to be told of what the log has.
-    fn happened(
+    /// Returns the events of the log that are published. An event that conflicts with another node's is
+    /// withheld; its own node reads the row again.
+    fn resolve(
         &self,
         entries: &[Entry],
         watermark: &Cursor,
-        mut overlaps: Option<&mut ConflictDetector>,
+        mut conflicts: Option<&mut ConflictDetector>,
     ) -> Vec<PositionedEvent> {
-        let mut happened = Vec::with_capacity(entries.len());
-        let mut unsettled = Vec::new();
+        let mut events = Vec::with_capacity(entries.len());
+        let mut rereads = Vec::new();
         for entry in entries {
-            let (event, origin) = entry.event.resolve(&self.registry);
-            let verdict = match &mut overlaps {
-                Some(overlaps) => overlaps.take(entry.position, &event, &origin),
+            let (event, source) = entry.event.resolve(&self.registry);
+            let verdict = match &mut conflicts {
+                Some(conflicts) => conflicts.take(entry.position, &event, &source),
                 None => Verdict::Publish,
             };
             match verdict {
@@ -123,23 +123,23 @@ impl Dispatcher {
                 Verdict::Withhold => continue,
                 Verdict::Reread(row, named) => {
                     if self.publisher.unsettle(&row, named) {
-                        unsettled.push(row);
+                        rereads.push(row);
                     }
                     continue;
                 }
             }
             let at = EventPosition::new(entry.position, watermark);
-            happened.push(PositionedEvent { at, event });
+            events.push(PositionedEvent { at, event });
         }
         self.publisher.order.read_up_to(watermark.clone());
-        // Behind that: else what is read would seem to overlap with all this.
-        for row in unsettled {
+        // After it: otherwise the rows that are read would seem to conflict with all these events.
+        for row in rereads {
             self.publisher.begin_to_settle(row);
         }
-        happened
+        events
     }
 
-    /// Forgets what happened before a place. Returns the number of this batch.
+    /// Forgets everything before a cursor. Returns the number of this batch.
     fn forget(&self, cursor: &Cursor) -> u64 {
         self.replays.clear();
         self.history.begin(cursor.clone())
@@ -148,57 +148,60 @@ impl Dispatcher {
     fn reset(&self, cursor: Cursor, reason: ResetReason) {
         let sessions = self.hub.reset(&cursor, self.forget(&cursor), reason);
         if sessions > 0 {
-            tracing::warn!(%cursor, sessions, reason = reason.as_str(), "events were lost: who is subscribed is told to reset");
+            tracing::warn!(
+                %cursor,
+                sessions,
+                reason = reason.as_str(),
+                "events were lost: all subscribers are reset"
+            );
         }
         self.hub.set_stale(false);
         self.progress.send_replace(Some(cursor));
     }
 
-    /// Tells each subscriber what it sees of some events: what was committed together in as few parts as there is room for.
-    async fn hand_out(&self, happened: &[PositionedEvent], watermark: &Cursor) {
-        // Before anybody can be told: who comes back meanwhile is told by it.
-        let events = happened.iter();
-        let turn = self
-            .history
-            .keep(events.map(|h| (h.at.position, Arc::clone(&h.event))));
+    /// Publishes events: those of one commit in as few parts as the limits allow.
+    async fn dispatch(&self, events: &[PositionedEvent], watermark: &Cursor) {
+        // First the history: a client that resumes meanwhile reads the events from there.
+        let kept = events.iter();
+        let kept = kept.map(|event| (event.at.position, Arc::clone(&event.event)));
+        let batch_id = self.history.keep(kept);
         for shard in self.hub.shards() {
-            shard.with(|shard| shard.dispatching(watermark, turn, happened.len()));
+            shard.with(|state| state.begin_batch(watermark, batch_id, events.len()));
         }
-        let mut gathered = Batch::new(self.hub.shards().len());
-        for entry in happened {
+        let mut batch = Batch::new(self.hub.shards().len());
+        for event in events {
             self.metrics.events.increment(1);
-            // A user that nobody else has may go with its audience, and its end is the application's code.
-            let before = gathered.events();
-            let told = user_code::call(|| self.tell(entry, &mut gathered));
-            if told.is_err() {
-                let model = &entry.event.model;
+            let before = batch.events();
+            // Dropping an audience may drop the last handle of a user, which is application code.
+            if let Err(panicked) = user_code::call(|| self.encode(event, &mut batch)) {
+                let model = &event.event.model;
                 tracing::error!(
                     model = &**model,
-                    "an event was not dispatched: the application's code panicked"
+                    %panicked,
+                    "an event was not dispatched: the model's subscribers are reset"
                 );
                 self.metrics.panics.increment(1);
-                // Never silence.
-                if gathered.events() == before {
-                    gathered.add_reset(model, &entry.at);
+                if batch.events() == before {
+                    batch.add_reset(model, &event.at);
                 }
             }
-            if gathered.is_much(self.hub.limits()) {
-                self.publish(&mut gathered).await;
+            if batch.is_full(self.hub.limits()) {
+                self.publish(&mut batch).await;
             }
         }
-        self.publish(&mut gathered).await;
+        self.publish(&mut batch).await;
         self.progress.send_replace(Some(watermark.clone()));
     }
 
-    /// Hands to the shards what was gathered, as soon as their sockets have had their turns. A client that reads does not lag
+    /// Publishes a batch to each shard when its writer has caught up: a client that reads must not lag
     /// because a transaction was large.
-    async fn publish(&self, gathered: &mut Batch) {
-        for (shard, happenings) in self.hub.shards().iter().zip(gathered.take()) {
-            if !happenings.is_empty() {
+    async fn publish(&self, batch: &mut Batch) {
+        for (shard, events) in self.hub.shards().iter().zip(batch.take()) {
+            if !events.is_empty() {
                 shard.room().await;
-                shard.with(|shard| {
-                    for (happening, at) in happenings {
-                        shard.publish(happening, &at);
+                shard.with(|state| {
+                    for (event, at) in events {
+                        state.publish(event, &at);
                     }
                 });
             }
@@ -206,60 +209,58 @@ impl Dispatcher {
         tokio::task::yield_now().await;
     }
 
-    /// Decides and encodes what each shard's subscribers are told of an event.
-    fn tell(&self, happened: &PositionedEvent, gathered: &mut Batch) {
-        let PositionedEvent { at, event } = happened;
+    /// Decides what each shard's subscribers receive for an event, and encodes it.
+    fn encode(&self, event: &PositionedEvent, batch: &mut Batch) {
+        let PositionedEvent { at, event } = event;
         let Some(model) = self.registry.labelled(&event.model) else {
             return;
         };
         match &event.kind {
-            EventKind::Row(row) => self.tell_row(model, event, row, at, gathered),
-            EventKind::Reset => gathered.add_reset(&model.label, at),
+            EventKind::Row(row) => self.encode_row(model, event, row, at, batch),
+            EventKind::Reset => batch.add_reset(&model.label, at),
         }
     }
 
-    fn tell_row(
+    fn encode_row(
         &self,
         model: &ModelEntry,
         event: &Event,
         row: &RowChange,
         at: &EventPosition,
-        gathered: &mut Batch,
+        batch: &mut Batch,
     ) {
         let changes: Vec<_> = changes(model, row).collect();
         let shards = self.hub.shards().iter();
         let audiences = shards.map(|shard| {
-            shard.with(|shard| {
+            shard.with(|state| {
                 let audience = |change: &Change<'_>| {
-                    let is_same_for_all = change.seen_by_all().is_some();
-                    shard.audience(&change.group, is_same_for_all)
+                    let same_for_all = change.seen_by_all().is_some();
+                    state.audience(&change.group, same_for_all)
                 };
-                let audiences: Vec<_> = changes.iter().map(audience).collect();
-                audiences.into_iter()
+                changes.iter().map(audience).collect::<Vec<_>>()
             })
         });
-        let mut audiences: Vec<_> = audiences.collect();
+        let audiences: Vec<_> = audiences.collect();
         let mut encoder = Encoder::new(model, event, row, &at.cursor, &self.metrics);
         let mut publications: Vec<Vec<_>> = audiences.iter().map(|_| Vec::new()).collect();
-        for change in &changes {
-            let mut telling = Telling::new(&mut encoder, change);
-            let tos = audiences.iter_mut().map(|of_shard| {
-                let audience = of_shard.next().unwrap_or(Audience::Nobody);
-                telling.to(audience)
-            });
-            let tos: Vec<_> = tos.collect();
-            if tos.iter().any(Option::is_some) {
-                let told = telling.told();
-                for (publications, to) in publications.iter_mut().zip(tos) {
-                    publications.extend(to.map(|to| Publication {
+        for (index, change) in changes.iter().enumerate() {
+            encoder.begin_change();
+            let deliveries = audiences
+                .iter()
+                .map(|of_shard| delivery(&mut encoder, change, &of_shard[index]));
+            let deliveries: Vec<_> = deliveries.collect();
+            if deliveries.iter().any(Option::is_some) {
+                let frames = encoder.take_frames();
+                for (publications, delivery) in publications.iter_mut().zip(deliveries) {
+                    publications.extend(delivery.map(|delivery| Publication {
                         group: change.group.clone(),
-                        told: Arc::clone(&told),
-                        to,
+                        frames: Arc::clone(&frames),
+                        delivery,
                     }));
                 }
             }
             change.report_panics(model, &self.metrics);
         }
-        gathered.add_rows(publications, at);
+        batch.add_row(publications, at);
     }
 }

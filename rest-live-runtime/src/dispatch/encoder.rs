@@ -1,4 +1,6 @@
-//! Serialises each row of an event once a serializer, and encodes each frame once.
+//! Serializes each row of an event once for each serializer, and encodes each frame once.
+
+use std::{mem, sync::Arc};
 
 use serde_json::value::RawValue;
 
@@ -8,6 +10,7 @@ use crate::{
         cursor::Cursor,
         event::{Action, Event, Row, RowChange},
     },
+    hub::groups::frame_log::{BroadcastFrame, FrameIndex},
     metrics::Metrics,
     model::{declaration::Serializer, registry::ModelEntry},
     protocol::{
@@ -19,20 +22,22 @@ use crate::{
     user_code,
 };
 
-/// What was encoded of one event.
+/// Encodes one event, and keeps what it has encoded.
 pub(crate) struct Encoder<'e> {
     model: &'e ModelEntry,
     event: &'e Event,
     row: &'e RowChange,
     cursor: &'e Cursor,
     metrics: &'e Metrics,
-    /// Number of the change that frames are made of.
+    /// Number of the current change.
     change: usize,
+    /// The frames of the current change.
+    frames: Vec<BroadcastFrame>,
     payloads: Vec<(&'e str, Side, Option<Box<RawValue>>)>,
     encoded: Vec<Encoded<'e>>,
 }
 
-/// A frame, or of 0.7 the part that all ids have in common; `None` where the serializer failed.
+/// A frame, or in 0.7 the part that all ids share; `None` if the serializer failed.
 struct Encoded<'e> {
     serializer: &'e str,
     side: Side,
@@ -41,6 +46,8 @@ struct Encoded<'e> {
     /// The change, for frames that name the group.
     change: Option<usize>,
     frame: Option<Frame>,
+    /// The last change that uses the frame, and the index among its frames.
+    used: Option<(usize, FrameIndex)>,
 }
 
 impl<'e> Encoder<'e> {
@@ -58,44 +65,85 @@ impl<'e> Encoder<'e> {
             cursor,
             metrics,
             change: 0,
+            frames: Vec::new(),
             payloads: Vec::new(),
             encoded: Vec::new(),
         }
     }
 
-    /// Goes on to another change.
-    pub(crate) fn begin(&mut self) {
+    /// Begins another change.
+    pub(crate) fn begin_change(&mut self) {
         self.change += 1;
     }
 
-    /// Returns how a variant is told in a dialect, of 0.7 what follows the id; `None` if its serializer failed, which is
-    /// logged.
+    /// Takes the frames of the current change.
+    pub(crate) fn take_frames(&mut self) -> Arc<[BroadcastFrame]> {
+        mem::take(&mut self.frames).into()
+    }
+
+    /// Returns the index of a variant's frame in a dialect, among the frames of the current change; `None`
+    /// if its serializer failed, which is logged.
+    pub(crate) fn frame_index(
+        &mut self,
+        change: &Change<'e>,
+        variant: Variant,
+        dialect: Dialect,
+    ) -> Option<FrameIndex> {
+        let current = self.change;
+        let encoded = self.encoded(change, variant, dialect);
+        let frame = encoded.frame.clone()?;
+        if let Some((change, index)) = encoded.used
+            && change == current
+        {
+            return Some(index);
+        }
+        let index = self.frames.len() as FrameIndex;
+        self.frames.push(BroadcastFrame {
+            frame,
+            removes: variant.action == Action::Deleted,
+        });
+        self.encoded(change, variant, dialect).used = Some((current, index));
+        Some(index)
+    }
+
+    /// Returns the frame of a variant in a dialect, in 0.7 the part after the id; `None` if its serializer
+    /// failed, which is logged.
     pub(crate) fn frame(
         &mut self,
         change: &Change<'e>,
         variant: Variant,
         dialect: Dialect,
     ) -> Option<Frame> {
+        self.encoded(change, variant, dialect).frame.clone()
+    }
+
+    fn encoded(
+        &mut self,
+        change: &Change<'e>,
+        variant: Variant,
+        dialect: Dialect,
+    ) -> &mut Encoded<'e> {
         let serializer = &change.entry.shown[variant.serializer].serializer;
         let of_change = (dialect == Dialect::V1).then_some(self.change);
-        let known = self.encoded.iter().find(|e| {
+        let known = self.encoded.iter().position(|e| {
             std::ptr::eq(e.serializer, &*serializer.name)
                 && (e.side, e.action, e.dialect) == (variant.side, variant.action, dialect)
                 && e.change == of_change
         });
-        if let Some(known) = known {
-            return known.frame.clone();
-        }
-        let frame = self.encode(change, variant, dialect, serializer);
-        self.encoded.push(Encoded {
-            serializer: &serializer.name,
-            side: variant.side,
-            action: variant.action,
-            dialect,
-            change: of_change,
-            frame: frame.clone(),
+        let index = known.unwrap_or_else(|| {
+            let frame = self.encode(change, variant, dialect, serializer);
+            self.encoded.push(Encoded {
+                serializer: &serializer.name,
+                side: variant.side,
+                action: variant.action,
+                dialect,
+                change: of_change,
+                frame,
+                used: None,
+            });
+            self.encoded.len() - 1
         });
-        frame
+        &mut self.encoded[index]
     }
 
     fn encode(
@@ -133,16 +181,16 @@ impl<'e> Encoder<'e> {
             .payloads
             .iter()
             .position(|p| std::ptr::eq(p.0, name) && p.1 == side);
-        let place = known.unwrap_or_else(|| {
-            let payload = serialise(serializer, row, self.metrics);
+        let index = known.unwrap_or_else(|| {
+            let payload = serialize(serializer, row, self.metrics);
             self.payloads.push((name, side, payload));
             self.payloads.len() - 1
         });
-        self.payloads[place].2.as_deref()
+        self.payloads[index].2.as_deref()
     }
 }
 
-fn serialise(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
+fn serialize(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
     let error = match user_code::call(|| (serializer.serialise)(row)) {
         Ok(Ok(payload)) => return Some(payload),
         Ok(Err(error)) => error.to_string(),
@@ -155,7 +203,7 @@ fn serialise(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Bo
     tracing::error!(
         serializer,
         error,
-        "a row could not be serialised: its subscribers get no frame"
+        "a row could not be serialized: its subscribers receive no frame"
     );
     None
 }

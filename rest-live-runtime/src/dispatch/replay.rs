@@ -156,7 +156,7 @@ impl Replay {
             let known = self.encoded().get(&(place, variant)).cloned();
             let frame = known.unwrap_or_else(|| {
                 let mut encoder = Encoder::new(model, event, &conflated.row, since, metrics);
-                encoder.begin();
+                encoder.begin_change();
                 let frame = encoder.frame(&change, variant, Dialect::V1);
                 self.encoded().insert((place, variant), frame.clone());
                 frame

@@ -172,7 +172,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             replays: Arc::clone(&replays),
             metrics: Arc::clone(&metrics),
             publisher: Arc::clone(&publisher),
-            orders: self.log.is_shared() && self.log.transactional().is_none(),
+            detects_conflicts: self.log.is_shared() && self.log.transactional().is_none(),
             progress: position,
         };
         let mut tasks = hub.start(&runtime);
@@ -198,7 +198,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     db: self.db,
                     limits: self.limits,
                     origins,
-                    admissions: Arc::<ConnectionLimiter>::default(),
+                    connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                 }),
                 user_key: self.user_key,

@@ -1,58 +1,45 @@
-//! How a subscription begins: now, or where its client left.
+//! Where a subscription starts: now, or where its client left.
 
 use tokio::time::timeout;
 
 use super::{
-    Session, Shared,
+    Session,
     subscribe::{SubscribeRequest, unavailable},
 };
 use crate::{
     data::{cursor::Cursor, granted::Granted},
     dispatch::history::Missed,
-    hub::{Answers, Refused},
+    hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
-    protocol::{broadcast::GroupName, code::ResetReason, frame::Frame, refusal::Refusal},
+    protocol::{code::ResetReason, refusal::Refusal},
 };
 
-/// So many events of a group are looked through for one client that comes back.
-const MOST_EVENTS: usize = 4000;
-
-/// How a subscription begins.
-pub(super) enum StartPoint {
-    Now,
-    Resumed {
-        since: Cursor,
-        replayed: Vec<Frame>,
-        /// Number of the last batch of which the client is told.
-        turn: u64,
-    },
-    /// Its client has to fetch again.
-    Reset(ResetReason),
-}
+/// Maximum number of events of a group that a resuming client can have missed.
+const MAX_MISSED_EVENTS: usize = 4000;
 
 impl Session {
-    /// Finds out how a subscription begins that was granted.
-    pub(super) async fn beginning(
+    /// Returns where a subscription starts that was granted, with what its client missed.
+    pub(super) async fn start_point(
         &self,
-        wish: &SubscribeRequest<'_>,
+        request: &SubscribeRequest<'_>,
         granted: Granted,
     ) -> Result<StartPoint, Refusal> {
-        let Some(since) = &wish.since else {
+        let Some(since) = &request.since else {
             if self.shared.log.known_head().is_none() {
                 self.begun().await?;
             }
-            return Ok(StartPoint::Now);
+            return Ok(StartPoint::Now(self.shared.log.known_head()));
         };
         self.begun().await?;
         let Ok(since) = since.parse::<Cursor>() else {
-            return Ok(StartPoint::Reset(ResetReason::Epoch));
+            return Ok(self.reset(ResetReason::Epoch));
         };
         let shared = &*self.shared;
-        let Some((dispatched, turn)) = shared.hub.dispatched(self.id) else {
+        let Some((dispatched, batch_id)) = self.handle.dispatched() else {
             return Err(unavailable());
         };
         if since.epoch != dispatched.epoch {
-            return Ok(StartPoint::Reset(ResetReason::Epoch));
+            return Ok(self.reset(ResetReason::Epoch));
         }
         if since.position > dispatched.position {
             // This node may be behind the one that the client comes from.
@@ -60,11 +47,11 @@ impl Session {
                 return self.unreachable(error);
             }
         }
-        let (model, group) = (&*wish.model.label, &wish.group);
+        let (model, group) = (&*request.model.label, &request.group);
         let look = || {
             shared
                 .history
-                .missed(model, group, &since, turn, MOST_EVENTS)
+                .missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
         };
         let mut missed = look();
         if let Missed::Older = missed {
@@ -76,17 +63,20 @@ impl Session {
         }
         let events = match missed {
             Missed::Events(events) => events,
-            Missed::Unknown => return Ok(StartPoint::Reset(ResetReason::Bulk)),
-            Missed::TooMuch => return Ok(StartPoint::Reset(ResetReason::TooFar)),
-            Missed::Older => return Ok(StartPoint::Reset(ResetReason::Expired)),
+            Missed::Unknown => return Ok(self.reset(ResetReason::Bulk)),
+            Missed::TooMuch => return Ok(self.reset(ResetReason::TooFar)),
+            Missed::Older => return Ok(self.reset(ResetReason::Expired)),
         };
-        let Some(replay) = shared.replays.of(&since.epoch, wish.entry, group, &events) else {
+        let Some(replay) = shared
+            .replays
+            .of(&since.epoch, request.entry, group, &events)
+        else {
             shared.metrics.panics.increment(1);
             tracing::error!(
                 model,
                 "what a client missed cannot be told: the application's code panicked"
             );
-            return Ok(StartPoint::Reset(ResetReason::Bulk));
+            return Ok(self.reset(ResetReason::Bulk));
         };
         let limits = &shared.limits;
         // They wait like answers, of which half as many as may stop the client from asking for more.
@@ -94,7 +84,7 @@ impl Session {
             limits.max_pending_messages / 2,
             limits.max_pending_bytes / 2,
         );
-        let of = (wish.model, wish.entry, group);
+        let of = (request.model, request.entry, group);
         // To where this node is, or where the client was already.
         let upto = match since.position < dispatched.position {
             true => &dispatched,
@@ -106,14 +96,33 @@ impl Session {
             Some(replayed) => StartPoint::Resumed {
                 since,
                 replayed,
-                turn,
+                batch_id,
             },
-            None => StartPoint::Reset(ResetReason::TooFar),
+            None => self.reset(ResetReason::TooFar),
         })
     }
-}
 
-impl Session {
+    /// Returns whether a replay is also complete up to a later batch: the group did not change in between.
+    pub(super) fn is_complete_up_to(&self, new: &mut NewSubscription, now: u64) -> bool {
+        let StartPoint::Resumed {
+            since, batch_id, ..
+        } = &mut new.start
+        else {
+            return true;
+        };
+        let history = &self.shared.history;
+        let is_complete = history.is_quiet(&new.model, &new.group, since, (*batch_id, now));
+        if is_complete {
+            *batch_id = now;
+        }
+        is_complete
+    }
+
+    /// Returns where a subscription starts whose client must fetch again.
+    pub(super) fn reset(&self, reason: ResetReason) -> StartPoint {
+        StartPoint::Reset(reason, self.shared.log.known_head())
+    }
+
     /// Asks the log, which may be away.
     async fn in_time<T>(
         &self,
@@ -126,7 +135,7 @@ impl Session {
 
     /// Returns what becomes of a client that comes from where the log does not reach.
     fn unreachable(&self, error: ReadError) -> Result<StartPoint, Refusal> {
-        Ok(StartPoint::Reset(match error {
+        Ok(self.reset(match error {
             ReadError::Epoch => ResetReason::Epoch,
             ReadError::Ahead => ResetReason::Ahead,
             ReadError::Expired => ResetReason::Expired,
@@ -147,68 +156,5 @@ impl Session {
             // It cannot be reached, or its dispatcher has ended.
             Ok(Err(_)) | Err(_) => Err(unavailable()),
         }
-    }
-}
-
-impl StartPoint {
-    /// Returns where the subscription begins at the earliest; what was handed out, it has missed in any case.
-    pub(super) fn after(&self, shared: &Shared) -> Option<Cursor> {
-        match self {
-            Self::Now | Self::Reset(_) => shared.log.known_head(),
-            Self::Resumed { since, .. } => Some(since.clone()),
-        }
-    }
-
-    /// Returns what the client is told when its subscription begins at a cursor, while a batch is handed out.
-    ///
-    /// # Errors
-    /// Something has happened to the group that is not among what it is told.
-    pub(super) fn answers(
-        &self,
-        shared: &Shared,
-        wish: &SubscribeRequest<'_>,
-        cursor: &Cursor,
-        dispatched: u64,
-    ) -> Result<Answers, Refused> {
-        let model = &wish.model.label;
-        let group = GroupName {
-            key: wish.entry.key,
-            value: &wish.group.value,
-        };
-        let subscribed = |cursor, recovered| {
-            let answer = wish
-                .dialect
-                .subscribed(wish.id, model, group, cursor, recovered);
-            answer.into_iter().collect()
-        };
-        Ok(match self {
-            Self::Now => Answers {
-                answers: subscribed(cursor, true),
-                replayed: Vec::new(),
-            },
-            Self::Resumed {
-                since,
-                replayed,
-                turn,
-            } => {
-                let turns = (*turn, dispatched);
-                if !shared.history.is_quiet(model, &wish.group, since, turns) {
-                    return Err(Refused::Missed);
-                }
-                Answers {
-                    answers: subscribed(since, true),
-                    replayed: replayed.clone(),
-                }
-            }
-            Self::Reset(reason) => {
-                shared.metrics.reset(*reason, 1);
-                let mut answers: Vec<_> = subscribed(cursor, false);
-                answers.extend(Some(wish.dialect.reset(wish.id, model, *reason, cursor)));
-                Answers {
-                    answers,
-                    replayed: Vec::new(),
-                }
-            }
-        })
     }
 }

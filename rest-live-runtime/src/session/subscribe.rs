@@ -3,17 +3,16 @@
 use std::{any::TypeId, sync::Arc, time::Instant};
 
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
-use super::{Session, Shared, resume::StartPoint};
+use super::{Session, Shared};
 use crate::{
     data::{
-        cursor::Cursor,
         granted::Granted,
         group_id::GroupId,
         key::{KeyValue, PK},
     },
-    hub::{Grant, Refused},
+    hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
     model::{
         permission::{Authorization, Identity},
@@ -30,11 +29,11 @@ use crate::{
     user_code::Panicked,
 };
 
-/// So often a question is asked anew because the answers changed meanwhile.
-const MOST_QUESTIONS: usize = 8;
+/// Maximum number of times that `authorize` is asked again because rights changed meanwhile.
+const MAX_QUESTIONS: usize = 8;
 
-/// So often what a client missed is looked up anew because more has happened meanwhile.
-const MOST_LOOKS: usize = 100;
+/// Maximum number of times that a replay is prepared because the group changes meanwhile.
+const MAX_REPLAYS: usize = 100;
 
 impl Session {
     pub(super) async fn carry_out(
@@ -51,13 +50,13 @@ impl Session {
             }
             Request::UnsubscribeFrom(target) => {
                 let (_, _, group) = self.find(target)?;
-                self.shared.hub.unsubscribe(self.id, &group);
+                self.handle.unsubscribe(&group);
                 Ok(())
             }
             Request::Unsubscribe => {
                 let answer = dialect.unsubscribed(id);
                 match id {
-                    Some(id) if self.shared.hub.unsubscribe_id(self.id, id, answer) => Ok(()),
+                    Some(id) if self.handle.unsubscribe_id(id, answer) => Ok(()),
                     _ => Err(Refusal::new(
                         ErrorCode::UnknownId,
                         "no subscription of this connection has this `id`",
@@ -71,15 +70,15 @@ impl Session {
             } => {
                 if let Some(id) = id
                     && dialect == Dialect::V1
-                    && self.shared.hub.has_id(self.id, id)
+                    && self.handle.has_id(id)
                 {
-                    return Err(in_use());
+                    return Err(id_in_use());
                 }
                 if since.is_some() {
                     self.count_resume()?;
                 }
                 let (model, entry, group) = self.find(target)?;
-                let wish = SubscribeRequest {
+                let request = SubscribeRequest {
                     dialect,
                     id,
                     model,
@@ -88,7 +87,7 @@ impl Session {
                     since,
                     must_exist,
                 };
-                self.subscribe(wish).await
+                self.subscribe(request).await
             }
         }
     }
@@ -140,59 +139,44 @@ impl Session {
         Ok((model, entry, entry.at(value)))
     }
 
-    async fn subscribe(&self, wish: SubscribeRequest<'_>) -> Result<(), Refusal> {
+    async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let shared = &*self.shared;
-        let (model, group_key) = (&*wish.model.label, wish.entry.key);
-        for _ in 0..MOST_QUESTIONS {
-            let asked = shared.hub.asking(self.id);
-            let granted = authorize(shared, wish.entry, &wish.group.value, &self.user).await?;
-            if wish.must_exist {
-                self.require_row(&wish, granted).await?;
+        let (model, group_key) = (&*request.model.label, request.entry.key);
+        for _ in 0..MAX_QUESTIONS {
+            let rights_version = self.handle.rights_version();
+            let value = &request.group.value;
+            let granted = authorize(shared, request.entry, value, &self.user).await?;
+            if request.must_exist {
+                self.require_row(&request, granted).await?;
             }
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
-            let mut refused = Refused::Missed;
-            for look in 0..=MOST_LOOKS {
-                let beginning = match look {
-                    // More happens to the group than can be made ready in between.
-                    MOST_LOOKS => StartPoint::Reset(ResetReason::TooFar),
-                    _ => self.beginning(&wish, granted).await?,
-                };
-                let grant = Grant {
-                    group: wish.group.clone(),
-                    model: Arc::clone(&wish.model.label),
-                    id: wish.id.cloned(),
-                    dialect: wish.dialect,
-                    granted,
-                    asked,
-                    after: beginning.after(shared),
-                    span: span.clone(),
-                };
-                let answers =
-                    |cursor: &Cursor, turn| beginning.answers(shared, &wish, cursor, turn);
-                match shared.hub.subscribe(self.id, grant, answers) {
-                    Ok(()) => {
-                        self.conversation().dialect = Some(wish.dialect);
-                        span.in_scope(|| tracing::debug!("subscribed"));
-                        return Ok(());
-                    }
-                    Err(Refused::Missed) => tokio::task::yield_now().await,
-                    Err(other) => {
-                        refused = other;
-                        break;
-                    }
+            let mut new = NewSubscription {
+                group: request.group.clone(),
+                group_key,
+                model: Arc::clone(&request.model.label),
+                id: request.id.cloned(),
+                dialect: request.dialect,
+                granted,
+                rights_version,
+                start: self.start_point(&request, granted).await?,
+                span: span.clone(),
+            };
+            match self.apply(&request, &mut new).await? {
+                Ok(()) => {
+                    self.conversation().dialect = Some(request.dialect);
+                    span.in_scope(|| tracing::debug!("subscribed"));
+                    return Ok(());
                 }
-            }
-            match refused {
-                // The dispatcher's turn, if it is the log that has begun anew.
-                Refused::Outdated | Refused::Missed => tokio::task::yield_now().await,
-                Refused::Gone => return Ok(()),
-                Refused::IdInUse => return Err(in_use()),
-                Refused::TooMany => {
+                // If the log began a new epoch, the dispatcher must see it first.
+                Err(SubscribeError::Outdated | SubscribeError::Advanced(_)) => yield_now().await,
+                Err(SubscribeError::Gone) => return Ok(()),
+                Err(SubscribeError::IdInUse) => return Err(id_in_use()),
+                Err(SubscribeError::TooMany) => {
                     shared.metrics.denied(Denial::Rate);
-                    let most = shared.limits.max_subscriptions;
+                    let limit = shared.limits.max_subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
-                        format!("a connection has at most {most} subscriptions"),
+                        format!("a connection has at most {limit} subscriptions"),
                     ));
                 }
             }
@@ -200,14 +184,40 @@ impl Session {
         Err(unavailable())
     }
 
+    /// Applies a subscription. Prepares its replay again as often as the group changes meanwhile.
+    async fn apply(
+        &self,
+        request: &SubscribeRequest<'_>,
+        new: &mut NewSubscription,
+    ) -> Result<Result<(), SubscribeError>, Refusal> {
+        let mut replays = 0;
+        loop {
+            let now = match self.handle.subscribe(new) {
+                Err(SubscribeError::Advanced(now)) => now,
+                applied => return Ok(applied),
+            };
+            if self.is_complete_up_to(new, now) {
+                continue;
+            }
+            yield_now().await;
+            replays += 1;
+            new.start = if replays < MAX_REPLAYS {
+                self.start_point(request, new.granted).await?
+            } else {
+                // The group changes more often than a replay can be prepared.
+                self.reset(ResetReason::TooFar)
+            };
+        }
+    }
+
     /// Fails unless there is such a row, and the user may see it.
     async fn require_row(
         &self,
-        wish: &SubscribeRequest<'_>,
+        request: &SubscribeRequest<'_>,
         granted: Granted,
     ) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
-        let find = wish.model.table.read(db, &wish.group.value);
+        let find = request.model.table.read(db, &request.group.value);
         let row = match timeout(limits.authorize_timeout, find).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {
@@ -217,10 +227,10 @@ impl Session {
             }
             Err(_) => return Err(unavailable()),
         };
-        let visible = |row| wish.entry.serializer_for(&self.user, granted, row);
+        let visible = |row| request.entry.serializer_for(&self.user, granted, row);
         let visible = row.as_ref().map(visible);
         if let Some(Err(panicked)) = &visible {
-            let model = &*wish.model.label;
+            let model = &*request.model.label;
             tracing::error!(
                 model,
                 %panicked,
@@ -233,18 +243,18 @@ impl Session {
             // Not told apart, for that there is a row one may not see is a secret, too.
             Some(Ok(None) | Err(_)) | None => Err(Refusal::new(
                 ErrorCode::UnknownRow,
-                format!("there is no such row of {}", wish.model.label),
+                format!("there is no such row of {}", request.model.label),
             )),
         }
     }
 }
 
 /// A subscription that a client wants.
-pub(super) struct SubscribeRequest<'w> {
+pub(super) struct SubscribeRequest<'r> {
     pub(super) dialect: Dialect,
-    pub(super) id: Option<&'w Id>,
-    pub(super) model: &'w ModelEntry,
-    pub(super) entry: &'w GroupEntry,
+    pub(super) id: Option<&'r Id>,
+    pub(super) model: &'r ModelEntry,
+    pub(super) entry: &'r GroupEntry,
     pub(super) group: GroupId,
     pub(super) since: Option<String>,
     must_exist: bool,
@@ -358,7 +368,7 @@ fn among_kwargs(
     }
 }
 
-fn in_use() -> Refusal {
+fn id_in_use() -> Refusal {
     Refusal::new(
         ErrorCode::IdInUse,
         "a subscription of this connection has this `id` already",

@@ -17,7 +17,7 @@ use super::{
     websocket::{Incoming, Protocol},
 };
 use crate::{
-    hub::shard::Outgoing,
+    hub::shard::drain::Outgoing,
     protocol::{
         code::CloseCode,
         frame::{Frame, close_frame, ping_frame},
@@ -46,9 +46,9 @@ pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
             End::ByServer(CloseCode::Internal)
         });
     // From here on nothing is published to it: see the TCP connection's.
-    let seat = session.seat();
+    let permit = session.permit();
     drop(session);
-    connection.end(end, seat.is_some()).await;
+    connection.end(end, permit.is_some()).await;
 }
 
 struct Connection {

@@ -19,7 +19,7 @@ use super::{
     websocket::{Incoming, Protocol},
 };
 use crate::{
-    hub::writer::socket::{SharedSocket, SocketState},
+    hub::clients::socket::{SharedSocket, SocketState},
     protocol::code::CloseCode,
     session::Session,
     user_code,
@@ -35,7 +35,7 @@ thread_local! {
 
 /// Reads from a connection until it is over.
 pub(crate) struct Connection {
-    wire: Arc<SharedSocket>,
+    socket: Arc<SharedSocket>,
     connections: ConnectionTasks,
     stage: Stage,
 }
@@ -68,18 +68,18 @@ impl Connection {
         session: Session,
         connections: &ConnectionTasks,
     ) -> io::Result<Self> {
-        let wire = Arc::new(SharedSocket::new(
+        let socket = Arc::new(SharedSocket::new(
             stream,
             session.limits().send_buffer_bytes,
         )?);
-        session.attach(Arc::clone(&wire));
+        session.attach(Arc::clone(&socket));
         Ok(Self {
-            wire,
+            socket,
             connections: connections.clone(),
             stage: Stage::Open(Reader {
                 protocol: Protocol::new(session.limits(), early),
                 // Of one that is too many nothing is asked.
-                has_heard_enough: session.seat().is_none(),
+                has_heard_enough: session.permit().is_none(),
                 session: Arc::new(session),
                 request: None,
             }),
@@ -92,23 +92,26 @@ impl Future for Connection {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Self {
-            wire,
+            socket,
             connections,
             stage,
         } = &mut *self;
         if let Stage::Open(reader) = stage {
-            let end = ready!(reader.poll_end(wire, context));
+            let end = ready!(reader.poll_end(socket, context));
             // From here on nothing is published to it; what it still sends is read for the close's sake only. It
             // counts as a connection until that is over; one that was too many from the beginning is not waited for.
-            let (seat, stall) = (reader.session.seat(), reader.session.limits().stall_timeout);
+            let (permit, stall) = (
+                reader.session.permit(),
+                reader.session.limits().stall_timeout,
+            );
             let stall = stall.unwrap_or(Duration::MAX);
-            let (true, Some(seat)) = (end == SocketState::Closed, seat) else {
+            let (true, Some(permit)) = (end == SocketState::Closed, permit) else {
                 return Poll::Ready(());
             };
-            let wire = Arc::clone(wire);
+            let socket = Arc::clone(socket);
             let linger = async move {
-                _ = timeout(stall, linger(&wire)).await;
-                drop(seat);
+                _ = timeout(stall, linger(&socket)).await;
+                drop(permit);
             };
             let tasks = connections.clone();
             *stage = Stage::Closed(Box::pin(async move {
@@ -126,13 +129,13 @@ impl Reader {
     /// Goes on until the connection is closed, or lost.
     fn poll_end(
         &mut self,
-        wire: &Arc<SharedSocket>,
+        socket: &Arc<SharedSocket>,
         context: &mut Context<'_>,
     ) -> Poll<SocketState> {
         let span = self.session.span().clone();
         let _in = span.enter();
         loop {
-            match user_code::call(|| self.poll_step(wire, context)) {
+            match user_code::call(|| self.poll_step(socket, context)) {
                 Ok(step) => {
                     if let Err(end) = ready!(step) {
                         return Poll::Ready(end);
@@ -143,7 +146,7 @@ impl Reader {
                     tracing::error!(%panicked, "a connection panicked: it is closed");
                     self.has_heard_enough = true;
                     self.request = None;
-                    wire.set_busy(false);
+                    socket.set_busy(false);
                     self.session.close(CloseCode::Internal);
                 }
             }
@@ -152,49 +155,49 @@ impl Reader {
 
     fn poll_step(
         &mut self,
-        wire: &Arc<SharedSocket>,
+        socket: &Arc<SharedSocket>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SocketState>> {
         // First, so that nothing is told in between.
-        wire.watch(context);
+        socket.watch(context);
         if let Some(request) = &mut self.request
             && request.as_mut().poll(context).is_ready()
         {
             self.request = None;
-            wire.set_busy(false);
+            socket.set_busy(false);
         }
-        match wire.state() {
+        match socket.state() {
             end @ (SocketState::Closed | SocketState::Lost) => return Poll::Ready(Err(end)),
             SocketState::Blocked => {
-                let writable = ready!(wire.poll_writable(context));
+                let writable = ready!(socket.poll_writable(context));
                 self.session.writable();
                 return Poll::Ready(writable.map_err(|_| SocketState::Lost));
             }
             SocketState::Open => {}
         }
-        if self.has_heard_enough || self.request.is_some() || wire.is_owed() {
+        if self.has_heard_enough || self.request.is_some() || socket.owes() {
             return Poll::Pending;
         }
         if self.protocol.may_have_more() {
             let mut answers = Vec::new();
             let heard = self.protocol.next(&mut answers);
-            self.carry_out(heard, answers, wire);
+            self.carry_out(heard, answers, socket);
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(match ready!(wire.poll_readable(context)) {
-            Ok(()) => self.read(wire),
+        Poll::Ready(match ready!(socket.poll_readable(context)) {
+            Ok(()) => self.read(socket),
             Err(_) => Err(SocketState::Lost),
         })
     }
 
-    fn read(&mut self, wire: &Arc<SharedSocket>) -> Result<(), SocketState> {
-        BUFFER.with_borrow_mut(|buffer| match wire.stream().try_read(buffer) {
+    fn read(&mut self, socket: &Arc<SharedSocket>) -> Result<(), SocketState> {
+        BUFFER.with_borrow_mut(|buffer| match socket.stream().try_read(buffer) {
             Ok(0) => Err(SocketState::Lost),
             Ok(count) => {
-                wire.hear();
+                socket.set_received();
                 let mut answers = Vec::new();
                 let heard = self.protocol.take_in(&buffer[..count], &mut answers);
-                self.carry_out(heard, answers, wire);
+                self.carry_out(heard, answers, socket);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -203,7 +206,7 @@ impl Reader {
     }
 
     /// Begins what a client asks for, behind the answers that the protocol has.
-    fn carry_out(&mut self, heard: Incoming, answers: Vec<u8>, wire: &SharedSocket) {
+    fn carry_out(&mut self, heard: Incoming, answers: Vec<u8>, socket: &SharedSocket) {
         if let Incoming::Close = heard {
             self.has_heard_enough = true;
             return self.session.closed_by_client(answers.into());
@@ -213,7 +216,7 @@ impl Reader {
         }
         match heard {
             Incoming::Text(text) => {
-                wire.set_busy(true);
+                socket.set_busy(true);
                 let session = Arc::clone(&self.session);
                 self.request = Some(Box::pin(async move { session.receive(&text).await }));
             }
@@ -221,7 +224,7 @@ impl Reader {
                 self.has_heard_enough = true;
                 self.session.close(code);
             }
-            Incoming::Lost => wire.tell(SocketState::Lost),
+            Incoming::Lost => socket.set_state(SocketState::Lost),
             Incoming::Nothing | Incoming::Close => {}
         }
     }
@@ -230,12 +233,15 @@ impl Reader {
 /// Ends our direction and reads until the client has ended its own. A TCP connection that is
 /// closed with bytes unread is reset, and the reset can overtake the close frame (RFC 6455,
 /// section 7.1.1).
-async fn linger(wire: &SharedSocket) {
-    if wire.shut_down().is_err() {
+async fn linger(socket: &SharedSocket) {
+    if socket.shut_down().is_err() {
         return;
     }
-    while poll_fn(|context| wire.poll_readable(context)).await.is_ok() {
-        let read = BUFFER.with_borrow_mut(|buffer| wire.stream().try_read(buffer));
+    while poll_fn(|context| socket.poll_readable(context))
+        .await
+        .is_ok()
+    {
+        let read = BUFFER.with_borrow_mut(|buffer| socket.stream().try_read(buffer));
         match read {
             Ok(1..) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

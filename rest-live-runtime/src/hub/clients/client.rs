@@ -1,62 +1,46 @@
-//! What a shard knows of one session.
+//! What a shard knows about one client.
 
 use std::{sync::Arc, time::Instant};
 
 use tokio::sync::Notify;
 use tracing::Span;
 
-use super::send_queue::SendQueue;
+use super::{send_queue::SendQueue, socket::SharedSocket};
 use crate::{
-    hub::{groups::group::Serial, writer::socket::SharedSocket},
+    hub::ids::{GrantId, SubscriberKey},
     model::permission::Identity,
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v1},
 };
 
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Number of the session, never used twice.
+    /// Number of the client, never used twice.
     pub(crate) number: u64,
     pub(crate) user: Identity,
-    pub(crate) outbox: SendQueue,
+    pub(crate) queue: SendQueue,
     pub(crate) subscriptions: Vec<Subscription>,
-    /// Where something waits in a log.
-    pub(crate) waiting: Vec<Place>,
-    /// The subscriptions, those to one group under several ids each counted.
-    pub(crate) count: u32,
-    /// How often they were to be authorized anew: an answer from before does not hold.
-    pub(crate) reauthorized: u64,
+    /// The subscriptions whose groups have frames for this client.
+    pub(crate) backlogs: Vec<SubscriberKey>,
+    /// Number of subscriptions; one group under several ids counts as several.
+    pub(crate) subscription_count: u32,
+    /// Number of reauthorizations: an answer from before the last one does not hold.
+    pub(crate) rights_version: u64,
     /// Chosen by the subprotocol, or by the first subscription.
     pub(crate) dialect: Option<Dialect>,
-    said_goodbye: bool,
-    /// Whether its client was told that the log cannot be reached.
+    has_goodbye: bool,
+    /// Whether the client received `stale`, and no `live` after it.
     pub(crate) is_stale: bool,
-    /// How many of its frames the gauge of those that wait has.
+    /// Number of its frames in the gauge of pending frames.
     pub(crate) gauged: u32,
     pub(crate) sink: Sink,
 }
 
-/// Place of a member: of its group in the shard, and its own in the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) group: u32,
-    pub(crate) member: u32,
-}
-
-impl Place {
-    pub(crate) fn new(group: usize, member: usize) -> Self {
-        Self {
-            group: group as u32,
-            member: member as u32,
-        }
-    }
-}
-
-/// One subscription of a session to one group.
+/// One subscription of a client to one group.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) serial: Serial,
-    pub(crate) place: Place,
-    /// What the client calls it: nothing in the plain dialect, one or more names elsewhere.
+    pub(crate) grant: GrantId,
+    pub(crate) key: SubscriberKey,
+    /// What the client calls it: nothing in the plain dialect, else one or more ids.
     pub(crate) names: Vec<Name>,
     /// Lives as long as the subscription.
     pub(crate) span: Span,
@@ -66,111 +50,113 @@ pub(crate) struct Subscription {
 #[derive(Debug)]
 pub(crate) struct Name {
     pub(crate) id: Id,
-    /// The shard's event behind which it holds.
-    pub(crate) behind: u64,
+    /// The name holds for events of the shard after this one.
+    pub(crate) min_event: u64,
 }
 
-/// Where a session's frames go.
+/// Where a client's frames go.
 #[derive(Debug)]
 pub(crate) enum Sink {
-    /// To who asks for them, and is told when there are some.
-    Asked(Arc<Notify>),
-    /// To a socket.
-    SharedSocket(Attached),
+    /// To a task that takes them, and is notified when there are some.
+    Task(Arc<Notify>),
+    /// To a socket that the shard writes.
+    Socket(ClientSocket),
 }
 
-/// A socket that the shard writes to.
+/// A socket, and how far the writer has come with it.
 #[derive(Debug)]
-pub(crate) struct Attached {
-    pub(crate) wire: Arc<SharedSocket>,
-    pub(crate) flow: Flow,
-    /// Since when it has taken nothing, of what waits.
-    pub(crate) stalled: Option<Instant>,
-    /// Since when it is to be closed, by the clock.
-    pub(crate) closing: Option<Instant>,
-    /// Whether the client cannot see the websocket's pings, and gets some of its own.
-    pub(crate) pings: bool,
-    pub(crate) pinged: Instant,
-    pub(crate) heard: Instant,
-    /// Whether the close frame is among what waits, or has left.
-    pub(crate) closes: bool,
+pub(crate) struct ClientSocket {
+    pub(crate) socket: Arc<SharedSocket>,
+    pub(crate) state: WriteState,
+    /// When the socket stopped accepting queued data.
+    pub(crate) stalled_since: Option<Instant>,
+    /// When the heartbeat first saw that the client is to be closed.
+    pub(crate) closing_since: Option<Instant>,
+    /// Whether the client also gets pings that it can see, as messages.
+    pub(crate) sees_pings: bool,
+    pub(crate) last_ping: Instant,
+    pub(crate) last_received: Instant,
+    /// Whether the close frame is queued or sent.
+    pub(crate) is_closing: bool,
 }
 
+/// What the writer does with a socket.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Flow {
-    /// Nothing waits.
+pub(crate) enum WriteState {
+    /// Nothing is queued.
     Idle,
-    /// Its turn comes. The mark is from when it was put in the queue.
-    Queued(Mark),
-    /// What waited is being written.
+    /// It waits for the writer; the intake is from when it began to wait.
+    Ready(Intake),
+    /// What was queued is being written.
     Writing,
-    /// The socket takes no more.
+    /// The socket accepts no more data.
     Blocked,
 }
 
-/// How much the shard had taken in.
+/// How much was appended to a shard so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Mark {
+pub(crate) struct Intake {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
 }
 
 impl Client {
-    pub(crate) fn new(number: u64, user: Identity, dialect: Option<Dialect>) -> Self {
+    pub(super) fn new(number: u64, user: Identity, dialect: Option<Dialect>) -> Self {
         Self {
             number,
             user,
-            outbox: SendQueue::default(),
+            queue: SendQueue::default(),
             subscriptions: Vec::new(),
-            waiting: Vec::new(),
-            count: 0,
-            reauthorized: 0,
+            backlogs: Vec::new(),
+            subscription_count: 0,
+            rights_version: 0,
             dialect,
-            said_goodbye: false,
+            has_goodbye: false,
             is_stale: false,
             gauged: 0,
-            sink: Sink::Asked(Arc::default()),
+            sink: Sink::Task(Arc::default()),
         }
     }
 
-    /// Returns whether its client may be slow, so that what waits is counted. Else it leaves with the next turn.
+    /// Returns whether the client may be slow, so that its queue is limited. Otherwise the next write
+    /// takes everything that is queued.
     pub(crate) fn is_slow(&self) -> bool {
         match &self.sink {
-            Sink::Asked(_) => true,
-            Sink::SharedSocket(attached) => attached.stalled.is_some(),
+            Sink::Task(_) => true,
+            Sink::Socket(socket) => socket.stalled_since.is_some(),
         }
     }
 
-    pub(crate) fn has_something(&self) -> bool {
-        let is_said = match &self.sink {
-            Sink::Asked(_) => false,
-            Sink::SharedSocket(attached) => attached.closes,
+    /// Returns whether there is something to send, or a close.
+    pub(crate) fn has_work(&self) -> bool {
+        let is_closing = match &self.sink {
+            Sink::Task(_) => false,
+            Sink::Socket(socket) => socket.is_closing,
         };
-        let is_to_close = self.outbox.closes().is_some() && !is_said;
-        !self.outbox.is_empty() || !self.waiting.is_empty() || is_to_close
+        let must_close = self.queue.close_code().is_some() && !is_closing;
+        !self.queue.is_empty() || !self.backlogs.is_empty() || must_close
     }
 
-    pub(crate) fn attached(&mut self) -> Option<&mut Attached> {
+    pub(crate) fn socket(&mut self) -> Option<&mut ClientSocket> {
         match &mut self.sink {
-            Sink::Asked(_) => None,
-            Sink::SharedSocket(attached) => Some(attached),
+            Sink::Task(_) => None,
+            Sink::Socket(socket) => Some(socket),
         }
     }
 
-    pub(crate) fn with_id<'p>(&'p self, id: &'p Id) -> impl Iterator<Item = &'p Subscription> {
-        let subscriptions = self.subscriptions.iter();
-        subscriptions.filter(move |subscription| subscription.has_id(id))
+    pub(crate) fn has_id(&self, id: &Id) -> bool {
+        self.subscriptions.iter().any(|s| s.has_id(id))
     }
 
-    pub(crate) fn at(&self, place: Place) -> Option<&Subscription> {
-        self.subscriptions.iter().find(|s| s.place == place)
+    pub(crate) fn subscription(&self, key: SubscriberKey) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|s| s.key == key)
     }
 
-    /// Returns what is said at last: a word before the close, where there is one, and its code.
-    pub(crate) fn last_words(&mut self, code: CloseCode) -> (Option<Frame>, CloseCode) {
+    /// Returns how the connection ends: a frame before the close, if there is one, and the close code.
+    pub(crate) fn farewell(&mut self, code: CloseCode) -> (Option<Frame>, CloseCode) {
         match (code, self.dialect) {
             (CloseCode::GoingAway, Some(Dialect::V1)) => {
-                let is_first = !std::mem::replace(&mut self.said_goodbye, true);
+                let is_first = !std::mem::replace(&mut self.has_goodbye, true);
                 (is_first.then(v1::goodbye), CloseCode::Draining)
             }
             _ => (None, code),
@@ -179,7 +165,7 @@ impl Client {
 }
 
 impl Subscription {
-    /// Returns how many of the client's subscriptions it is.
+    /// Returns how many of the client's subscriptions it counts as.
     pub(crate) fn count(&self) -> usize {
         self.names.len().max(1)
     }
@@ -192,11 +178,11 @@ impl Subscription {
         self.names.iter().map(|name| &name.id)
     }
 
-    /// Returns the names that it had when an event came.
+    /// Returns the ids that it had when an event came.
     pub(crate) fn ids_at(&self, event: u64) -> impl Iterator<Item = &Id> {
         let names = self.names.iter();
         names
-            .filter(move |name| name.behind < event)
+            .filter(move |name| name.min_event < event)
             .map(|name| &name.id)
     }
 }

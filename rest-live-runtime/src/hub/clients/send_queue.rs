@@ -1,10 +1,10 @@
-//! What waits to be sent to one client, beside what waits in the logs of its groups, and what happens when
-//! all of that is too much.
+//! The messages queued for one client, apart from the frames in the logs of its groups, and the limits of
+//! both.
 //!
-//! A client that has more waiting than it may *lags*: the broadcasts that wait are dropped for one reset, and
-//! what comes until the reset leaves is dropped too, for the reset covers it. So a lag costs nothing
-//! more, however long it lasts, and no change is missed without a word. Answers to requests are never dropped.
-//! The outbox does not know what a reset looks like; who takes it out writes it.
+//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped for one reset.
+//! Broadcasts that follow are dropped until the reset has been sent, because the reset covers them. So a
+//! long lag costs no more than a short one, and the client learns about every gap. Answers to requests are
+//! never dropped. The queue does not encode a reset; the code that drains the queue does.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use std::{
 use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::{
-    hub::groups::group::Serial,
+    hub::ids::GrantId,
     limits::Limits,
     protocol::{
         code::{CloseCode, ResetReason},
@@ -23,56 +23,58 @@ use crate::{
     },
 };
 
-/// So many lags within [`LAG_WINDOW`] close the connection: its client is not slow for a moment.
-const MOST_LAGS: usize = 3;
+/// Maximum number of lags within [`LAG_WINDOW`]: at this number the connection is closed, because its
+/// client is slow all the time.
+const MAX_LAGS: usize = 3;
+/// How long a lag counts.
 const LAG_WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
-    own: VecDeque<Pending>,
-    /// Of all that waits and may be dropped for a reset, here and in the logs.
+    queued: VecDeque<Queued>,
+    /// Number of queued messages that a reset would cover, here and in the logs.
     messages: usize,
-    /// What of that is in the logs.
-    logged: Amount,
+    /// The part of it that is in the logs.
+    logged: QueuedSize,
     answers: usize,
     answer_bytes: usize,
-    /// Of all that waits.
+    /// Bytes of everything that is queued.
     bytes: usize,
-    /// Why the client is to be told to reset, behind what waits.
+    /// Why the client must reset, after it has received what is queued.
     pub(crate) reset: Option<ResetReason>,
-    /// Whether what comes is dropped, for the reset covers it.
+    /// Whether new broadcasts are dropped, because the reset covers them.
     lagging: bool,
-    /// When the last lags began, oldest first.
+    /// When the last lags started, oldest first.
     lags: Vec<Instant>,
     close: Option<CloseCode>,
-    /// Whether the close goes before what waits.
-    at_once: bool,
+    /// Whether the close is sent before what is queued.
+    is_urgent: bool,
 }
 
-/// How much waits.
+/// How much is queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Amount {
+pub(crate) struct QueuedSize {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
 }
 
-/// Something that waits.
+/// A queued message.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) kind: Kind,
-    pub(crate) what: What,
-    /// The shard's event behind which it comes.
-    pub(crate) behind: u64,
+pub(crate) struct Queued {
+    pub(crate) kind: MessageKind,
+    pub(crate) content: Content,
+    /// Number of the shard's event after which it is sent.
+    pub(crate) after_event: u64,
 }
 
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum Content {
     Frame(Frame),
-    /// Bytes that could not be written yet, or that are none of a message.
+    /// Bytes that the socket did not accept yet, or a control frame.
     Raw(Bytes, Option<SystemTime>),
 }
 
-impl What {
+impl Content {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Frame(frame) => frame.bytes().len(),
@@ -82,28 +84,28 @@ impl What {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The rest of a frame that has begun to leave.
+pub(crate) enum MessageKind {
+    /// The rest of a frame that is sent in part.
     Begun,
-    /// Of a subscription.
-    Broadcast(Serial),
-    /// The reset of a model whose label has this address, with the subscription where it is one's.
-    Reset(usize, Option<Serial>),
+    /// A broadcast to a subscription.
+    Broadcast(GrantId),
+    /// The reset of the model whose label has this address; in v1 of one subscription.
+    Reset(usize, Option<GrantId>),
     Answer,
-    /// What a subscription missed: asked for like an answer, and gone with the subscription.
-    Replayed(Serial),
-    /// A ping or pongs: the websocket's own, which nobody counts.
+    /// A change that a subscription missed: counted like an answer, dropped with the subscription.
+    Replayed(GrantId),
+    /// A ping or pongs of the websocket protocol; not counted.
     Control,
-    /// The last that is written.
+    /// The close frame, always the last.
     Close,
 }
 
-impl Kind {
-    /// Returns the subscription that it is of.
-    pub(crate) fn subscription(self) -> Option<Serial> {
+impl MessageKind {
+    /// Returns the subscription that it belongs to.
+    pub(crate) fn subscription(self) -> Option<GrantId> {
         match self {
-            Self::Broadcast(serial) | Self::Replayed(serial) => Some(serial),
-            Self::Reset(_, serial) => serial,
+            Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
+            Self::Reset(_, grant) => grant,
             Self::Begun | Self::Answer | Self::Control | Self::Close => None,
         }
     }
@@ -115,62 +117,64 @@ impl Kind {
 }
 
 impl SendQueue {
-    pub(crate) fn own(&self) -> impl DoubleEndedIterator<Item = &Pending> {
-        self.own.iter()
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Queued> {
+        self.queued.iter()
     }
 
-    /// Returns how many frames wait.
-    pub(crate) fn waiting(&self) -> usize {
+    /// Returns how many frames are queued.
+    pub(crate) fn frames(&self) -> usize {
         self.messages + self.answers
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.reset.is_none()
+        self.queued.is_empty() && self.reset.is_none()
     }
 
-    pub(crate) fn closes(&self) -> Option<CloseCode> {
+    pub(crate) fn close_code(&self) -> Option<CloseCode> {
         self.close
     }
 
-    /// Returns whether what happens is not its client's business any more, or covered by a reset.
-    pub(crate) fn is_deaf(&self) -> bool {
+    /// Returns whether new changes are not sent: the client is being closed, or a reset covers them.
+    pub(crate) fn ignores_changes(&self) -> bool {
         self.lagging || self.close.is_some()
     }
 
-    /// Returns whether what could not be written is kept to be written later.
-    pub(crate) fn keeps(&self, kind: Kind) -> bool {
+    /// Returns whether a message that the socket did not accept stays queued.
+    pub(crate) fn keeps(&self, kind: MessageKind) -> bool {
         match kind {
-            Kind::Begun | Kind::Close => true,
-            Kind::Answer | Kind::Replayed(_) | Kind::Control => !self.at_once,
-            Kind::Broadcast(_) | Kind::Reset(..) => !self.at_once && !self.lagging,
+            MessageKind::Begun | MessageKind::Close => true,
+            MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control => {
+                !self.is_urgent
+            }
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) => !self.is_urgent && !self.lagging,
         }
     }
 
-    /// Returns whether answers wait, or pongs.
-    pub(crate) fn owes(&self) -> bool {
-        let mut own = self.own.iter();
-        own.any(|pending| {
+    /// Returns whether answers or pongs are queued.
+    pub(crate) fn owes_answers(&self) -> bool {
+        let mut queued = self.queued.iter();
+        queued.any(|pending| {
             matches!(
                 pending.kind,
-                Kind::Answer | Kind::Replayed(_) | Kind::Control
+                MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control
             )
         })
     }
 
-    pub(crate) fn has_room(&self, limits: &Limits, more: Amount) -> bool {
-        let is_alone = self.waiting() == 0;
+    pub(crate) fn has_room(&self, limits: &Limits, more: QueuedSize) -> bool {
+        let is_alone = self.frames() == 0;
         let has_room = self.messages + more.messages <= limits.max_pending_messages;
         let has_bytes = self.bytes + more.bytes <= limits.max_pending_bytes;
         is_alone && more.messages == 1 || has_room && (is_alone || has_bytes)
     }
 
-    /// Counts broadcasts that wait in a log, if there is room for them. What is alone passes whatever its
-    /// length.
+    /// Counts broadcasts that are queued in a log, if the limits allow it. A single message is always
+    /// allowed, whatever its length.
     #[must_use]
-    pub(crate) fn count(&mut self, limits: &Limits, more: Amount) -> bool {
+    pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> bool {
         let has_room = self.has_room(limits, more);
         if has_room {
-            self.recount(Amount {
+            self.recount(QueuedSize {
                 messages: self.logged.messages + more.messages,
                 bytes: self.logged.bytes + more.bytes,
             });
@@ -178,31 +182,37 @@ impl SendQueue {
         has_room
     }
 
-    /// Counts what waits in logs, instead of what was counted of it before.
-    pub(crate) fn recount(&mut self, logged: Amount) {
+    /// Replaces the count of what is queued in logs.
+    pub(crate) fn recount(&mut self, logged: QueuedSize) {
         let before = mem::replace(&mut self.logged, logged);
         self.messages = self.messages - before.messages + logged.messages;
         self.bytes = self.bytes - before.bytes + logged.bytes;
     }
 
-    /// Queues the reset of a model, if there is room for it.
+    /// Queues the reset of a model, if the limits allow it.
     #[must_use]
-    pub(crate) fn push_reset(&mut self, limits: &Limits, pending: Pending) -> bool {
-        let one = Amount {
+    pub(crate) fn push_reset(&mut self, limits: &Limits, pending: Queued) -> bool {
+        let one = QueuedSize {
             messages: 1,
-            bytes: pending.what.len(),
+            bytes: pending.content.len(),
         };
         let has_room = self.has_room(limits, one);
         if has_room {
             self.messages += one.messages;
             self.bytes += one.bytes;
-            self.own.push_back(pending);
+            self.queued.push_back(pending);
         }
         has_room
     }
 
-    /// Queues what answers a request. Who asks and asks, and reads nothing, is closed.
-    pub(crate) fn push_answer(&mut self, limits: &Limits, kind: Kind, frame: Frame, behind: u64) {
+    /// Queues the answer to a request. A client that sends requests and reads no answers is closed.
+    pub(crate) fn push_answer(
+        &mut self,
+        limits: &Limits,
+        kind: MessageKind,
+        frame: Frame,
+        after_event: u64,
+    ) {
         if self.close.is_some() {
             return;
         }
@@ -217,80 +227,85 @@ impl SendQueue {
         self.bytes += length;
         self.answer_bytes += length;
         self.answers += 1;
-        self.own.push_back(Pending {
+        self.queued.push_back(Queued {
             kind,
-            what: What::Frame(frame),
-            behind,
+            content: Content::Frame(frame),
+            after_event,
         });
     }
 
-    /// Returns whether half as many answers wait as may.
+    /// Returns whether the queue of answers is half full.
     pub(crate) fn is_half_full(&self, limits: &Limits) -> bool {
         self.answers * 2 >= limits.max_pending_messages
             || self.answer_bytes * 2 >= limits.max_pending_bytes
     }
 
-    /// Queues what is the websocket's own.
-    pub(crate) fn push_control(&mut self, kind: Kind, bytes: Bytes, behind: u64) {
+    /// Queues a control frame.
+    pub(crate) fn push_control(&mut self, kind: MessageKind, bytes: Bytes, after_event: u64) {
         self.bytes += bytes.len();
-        self.own.push_back(Pending {
+        self.queued.push_back(Queued {
             kind,
-            what: What::Raw(bytes, None),
-            behind,
+            content: Content::Raw(bytes, None),
+            after_event,
         });
     }
 
-    /// Puts back what could not be written, before all else.
-    pub(crate) fn put_back(&mut self, kind: Kind, bytes: Bytes, captured: Option<SystemTime>) {
+    /// Puts back the rest of a message that the socket did not accept, before everything else.
+    pub(crate) fn put_back(
+        &mut self,
+        kind: MessageKind,
+        bytes: Bytes,
+        captured: Option<SystemTime>,
+    ) {
         match kind {
-            Kind::Answer | Kind::Replayed(_) => {
+            MessageKind::Answer | MessageKind::Replayed(_) => {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
-            Kind::Broadcast(_) | Kind::Reset(..) => self.messages += 1,
-            Kind::Begun | Kind::Control | Kind::Close => {}
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) => self.messages += 1,
+            MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
         }
         self.bytes += bytes.len();
-        self.own.push_front(Pending {
+        self.queued.push_front(Queued {
             kind,
-            what: What::Raw(bytes, captured),
-            behind: 0,
+            content: Content::Raw(bytes, captured),
+            after_event: 0,
         });
     }
 
-    /// Drops all that waits here of a subscription.
-    pub(crate) fn drop_of(&mut self, subscription: Serial) {
+    /// Drops what is queued here for a subscription.
+    pub(crate) fn drop_of(&mut self, subscription: GrantId) {
         self.retain(|kind| kind.subscription() != Some(subscription));
     }
 
-    pub(crate) fn retain(&mut self, keep: impl Fn(Kind) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(MessageKind) -> bool) {
         let Self {
-            own,
+            queued,
             messages,
             answers,
             answer_bytes,
             bytes,
             ..
         } = self;
-        own.retain(|pending| {
+        queued.retain(|pending| {
             let kept = keep(pending.kind);
             if !kept {
-                let length = pending.what.len();
+                let length = pending.content.len();
                 *bytes -= length;
                 match pending.kind {
-                    Kind::Answer | Kind::Replayed(_) => {
+                    MessageKind::Answer | MessageKind::Replayed(_) => {
                         *answers -= 1;
                         *answer_bytes -= length;
                     }
-                    Kind::Broadcast(_) | Kind::Reset(..) => *messages -= 1,
-                    Kind::Begun | Kind::Control | Kind::Close => {}
+                    MessageKind::Broadcast(_) | MessageKind::Reset(..) => *messages -= 1,
+                    MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
                 }
             }
             kept
         });
     }
 
-    /// Has the client told to reset, behind what waits.
+    /// Queues a reset of everything, after what is queued.
     pub(crate) fn reset(&mut self, reason: ResetReason) {
         // Nothing follows a close.
         if self.close.is_none() {
@@ -298,40 +313,40 @@ impl SendQueue {
         }
     }
 
-    /// Drops for a reset what waits here; what waits in the logs was dropped already.
+    /// Drops the queued broadcasts for a reset. The caller has dropped those in the logs.
     pub(crate) fn lag(&mut self, now: Instant) {
-        self.recount(Amount::default());
+        self.recount(QueuedSize::default());
         self.retain(|kind| !kind.is_covered());
         self.lagging = true;
         self.reset = Some(ResetReason::Lagged);
         self.lags
             .retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
         self.lags.push(now);
-        if self.lags.len() >= MOST_LAGS {
+        if self.lags.len() >= MAX_LAGS {
             self.reset = None;
             self.close = Some(CloseCode::TooSlow);
         }
     }
 
-    /// Ends the session once what is queued has left; the first code holds.
+    /// Closes the session after what is queued has been sent; the first code holds.
     pub(crate) fn close(&mut self, code: CloseCode) {
         self.close.get_or_insert(code);
     }
 
-    /// Ends the session, whatever waits: only the rest of a frame that has begun to leave still does. What waits in the logs
-    /// was dropped already.
+    /// Closes the session now: only the rest of a frame that is sent in part is still sent. The caller has
+    /// dropped what is queued in the logs.
     pub(crate) fn close_at_once(&mut self, code: CloseCode) {
-        self.recount(Amount::default());
+        self.recount(QueuedSize::default());
         self.reset = None;
-        self.retain(|kind| matches!(kind, Kind::Begun | Kind::Close));
+        self.retain(|kind| matches!(kind, MessageKind::Begun | MessageKind::Close));
         self.close = Some(code);
-        self.at_once = true;
+        self.is_urgent = true;
     }
 
-    /// Forgets what was taken out.
-    pub(crate) fn emptied(&mut self) {
-        self.own.clear();
-        self.logged = Amount::default();
+    /// Removes everything, after it was taken.
+    pub(crate) fn clear(&mut self) {
+        self.queued.clear();
+        self.logged = QueuedSize::default();
         self.messages = 0;
         self.answers = 0;
         self.answer_bytes = 0;
@@ -345,16 +360,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lags_that_are_long_past_do_not_count() {
-        let mut outbox = SendQueue::default();
+    fn old_lags_do_not_count() {
+        let mut queue = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
-            outbox.lag(start + LAG_WINDOW * minute);
-            assert_eq!(outbox.closes(), None);
+            queue.lag(start + LAG_WINDOW * minute);
+            assert_eq!(queue.close_code(), None);
         }
-        outbox.lag(start + LAG_WINDOW * 9);
-        assert_eq!(outbox.closes(), None);
-        outbox.lag(start + LAG_WINDOW * 9);
-        assert_eq!(outbox.closes(), Some(CloseCode::TooSlow));
+        queue.lag(start + LAG_WINDOW * 9);
+        assert_eq!(queue.close_code(), None);
+        queue.lag(start + LAG_WINDOW * 9);
+        assert_eq!(queue.close_code(), Some(CloseCode::TooSlow));
     }
 }

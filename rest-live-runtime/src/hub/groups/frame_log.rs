@@ -1,8 +1,9 @@
-//! What the members of one group are told, where all see the same.
+//! The frames that a group still has to send, shared by its subscribers.
 //!
-//! A change is in the log once, however many it is for; each member that is to be told has its own place in it, and what
-//! nobody waits for any more is taken off the front. Where a permission decides, each member has a list of what it may see,
-//! for a log would keep what lies between: the frames are shared all the same.
+//! A change is stored once, for any number of subscribers. Each subscriber that has yet to receive it has
+//! a position in the log; a change is removed when no subscriber is before it. If a permission decides,
+//! each subscriber has a list of its own of what it may see, because a log would keep everything in
+//! between. The frames are shared in both cases.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
@@ -10,108 +11,111 @@ use super::group::Subscriber;
 use crate::protocol::{dialect::Dialect, frame::Frame};
 
 #[derive(Debug, Default)]
-pub(crate) struct Log {
+pub(crate) struct FrameLog {
     entries: VecDeque<Entry>,
-    /// Index of the front.
+    /// Index of the first entry.
     front: u64,
 }
 
-/// One change, as all members of a group are told.
+/// One change, as all subscribers of a group receive it.
 #[derive(Debug)]
 struct Entry {
     /// Number of the event in the shard.
     event: u64,
-    told: Arc<[Told]>,
-    by_dialect: ByDialect,
-    /// How many members it waits for.
-    waiting: usize,
+    frames: Arc<[BroadcastFrame]>,
+    by_dialect: FrameByDialect,
+    /// Number of subscribers that have yet to receive it.
+    pending: usize,
 }
 
-/// What waits for a member.
+/// What a subscriber has yet to receive.
 #[derive(Debug, Default)]
-pub(crate) enum Waits {
+pub(crate) enum Backlog {
     #[default]
-    Nothing,
-    /// All of the log from an index on, each by the frame of the member's dialect.
+    Empty,
+    /// Everything in the log from an index on, in the subscriber's dialect.
     From(u64),
-    /// These.
-    Listed(Vec<Listed>),
+    /// These changes.
+    Listed(Vec<ListedFrame>),
 }
 
-/// What a member may see of a change.
+/// The frame of a change that a subscriber may see.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(crate) struct ListedFrame {
     /// Number of the event in the shard.
     pub(crate) event: u64,
-    pub(crate) told: Arc<[Told]>,
-    pub(crate) pick: Pick,
+    pub(crate) frames: Arc<[BroadcastFrame]>,
+    pub(crate) index: FrameIndex,
 }
 
-/// A frame of a change.
+/// One encoding of a change.
 #[derive(Debug)]
-pub(crate) struct Told {
-    /// Of 0.7 what follows the id.
+pub(crate) struct BroadcastFrame {
+    /// In 0.7 the part after the id.
     pub(crate) frame: Frame,
-    /// Whether the row disappears by it, so that it goes before what else the event brings.
+    /// Whether the row disappears. Such a frame is sent before the others of its event.
     pub(crate) removes: bool,
 }
 
-/// Which frame of a change.
-pub(crate) type Pick = u16;
+/// Index of a frame among those of a change.
+pub(crate) type FrameIndex = u16;
 
-/// For each dialect, the frame; `None` where there is none to be told.
-pub(crate) type ByDialect = [Option<Pick>; Dialect::ALL.len()];
+/// The frame for each dialect; `None` if there is nothing to send.
+pub(crate) type FrameByDialect = [Option<FrameIndex>; Dialect::ALL.len()];
 
-impl Log {
-    /// Returns the index of what is appended next.
+impl FrameLog {
+    /// Returns the index of the next entry.
     pub(crate) fn end(&self) -> u64 {
         self.front + self.entries.len() as u64
     }
 
-    /// Appends a change that so many members wait for: all who wait for what is there already, and others.
+    /// Appends a change that `pending` subscribers will receive: every subscriber that is in the log
+    /// already, and new ones.
     pub(crate) fn push(
         &mut self,
         event: u64,
-        told: Arc<[Told]>,
-        by_dialect: ByDialect,
-        waiting: usize,
+        frames: Arc<[BroadcastFrame]>,
+        by_dialect: FrameByDialect,
+        pending: usize,
     ) {
         self.entries.push_back(Entry {
             event,
-            told,
+            frames,
             by_dialect,
-            waiting,
+            pending,
         });
     }
 
-    /// Returns what waits for a member, oldest first: the event, and the frame.
-    pub(crate) fn waiting<'l>(
+    /// Returns what is queued for a subscriber, oldest first: the event's number, and the frame.
+    pub(super) fn queued<'l>(
         &'l self,
-        member: &'l Subscriber,
-    ) -> impl Iterator<Item = (u64, &'l Told)> {
-        let (from, listed) = match &member.waits {
-            Waits::Nothing => (self.end(), &[][..]),
-            Waits::From(index) => (*index, &[][..]),
-            Waits::Listed(listed) => (self.end(), &listed[..]),
+        subscriber: &'l Subscriber,
+    ) -> impl Iterator<Item = (u64, &'l BroadcastFrame)> {
+        let (from, listed) = match &subscriber.backlog {
+            Backlog::Empty => (self.end(), &[][..]),
+            Backlog::From(index) => (*index, &[][..]),
+            Backlog::Listed(listed) => (self.end(), &listed[..]),
         };
-        let dialect = member.dialect as usize;
+        let dialect = subscriber.dialect as usize;
         let entries = self.entries.range((from - self.front) as usize..);
         let logged = entries.filter_map(move |entry| {
-            let pick = entry.by_dialect[dialect]?;
-            Some((entry.event, &entry.told[usize::from(pick)]))
+            let index = entry.by_dialect[dialect]?;
+            Some((entry.event, &entry.frames[usize::from(index)]))
         });
-        let listed = listed.iter();
-        logged.chain(listed.map(|listed| (listed.event, &listed.told[usize::from(listed.pick)])))
+        let listed = listed
+            .iter()
+            .map(|listed| (listed.event, &listed.frames[usize::from(listed.index)]));
+        logged.chain(listed)
     }
 
-    /// Has nothing wait for a member any more, and drops what waits for nobody.
-    pub(crate) fn drop_waiting(&mut self, member: &mut Subscriber) {
-        if let Waits::From(index) = mem::take(&mut member.waits) {
-            let waiting = self.entries.range_mut((index - self.front) as usize..);
-            waiting.for_each(|entry| entry.waiting -= 1);
+    /// Empties the backlog of a subscriber, and removes what no subscriber has yet to receive.
+    pub(crate) fn drop_queued(&mut self, subscriber: &mut Subscriber) {
+        if let Backlog::From(index) = mem::take(&mut subscriber.backlog) {
+            let queued = self.entries.range_mut((index - self.front) as usize..);
+            queued.for_each(|entry| entry.pending -= 1);
             while self
                 .entries
-                .pop_front_if(|entry| entry.waiting == 0)
+                .pop_front_if(|entry| entry.pending == 0)
                 .is_some()
             {
                 self.front += 1;
@@ -119,20 +123,20 @@ impl Log {
         }
     }
 
-    /// Has a member wait for what there is, and not for what is appended.
-    pub(crate) fn detach(&mut self, member: &mut Subscriber) {
-        if let Waits::From(index) = member.waits {
+    /// Keeps the backlog of a subscriber as it is: it does not receive what is appended next.
+    pub(crate) fn detach(&mut self, subscriber: &mut Subscriber) {
+        if let Backlog::From(index) = subscriber.backlog {
             let entries = self.entries.range((index - self.front) as usize..);
             let listed = entries.filter_map(|entry| {
-                Some(Listed {
+                Some(ListedFrame {
                     event: entry.event,
-                    told: Arc::clone(&entry.told),
-                    pick: entry.by_dialect[member.dialect as usize]?,
+                    frames: Arc::clone(&entry.frames),
+                    index: entry.by_dialect[subscriber.dialect as usize]?,
                 })
             });
             let listed = listed.collect();
-            self.drop_waiting(member);
-            member.waits = Waits::Listed(listed);
+            self.drop_queued(subscriber);
+            subscriber.backlog = Backlog::Listed(listed);
         }
     }
 

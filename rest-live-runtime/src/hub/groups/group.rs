@@ -4,101 +4,112 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::frame_log::{Log, Told, Waits};
+use super::frame_log::{Backlog, BroadcastFrame, FrameLog};
 use crate::{
     data::{granted::Granted, group_id::GroupId},
-    hub::clients::send_queue::Amount,
+    hub::{clients::send_queue::QueuedSize, ids::GrantId},
     model::permission::Identity,
-    protocol::dialect::Dialect,
+    protocol::{broadcast::GroupName, dialect::Dialect},
 };
-
-/// Number of a subscription of this shard, or of what one was granted last; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Serial(pub(crate) u64);
 
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) key: Arc<GroupId>,
+    pub(crate) id: Arc<GroupId>,
+    /// Name of the group key, as clients write it.
+    key: &'static str,
     /// Label of the model.
     pub(crate) model: Arc<str>,
-    pub(crate) members: Slab<Subscriber>,
-    pub(crate) log: Log,
-    /// How many members speak each dialect.
+    pub(crate) subscribers: Slab<Subscriber>,
+    pub(crate) log: FrameLog,
+    /// Number of subscribers for each dialect.
     dialects: [u32; Dialect::ALL.len()],
 }
 
 /// One subscription, as its group knows it.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    /// The place of its session in the shard.
-    pub(crate) peer: usize,
+    /// Index of its client in the shard.
+    pub(crate) client: usize,
     pub(crate) dialect: Dialect,
     pub(crate) user: Identity,
     pub(crate) granted: Granted,
-    /// Of what it was granted last.
-    pub(crate) grant: Serial,
-    /// What happened up to this position of the event log is not its business.
-    pub(crate) after: u64,
-    /// Nor what the dispatcher had begun to hand out, up to this event of the shard.
-    pub(crate) behind: u64,
-    /// How many frames it gets of one change: one for each id in 0.7.
-    pub(crate) times: usize,
-    pub(crate) waits: Waits,
+    /// Changes when it is granted other serializers.
+    pub(crate) grant: GrantId,
+    /// Events up to this position of the event log are not sent.
+    pub(crate) min_position: u64,
+    /// Events up to this number of the shard are not sent: the dispatcher had begun them already.
+    pub(crate) min_event: u64,
+    /// Number of frames for one change: one for each id in 0.7.
+    pub(crate) frames_per_change: usize,
+    pub(crate) backlog: Backlog,
 }
 
 impl Subscriber {
-    /// Returns how much it is told by a frame of so many bytes.
-    pub(crate) fn amount(&self, bytes: usize) -> Amount {
-        Amount {
-            messages: self.times,
-            bytes: self.times * bytes,
+    /// Returns how much a frame of this length adds to the client's queue.
+    pub(crate) fn queued_size(&self, bytes: usize) -> QueuedSize {
+        QueuedSize {
+            messages: self.frames_per_change,
+            bytes: self.frames_per_change * bytes,
         }
+    }
+
+    /// Returns whether it started before an event.
+    pub(crate) fn receives(&self, position: u64, event: u64) -> bool {
+        position > self.min_position && event > self.min_event
     }
 }
 
 impl Group {
-    pub(crate) fn new(key: GroupId, model: Arc<str>) -> Self {
+    pub(crate) fn new(id: GroupId, key: &'static str, model: Arc<str>) -> Self {
         Self {
-            key: Arc::new(key),
+            id: Arc::new(id),
+            key,
             model,
-            members: Slab::new(),
-            log: Log::default(),
+            subscribers: Slab::new(),
+            log: FrameLog::default(),
             dialects: [0; _],
         }
     }
 
-    pub(crate) fn insert(&mut self, member: Subscriber) -> usize {
-        self.dialects[member.dialect as usize] += 1;
-        // Most groups of a million have one.
-        self.members
-            .reserve_exact(usize::from(self.members.is_empty()));
-        self.members.insert(member)
+    /// Returns the group as clients name it.
+    pub(crate) fn name(&self) -> GroupName<'_> {
+        GroupName {
+            key: self.key,
+            value: &self.id.value,
+        }
     }
 
-    pub(crate) fn remove(&mut self, member: usize) -> Subscriber {
-        self.drop_waiting(member);
-        let member = self.members.remove(member);
-        self.dialects[member.dialect as usize] -= 1;
-        member
+    pub(super) fn insert(&mut self, subscriber: Subscriber) -> usize {
+        self.dialects[subscriber.dialect as usize] += 1;
+        // Of a million groups, most have one subscriber.
+        self.subscribers
+            .reserve_exact(usize::from(self.subscribers.is_empty()));
+        self.subscribers.insert(subscriber)
     }
 
-    /// Returns the dialects that its members speak.
-    pub(crate) fn spoken(&self) -> [bool; Dialect::ALL.len()] {
-        self.dialects.map(|members| members > 0)
+    pub(super) fn remove(&mut self, subscriber: usize) {
+        self.drop_queued(subscriber);
+        let subscriber = self.subscribers.remove(subscriber);
+        self.dialects[subscriber.dialect as usize] -= 1;
     }
 
-    /// Returns what waits for a member, oldest first: the event, and the frame.
-    pub(crate) fn waiting(&self, member: usize) -> impl Iterator<Item = (u64, &Told)> {
-        self.log.waiting(&self.members[member])
+    /// Returns the dialects that its subscribers speak.
+    pub(super) fn spoken(&self) -> [bool; Dialect::ALL.len()] {
+        self.dialects.map(|subscribers| subscribers > 0)
     }
 
-    /// Returns the event of the last that waits for a member.
-    pub(crate) fn last_waiting(&self, member: usize) -> Option<u64> {
-        self.waiting(member).last().map(|(event, _)| event)
+    /// Returns what is queued for a subscriber, oldest first: the event's number, and the frame.
+    pub(crate) fn queued(&self, subscriber: usize) -> impl Iterator<Item = (u64, &BroadcastFrame)> {
+        self.log.queued(&self.subscribers[subscriber])
     }
 
-    /// Has nothing wait for a member any more.
-    pub(crate) fn drop_waiting(&mut self, member: usize) {
-        self.log.drop_waiting(&mut self.members[member]);
+    /// Returns the number of the last event that is queued for a subscriber.
+    pub(crate) fn last_queued(&self, subscriber: usize) -> Option<u64> {
+        self.queued(subscriber).last().map(|(event, _)| event)
+    }
+
+    /// Drops what is queued for a subscriber.
+    pub(crate) fn drop_queued(&mut self, subscriber: usize) {
+        self.log.drop_queued(&mut self.subscribers[subscriber]);
     }
 }

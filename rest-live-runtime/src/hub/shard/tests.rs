@@ -24,14 +24,27 @@ use crate::{
         key::KeyValue,
     },
     hub::{
-        Answers, Grant, Refused,
-        clients::send_queue::{Kind, What},
-        writer::{
+        clients::{
+            send_queue::Content,
             socket::{SharedSocket, SocketState},
-            write_batch::Turn,
         },
+        groups::{
+            audience::{Delivery, HubEvent, Publication},
+            frame_log::BroadcastFrame,
+        },
+        new_subscription::{NewSubscription, StartPoint, SubscribeError},
+        shard::{drain::Outgoing, subscriptions::Subscribed},
+        writer::write_batch::WriteBatch,
     },
-    protocol::{code::ResetReason, dialect::parse, id::Id, request::Request},
+    limits::Limits,
+    metrics::Metrics,
+    protocol::{
+        code::{ErrorCode, ResetReason},
+        dialect::parse,
+        frame::Frame,
+        id::Id,
+        request::Request,
+    },
 };
 
 const ALL: Granted = Granted::NONE.with(0);
@@ -48,17 +61,13 @@ impl Fixture {
     }
 
     fn with(pending_messages: usize, pending_bytes: usize) -> Self {
-        let common = Common {
-            limits: Limits::default()
-                .max_pending_messages(pending_messages)
-                .max_pending_bytes(pending_bytes)
-                .max_subscriptions(3),
-            metrics: Arc::new(Metrics::new()),
-            groups: Mutex::new(0),
-            subscribed: watch::Sender::new(false),
-        };
+        let limits = Limits::default()
+            .max_pending_messages(pending_messages)
+            .max_pending_bytes(pending_bytes)
+            .max_subscriptions(3);
+        let context = HubContext::new(limits, Arc::new(Metrics::new()));
         Self {
-            shard: Shard::new(Arc::new(common)),
+            shard: Shard::new(Arc::new(context)),
             epoch: Epoch::random(),
             position: 100.into(),
         }
@@ -73,7 +82,7 @@ impl Fixture {
 
     fn begin(&self, position: u64) {
         let cursor = self.cursor(position);
-        self.shard.with(|s| s.dispatching(&cursor, 0, 0));
+        self.shard.with(|s| s.begin_batch(&cursor, 0, 0));
     }
 
     fn join(&self) -> ClientId {
@@ -87,29 +96,54 @@ impl Fixture {
         let (server, _) = listener.accept().await.unwrap();
         let wire = Arc::new(SharedSocket::new(server, Some(4096)).unwrap());
         let peer = self.join();
-        self.shard.with(|s| s.attach(peer, wire, false));
+        self.shard.with(|s| s.clients.attach(peer, wire, false));
         (peer, client.unwrap())
     }
 
-    fn grant(&self, value: i128, id: Option<&str>, dialect: Dialect, head: u64) -> Grant {
-        Grant {
+    fn grant(&self, value: i128, id: Option<&str>, dialect: Dialect, head: u64) -> NewSubscription {
+        NewSubscription {
             group: group(value),
+            group_key: "key",
             model: Arc::from("a.B"),
             id: id.map(id_of),
             dialect,
             granted: ALL,
-            asked: 0,
-            after: Some(self.cursor(head)),
+            rights_version: 0,
+            start: StartPoint::Now(Some(self.cursor(head))),
             span: Span::none(),
         }
     }
 
-    fn take(&self, peer: ClientId, grant: Grant) -> Result<(), Refused> {
-        self.shard
-            .with(|s| s.subscribe(peer, grant, |_, _| Ok(Answers::default())))
+    /// Subscribes, and removes the answer of v1 from the queue.
+    fn take(&self, peer: ClientId, new: NewSubscription) -> Result<(), SubscribeError> {
+        self.shard.with(|s| {
+            let answers = |s: &State| {
+                let queue = s.clients[peer.index].queue.iter();
+                queue.filter(|q| q.kind == MessageKind::Answer).count()
+            };
+            let before = answers(s);
+            s.subscribe(peer, &new)?;
+            let last = answers(s);
+            if last > before {
+                let seen = std::cell::Cell::new(0);
+                s.clients[peer.index].queue.retain(|kind| {
+                    seen.set(seen.get() + usize::from(kind == MessageKind::Answer));
+                    kind != MessageKind::Answer || seen.get() != last
+                });
+            }
+            Ok(())
+        })
     }
 
-    fn subscribe(&self, peer: ClientId, value: i128) -> Result<(), Refused> {
+    fn reauthorize(&self, peer: ClientId) {
+        self.shard.with(|s| {
+            if let Some(client) = s.clients.get_mut(peer) {
+                client.rights_version += 1;
+            }
+        });
+    }
+
+    fn subscribe(&self, peer: ClientId, value: i128) -> Result<(), SubscribeError> {
         self.take(peer, self.grant(value, None, Dialect::Plain, 0))
     }
 
@@ -119,7 +153,7 @@ impl Fixture {
         value: i128,
         id: &str,
         dialect: Dialect,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), SubscribeError> {
         self.take(peer, self.grant(value, Some(id), dialect, 0))
     }
 
@@ -131,7 +165,7 @@ impl Fixture {
 
     fn publish_at(&self, position: u64, texts: &[(i128, &str)]) {
         let groups: Vec<_> = texts.iter().map(|(value, _)| group(*value)).collect();
-        let told = |frame: Frame| Told {
+        let told = |frame: Frame| BroadcastFrame {
             removes: frame.as_str().starts_with('-'),
             frame,
         };
@@ -141,13 +175,13 @@ impl Fixture {
             let ending = Frame::ending((*text).to_owned(), SystemTime::UNIX_EPOCH);
             publications.push(Publication {
                 group,
-                told: Arc::new([told(whole), told(ending)]),
-                to: To::All([Some(0), Some(0), Some(1)]),
+                frames: Arc::new([told(whole), told(ending)]),
+                delivery: Delivery::All([Some(0), Some(0), Some(1)]),
             });
         }
         let cursor = self.cursor(position);
         self.shard.with(|s| {
-            s.dispatching(&cursor, 0, 1);
+            s.begin_batch(&cursor, 0, 1);
             s.publish(
                 HubEvent::Row(publications),
                 &EventPosition::new(cursor.position, &cursor),
@@ -160,7 +194,7 @@ impl Fixture {
         self.position.set(self.position.get() + 1);
         let (group, cursor) = (group(value), self.cursor(self.position.get()));
         let audience = self.shard.with(|s| {
-            s.dispatching(&cursor, 0, 1);
+            s.begin_batch(&cursor, 0, 1);
             s.audience(&group, false)
         });
         let Audience::Each(candidates) = audience else {
@@ -169,11 +203,11 @@ impl Fixture {
         let seen = candidates.iter().filter(|c| sees(c.granted));
         let publication = Publication {
             group,
-            told: Arc::new([Told {
+            frames: Arc::new([BroadcastFrame {
                 frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
                 removes: false,
             }]),
-            to: To::Each(seen.map(|candidate| candidate.sees(0)).collect()),
+            delivery: Delivery::Each(seen.map(|candidate| candidate.receives(0)).collect()),
         };
         self.shard.with(|s| {
             s.publish(
@@ -187,7 +221,7 @@ impl Fixture {
         self.position.set(self.position.get() + 1);
         let cursor = self.cursor(self.position.get());
         self.shard.with(|s| {
-            s.dispatching(&cursor, 0, 1);
+            s.begin_batch(&cursor, 0, 1);
             s.publish(
                 HubEvent::Reset("a.B".into()),
                 &EventPosition::new(cursor.position, &cursor),
@@ -196,12 +230,13 @@ impl Fixture {
     }
 
     fn answer(&self, peer: ClientId, text: &str) {
-        self.shard.with(|s| s.answer(peer, Frame::answer(text)));
+        self.shard
+            .with(|s| s.clients.answer(peer, Frame::answer(text)));
     }
 
     fn reset(&self, peer: ClientId, reason: ResetReason) {
         self.shard
-            .with(|s| s.peers[peer.place].outbox.reset(reason));
+            .with(|s| s.clients[peer.index].queue.reset(reason));
     }
 
     fn next(&self, peer: ClientId) -> Option<Outgoing> {
@@ -231,16 +266,15 @@ impl Fixture {
     /// Asserts that nothing is kept for nobody.
     fn assert_clean(&self) {
         self.shard.with(|s| {
-            assert_eq!((s.peers.len(), s.groups.len(), s.by_key.len()), (0, 0, 0));
+            assert_eq!((s.clients.len(), s.groups.len()), (0, (0, 0)));
         });
-        assert_eq!(*self.shard.common.groups.lock(), 0);
+        assert_eq!(self.shard.context.groups(), 0);
     }
 
     fn logged(&self, value: i128) -> usize {
         self.shard.with(|s| {
-            s.by_key
-                .get(&group(value))
-                .map_or(0, |g| s.groups[*g].log.len())
+            let group = s.groups.find(&group(value));
+            group.map_or(0, |group| s.groups[group].log.len())
         })
     }
 }

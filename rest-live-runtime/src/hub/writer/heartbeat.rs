@@ -1,124 +1,123 @@
-//! What happens by the clock: pings, and the end of clients that are silent or stalled. One timer for all sockets of a shard.
+//! What the clock brings: pings, and the end of clients that are silent or stalled. One timer serves all
+//! sockets of a shard.
 
 use std::time::{Duration, Instant};
 
-use super::socket::SocketState;
 use crate::{
     hub::{
         clients::{
-            client::{Attached, Sink},
-            send_queue::Kind,
+            client::{ClientSocket, Sink},
+            send_queue::MessageKind,
+            socket::SocketState,
         },
-        shard::{ClientId, State},
+        ids::ClientId,
+        shard::State,
     },
     limits::Limits,
     protocol::{code::CloseCode, frame::ping_frame, v1},
 };
 
-/// The clock is looked at so many times within the shortest of the times that matter.
-const LOOKS: u32 = 8;
+/// Number of heartbeats within the shortest of the times that it checks.
+const BEATS: u32 = 8;
 
-/// Returns the time between two looks at the clock.
-pub(crate) fn period(limits: &Limits) -> Duration {
+/// Returns the time between two heartbeats.
+pub(super) fn interval(limits: &Limits) -> Duration {
     let times = [
         limits.ping_interval,
         limits.idle_timeout,
         limits.stall_timeout,
     ];
     let shortest = times.into_iter().flatten().min().unwrap_or(Duration::MAX);
-    (shortest / LOOKS).clamp(Duration::from_millis(5), Duration::from_secs(1))
+    (shortest / BEATS).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// What is due.
+/// What a heartbeat does with a socket.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Due {
     Nothing,
     Ping,
-    Silent,
-    /// Nothing could be written for too long.
+    /// The client sent nothing for too long.
+    Idle,
+    /// The socket accepted nothing for too long.
     Stalled,
-    /// Nor could the close.
+    /// The socket did not accept the close either.
     Lost,
 }
 
 impl State {
-    pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
-        let limits = &self.common.limits;
-        let due = self.peers.iter_mut().filter_map(|(place, peer)| {
-            let number = peer.number;
-            let closes = peer.outbox.closes().is_some();
-            let due = peer.attached()?.due(limits, now, closes);
-            (due != Due::Nothing).then_some((ClientId { place, number }, due))
+    /// Pings the clients that are due, and closes those that are silent or stalled.
+    pub(crate) fn heartbeat(&mut self, now: Instant) {
+        let limits = &self.context.limits;
+        let due = self.clients.iter_mut().filter_map(|(id, client)| {
+            let is_closing = client.queue.close_code().is_some();
+            let due = client.socket()?.due(limits, now, is_closing);
+            (due != Due::Nothing).then_some((id, due))
         });
         for (id, due) in due.collect::<Vec<_>>() {
-            self.carry_out(id, due);
+            self.apply_due(id, due);
         }
     }
 
-    fn carry_out(&mut self, id: ClientId, due: Due) {
+    fn apply_due(&mut self, id: ClientId, due: Due) {
         match due {
             Due::Nothing => {}
             Due::Ping => self.ping(id),
-            Due::Silent => self.close_at_once(id, CloseCode::Silent),
-            // The client's own buffers may still be full of what it has not read. If it reads that, it gets to
-            // know why it was closed.
+            Due::Idle => self.close_at_once(id, CloseCode::Silent),
+            // The client's own buffers may still be full. If it reads them, it learns why it was closed.
             Due::Stalled => self.close_at_once(id, CloseCode::TooSlow),
             Due::Lost => {
-                if let Sink::SharedSocket(attached) = &self.peers[id.place].sink {
-                    attached.wire.tell(SocketState::Lost);
+                if let Sink::Socket(socket) = &self.clients[id.index].sink {
+                    socket.socket.set_state(SocketState::Lost);
                 }
             }
         }
     }
 
-    pub(crate) fn ping(&mut self, id: ClientId) {
-        let peer = &mut self.peers[id.place];
-        let waits = peer
-            .outbox
-            .own()
-            .any(|pending| pending.kind == Kind::Control);
-        let pings = peer.attached().is_some_and(|attached| attached.pings);
-        if waits {
+    fn ping(&mut self, id: ClientId) {
+        let client = &mut self.clients[id.index];
+        let is_queued = client
+            .queue
+            .iter()
+            .any(|queued| queued.kind == MessageKind::Control);
+        if is_queued {
             return;
         }
-        self.control(id, Kind::Control, ping_frame());
-        if pings {
-            self.answer(id, v1::ping());
+        let sees_pings = client.socket().is_some_and(|socket| socket.sees_pings);
+        self.clients.control(id, MessageKind::Control, ping_frame());
+        if sees_pings {
+            self.clients.answer(id, v1::ping());
         }
     }
 }
 
-impl Attached {
-    fn due(&mut self, limits: &Limits, now: Instant, closes: bool) -> Due {
+impl ClientSocket {
+    fn due(&mut self, limits: &Limits, now: Instant, is_closing: bool) -> Due {
         let is_past = |since: Instant, time: Option<Duration>| {
             time.is_some_and(|time| now.saturating_duration_since(since) >= time)
         };
-        if self.wire.was_heard() {
-            self.heard = now;
+        if self.socket.take_received() {
+            self.last_received = now;
         }
-        if closes {
+        if is_closing {
             // A close has as long to leave as anything before it.
-            let since = *self.closing.get_or_insert(now);
+            let closing_since = *self.closing_since.get_or_insert(now);
             let is_stalled = self
-                .stalled
-                .is_some_and(|stalled| is_past(stalled.max(since), limits.stall_timeout));
-            return match is_stalled {
-                true => Due::Lost,
-                false => Due::Nothing,
-            };
+                .stalled_since
+                .is_some_and(|stalled| is_past(stalled.max(closing_since), limits.stall_timeout));
+            return if is_stalled { Due::Lost } else { Due::Nothing };
         }
         if self
-            .stalled
+            .stalled_since
             .is_some_and(|stalled| is_past(stalled, limits.stall_timeout))
         {
-            self.closing = Some(now);
+            self.closing_since = Some(now);
             return Due::Stalled;
         }
-        if is_past(self.heard, limits.idle_timeout) {
-            return Due::Silent;
+        if is_past(self.last_received, limits.idle_timeout) {
+            return Due::Idle;
         }
-        if is_past(self.pinged, limits.ping_interval) {
-            self.pinged = now;
+        if is_past(self.last_ping, limits.ping_interval) {
+            self.last_ping = now;
             return Due::Ping;
         }
         Due::Nothing

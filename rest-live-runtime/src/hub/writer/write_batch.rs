@@ -1,4 +1,4 @@
-//! What is written to some sockets, and how far that came.
+//! One round of socket writes.
 
 use std::{
     io::{self, IoSlice},
@@ -9,14 +9,14 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::socket::SharedSocket;
 use crate::{
     hub::{
         clients::{
-            drain::Said,
-            send_queue::{Kind, What},
+            send_queue::{Content, MessageKind},
+            socket::SharedSocket,
         },
-        shard::ClientId,
+        ids::ClientId,
+        shard::drain::Message,
     },
     protocol::{
         frame::{Frame, Opcode, header},
@@ -24,60 +24,66 @@ use crate::{
     },
 };
 
-/// Pieces that are handed to the system at once.
-const SLICES: usize = 128;
+/// Maximum number of slices in one system call.
+const MAX_SLICES: usize = 128;
 
-/// What is written in a turn.
+/// What is written to a number of sockets before the writer yields.
 #[derive(Debug, Default)]
-pub(crate) struct Turn {
-    pub(crate) parcels: Vec<Parcel>,
-    pub(crate) pieces: Vec<Piece>,
-    /// The beginnings of what is addressed to one subscription.
+pub(crate) struct WriteBatch {
+    pub(crate) writes: Vec<ClientWrite>,
+    pub(crate) chunks: Vec<Chunk>,
+    /// The beginnings of messages that are addressed to one subscription.
     pub(crate) heads: Vec<u8>,
 }
 
 /// What is written to one socket.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct ClientWrite {
     pub(crate) id: ClientId,
-    pub(crate) wire: Arc<SharedSocket>,
-    pub(crate) pieces: Range<usize>,
+    pub(crate) socket: Arc<SharedSocket>,
+    pub(crate) chunks: Range<usize>,
     pub(crate) written: Written,
 }
 
-/// How far a write came.
+/// How much of a write the socket accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// Whole pieces.
-    pub(crate) pieces: usize,
-    /// Bytes of the next one.
+    /// Number of whole chunks.
+    pub(crate) chunks: usize,
+    /// Bytes of the next chunk.
     pub(crate) bytes: usize,
-    /// Calls of the system that took something.
-    pub(crate) writes: u64,
-    pub(crate) fails: bool,
+    /// Number of system calls that accepted data.
+    pub(crate) calls: u64,
+    pub(crate) failed: bool,
 }
 
-/// Bytes that belong together: a frame.
+/// One websocket frame.
 #[derive(Debug)]
-pub(crate) struct Piece {
-    pub(crate) kind: Kind,
+pub(crate) struct Chunk {
+    pub(crate) kind: MessageKind,
+    /// Its beginning, in [`WriteBatch::heads`]; empty if the body is all of it.
     pub(crate) head: Range<usize>,
     pub(crate) body: Bytes,
     pub(crate) captured: Option<SystemTime>,
 }
 
-impl Turn {
-    pub(crate) fn say(&mut self, kind: Kind, said: Said<'_>) {
-        match said {
-            Said::Own(What::Frame(frame)) | Said::Logged(frame) => self.frame(kind, frame),
-            Said::Own(What::Raw(bytes, captured)) => self.whole(kind, bytes.clone(), *captured),
-            Said::Addressed(id, ending) => {
+impl WriteBatch {
+    /// Adds a message.
+    pub(crate) fn push(&mut self, kind: MessageKind, message: Message<'_>) {
+        match message {
+            Message::Own(Content::Frame(frame)) | Message::Broadcast(frame) => {
+                self.push_frame(kind, frame);
+            }
+            Message::Own(Content::Raw(bytes, captured)) => {
+                self.push_bytes(kind, bytes.clone(), *captured);
+            }
+            Message::Addressed(id, ending) => {
                 let from = self.heads.len();
                 let beginning = v0_7::beginning(id);
                 let length = beginning.len() + ending.bytes().len();
                 header(Opcode::Text, length, &mut self.heads);
                 self.heads.extend(beginning.as_bytes());
-                self.pieces.push(Piece {
+                self.chunks.push(Chunk {
                     kind,
                     head: from..self.heads.len(),
                     body: ending.bytes().clone(),
@@ -87,13 +93,17 @@ impl Turn {
         }
     }
 
-    pub(crate) fn frame(&mut self, kind: Kind, frame: &Frame) {
-        self.whole(kind, frame.bytes().clone(), frame.captured());
+    pub(crate) fn push_frame(&mut self, kind: MessageKind, frame: &Frame) {
+        self.push_bytes(kind, frame.bytes().clone(), frame.captured());
     }
 
-    /// Adds what has no head of its own.
-    pub(crate) fn whole(&mut self, kind: Kind, body: Bytes, captured: Option<SystemTime>) {
-        self.pieces.push(Piece {
+    pub(crate) fn push_bytes(
+        &mut self,
+        kind: MessageKind,
+        body: Bytes,
+        captured: Option<SystemTime>,
+    ) {
+        self.chunks.push(Chunk {
             kind,
             head: 0..0,
             body,
@@ -102,21 +112,21 @@ impl Turn {
     }
 }
 
-impl Piece {
-    pub(crate) fn len(&self) -> usize {
+impl Chunk {
+    fn len(&self) -> usize {
         self.head.len() + self.body.len()
     }
 }
 
-/// Writes as much as the socket takes.
-pub(crate) fn write(wire: &SharedSocket, pieces: &[Piece], heads: &[u8]) -> Written {
+/// Writes as much as the socket accepts. It does not wait.
+pub(crate) fn write(socket: &SharedSocket, chunks: &[Chunk], heads: &[u8]) -> Written {
     let mut written = Written::default();
-    while written.pieces < pieces.len() {
-        let mut slices = [IoSlice::new(&[]); SLICES];
+    while written.chunks < chunks.len() {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut count = 0;
         let mut skipped = written.bytes;
-        'pieces: for piece in &pieces[written.pieces..] {
-            for part in [&heads[piece.head.clone()], &piece.body] {
+        'chunks: for chunk in &chunks[written.chunks..] {
+            for part in [&heads[chunk.head.clone()], &chunk.body] {
                 let part = match part.get(skipped..) {
                     Some(part) => part,
                     None => {
@@ -128,22 +138,22 @@ pub(crate) fn write(wire: &SharedSocket, pieces: &[Piece], heads: &[u8]) -> Writ
                 if part.is_empty() {
                     continue;
                 }
-                if count == SLICES {
-                    break 'pieces;
+                if count == MAX_SLICES {
+                    break 'chunks;
                 }
                 slices[count] = IoSlice::new(part);
                 count += 1;
             }
         }
-        match wire.stream().try_write_vectored(&slices[..count]) {
+        match socket.stream().try_write_vectored(&slices[..count]) {
             Ok(bytes) => {
-                written.writes += 1;
-                written.advance(bytes, pieces);
+                written.calls += 1;
+                written.advance(bytes, chunks);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => {
-                written.fails = true;
+                written.failed = true;
                 return written;
             }
         }
@@ -152,13 +162,13 @@ pub(crate) fn write(wire: &SharedSocket, pieces: &[Piece], heads: &[u8]) -> Writ
 }
 
 impl Written {
-    pub(crate) fn advance(&mut self, bytes: usize, pieces: &[Piece]) {
+    pub(crate) fn advance(&mut self, bytes: usize, chunks: &[Chunk]) {
         self.bytes += bytes;
-        while let Some(piece) = pieces.get(self.pieces)
-            && self.bytes >= piece.len()
+        while let Some(chunk) = chunks.get(self.chunks)
+            && self.bytes >= chunk.len()
         {
-            self.bytes -= piece.len();
-            self.pieces += 1;
+            self.bytes -= chunk.len();
+            self.chunks += 1;
         }
     }
 }

@@ -41,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is said: the event, whether it comes behind what disappears, the text.
+/// Content is said: the event, whether it comes behind what disappears, the text.
 type Line = (u64, u8, String);
 
 /// One client, as simply as can be.
@@ -220,9 +220,9 @@ impl Model {
         let Some(of) = of.iter().find(|s| *s.group == super::group(group)) else {
             return;
         };
-        let granted = Some(Granted::NONE.with(grant));
-        let settle = |s: &mut State| s.settle(self.peers[peer], of.serial, 0, granted, |_| vec![]);
-        self.f.shard.with(|s| drop(settle(s)));
+        let granted = Ok(Granted::NONE.with(grant));
+        let apply = |s: &mut State| s.apply(self.peers[peer], of.grant, 0, granted);
+        self.f.shard.with(|s| drop(apply(s)));
         let queue = &mut self.queues[peer];
         let subscription = queue.subscriptions.iter_mut().find(|(g, ..)| *g == group);
         let subscription = subscription.expect("it has it, too");
@@ -294,8 +294,8 @@ impl Model {
         for peer in 0..PEERS {
             self.compare(peer);
             self.f.shard.with(|s| {
-                let outbox = &s.peers[self.peers[peer].place].outbox;
-                assert_eq!((outbox.waiting(), outbox.is_empty()), (0, true));
+                let queue = &s.clients[self.peers[peer].index].queue;
+                assert_eq!((queue.frames(), queue.is_empty()), (0, true));
             });
         }
         for group in 0..GROUPS {
@@ -332,9 +332,9 @@ proptest! {
             }
             let peers = model.peers;
             model.f.shard.with(|s| for peer in peers {
-                let outbox = &s.peers[peer.place].outbox;
+                let queue = &s.clients[peer.index].queue;
                 // As many answers may wait beside them.
-                assert!(outbox.waiting() <= 2 * pending.max(IDS as usize) , "{outbox:?}");
+                assert!(queue.frames() <= 2 * pending.max(IDS as usize) , "{queue:?}");
             });
         }
         for peer in model.peers {

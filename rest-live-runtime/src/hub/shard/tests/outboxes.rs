@@ -1,4 +1,4 @@
-//! What waits for a client, and when it is too much.
+//! Content waits for a client, and when it is too much.
 
 use super::*;
 

@@ -1,12 +1,12 @@
-//! What is written to sockets.
+//! Content is written to sockets.
 
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::hub::clients::client::Flow;
+use crate::hub::clients::client::WriteState;
 
 fn turn(f: &Fixture) -> bool {
-    f.shard.take_turn(&mut Turn::default())
+    f.shard.write_batch(&mut WriteBatch::default())
 }
 
 async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
@@ -15,24 +15,24 @@ async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
     came
 }
 
-fn flow(f: &Fixture, peer: ClientId) -> Flow {
+fn flow(f: &Fixture, peer: ClientId) -> WriteState {
     f.shard
-        .with(|s| s.peers[peer.place].attached().unwrap().flow)
+        .with(|s| s.clients[peer.index].socket().unwrap().state)
 }
 
 /// Reads until the server has written all, and returns what came.
 async fn drain(f: &Fixture, peer: ClientId, client: &mut TcpStream) -> Vec<u8> {
     let wire = f.shard.with(|s| {
-        let attached = s.peers[peer.place].attached();
-        Arc::clone(&attached.expect("a socket").wire)
+        let attached = s.clients[peer.index].socket();
+        Arc::clone(&attached.expect("a socket").socket)
     });
     let mut came = Vec::new();
-    while flow(f, peer) != Flow::Idle {
+    while flow(f, peer) != WriteState::Idle {
         tokio::select! {
             read = client.read_buf(&mut came) => assert_ne!(read.unwrap(), 0),
             writable = std::future::poll_fn(|context| wire.poll_writable(context)) => {
                 writable.unwrap();
-                f.shard.with(|s| s.writable(peer));
+                f.shard.with(|s| s.clients.writable(peer));
                 turn(f);
             }
         }
@@ -59,7 +59,7 @@ async fn all_that_waits_leaves_in_one_turn_and_in_order() {
     .map(|text| Frame::answer(text).bytes().to_vec())
     .concat();
     assert_eq!(read(&mut client, expected.len()).await, expected);
-    assert_eq!(flow(&f, peer), Flow::Idle);
+    assert_eq!(flow(&f, peer), WriteState::Idle);
 }
 
 /// The socket takes a part, and then nothing for a while.
@@ -81,7 +81,7 @@ async fn what_could_not_be_written_is_written_later_each_byte_once() {
             expected.extend(Frame::answer("between").bytes());
         }
     }
-    assert_eq!(flow(&f, peer), Flow::Blocked);
+    assert_eq!(flow(&f, peer), WriteState::Blocked);
     assert!(f.logged(1) > 0, "the rest waits in the log");
     let came = drain(&f, peer, &mut client).await;
     assert!(
@@ -105,14 +105,14 @@ async fn what_is_over_is_not_written_though_it_was_packed() {
     f.publish(&[(1, "revoked")]);
     f.publish(&[(2, "goes on")]);
     turn(&f);
-    assert_eq!(flow(&f, peer), Flow::Blocked);
+    assert_eq!(flow(&f, peer), WriteState::Blocked);
     f.shard.with(|s| drop(s.unsubscribe(peer, &group(1))));
     let came = drain(&f, peer, &mut client).await;
     let expected = [&large, "goes on"].map(|text| Frame::answer(text).bytes().to_vec());
     assert!(came == expected.concat());
 }
 
-/// What was packed carries the name already, which may mean something else by the time it is read.
+/// Content was packed carries the name already, which may mean something else by the time it is read.
 #[tokio::test]
 async fn nothing_is_told_under_a_name_that_was_taken_back() {
     let f = Fixture::with(1024, 64 << 20);
@@ -142,7 +142,7 @@ async fn a_pong_does_not_follow_the_close() {
     f.shard.with(|s| s.close_session(peer, CloseCode::TooMany));
     turn(&f);
     f.shard
-        .with(|s| s.pong(peer, crate::protocol::frame::ping_frame()));
+        .with(|s| s.clients.pong(peer, crate::protocol::frame::ping_frame()));
     let came = drain(&f, peer, &mut client).await;
     assert_eq!(
         came,
@@ -201,15 +201,14 @@ async fn who_stalls_is_closed_and_then_dropped() {
     turn(&f);
     let state = || {
         f.shard
-            .with(|s| s.peers[peer.place].attached().unwrap().wire.state())
+            .with(|s| s.clients[peer.index].socket().unwrap().socket.state())
     };
     let stall = Limits::default().stall_timeout.unwrap();
     let look = |after| {
-        f.shard
-            .with(|s| s.look_at_the_clock(Instant::now() + after));
+        f.shard.with(|s| s.heartbeat(Instant::now() + after));
     };
     look(stall / 2);
-    let closes = || f.shard.with(|s| s.peers[peer.place].outbox.closes());
+    let closes = || f.shard.with(|s| s.clients[peer.index].queue.close_code());
     assert_eq!((closes(), state()), (None, SocketState::Blocked));
     look(stall);
     assert_eq!(
@@ -236,8 +235,7 @@ async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
     f.publish(&[(1, "dropped")]);
     turn(&f);
     let stall = Limits::default().stall_timeout.unwrap();
-    f.shard
-        .with(|s| s.look_at_the_clock(Instant::now() + stall));
+    f.shard.with(|s| s.heartbeat(Instant::now() + stall));
     f.publish(&[(1, "not told")]);
     let came = drain(&f, peer, &mut client).await;
     let expected = [
@@ -257,20 +255,25 @@ async fn a_silent_client_is_pinged_and_then_closed() {
     };
     let own = || {
         f.shard.with(|s| {
-            let own = s.peers[peer.place].outbox.own();
-            let raw = own.filter(|p| matches!((p.kind, &p.what), (Kind::Control, What::Raw(..))));
+            let own = s.clients[peer.index].queue.iter();
+            let raw = own.filter(|p| {
+                matches!(
+                    (p.kind, &p.content),
+                    (MessageKind::Control, Content::Raw(..))
+                )
+            });
             raw.count()
         })
     };
     let begin = Instant::now();
-    let look = |after| f.shard.with(|s| s.look_at_the_clock(begin + after));
+    let look = |after| f.shard.with(|s| s.heartbeat(begin + after));
     look(interval / 2);
     assert_eq!(own(), 0);
     look(interval * 3 / 2);
     assert_eq!(own(), 1);
     turn(&f);
     look(interval * 3 / 2 + idle);
-    let closes = f.shard.with(|s| s.peers[peer.place].outbox.closes());
+    let closes = f.shard.with(|s| s.clients[peer.index].queue.close_code());
     assert_eq!(closes, Some(CloseCode::Silent));
 }
 
@@ -288,7 +291,7 @@ async fn who_leaves_while_its_turn_comes_is_passed_over() {
     for index in [0, 31, 31] {
         let (peer, _client) = clients.remove(index);
         f.shard.leave(peer);
-        assert!(!f.shard.with(|s| s.is_far_ahead()));
+        assert!(!f.shard.with(|s| s.clients.is_far_ahead()));
     }
     let (newcomer, mut other) = f.join_on_a_socket().await;
     f.subscribe(newcomer, 1).unwrap();
@@ -336,7 +339,7 @@ async fn an_abandoned_shard_loses_its_sockets_and_takes_no_more() {
     let (other, _client) = f.join_on_a_socket().await;
     let state = |peer: ClientId| {
         f.shard
-            .with(|s| s.peers[peer.place].attached().map(|a| a.wire.state()))
+            .with(|s| s.clients[peer.index].socket().map(|a| a.socket.state()))
     };
     assert_eq!((state(one), state(other)), (Some(SocketState::Lost), None));
 }

@@ -53,7 +53,7 @@ fn who_subscribes_behind_what_was_lost_has_missed_nothing() {
 #[test]
 fn whether_anybody_is_subscribed_is_known() {
     let f = Fixture::new();
-    let subscribed = f.shard.common.subscribed.subscribe();
+    let subscribed = f.shard.context.has_subscribers();
     let (one, other) = (f.join(), f.join());
     let mut seen = vec![*subscribed.borrow()];
     for step in 0..4 {
@@ -75,19 +75,20 @@ fn whether_anybody_is_subscribed_is_known() {
 fn a_subscription_begins_behind_what_is_being_handed_out() {
     let f = Fixture::new();
     let peer = f.join();
-    let mut told = Vec::new();
+    let mut positions = Vec::new();
     for (id, head, dispatched) in [("1", 5, 7), ("2", 12, 9), ("3", 12, 14)] {
         f.begin(dispatched);
-        let grant = f.grant(1, Some(id), Dialect::V1, head);
-        let subscribed = f.shard.with(|s| {
-            s.subscribe(peer, grant, |cursor, _| {
-                told.push(cursor.position);
-                Ok(Answers::default())
-            })
-        });
+        let new = f.grant(1, Some(id), Dialect::V1, head);
+        let subscribed = f.shard.with(|s| s.subscribe(peer, &new));
         assert_eq!(subscribed, Ok(()));
+        let Some(Outgoing::Frames(answers)) = f.next(peer) else {
+            panic!("no answer");
+        };
+        let answer: serde_json::Value = serde_json::from_str(answers[0].as_str()).unwrap();
+        let cursor: Cursor = answer["cursor"].as_str().unwrap().parse().unwrap();
+        positions.push(cursor.position);
     }
-    assert_eq!(told, [7, 9, 14]);
+    assert_eq!(positions, [7, 9, 14]);
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_group_counts_once_without_ids_and_once_an_id_with_them() {
     for value in [1, 1, 2, 3] {
         assert_eq!(f.subscribe(plain, value), Ok(()));
     }
-    assert_eq!(f.subscribe(plain, 4), Err(Refused::TooMany));
+    assert_eq!(f.subscribe(plain, 4), Err(SubscribeError::TooMany));
     f.shard.with(|s| drop(s.unsubscribe(plain, &group(1))));
     assert_eq!(f.subscribe(plain, 4), Ok(()));
 
@@ -129,13 +130,13 @@ fn a_group_counts_once_without_ids_and_once_an_id_with_them() {
     }
     assert_eq!(
         f.subscribe_as(v1, 1, "4", Dialect::V1),
-        Err(Refused::TooMany)
+        Err(SubscribeError::TooMany)
     );
     assert_eq!(f.subscriptions(v1).len(), 1, "one delivery a change");
     assert!(f.unsubscribe_id(v1, "2"));
     assert_eq!(
         f.subscribe_as(v1, 2, "1", Dialect::V1),
-        Err(Refused::IdInUse)
+        Err(SubscribeError::IdInUse)
     );
     assert_eq!(f.subscribe_as(v1, 2, "2", Dialect::V1), Ok(()));
     f.publish(&[(1, "once"), (2, "once")]);
@@ -178,10 +179,10 @@ fn a_name_is_told_what_comes_while_it_holds() {
 fn an_answer_from_before_a_reauthorization_does_not_hold() {
     let f = Fixture::new();
     let (peer, other) = (f.join(), f.join());
-    f.shard.with(|s| s.reauthorize(other));
+    f.reauthorize(other);
     assert_eq!(f.subscribe(peer, 2), Ok(()), "it was somebody else's");
-    f.shard.with(|s| s.reauthorize(peer));
-    assert_eq!(f.subscribe(peer, 1), Err(Refused::Outdated));
+    f.reauthorize(peer);
+    assert_eq!(f.subscribe(peer, 1), Err(SubscribeError::Outdated));
 }
 
 #[test]
@@ -193,32 +194,30 @@ fn a_head_of_another_epoch_is_asked_for_anew() {
         position: 0,
     };
     f.shard.with(|s| s.reset(&anew, 0, ResetReason::Lagged));
-    assert_eq!(f.subscribe(peer, 1), Err(Refused::Outdated));
+    assert_eq!(f.subscribe(peer, 1), Err(SubscribeError::Outdated));
 }
 
 #[test]
 fn what_was_subscribed_anew_is_not_revoked_with_the_old() {
     let f = Fixture::new();
     let peer = f.join();
-    let settle = |of: &Subscribed, asked| {
-        let gone = |_: &[Id]| vec![Frame::answer("gone")];
-        let settled = f
-            .shard
-            .with(|s| s.settle(peer, of.serial, asked, None, gone));
-        settled.map(|ended| ended.is_some())
+    let revoke = |of: &Subscribed, version| {
+        let answer = Err(ErrorCode::Revoked);
+        let applied = f.shard.with(|s| s.apply(peer, of.grant, version, answer));
+        applied.map(|ended| ended.is_some())
     };
     f.subscribe(peer, 1).expect("room");
     let old = f.subscriptions(peer).remove(0);
     f.shard.with(|s| drop(s.unsubscribe(peer, &group(1))));
     f.subscribe(peer, 1).expect("room");
-    assert_eq!(settle(&old, 0), Some(false));
+    assert_eq!(revoke(&old, 0), Some(false));
     assert_eq!(f.next(peer), None);
     let new = f.subscriptions(peer).remove(0);
-    assert_eq!(settle(&new, 1), None, "outdated");
+    assert_eq!(revoke(&new, 1), None, "outdated");
     f.publish(&[(1, "a")]);
-    assert_eq!(settle(&new, 0), Some(true));
+    assert_eq!(revoke(&new, 0), Some(true));
     f.publish(&[(1, "b")]);
-    assert_eq!(f.texts(peer), ["gone"]);
+    assert_eq!(f.texts(peer), ["revoked"]);
 }
 
 #[test]
@@ -230,10 +229,7 @@ fn what_was_decided_by_an_earlier_grant_is_covered_by_a_reset() {
     }
     let of = f.subscriptions(peer).remove(0);
     let fewer = Granted::NONE.with(1);
-    let regrant = || {
-        f.shard
-            .with(|s| s.settle(peer, of.serial, 0, Some(fewer), |_| vec![]))
-    };
+    let regrant = || f.shard.with(|s| s.apply(peer, of.grant, 0, Ok(fewer)));
     f.publish_to_each(1, "a", |_| true);
     f.publish(&[(2, "b")]);
     assert!(regrant().is_some_and(|ended| ended.is_none()));
@@ -243,5 +239,5 @@ fn what_was_decided_by_an_earlier_grant_is_covered_by_a_reset() {
     regrant();
     assert_eq!(f.next(peer), None, "nothing has changed");
     // Somebody was asked about it, and meanwhile it was granted otherwise.
-    assert!(f.subscriptions(peer).iter().any(|s| s.serial == of.serial));
+    assert!(f.subscriptions(peer).iter().any(|s| s.grant == of.grant));
 }

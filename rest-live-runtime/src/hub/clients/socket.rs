@@ -1,4 +1,4 @@
-//! A TCP connection that was upgraded: its shard writes to it, its own task reads from it.
+//! A TCP connection that was upgraded to a websocket: its shard writes to it, its own task reads from it.
 
 use std::{
     io,
@@ -10,43 +10,42 @@ use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// What the two tasks share of a connection.
+/// What the writer and the reader of a connection share.
 #[derive(Debug)]
 pub(crate) struct SharedSocket {
     stream: TcpStream,
     state: AtomicU8,
-    /// Whether something came since it was last asked.
-    heard: AtomicBool,
-    /// Whether a request is being carried out, so that nothing can be heard.
+    /// Whether data was received since the last [`take_received`](Self::take_received).
+    received: AtomicBool,
+    /// Whether a request is being carried out, so that nothing is read.
     is_busy: AtomicBool,
-    /// Whether pongs wait to be written, or many answers. Nothing is taken in meanwhile, or who asks and reads nothing would
-    /// have them pile up.
-    is_owed: AtomicBool,
+    /// Whether pongs or many answers are queued. Nothing is read meanwhile: a client that sends requests and
+    /// reads no answers must not fill the queue.
+    owes: AtomicBool,
     reader: AtomicWaker,
 }
 
-/// How a connection is, as the shard says.
+/// The state of a connection, as the writer sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum SocketState {
     Open,
-    /// Nothing can be written: the reader waits until something can, and says so.
+    /// The socket accepts no data: the reader waits until it does, and reports it.
     Blocked,
-    /// All is written, and the close at last: the client's own is read out.
+    /// Everything is written, including the close: the reader reads what the client still sends.
     Closed,
-    /// It has failed, or nobody needs it any more.
+    /// The connection failed, or is not needed any more.
     Lost,
 }
 
 impl SharedSocket {
-    /// Takes a connection, so that what is written leaves at once, and a client that reads nothing is noticed after
+    /// Wraps a connection. Written data is sent at once (`TCP_NODELAY`). The send buffer has
     /// `send_buffer_bytes`, which Linux doubles; `None` keeps the system's default.
     ///
     /// # Errors
-    /// If the connection is gone.
+    /// If the connection is lost.
     pub(crate) fn new(stream: TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<Self> {
-        // Without, the second of two frames that follow each other waits for the client's delayed
-        // acknowledgement, 40 ms.
+        // Otherwise the second of two frames waits for the client's delayed acknowledgement, 40 ms.
         stream.set_nodelay(true)?;
         if let Some(bytes) = send_buffer_bytes {
             SockRef::from(&stream).set_send_buffer_size(bytes)?;
@@ -54,9 +53,9 @@ impl SharedSocket {
         Ok(Self {
             stream,
             state: AtomicU8::new(SocketState::Open as u8),
-            heard: AtomicBool::new(true),
+            received: AtomicBool::new(true),
             is_busy: AtomicBool::new(false),
-            is_owed: AtomicBool::new(false),
+            owes: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         })
     }
@@ -74,13 +73,13 @@ impl SharedSocket {
         }
     }
 
-    /// Tells the reader. What is closed or lost stays so.
-    pub(crate) fn tell(&self, state: SocketState) {
+    /// Sets the state and wakes the reader. `Closed` and `Lost` are final.
+    pub(crate) fn set_state(&self, state: SocketState) {
         self.state.fetch_max(state as u8, Ordering::AcqRel);
         self.reader.wake();
     }
 
-    /// Tells the reader that something was written again, unless it is over.
+    /// Returns from `Blocked` to `Open` and wakes the reader.
     pub(crate) fn unblock(&self) {
         _ = self.state.compare_exchange(
             SocketState::Blocked as u8,
@@ -91,36 +90,36 @@ impl SharedSocket {
         self.reader.wake();
     }
 
-    pub(crate) fn hear(&self) {
-        self.heard.store(true, Ordering::Relaxed);
+    pub(crate) fn set_received(&self) {
+        self.received.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether the client gave a sign of life since this was last asked, or could not.
-    pub(crate) fn was_heard(&self) -> bool {
-        // Looked at first: a swap writes to what is in nobody's cache.
-        let was_heard = self.heard.load(Ordering::Relaxed);
-        if was_heard {
-            self.heard.store(false, Ordering::Relaxed);
+    /// Returns whether the client sent anything since the last call, or could not be read.
+    pub(crate) fn take_received(&self) -> bool {
+        // Loaded first: a swap would take the cache line from the reader's core.
+        let was_received = self.received.load(Ordering::Relaxed);
+        if was_received {
+            self.received.store(false, Ordering::Relaxed);
         }
-        was_heard || self.is_busy.load(Ordering::Relaxed) || self.is_owed()
+        was_received || self.is_busy.load(Ordering::Relaxed) || self.owes()
     }
 
     pub(crate) fn set_busy(&self, is_busy: bool) {
         self.is_busy.store(is_busy, Ordering::Relaxed);
-        self.hear();
+        self.set_received();
     }
 
-    pub(crate) fn set_owed(&self, is_owed: bool) {
-        if self.is_owed.swap(is_owed, Ordering::AcqRel) && !is_owed {
+    pub(crate) fn set_owes(&self, owes: bool) {
+        if self.owes.swap(owes, Ordering::AcqRel) && !owes {
             self.reader.wake();
         }
     }
 
-    pub(crate) fn is_owed(&self) -> bool {
-        self.is_owed.load(Ordering::Acquire)
+    pub(crate) fn owes(&self) -> bool {
+        self.owes.load(Ordering::Acquire)
     }
 
-    /// Has the reader's task woken when the shard tells something, until the next call.
+    /// Wakes the reader's task when the writer changes the state, until the next call.
     pub(crate) fn watch(&self, context: &Context<'_>) {
         self.reader.register(context.waker());
     }
@@ -133,7 +132,7 @@ impl SharedSocket {
         self.stream.poll_write_ready(context)
     }
 
-    /// Ends our direction.
+    /// Ends the direction to the client.
     pub(crate) fn shut_down(&self) -> io::Result<()> {
         SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write)
     }

@@ -1,0 +1,167 @@
+//! What a session does in its shard.
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Bytes;
+
+use super::{
+    clients::socket::SharedSocket,
+    ids::{ClientId, GrantId},
+    new_subscription::{NewSubscription, SubscribeError},
+    shard::{Shard, drain::Outgoing, subscriptions::Subscribed},
+};
+use crate::{
+    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
+    protocol::{
+        code::{CloseCode, ErrorCode},
+        frame::Frame,
+        id::Id,
+    },
+};
+
+/// A client's place in a shard. [`Hub::join`](super::Hub::join) gives it out; it stays valid, without
+/// effect, after the client has left.
+#[derive(Clone)]
+pub(crate) struct SessionHandle {
+    shard: Arc<Shard>,
+    client: ClientId,
+}
+
+impl SessionHandle {
+    pub(super) fn new(shard: Arc<Shard>, client: ClientId) -> Self {
+        Self { shard, client }
+    }
+
+    /// Removes the session and its subscriptions.
+    pub(crate) fn leave(&self) {
+        self.shard.leave(self.client);
+    }
+
+    /// Lets the shard's writer write the session's frames to a socket from now on. `sees_pings` tells
+    /// whether the client gets pings that it can see, as messages.
+    pub(crate) fn attach(&self, socket: Arc<SharedSocket>, sees_pings: bool) {
+        self.shard
+            .with(|state| state.clients.attach(self.client, socket, sees_pings));
+    }
+
+    /// Takes what is queued for a session without a socket; `None` if there is nothing.
+    pub(crate) fn outgoing(&self) -> Option<Outgoing> {
+        self.shard.with(|state| state.outgoing(self.client))
+    }
+
+    /// Returns what is notified when there is something to take; `None` for a session with a socket.
+    pub(crate) fn queued(&self) -> Option<Arc<Notify>> {
+        self.shard.queued(self.client)
+    }
+
+    /// Queues the answer to a request.
+    pub(crate) fn answer(&self, frame: Frame) {
+        self.shard
+            .with(|state| state.clients.answer(self.client, frame));
+    }
+
+    /// Returns how far the dispatcher has come, and the number of the batch that it has begun.
+    pub(crate) fn dispatched(&self) -> Option<(Cursor, u64)> {
+        self.shard.with(|state| state.progress.dispatched())
+    }
+
+    /// Subscribes the session to a group.
+    ///
+    /// # Errors
+    /// Why the session cannot have the subscription. Nothing has changed then.
+    pub(crate) fn subscribe(&self, new: &NewSubscription) -> Result<(), SubscribeError> {
+        self.shard.with(|state| state.subscribe(self.client, new))
+    }
+
+    /// Ends the subscription to a group, if there is one.
+    pub(crate) fn unsubscribe(&self, group: &GroupId) {
+        // The span of the subscription ends after the lock.
+        let ended = self
+            .shard
+            .with(|state| state.unsubscribe(self.client, group));
+        drop(ended);
+    }
+
+    /// Ends what the session calls by an id, and queues the answer. Returns whether there was anything.
+    pub(crate) fn unsubscribe_id(&self, id: &Id, answer: Option<Frame>) -> bool {
+        let ended = self
+            .shard
+            .with(|state| state.unsubscribe_id(self.client, id, answer));
+        !ended.is_empty()
+    }
+
+    /// Returns whether the session calls a subscription by an id.
+    pub(crate) fn has_id(&self, id: &Id) -> bool {
+        self.shard
+            .with(|state| state.clients.get(self.client).is_some_and(|c| c.has_id(id)))
+    }
+
+    /// Returns the subscriptions of the session.
+    pub(crate) fn subscriptions(&self) -> Vec<Subscribed> {
+        self.shard.with(|state| state.subscriptions_of(self.client))
+    }
+
+    /// Returns the version of the session's rights. An answer of `authorize` holds if the version is
+    /// still the one from before the question.
+    pub(crate) fn rights_version(&self) -> u64 {
+        self.shard.with(|state| {
+            let client = state.clients.get(self.client);
+            client.map_or(0, |client| client.rights_version)
+        })
+    }
+
+    /// Invalidates the answers of `authorize` that are on their way.
+    pub(crate) fn reauthorize(&self) {
+        self.shard.with(|state| {
+            if let Some(client) = state.clients.get_mut(self.client) {
+                client.rights_version += 1;
+            }
+        });
+    }
+
+    /// Applies the answer to a question about a subscription: it continues as granted, or ends with an
+    /// error code that the client receives. Returns `None` if the answer is outdated, else whether the
+    /// subscription ended.
+    pub(crate) fn apply(
+        &self,
+        subscription: GrantId,
+        rights_version: u64,
+        answer: Result<Granted, ErrorCode>,
+    ) -> Option<bool> {
+        let applied = self
+            .shard
+            .with(|state| state.apply(self.client, subscription, rights_version, answer));
+        applied.map(|ended| ended.is_some())
+    }
+
+    /// Declares that the socket accepts data again.
+    pub(crate) fn writable(&self) {
+        self.shard.with(|state| state.clients.writable(self.client));
+    }
+
+    /// Queues the pongs that the client is owed.
+    pub(crate) fn pong(&self, pongs: Bytes) {
+        self.shard
+            .with(|state| state.clients.pong(self.client, pongs));
+    }
+
+    /// Closes the session after what is queued has been sent. A client that must not come back receives
+    /// nothing of what is queued.
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.shard
+            .with(|state| state.close_session(self.client, code));
+    }
+
+    /// Ends a session whose client has closed, and queues the answer to the close.
+    pub(crate) fn closed_by_client(&self, answer: Bytes) {
+        self.shard
+            .with(|state| state.closed_by_client(self.client, answer));
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}

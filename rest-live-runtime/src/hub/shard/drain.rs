@@ -1,0 +1,147 @@
+//! Takes what is queued for a client, in the order of the events.
+
+use super::State;
+use crate::{
+    hub::{
+        clients::{
+            client::Sink,
+            send_queue::{Content, MessageKind},
+        },
+        ids::ClientId,
+    },
+    protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v0_7},
+};
+
+/// What a connection does next for its session.
+#[derive(Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outgoing {
+    /// Send these frames, oldest first.
+    Frames(Vec<Frame>),
+    /// Send a close frame and end. Nothing follows.
+    Close(CloseCode),
+}
+
+/// A message that was taken from a queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Message<'s> {
+    /// From the client's own queue.
+    Own(&'s Content),
+    /// From the log of a group.
+    Broadcast(&'s Frame),
+    /// From the log of a group, sent after the id of a subscription of 0.7.
+    Addressed(&'s Id, &'s Frame),
+}
+
+/// Order of the messages of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    /// The row disappears.
+    Removal,
+    Broadcast,
+    /// It was queued after the event.
+    After,
+}
+
+impl State {
+    /// Takes everything that is queued for a client, and passes it to `take`, oldest first.
+    ///
+    /// For one event, disappearing rows come first: the plain dialect does not name the group of a frame,
+    /// so a client in both groups of a row that moves must end with the row.
+    pub(crate) fn drain(&mut self, client: usize, mut take: impl FnMut(MessageKind, Message<'_>)) {
+        let queue = &self.clients[client].queue;
+        let is_ordered = match (&self.clients[client].backlogs[..], queue.iter().next()) {
+            ([], _) => {
+                for queued in queue.iter() {
+                    take(queued.kind, Message::Own(&queued.content));
+                }
+                true
+            }
+            ([_], None) => {
+                self.each_logged(client, |_, kind, message| take(kind, message));
+                true
+            }
+            _ => false,
+        };
+        if !is_ordered {
+            let mut all = Vec::new();
+            self.each_logged(client, |order, kind, message| {
+                all.push((order, kind, message));
+            });
+            all.extend(queue.iter().map(|queued| {
+                let order = (queued.after_event, Order::After);
+                (order, queued.kind, Message::Own(&queued.content))
+            }));
+            all.sort_by_key(|(order, ..)| *order);
+            for (_, kind, message) in all {
+                take(kind, message);
+            }
+        }
+        self.drop_backlogs(client);
+        self.clients[client].queue.clear();
+        self.clients.gauge(client);
+    }
+
+    fn each_logged<'s>(
+        &'s self,
+        client: usize,
+        mut each: impl FnMut((u64, Order), MessageKind, Message<'s>),
+    ) {
+        let client = &self.clients[client];
+        for key in &client.backlogs {
+            let group = &self.groups[key.group()];
+            let subscriber = self.groups.subscriber(*key);
+            let kind = MessageKind::Broadcast(subscriber.grant);
+            let subscription = match subscriber.dialect {
+                Dialect::V0_7 => client.subscription(*key),
+                Dialect::Plain | Dialect::V1 => None,
+            };
+            for (event, queued) in group.queued(key.subscriber()) {
+                let order = if queued.removes {
+                    Order::Removal
+                } else {
+                    Order::Broadcast
+                };
+                match subscription {
+                    Some(subscription) => {
+                        for id in subscription.ids_at(event) {
+                            let message = Message::Addressed(id, &queued.frame);
+                            each((event, order), kind, message);
+                        }
+                    }
+                    None => each((event, order), kind, Message::Broadcast(&queued.frame)),
+                }
+            }
+        }
+    }
+
+    /// Takes what is queued for a client without a socket; `None` if there is nothing.
+    pub(crate) fn outgoing(&mut self, id: ClientId) -> Option<Outgoing> {
+        let client = self.clients.get(id)?;
+        if let Sink::Socket(_) = client.sink {
+            return None;
+        }
+        if !client.queue.is_empty() || !client.backlogs.is_empty() {
+            let mut frames = Vec::new();
+            self.drain(id.index, |_, message| match message {
+                Message::Own(Content::Frame(frame)) | Message::Broadcast(frame) => {
+                    frames.push(frame.clone());
+                }
+                Message::Addressed(id, ending) => frames.push(v0_7::whole(id, ending)),
+                // A control frame: only sessions with a socket have them.
+                Message::Own(Content::Raw(..)) => {}
+            });
+            frames.extend(self.take_resets(id.index));
+            // There is nothing to send about a subscription that has ended since.
+            if !frames.is_empty() {
+                return Some(Outgoing::Frames(frames));
+            }
+        }
+        let client = &mut self.clients[id.index];
+        let code = client.queue.close_code()?;
+        Some(match client.farewell(code) {
+            (Some(frame), _) => Outgoing::Frames(vec![frame]),
+            (None, code) => Outgoing::Close(code),
+        })
+    }
+}
