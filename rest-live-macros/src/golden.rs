@@ -9,6 +9,8 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Attribute, File, Item, Meta};
 
+use crate::{live, subscribable};
+
 #[test]
 fn stacked() {
     check("stacked");
@@ -58,9 +60,10 @@ fn expand(input: &str) -> TokenStream {
         _ => unreachable!("the macros go on structs and impls"),
     };
     let item = file.into_token_stream();
-    match is_live(&attr) {
-        true => crate::live::live(arguments(attr), item),
-        false => crate::stack::subscribable(arguments(attr), item),
+    if is_live(&attr) {
+        live::expand(arguments(attr), item)
+    } else {
+        subscribable::expand(arguments(attr), item)
     }
 }
 

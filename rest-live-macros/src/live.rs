@@ -3,28 +3,29 @@
 //! Before a write the user's hook runs first, so that ours sees what will be written; after it ours
 //! runs first, so that a row that is written is told of even if the user's hook fails.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, parse::Parser, spanned::Spanned};
 
-use crate::stack::default_crate;
-
-const HOOKS: [&str; 4] = ["before_save", "after_save", "before_delete", "after_delete"];
+use crate::{
+    crate_path::default_crate,
+    hooks::{cfg_attrs, expand_hooks, is_hook, user_hook_name},
+};
 
 /// Expands `#[live]`.
-pub(crate) fn live(args: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
-    let krate = krate(args).unwrap_or_else(|error| {
+    let krate = parse_crate_path(args).unwrap_or_else(|error| {
         errors.push(error);
         default_crate()
     });
-    let code = match hooks(&item) {
+    let code = match parse_impl(&item) {
         Err(error) => {
             errors.push(error);
             item
         }
-        Ok(hooks) => match expanded_hook(&hooks) {
-            None => expand(hooks, &krate),
+        Ok(hooks) => match find_expanded_hook(&hooks) {
+            None => expand_impl(hooks, &krate),
             Some(hook) => {
                 let message = format!(
                     "`{}` was expanded by #[async_trait] already: write #[live] above it",
@@ -41,7 +42,7 @@ pub(crate) fn live(args: TokenStream, item: TokenStream) -> TokenStream {
     quote!(#(#errors)* #code)
 }
 
-fn krate(args: TokenStream) -> syn::Result<Path> {
+fn parse_crate_path(args: TokenStream) -> syn::Result<Path> {
     let mut krate = None;
     syn::meta::parser(|meta| {
         if meta.path.is_ident("crate") {
@@ -54,7 +55,7 @@ fn krate(args: TokenStream) -> syn::Result<Path> {
     Ok(krate.unwrap_or_else(default_crate))
 }
 
-fn hooks(item: &TokenStream) -> syn::Result<ItemImpl> {
+fn parse_impl(item: &TokenStream) -> syn::Result<ItemImpl> {
     let wrong = |at| {
         syn::Error::new(
             at,
@@ -74,46 +75,37 @@ fn hooks(item: &TokenStream) -> syn::Result<ItemImpl> {
 }
 
 /// Returns the first hook that `#[async_trait]` was at before us.
-fn expanded_hook(hooks: &ItemImpl) -> Option<&ImplItemFn> {
+fn find_expanded_hook(hooks: &ItemImpl) -> Option<&ImplItemFn> {
     hooks.items.iter().find_map(|item| match item {
         ImplItem::Fn(hook) if is_hook(hook) && hook.sig.asyncness.is_none() => Some(hook),
         _ => None,
     })
 }
 
-fn is_hook(item: &ImplItemFn) -> bool {
-    HOOKS.iter().any(|hook| item.sig.ident == hook)
-}
-
-fn expand(mut item: ItemImpl, krate: &Path) -> TokenStream {
+fn expand_impl(mut item: ItemImpl, krate: &Path) -> TokenStream {
     let (hooks, others): (Vec<_>, Vec<_>) = std::mem::take(&mut item.items)
         .into_iter()
         .partition(|item| matches!(item, ImplItem::Fn(hook) if is_hook(hook)));
 
     // The user's hooks move to functions of the type's own, as they were written.
-    let mut theirs = Vec::new();
+    let mut user_hooks = Vec::new();
     for hook in hooks {
         if let ImplItem::Fn(mut hook) = hook {
-            hook.sig.ident = own_name(&hook.sig.ident);
-            theirs.push(hook);
+            hook.sig.ident = user_hook_name(&hook.sig.ident);
+            user_hooks.push(hook);
         }
     }
-    let woven = [
-        before_save(krate, &theirs),
-        after_save(krate, &theirs),
-        before_delete(krate, &theirs),
-        after_delete(krate, &theirs),
-    ];
     // The user's own `impl`, for its place in errors.
     item.items = others;
-    item.items.extend(woven.map(ImplItem::Verbatim));
+    item.items
+        .push(ImplItem::Verbatim(expand_hooks(krate, &user_hooks)));
     let is_async_trait = |attr: &Attribute| {
         let name = attr.path().segments.last();
         name.is_some_and(|s| s.ident == "async_trait")
     };
     let async_trait =
         (!item.attrs.iter().any(is_async_trait)).then(|| quote!(#[#krate::__private::async_trait]));
-    let cfg: Vec<_> = cfg(&item.attrs).collect();
+    let cfg: Vec<_> = cfg_attrs(&item.attrs).collect();
     let self_ty = &item.self_ty;
     quote! {
         #async_trait
@@ -121,119 +113,10 @@ fn expand(mut item: ItemImpl, krate: &Path) -> TokenStream {
         #(#cfg)*
         #[doc(hidden)]
         impl #self_ty {
-            #(#theirs)*
+            #(#user_hooks)*
         }
         #(#cfg)*
         #[automatically_derived]
         impl #krate::LiveModel for #self_ty {}
-    }
-}
-
-fn own_name(hook: &Ident) -> Ident {
-    format_ident!("__live_{hook}", span = hook.span())
-}
-
-fn cfg(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
-}
-
-/// Writes one statement for the user's own hook of a name: none if there is none, several if the
-/// user has one for each of several `cfg`.
-fn calls(
-    name: &str,
-    theirs: &[ImplItemFn],
-    statement: impl Fn(&Ident) -> TokenStream,
-) -> TokenStream {
-    let name = own_name(&format_ident!("{name}"));
-    theirs
-        .iter()
-        .filter(|hook| hook.sig.ident == name)
-        .flat_map(|hook| {
-            let cfg = cfg(&hook.attrs);
-            let statement = statement(&hook.sig.ident);
-            quote!(#(#cfg)* #statement)
-        })
-        .collect()
-}
-
-/// Writes `before_save`, around the user's own if there is one among theirs.
-pub(crate) fn before_save(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
-    let own = calls(
-        "before_save",
-        theirs,
-        |own| quote!(let active = active.#own(db, insert).await?;),
-    );
-    quote! {
-        async fn before_save<C>(self, db: &C, insert: bool) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
-        where
-            C: #krate::__private::sea_orm::ConnectionTrait,
-        {
-            let active = self;
-            #own
-            #krate::__private::hooks::before_save(&active, db, insert).await?;
-            ::core::result::Result::Ok(active)
-        }
-    }
-}
-
-/// Writes `after_save`, around the user's own if there is one among theirs.
-pub(crate) fn after_save(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
-    let own = calls(
-        "after_save",
-        theirs,
-        |own| quote!(let model = Self::#own(model, db, insert).await?;),
-    );
-    let model = quote!(
-        <<Self as #krate::__private::sea_orm::ActiveModelTrait>::Entity as #krate::__private::sea_orm::EntityTrait>::Model
-    );
-    quote! {
-        async fn after_save<C>(model: #model, db: &C, insert: bool) -> ::core::result::Result<#model, #krate::__private::sea_orm::DbErr>
-        where
-            C: #krate::__private::sea_orm::ConnectionTrait,
-        {
-            #krate::__private::hooks::after_save::<Self, C>(&model, db, insert).await;
-            #own
-            ::core::result::Result::Ok(model)
-        }
-    }
-}
-
-/// Writes `before_delete`, around the user's own if there is one among theirs.
-pub(crate) fn before_delete(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
-    let own = calls(
-        "before_delete",
-        theirs,
-        |own| quote!(let active = active.#own(db).await?;),
-    );
-    quote! {
-        async fn before_delete<C>(self, db: &C) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
-        where
-            C: #krate::__private::sea_orm::ConnectionTrait,
-        {
-            let active = self;
-            #own
-            #krate::__private::hooks::before_delete(&active, db).await?;
-            ::core::result::Result::Ok(active)
-        }
-    }
-}
-
-/// Writes `after_delete`, around the user's own if there is one among theirs.
-pub(crate) fn after_delete(krate: &Path, theirs: &[ImplItemFn]) -> TokenStream {
-    let own = calls(
-        "after_delete",
-        theirs,
-        |own| quote!(let active = active.#own(db).await?;),
-    );
-    quote! {
-        async fn after_delete<C>(self, db: &C) -> ::core::result::Result<Self, #krate::__private::sea_orm::DbErr>
-        where
-            C: #krate::__private::sea_orm::ConnectionTrait,
-        {
-            let active = self;
-            #krate::__private::hooks::after_delete(&active, db).await;
-            #own
-            ::core::result::Result::Ok(active)
-        }
     }
 }

@@ -7,16 +7,12 @@
 //! between adds its own to it, and when only it is left, everything is there.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
-use quote::{ToTokens, quote};
-use syn::{
-    Attribute, DeriveInput, Meta, Path, Token,
-    parse::{ParseStream, Parser},
-    punctuated::Punctuated,
-    spanned::Spanned,
-};
+use quote::ToTokens;
+use syn::{Attribute, Meta, Path, Token, parse::Parser, punctuated::Punctuated, spanned::Spanned};
 
-use crate::{ast::Serializer, attr::Attr, expand};
+use crate::{attr::Attr, crate_path::default_crate};
 
+pub(crate) const SUBSCRIBABLE: &str = "subscribable";
 const COLLECTED: &str = "__collected";
 
 /// Attributes that are no macros: the compiler's own, and those of derives that serializers have.
@@ -38,75 +34,19 @@ const INERT: [&str; 14] = [
     "warn",
 ];
 
-/// Expands one `#[subscribable]` and its siblings.
-pub(crate) fn subscribable(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut item = match syn::parse2::<DeriveInput>(item.clone()) {
-        Ok(item) => item,
-        Err(_) => return misplaced(item),
-    };
-    let mut stack = take(&mut item.attrs, COLLECTED)
+/// Takes the attributes of the stack off the item and returns the arguments of each, in order.
+pub(crate) fn gather(args: TokenStream, attrs: &mut Vec<Attribute>) -> Vec<Group> {
+    let mut stack = take(attrs, COLLECTED)
         .first()
         .map(|collected| unpack(arguments(collected).stream()))
         .unwrap_or_default();
-    stack.push(in_parentheses(args, Span::call_site()));
-    stack.extend(take(&mut item.attrs, "subscribable").iter().map(arguments));
-
-    if item.attrs.iter().all(is_inert) {
-        return expanded(stack, &item);
-    }
-    let krate = crate_of(&stack);
-    let collected = quote!(#[#krate::__private::__collected(#(#stack),*)]);
-    match Attribute::parse_outer.parse2(collected) {
-        Ok(collected) => item.attrs.extend(collected),
-        Err(error) => return error.into_compile_error(),
-    }
-    item.into_token_stream()
-}
-
-/// Expands what was gathered.
-pub(crate) fn collected(args: TokenStream, item: TokenStream) -> TokenStream {
-    match syn::parse2::<DeriveInput>(item) {
-        Ok(item) => expanded(unpack(args), &item),
-        Err(error) => error.into_compile_error(),
-    }
-}
-
-fn expanded(stack: Vec<Group>, item: &DeriveInput) -> TokenStream {
-    let mut errors = Vec::new();
-    let attrs = stack
-        .into_iter()
-        .map(|args| Attr::parse(args, &mut errors))
-        .collect();
-    let code = match Serializer::new(attrs, item, &mut errors) {
-        Some(serializer) if errors.is_empty() => expand::serializer(&serializer),
-        wrong => {
-            let errors = errors.into_iter().map(syn::Error::into_compile_error);
-            let stand_in = wrong.map(|serializer| expand::stand_in(&serializer, &item.generics));
-            quote!(#(#errors)* #stand_in)
-        }
-    };
-    quote!(#item #code)
-}
-
-/// The item is none that has serializers. Its siblings would only say so again.
-fn misplaced(item: TokenStream) -> TokenStream {
-    let error = syn::Error::new(
-        Span::call_site(),
-        "#[subscribable] goes on the serializer: a struct with named fields",
-    )
-    .into_compile_error();
-    let alone = |input: ParseStream<'_>| {
-        let mut attrs = input.call(Attribute::parse_outer)?;
-        take(&mut attrs, "subscribable");
-        let rest: TokenStream = input.parse()?;
-        Ok(quote!(#(#attrs)* #rest))
-    };
-    let item = alone.parse2(item.clone()).unwrap_or(item);
-    quote!(#error #item)
+    stack.push(parenthesize(args, Span::call_site()));
+    stack.extend(take(attrs, SUBSCRIBABLE).iter().map(arguments));
+    stack
 }
 
 /// Takes off the attributes whose path ends in a name.
-fn take(attrs: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
+pub(crate) fn take(attrs: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
     let (taken, left) = std::mem::take(attrs)
         .into_iter()
         .partition(|a| a.path().segments.last().is_some_and(|s| s.ident == name));
@@ -114,7 +54,7 @@ fn take(attrs: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
     taken
 }
 
-fn is_inert(attr: &Attribute) -> bool {
+pub(crate) fn is_inert(attr: &Attribute) -> bool {
     let segments = &attr.path().segments;
     // `clippy::…`, `rustfmt::…` are the tools'; what else has several segments may be anything.
     match segments.first() {
@@ -133,17 +73,17 @@ fn arguments(attr: &Attribute) -> Group {
         // `#[subscribable = ..]` is no call; its parsing says so at this place.
         Meta::NameValue(wrong) => wrong.value.to_token_stream(),
     };
-    in_parentheses(args, attr.path().span())
+    parenthesize(args, attr.path().span())
 }
 
-fn in_parentheses(args: TokenStream, span: Span) -> Group {
+fn parenthesize(args: TokenStream, span: Span) -> Group {
     let mut group = Group::new(Delimiter::Parenthesis, args);
     group.set_span(span);
     group
 }
 
 /// `(a), (b)` to `(a)` and `(b)`.
-fn unpack(args: TokenStream) -> Vec<Group> {
+pub(crate) fn unpack(args: TokenStream) -> Vec<Group> {
     Punctuated::<Group, Token![,]>::parse_terminated
         .parse2(args)
         .map(|stack| stack.into_iter().collect())
@@ -151,7 +91,7 @@ fn unpack(args: TokenStream) -> Vec<Group> {
 }
 
 /// Returns the path of the `rest-live` crate: `::rest_live`, or what `crate = path` says.
-fn crate_of(stack: &[Group]) -> Path {
+pub(crate) fn crate_path(stack: &[Group]) -> Path {
     let mut ignored = Vec::new();
     stack
         .iter()
@@ -159,25 +99,13 @@ fn crate_of(stack: &[Group]) -> Path {
         .unwrap_or_else(default_crate)
 }
 
-/// `::rest_live`.
-pub(crate) fn default_crate() -> Path {
-    syn::parse_quote!(::rest_live)
-}
-
-/// Returns tokens as they would be written.
-pub(crate) fn text(tokens: &impl ToTokens) -> String {
-    tokens
-        .to_token_stream()
-        .to_string()
-        .replace(" :: ", "::")
-        .replace(":: ", "::")
-}
-
 #[cfg(test)]
 mod tests {
+    use quote::quote;
     use syn::parse_quote;
 
     use super::*;
+    use crate::text::to_text;
 
     #[test]
     fn only_what_is_surely_no_macro_is_inert() {
@@ -222,7 +150,7 @@ mod tests {
             parse_quote!((public)),
             parse_quote!((crate = vendored::rest_live)),
         ];
-        assert_eq!(text(&crate_of(&stack)), "vendored::rest_live");
-        assert_eq!(text(&crate_of(&stack[..1])), "::rest_live");
+        assert_eq!(to_text(&crate_path(&stack)), "vendored::rest_live");
+        assert_eq!(to_text(&crate_path(&stack[..1])), "::rest_live");
     }
 }
