@@ -1,4 +1,4 @@
-//! A serializer with all its attributes, validated.
+//! A serializer: the struct with its complete stack of attributes, validated.
 
 mod field;
 mod sea_orm_attr;
@@ -13,7 +13,7 @@ use syn::{
 pub(crate) use self::field::{FieldValue, SerializerField};
 use crate::{attr::Attr, crate_path::default_crate, text::to_text};
 
-/// What is written out for one serializer struct.
+/// Everything that the generated code of one serializer depends on.
 pub(crate) struct Serializer {
     pub(crate) ident: Ident,
     pub(crate) entity: Path,
@@ -21,16 +21,17 @@ pub(crate) struct Serializer {
     pub(crate) model: Option<LitStr>,
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
-    /// The columns that stay in the process.
+    /// The columns that never leave the process.
     pub(crate) secret: Vec<LitStr>,
+    /// Whether to generate the model's hooks.
     pub(crate) hooks: bool,
-    /// Whether the conversion is not the user's.
+    /// Whether to generate the conversion from the model.
     pub(crate) from_model: bool,
     pub(crate) fields: Vec<SerializerField>,
     pub(crate) groups: Vec<SerializerGroup>,
 }
 
-/// One attribute of the stack.
+/// One group of the serializer, from one attribute of the stack.
 pub(crate) struct SerializerGroup {
     pub(crate) key: Option<LitStr>,
     pub(crate) authorize: Option<Path>,
@@ -38,8 +39,8 @@ pub(crate) struct SerializerGroup {
 }
 
 impl Serializer {
-    /// Validates an item with its attributes. Every mistake goes into `errors`; with one that leaves
-    /// nothing to go on with, the result is `None`.
+    /// Validates an item with its attributes and adds every mistake to `errors`. Returns `None` if
+    /// the entity is unknown, because no code can be generated without it.
     pub(crate) fn new(
         attrs: Vec<Attr>,
         item: &DeriveInput,
@@ -49,7 +50,7 @@ impl Serializer {
         if !item.generics.params.is_empty() {
             errors.push(syn::Error::new_spanned(
                 &item.generics,
-                "a serializer has no generic parameters, for it is registered as one type: write one struct for each",
+                "a serializer cannot have generic parameters, because it is registered as one type: write one struct for each type",
             ));
         }
         let krate =
@@ -59,15 +60,7 @@ impl Serializer {
         let from_model =
             agree(&attrs, "from_model", |a| a.from_model.clone(), errors).is_none_or(|f| f.value);
         let model = agree(&attrs, "model", |a| a.model.clone(), errors);
-        let rank = agree(
-            &attrs,
-            "rank",
-            |a| a.rank.as_ref().map(|r| r.expr.clone()),
-            errors,
-        );
-        let rank = rank
-            .and_then(|_| attrs.iter().find_map(|a| a.rank.as_ref()).map(|r| r.value))
-            .unwrap_or(0);
+        let rank = agree(&attrs, "rank", |a| a.rank.clone(), errors).map_or(0, |r| r.value);
         let check_permission = agree(
             &attrs,
             "check_permission",
@@ -107,11 +100,12 @@ impl Serializer {
     }
 }
 
+/// Returns the fields of the struct. Any other item is a mistake.
 fn expect_named_fields<'i>(
     item: &'i DeriveInput,
     errors: &mut Vec<syn::Error>,
 ) -> Option<&'i Punctuated<Field, Token![,]>> {
-    let wrong = match &item.data {
+    let span = match &item.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => return Some(&fields.named),
             Fields::Unnamed(fields) => fields.span(),
@@ -121,14 +115,14 @@ fn expect_named_fields<'i>(
         Data::Union(data) => data.union_token.span,
     };
     errors.push(syn::Error::new(
-        wrong,
+        span,
         format!("a serializer is a struct with named fields, which become the keys of its JSON: write `struct {} {{ id: i32, .. }}`", item.ident),
     ));
     None
 }
 
-/// Returns the value of an argument that holds for the whole struct. It may be given on any
-/// attribute of the stack, and on several if they agree.
+/// Returns the value of an argument that applies to the whole struct. Any attribute of the stack
+/// may give it. Several may if they agree.
 fn agree<T: ToTokens>(
     attrs: &[Attr],
     name: &str,
@@ -140,7 +134,7 @@ fn agree<T: ToTokens>(
     for other in given {
         if to_text(&other) != to_text(&first) {
             let message = format!(
-                "`{name}` holds for the whole struct and is `{}` in another attribute: give it once",
+                "`{name}` applies to the whole struct and is `{}` in another attribute: give it once",
                 to_text(&first)
             );
             errors.push(syn::Error::new_spanned(other, message));
@@ -149,6 +143,7 @@ fn agree<T: ToTokens>(
     Some(first)
 }
 
+/// Reports two attributes for the same group.
 fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
     let attrs: Vec<_> = attrs
         .iter()
@@ -168,7 +163,7 @@ fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
     }
 }
 
-/// Reads `#[sea_orm(entity = "...")]`, which `DerivePartialModel` reads too.
+/// Returns the entity from `#[sea_orm(entity = "...")]`, the attribute of `DerivePartialModel`.
 fn parse_sea_orm_entity(
     item: &DeriveInput,
     attrs: &[Attr],
@@ -182,13 +177,13 @@ fn parse_sea_orm_entity(
             Ok(path) => return Some(path),
             Err(_) => syn::Error::new_spanned(
                 &value,
-                "this is no path: write `entity = \"task::Entity\"`",
+                "this is not a path: write `entity = \"task::Entity\"`",
             ),
         },
         None if attrs.iter().any(|a| a.mistaken.contains(&"entity")) => return None,
         None => syn::Error::new(
             attrs.first().map_or_else(Span::call_site, |a| a.span),
-            "which entity's rows does it show? Write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
+            "the entity is missing: write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
         ),
     };
     errors.push(error);

@@ -20,9 +20,9 @@ use self::{
 };
 use crate::{column::is_column, text::to_text};
 
-/// The arguments of one attribute, each as it was written.
+/// The arguments of one attribute, as the user wrote them.
 pub(crate) struct Attr {
-    /// Where the attribute is, for what it lacks.
+    /// The place of the attribute, for errors about a missing argument.
     pub(crate) span: Span,
     pub(crate) group_key: Option<LitStr>,
     pub(crate) authorize: Option<Path>,
@@ -35,13 +35,14 @@ pub(crate) struct Attr {
     pub(crate) hooks: Option<LitBool>,
     pub(crate) from_model: Option<LitBool>,
     pub(crate) krate: Option<Path>,
-    /// The arguments that are there, but wrong: nobody should be told that they are missing.
+    /// The names of arguments that are present but wrong. Validation does not report them as
+    /// missing.
     pub(crate) mistaken: Vec<&'static str>,
 }
 
 impl Attr {
-    /// Parses the arguments, in parentheses that stand at the attribute's place. Every mistake goes
-    /// into `errors`; what is right is kept.
+    /// Parses the arguments. `args` is a group in parentheses with the span of the attribute.
+    /// Adds every mistake to `errors` and keeps the arguments that are correct.
     pub(crate) fn parse(args: Group, errors: &mut Vec<syn::Error>) -> Self {
         let mut attr = Self {
             span: args.span(),
@@ -81,14 +82,15 @@ impl Attr {
         if let (Some(_), Some(public)) = (&attr.authorize, &attr.public) {
             errors.push(syn::Error::new_spanned(
                 public,
-                "say either `authorize` or `public`: a group is for those whom a function lets in, or for everybody",
+                "write either `authorize` or `public`: a group is open to the users whom a function admits, or to all users",
             ));
         }
         attr
     }
 
+    /// Parses one argument. If it is wrong, notes which argument the user probably intended.
     fn parse_argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        // A value without a name, and a name that is like none of ours, were meant as the group's.
+        // A value without a name, or a name that is similar to none, is probably the group key.
         let intended = input
             .fork()
             .call(Ident::parse_any)
@@ -102,6 +104,7 @@ impl Attr {
         result
     }
 
+    /// Stores the value of one argument.
     fn set(&mut self, meta: &Meta) -> syn::Result<()> {
         let name = meta.path();
         let Some(ident) = name
@@ -131,7 +134,7 @@ impl Attr {
                 }
                 _ => Err(syn::Error::new_spanned(
                     meta,
-                    "write `public` alone and once",
+                    "write `public` once and without a value",
                 )),
             },
             "entity" => set_once(&mut self.entity, &ident, parse_path(meta, "task::Entity")?),
@@ -155,6 +158,7 @@ impl Attr {
         }
     }
 
+    /// Checks that the group key is the name of a column.
     fn check_group_key(&self) -> syn::Result<()> {
         let Some(key) = &self.group_key else {
             return Ok(());
@@ -164,12 +168,12 @@ impl Attr {
                 key,
                 "`pk` is the primary key: write `#[subscribable]` without a group key",
             )),
-            // The compiler suggests the variant where a column is misspelt.
+            // The compiler suggests the variant if a column is misspelled; the user may copy that.
             name if name.starts_with(char::is_uppercase) && is_column(name) => {
                 Err(syn::Error::new_spanned(
                     key,
                     format!(
-                        "a group key is the name of a column's field in the model, as clients write it: write `group_key = \"{}\"`",
+                        "a group key is the name of a column's field in the model, as clients send it: write `group_key = \"{}\"`",
                         name.to_snake_case()
                     ),
                 ))
@@ -182,15 +186,16 @@ impl Attr {
         }
     }
 
+    /// Checks that the label is `application.Model`.
     fn check_model(&self) -> syn::Result<()> {
         let Some(model) = &self.model else {
             return Ok(());
         };
         let value = model.value();
-        let good =
+        let is_word =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
         match value.split_once('.') {
-            Some((application, name)) if good(application) && good(name) => Ok(()),
+            Some((application, name)) if is_word(application) && is_word(name) => Ok(()),
             _ => Err(syn::Error::new_spanned(
                 model,
                 r#"a model's label is the application, a dot and the model's name: write `model = "todolist.Task"`"#,
@@ -199,6 +204,7 @@ impl Attr {
     }
 }
 
+/// Fills a slot, unless the argument was given before.
 fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     if slot.is_some() {
         return Err(syn::Error::new_spanned(
@@ -215,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_right_is_kept_and_what_is_wrong_was_meant() {
+    fn correct_arguments_survive_wrong_ones() {
         let mut errors = Vec::new();
         let args = syn::parse_quote!((
             model = "app.Task",
@@ -242,7 +248,7 @@ mod tests {
                 r#"arguments have names: write `group_key = "list_id"`"#,
                 "unknown argument `enity`: did you mean `entity`?",
                 "expected `,`",
-                "write a value behind `hooks =`, or leave it out",
+                "write a value after `hooks =`, or remove the argument",
             ]
         );
     }

@@ -1,14 +1,14 @@
-//! The name of a column: a field of the model, and the variant that SeaORM makes of it.
+//! The name of a column: its field in the model, and the variant that SeaORM derives from it.
 
 use heck::ToUpperCamelCase;
 use syn::{Ident, LitStr, ext::IdentExt, parse::Parser};
 
-/// Returns the variant of a column that SeaORM derives from the name of its field.
+/// Returns the variant of SeaORM's `Column` enum for the field `name`, with the span of `name`.
 pub(crate) fn variant(name: &LitStr) -> Ident {
     Ident::new(&name.value().to_upper_camel_case(), name.span())
 }
 
-/// Returns whether a field can have this name, and its column the one that SeaORM makes of it.
+/// Returns whether `name` is valid for a field, and SeaORM's variant for it is also an identifier.
 pub(crate) fn is_column(name: &str) -> bool {
     let is_ident = |name: &str| Ident::parse_any.parse_str(name).is_ok();
     is_ident(name) && !name.starts_with("r#") && is_ident(&name.to_upper_camel_case())
@@ -19,11 +19,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_is_what_a_field_can_be_called() {
+    fn names_without_field_or_variant_are_rejected() {
         for name in ["id", "list_id", "type", "größe", "line2"] {
             assert!(is_column(name), "{name}");
         }
-        // The last two have no variant: heck leaves nothing of `_`, and a digit of `_1`.
+        // The last two have no variant: heck turns `_` into an empty string and `_1` into `1`.
         for name in [
             "", "list id", "list-id", "task.id", "1st", "r#type", "_", "_1",
         ] {

@@ -2,7 +2,7 @@
 
 use syn::Path;
 
-/// `::rest_live`.
+/// Returns `::rest_live`, the path without the argument `crate = path`.
 pub(crate) fn default_crate() -> Path {
     syn::parse_quote!(::rest_live)
 }

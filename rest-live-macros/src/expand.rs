@@ -1,4 +1,4 @@
-//! The code of a serializer: data and one-line calls; the logic is in the runtime.
+//! The generated code of a serializer: data and one-line calls. The runtime has the logic.
 
 mod conversion;
 mod declaration;
@@ -10,7 +10,7 @@ use syn::{Generics, spanned::Spanned};
 use self::{conversion::expand_conversion, declaration::expand_subscribable};
 use crate::{ast::Serializer, hooks};
 
-/// Writes what a serializer and its attributes stand for.
+/// Generates the conversion, the declaration and the hooks of a serializer.
 pub(crate) fn expand_serializer(serializer: &Serializer) -> TokenStream {
     let conversion = serializer.from_model.then(|| expand_conversion(serializer));
     let subscribable = expand_subscribable(serializer);
@@ -22,8 +22,8 @@ pub(crate) fn expand_serializer(serializer: &Serializer) -> TokenStream {
     quote!(#conversion #subscribable #hooks)
 }
 
-/// What the rest of the program expects of a serializer that has a mistake: without it, each use
-/// of the conversion and of the entity would be one more error, about nothing.
+/// Generates the conversion and the hooks of a serializer that has a mistake. Without them, each
+/// use of the conversion and of the entity would be another error.
 pub(crate) fn expand_stand_in(serializer: &Serializer, generics: &Generics) -> TokenStream {
     let Serializer {
         ident,
@@ -46,8 +46,8 @@ pub(crate) fn expand_stand_in(serializer: &Serializer, generics: &Generics) -> T
     quote!(#conversion #hooks)
 }
 
-/// The `ActiveModelBehavior` of an entity whose user wrote none. It has the attribute's place, which
-/// is what the compiler shows beside another implementation.
+/// Generates the `ActiveModelBehavior` of the entity. It has the span of the attribute, because
+/// the compiler shows that place if there is a second implementation.
 fn expand_model_hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
     let active_model = quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::ActiveModel);
     let hooks = hooks::expand_hooks(krate, &[]);
@@ -62,6 +62,7 @@ fn expand_model_hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStr
     }
 }
 
+/// Generates a check that the entity has live hooks, with the span of the entity.
 fn expand_assertion(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
     quote_spanned!(entity.span()=> const _: () = #krate::__private::assert_live::<#entity>();)
 }

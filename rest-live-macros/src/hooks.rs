@@ -1,25 +1,34 @@
-//! The hooks of a model: SeaORM's `ActiveModelBehavior`, with the capture inside and the user's own
-//! hooks outside.
+//! The generated hooks of a model: the methods of SeaORM's `ActiveModelBehavior`.
+//!
+//! Each method calls rest-live's hook next to the statement and the user's hook around it. Before
+//! a write, the user's hook runs first, so that rest-live sees the values that will be written.
+//! After a write, rest-live's hook runs first, so that the change is sent even if the user's hook
+//! fails.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::{Attribute, ImplItemFn, Path};
 
+/// The methods of `ActiveModelBehavior` that are hooks.
 const HOOKS: [&str; 4] = ["before_save", "after_save", "before_delete", "after_delete"];
 
+/// Returns whether a method is a hook.
 pub(crate) fn is_hook(item: &ImplItemFn) -> bool {
     HOOKS.iter().any(|hook| item.sig.ident == hook)
 }
 
+/// Returns the name under which the user's hook moves to the active model.
 pub(crate) fn user_hook_name(hook: &Ident) -> Ident {
     format_ident!("__live_{hook}", span = hook.span())
 }
 
+/// Returns the `#[cfg(...)]` attributes.
 pub(crate) fn cfg_attrs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
 }
 
-/// Writes the four hooks, each around the user's own if there is one.
+/// Generates the four hooks. Each also calls the hooks of the same name in `user_hooks`, which
+/// already have their new names.
 pub(crate) fn expand_hooks(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     let before_save = expand_before_save(krate, user_hooks);
     let after_save = expand_after_save(krate, user_hooks);
@@ -28,8 +37,8 @@ pub(crate) fn expand_hooks(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStre
     quote!(#before_save #after_save #before_delete #after_delete)
 }
 
-/// Writes one statement for the user's own hook of a name: none if there is none, several if the
-/// user has one for each of several `cfg`.
+/// Generates one statement for each user hook that was called `name`. There are several if each
+/// has another `#[cfg(...)]`.
 fn call_user_hooks(
     name: &str,
     user_hooks: &[ImplItemFn],
@@ -47,7 +56,6 @@ fn call_user_hooks(
         .collect()
 }
 
-/// Writes `before_save`, around the user's own if there is one among user_hooks.
 fn expand_before_save(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     let own = call_user_hooks(
         "before_save",
@@ -67,7 +75,6 @@ fn expand_before_save(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     }
 }
 
-/// Writes `after_save`, around the user's own if there is one among user_hooks.
 fn expand_after_save(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     let own = call_user_hooks(
         "after_save",
@@ -89,7 +96,6 @@ fn expand_after_save(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     }
 }
 
-/// Writes `before_delete`, around the user's own if there is one among user_hooks.
 fn expand_before_delete(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     let own = call_user_hooks(
         "before_delete",
@@ -109,7 +115,6 @@ fn expand_before_delete(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream 
     }
 }
 
-/// Writes `after_delete`, around the user's own if there is one among user_hooks.
 fn expand_after_delete(krate: &Path, user_hooks: &[ImplItemFn]) -> TokenStream {
     let own = call_user_hooks(
         "after_delete",

@@ -1,8 +1,12 @@
-//! The attribute macros of [rest-live](https://docs.rs/rest-live): `#[subscribable]` and `#[live]`.
-//! Their documentation is on the re-exports in `rest-live`.
+//! The attribute macros of [rest-live](https://docs.rs/rest-live): `#[subscribable]` and
+//! `#[live]`. The re-exports in `rest-live` document them.
 //!
-//! This file converts tokens. `subscribable` and `live` each drive one macro. Imports go one way:
-//! `subscribable` -> {`stack`, `ast`, `expand`} -> {`attr`, `hooks`} -> `column`, `crate_path`, `text`.
+//! This file only converts tokens. `subscribable` and `live` each drive one macro:
+//! - `subscribable` uses `stack` (the stacked attributes of an item), `attr` (one attribute),
+//!   `ast` (the item with all its attributes, validated) and `expand` (the generated code);
+//! - `live` and `expand` use `hooks` (the generated model hooks).
+//!
+//! `column`, `crate_path` and `text` are small tools that import no other module.
 
 mod ast;
 mod attr;
@@ -19,7 +23,7 @@ mod text;
 
 use proc_macro::TokenStream;
 
-#[doc = "Makes the rows that a serializer shows subscribable. Documented in `rest-live`."]
+#[allow(missing_docs, reason = "the re-export in rest-live documents it")]
 #[proc_macro_attribute]
 pub fn subscribable(args: TokenStream, item: TokenStream) -> TokenStream {
     subscribable::expand(args.into(), item.into()).into()
@@ -31,7 +35,7 @@ pub fn __collected(args: TokenStream, item: TokenStream) -> TokenStream {
     subscribable::expand_collected(args.into(), item.into()).into()
 }
 
-#[doc = "Captures the changes of a model with hooks of its own. Documented in `rest-live`."]
+#[allow(missing_docs, reason = "the re-export in rest-live documents it")]
 #[proc_macro_attribute]
 pub fn live(args: TokenStream, item: TokenStream) -> TokenStream {
     live::expand(args.into(), item.into()).into()

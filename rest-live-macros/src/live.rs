@@ -1,7 +1,4 @@
-//! `#[live]` on an `impl ActiveModelBehavior`: our hooks next to the statement, the user's outside.
-//!
-//! Before a write the user's hook runs first, so that ours sees what will be written; after it ours
-//! runs first, so that a row that is written is told of even if the user's hook fails.
+//! The driver of `#[live]`: adds rest-live's hooks to the user's `impl ActiveModelBehavior`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -28,11 +25,12 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             None => expand_impl(hooks, &krate),
             Some(hook) => {
                 let message = format!(
-                    "`{}` was expanded by #[async_trait] already: write #[live] above it",
+                    "#[async_trait] has already expanded `{}`: write #[live] above #[async_trait]",
                     hook.sig.ident
                 );
                 errors.push(syn::Error::new(Span::call_site(), message));
-                // Not live, but meant to be: no error wherever it is expected.
+                // The model was meant to be live, so code that requires it should not fail as
+                // well.
                 let self_ty = &hooks.self_ty;
                 quote!(#hooks impl #krate::LiveModel for #self_ty {})
             }
@@ -42,6 +40,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     quote!(#(#errors)* #code)
 }
 
+/// Parses the arguments of `#[live]`.
 fn parse_crate_path(args: TokenStream) -> syn::Result<Path> {
     let mut krate = None;
     syn::meta::parser(|meta| {
@@ -49,32 +48,33 @@ fn parse_crate_path(args: TokenStream) -> syn::Result<Path> {
             krate = Some(meta.value()?.call(Path::parse_mod_style)?);
             return Ok(());
         }
-        Err(meta.error("`live` takes no argument but `crate = path`"))
+        Err(meta.error("`live` takes only the argument `crate = path`"))
     })
     .parse2(args)?;
     Ok(krate.unwrap_or_else(default_crate))
 }
 
+/// Parses the item, which must be an `impl ActiveModelBehavior`.
 fn parse_impl(item: &TokenStream) -> syn::Result<ItemImpl> {
-    let wrong = |at| {
+    let error_at = |span| {
         syn::Error::new(
-            at,
+            span,
             "#[live] goes on the model's hooks: write `#[live] impl ActiveModelBehavior for ActiveModel {}`",
         )
     };
-    let hooks: ItemImpl = syn::parse2(item.clone()).map_err(|_| wrong(Span::call_site()))?;
+    let hooks: ItemImpl = syn::parse2(item.clone()).map_err(|_| error_at(Span::call_site()))?;
     let name = match &hooks.trait_ {
         Some((path, ..)) => path.segments.last().map(|segment| &segment.ident),
         None => None,
     };
     match name {
         Some(name) if name == "ActiveModelBehavior" => Ok(hooks),
-        Some(name) => Err(wrong(name.span())),
-        None => Err(wrong(hooks.self_ty.span())),
+        Some(name) => Err(error_at(name.span())),
+        None => Err(error_at(hooks.self_ty.span())),
     }
 }
 
-/// Returns the first hook that `#[async_trait]` was at before us.
+/// Returns the first hook that `#[async_trait]` has already expanded.
 fn find_expanded_hook(hooks: &ItemImpl) -> Option<&ImplItemFn> {
     hooks.items.iter().find_map(|item| match item {
         ImplItem::Fn(hook) if is_hook(hook) && hook.sig.asyncness.is_none() => Some(hook),
@@ -82,12 +82,13 @@ fn find_expanded_hook(hooks: &ItemImpl) -> Option<&ImplItemFn> {
     })
 }
 
+/// Generates the `impl` with all hooks, and moves the user's hooks to an `impl` of the type
+/// itself.
 fn expand_impl(mut item: ItemImpl, krate: &Path) -> TokenStream {
     let (hooks, others): (Vec<_>, Vec<_>) = std::mem::take(&mut item.items)
         .into_iter()
         .partition(|item| matches!(item, ImplItem::Fn(hook) if is_hook(hook)));
 
-    // The user's hooks move to functions of the type's own, as they were written.
     let mut user_hooks = Vec::new();
     for hook in hooks {
         if let ImplItem::Fn(mut hook) = hook {
@@ -95,7 +96,7 @@ fn expand_impl(mut item: ItemImpl, krate: &Path) -> TokenStream {
             user_hooks.push(hook);
         }
     }
-    // The user's own `impl`, for its place in errors.
+    // Keep the user's `impl`, because the compiler shows its place in errors.
     item.items = others;
     item.items
         .push(ImplItem::Verbatim(expand_hooks(krate, &user_hooks)));

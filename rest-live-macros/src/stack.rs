@@ -1,10 +1,14 @@
-//! Gathers the stacked attributes of one item, so that they expand once.
+//! The stack: all `#[subscribable]` attributes of one item, which expand together.
 //!
-//! The first `#[subscribable]` sees the whole item and takes its siblings off. A sibling under
-//! another name (`use rest_live::subscribable as live_row`, or inside a `cfg_attr`) cannot be told
-//! from a foreign attribute. So where a foreign attribute is left, the item goes back to the
-//! compiler with all that was gathered in `#[__collected(...)]` as its last attribute: a sibling in
-//! between adds its own to it, and when only it is left, everything is there.
+//! The compiler expands the first attribute of the stack with the whole item as input. That
+//! expansion removes the other `#[subscribable]` attributes and expands them all at once.
+//!
+//! Some attributes of the stack cannot be recognized: one under another name
+//! (`use rest_live::subscribable as live_row`), and one inside a `cfg_attr`. They look like an
+//! attribute macro of another crate. So if the item has any attribute that may be a macro, the
+//! expansion returns the item with the stack in a last attribute, `#[__collected(...)]`. The
+//! compiler expands the remaining attributes first. Each attribute of the stack adds its arguments
+//! to `#[__collected]`, which expands last and then has the complete stack.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::ToTokens;
@@ -12,11 +16,16 @@ use syn::{Attribute, Meta, Path, Token, parse::Parser, punctuated::Punctuated, s
 
 use crate::{attr::Attr, crate_path::default_crate};
 
+/// The name of the attribute in a stack.
 pub(crate) const SUBSCRIBABLE: &str = "subscribable";
+/// The name of the attribute that carries a stack that may be incomplete.
 const COLLECTED: &str = "__collected";
 
-/// Attributes that are no macros: the compiler's own, and those of derives that serializers have.
-/// Not `cfg`: behind it, [`collected`] comes only to an item that is there.
+/// Attributes that are certainly not attribute macros: the compiler's own, and those of the usual
+/// derives of a serializer.
+///
+/// `cfg` is not in the list, so that `#[__collected]` comes after it and expands only if the
+/// compiler keeps the item.
 const INERT: [&str; 14] = [
     "allow",
     "automatically_derived",
@@ -34,7 +43,8 @@ const INERT: [&str; 14] = [
     "warn",
 ];
 
-/// Takes the attributes of the stack off the item and returns the arguments of each, in order.
+/// Removes the stack from the attributes of an item. Returns the arguments of each attribute in
+/// order: the ones in `#[__collected]`, then `args`, then the ones below.
 pub(crate) fn gather(args: TokenStream, attrs: &mut Vec<Attribute>) -> Vec<Group> {
     let mut stack = take(attrs, COLLECTED)
         .first()
@@ -45,7 +55,7 @@ pub(crate) fn gather(args: TokenStream, attrs: &mut Vec<Attribute>) -> Vec<Group
     stack
 }
 
-/// Takes off the attributes whose path ends in a name.
+/// Removes and returns the attributes whose path ends in `name`.
 pub(crate) fn take(attrs: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
     let (taken, left) = std::mem::take(attrs)
         .into_iter()
@@ -54,9 +64,10 @@ pub(crate) fn take(attrs: &mut Vec<Attribute>, name: &str) -> Vec<Attribute> {
     taken
 }
 
+/// Returns whether an attribute is certainly not an attribute macro.
 pub(crate) fn is_inert(attr: &Attribute) -> bool {
     let segments = &attr.path().segments;
-    // `clippy::…`, `rustfmt::…` are the tools'; what else has several segments may be anything.
+    // Attributes of tools have several segments (`clippy::…`). Any other such path may be a macro.
     match segments.first() {
         Some(first) if segments.len() == 1 => INERT.iter().any(|name| first.ident == name),
         Some(first) => ["clippy", "diagnostic", "rustfmt"]
@@ -66,12 +77,13 @@ pub(crate) fn is_inert(attr: &Attribute) -> bool {
     }
 }
 
+/// Returns the arguments of an attribute, in parentheses that have the span of its path.
 fn arguments(attr: &Attribute) -> Group {
     let args = match &attr.meta {
         Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
-        // `#[subscribable = ..]` is no call; its parsing says so at this place.
-        Meta::NameValue(wrong) => wrong.value.to_token_stream(),
+        // `#[subscribable = ..]` is a mistake. `Attr::parse` reports it at the value.
+        Meta::NameValue(pair) => pair.value.to_token_stream(),
     };
     parenthesize(args, attr.path().span())
 }
@@ -82,7 +94,7 @@ fn parenthesize(args: TokenStream, span: Span) -> Group {
     group
 }
 
-/// `(a), (b)` to `(a)` and `(b)`.
+/// Splits the arguments of `#[__collected]`: `(a), (b)` into `(a)` and `(b)`.
 pub(crate) fn unpack(args: TokenStream) -> Vec<Group> {
     Punctuated::<Group, Token![,]>::parse_terminated
         .parse2(args)
@@ -90,7 +102,8 @@ pub(crate) fn unpack(args: TokenStream) -> Vec<Group> {
         .unwrap_or_default()
 }
 
-/// Returns the path of the `rest-live` crate: `::rest_live`, or what `crate = path` says.
+/// Returns the path of the `rest-live` crate: the argument `crate = path` of any attribute in the
+/// stack, or `::rest_live`.
 pub(crate) fn crate_path(stack: &[Group]) -> Path {
     let mut ignored = Vec::new();
     stack
@@ -108,7 +121,7 @@ mod tests {
     use crate::text::to_text;
 
     #[test]
-    fn only_what_is_surely_no_macro_is_inert() {
+    fn possible_macros_are_not_inert() {
         let inert: [Attribute; 4] = [
             parse_quote!(#[derive(Clone)]),
             parse_quote!(#[doc = "A task."]),
@@ -127,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_is_handed_on_in_order_and_without_loss() {
+    fn packing_keeps_order_and_arguments() {
         let mut attrs: Vec<Attribute> = vec![
             parse_quote!(#[rest_live::subscribable]),
             parse_quote!(#[derive(Clone)]),
@@ -145,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_may_be_named_on_any_attribute() {
+    fn any_attribute_may_name_the_crate() {
         let stack = [
             parse_quote!((public)),
             parse_quote!((crate = vendored::rest_live)),

@@ -1,4 +1,4 @@
-//! `#[subscribable]`: one serializer with all its attributes, to code.
+//! The driver of `#[subscribable]`: from the stack of attributes and the item to generated code.
 
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -9,7 +9,8 @@ use syn::{
 
 use crate::{ast::Serializer, attr::Attr, expand, stack};
 
-/// Expands one `#[subscribable]` and its siblings.
+/// Expands the first `#[subscribable]` of an item together with the rest of the stack. If one of
+/// the other attributes may be a macro, it defers the stack to `#[__collected]`; see [`stack`].
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut item = match syn::parse2::<DeriveInput>(item.clone()) {
         Ok(item) => item,
@@ -29,7 +30,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     item.into_token_stream()
 }
 
-/// Expands what was gathered.
+/// Expands `#[__collected]`: its arguments are the complete stack.
 pub(crate) fn expand_collected(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2::<DeriveInput>(item) {
         Ok(item) => expand_stack(stack::unpack(args), &item),
@@ -37,6 +38,7 @@ pub(crate) fn expand_collected(args: TokenStream, item: TokenStream) -> TokenStr
     }
 }
 
+/// Generates the code of a complete stack. The item itself is always part of the output.
 fn expand_stack(stack: Vec<Group>, item: &DeriveInput) -> TokenStream {
     let mut errors = Vec::new();
     let attrs = stack
@@ -55,19 +57,20 @@ fn expand_stack(stack: Vec<Group>, item: &DeriveInput) -> TokenStream {
     quote!(#item #code)
 }
 
-/// The item is none that has serializers. Its siblings would only say so again.
+/// Reports an item that cannot be a serializer. Removes the rest of the stack, which would repeat
+/// the error.
 fn reject(item: TokenStream) -> TokenStream {
     let error = syn::Error::new(
         Span::call_site(),
         "#[subscribable] goes on the serializer: a struct with named fields",
     )
     .into_compile_error();
-    let alone = |input: ParseStream<'_>| {
+    let remove_stack = |input: ParseStream<'_>| {
         let mut attrs = input.call(Attribute::parse_outer)?;
         stack::take(&mut attrs, stack::SUBSCRIBABLE);
         let rest: TokenStream = input.parse()?;
         Ok(quote!(#(#attrs)* #rest))
     };
-    let item = alone.parse2(item.clone()).unwrap_or(item);
+    let item = remove_stack.parse2(item.clone()).unwrap_or(item);
     quote!(#error #item)
 }

@@ -2,7 +2,7 @@
 
 use quote::ToTokens;
 
-/// Returns tokens as they would be written.
+/// Returns the text of tokens, without the spaces that `to_string` puts around `::`.
 pub(crate) fn to_text(tokens: &impl ToTokens) -> String {
     tokens
         .to_token_stream()

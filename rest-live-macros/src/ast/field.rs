@@ -1,26 +1,27 @@
-//! One field of a serializer, and what the conversion from a model puts there.
+//! One field of a serializer, with its value in the conversion from a model.
 
 use syn::{Attribute, Field, Ident, ext::IdentExt, parse::ParseStream};
 
 use super::sea_orm_attr;
 use crate::text::to_text;
 
-/// One field of the struct.
+/// One field of the serializer struct.
 pub(crate) struct SerializerField {
     pub(crate) ident: Ident,
     pub(crate) cfg: Vec<Attribute>,
     pub(crate) value: FieldValue,
 }
 
-/// Where a field's value comes from.
+/// The value of a field in the conversion.
 pub(crate) enum FieldValue {
-    /// A field of the model.
+    /// The value of this field of the model.
     Column(Ident),
-    /// `#[sea_orm(skip)]`: its default.
+    /// The default of its type: `#[sea_orm(skip)]`.
     Default,
 }
 
 impl SerializerField {
+    /// Reads a field and its `#[sea_orm(...)]` attributes. Adds every mistake to `errors`.
     pub(super) fn new(field: &Field, errors: &mut Vec<syn::Error>) -> Option<Self> {
         let ident = field.ident.clone()?;
         let mut value = FieldValue::Column(ident.clone());
@@ -32,15 +33,15 @@ impl SerializerField {
                     Ok(column) => value = FieldValue::Column(column),
                     Err(_) => errors.push(syn::Error::new_spanned(
                         &column,
-                        "this is no field of the model: write `from_col = \"title\"`",
+                        "this is not a field of the model: write `from_col = \"title\"`",
                     )),
                 }
             } else if meta.path().is_ident("nested") || meta.path().is_ident("from_expr") {
                 errors.push(syn::Error::new_spanned(
                     meta.path(),
                     format!(
-                        "`{}` takes a query, and a live payload is made from the row alone: write `from_model = false` in \
-                         #[subscribable] and `impl From<&Model>` yourself, or leave the field to another struct",
+                        "`{}` needs a query, but a live payload is made from the row alone: write `from_model = false` in \
+                         #[subscribable] and `impl From<&Model>` yourself, or move the field to another struct",
                         to_text(meta.path())
                     ),
                 ));
@@ -56,7 +57,7 @@ impl SerializerField {
     }
 }
 
-/// Parses the name of a field: `type` is one, too, of the field `r#type`.
+/// Parses the name of a field. A keyword such as `type` means the raw field `r#type`.
 fn parse_field_name(input: ParseStream<'_>) -> syn::Result<Ident> {
     if input.peek(Ident) {
         return input.parse();
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keyword_names_a_raw_field() {
+    fn keyword_names_a_raw_field() {
         let named = |name| {
             parse_field_name
                 .parse_str(name)

@@ -5,6 +5,8 @@ use syn::{Lit, Meta, Path, Token, parse::ParseStream};
 
 use crate::text::to_text;
 
+/// Parses `name` or `name = value`. A literal without a name is an error that suggests
+/// `group_key`.
 pub(super) fn parse_argument(input: ParseStream<'_>) -> syn::Result<Meta> {
     if input.peek(Lit) {
         let literal: Lit = input.parse()?;
@@ -21,11 +23,11 @@ pub(super) fn parse_argument(input: ParseStream<'_>) -> syn::Result<Meta> {
     let meta: syn::Result<Meta> = input.parse();
     meta.map_err(|error| {
         if input.is_empty() || input.peek(Token![,]) {
-            // What the compiler's parser says of the end of the tokens has no place.
+            // syn reports an unexpected end of input without a place in the source.
             syn::Error::new_spanned(
                 &name,
                 format!(
-                    "write a value behind `{} =`, or leave it out",
+                    "write a value after `{} =`, or remove the argument",
                     to_text(&name)
                 ),
             )
@@ -35,7 +37,7 @@ pub(super) fn parse_argument(input: ParseStream<'_>) -> syn::Result<Meta> {
     })
 }
 
-/// Goes on to the comma behind a wrong argument.
+/// Skips the rest of a wrong argument, up to the next comma.
 pub(super) fn skip_argument(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;

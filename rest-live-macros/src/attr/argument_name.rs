@@ -1,4 +1,4 @@
-//! The names of the arguments, and what a misspelt one was meant to be.
+//! The names of the arguments, and suggestions for misspelled ones.
 
 use syn::Meta;
 
@@ -18,6 +18,7 @@ const ARGUMENTS: [&str; 11] = [
     "crate",
 ];
 
+/// Returns the error for an unknown argument, with the most likely correction.
 pub(super) fn unknown_argument(meta: &Meta, name: &str) -> syn::Error {
     let message = match (nearest_argument(name), meta) {
         (Some(near), _) => format!("unknown argument `{name}`: did you mean `{near}`?"),
@@ -25,14 +26,14 @@ pub(super) fn unknown_argument(meta: &Meta, name: &str) -> syn::Error {
             format!("unknown argument `{name}`: for a column, write `group_key = \"{name}\"`")
         }
         (None, _) => format!(
-            "unknown argument `{name}`: there are {}",
+            "unknown argument `{name}`: expected one of {}",
             ARGUMENTS.map(|a| format!("`{a}`")).join(", ")
         ),
     };
     syn::Error::new_spanned(meta.path(), message)
 }
 
-/// Returns the argument that a misspelt name is nearest to, if any is near.
+/// Returns the argument that is most similar to a misspelled name, if one is similar enough.
 pub(super) fn nearest_argument(name: &str) -> Option<&'static str> {
     let distance = |argument: &&str| edit_distance(name, argument);
     ARGUMENTS
@@ -41,7 +42,7 @@ pub(super) fn nearest_argument(name: &str) -> Option<&'static str> {
         .filter(|best| distance(best) <= 1 + name.len() / 4)
 }
 
-/// Levenshtein distance, one row of the table at a time.
+/// Returns the Levenshtein distance. Keeps one row of the table at a time.
 fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, ca) in a.chars().enumerate() {
@@ -61,16 +62,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_argument_finds_its_near_one() {
-        for (written, meant) in [
+    fn misspelled_argument_finds_the_nearest() {
+        for (written, intended) in [
             ("group", None),
             ("groupkey", Some("group_key")),
             ("check_permissions", Some("check_permission")),
             ("autorize", Some("authorize")),
             ("modell", Some("model")),
-            ("colour", None),
+            ("color", None),
         ] {
-            assert_eq!(nearest_argument(written), meant, "{written}");
+            assert_eq!(nearest_argument(written), intended, "{written}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `secret = ["password_hash"]`: the columns that stay in the process.
+//! `secret = ["password_hash"]`: the columns that never leave the process.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::{column::is_column, text::to_text};
 
 const EXAMPLE: &str = r#"["password_hash"]"#;
 
-/// Columns of the model, as they were written.
+/// The secret columns of a model, as the user wrote them.
 #[derive(Clone)]
 pub(crate) struct Secret {
     pub(crate) columns: Vec<LitStr>,
@@ -26,11 +26,12 @@ impl ToTokens for Secret {
 }
 
 impl Secret {
-    /// Reads the argument's value. All its mistakes are one error, each at its element.
+    /// Parses the argument's value. Combines the errors of all elements; each has its element's
+    /// place.
     pub(super) fn parse(meta: &Meta) -> syn::Result<Self> {
         let array = match expect_value(meta, EXAMPLE)? {
             Expr::Array(array) => array.clone(),
-            // A lone column is meant as the only one.
+            // A single column without an array.
             Expr::Lit(ExprLit {
                 lit: Lit::Str(column),
                 ..
@@ -38,7 +39,7 @@ impl Secret {
                 let example = format!("[{}]", to_text(column));
                 return Err(syn::Error::new_spanned(
                     column,
-                    format!("columns stand in an array: write `secret = {example}`"),
+                    format!("`secret` takes an array of columns: write `secret = {example}`"),
                 ));
             }
             other => return Err(mismatch_error(meta, other, EXAMPLE)),
@@ -47,7 +48,7 @@ impl Secret {
             return Err(syn::Error::new_spanned(
                 &array,
                 format!(
-                    "which columns? Write `secret = {EXAMPLE}`, or leave it out where there are none"
+                    "the array of columns is empty: write `secret = {EXAMPLE}`, or remove the argument"
                 ),
             ));
         }
@@ -78,7 +79,8 @@ impl Secret {
     }
 }
 
-/// Reads one element. Whether the model has such a column is the compiler's to say, at the same place.
+/// Parses one element. Generated code names the column with the element's span, so the compiler
+/// itself reports a column that the model does not have.
 fn parse_column(element: &Expr) -> syn::Result<LitStr> {
     let message = match element {
         Expr::Lit(ExprLit {
@@ -94,9 +96,9 @@ fn parse_column(element: &Expr) -> syn::Result<LitStr> {
                 .to_owned(),
         },
         Expr::Path(name) if is_column(&to_text(name)) => {
-            format!("a column stands in quotes: write `\"{}\"`", to_text(name))
+            format!("a column is a string: write `\"{}\"`", to_text(name))
         }
-        _ => "a column stands in quotes: write `\"password_hash\"`".to_owned(),
+        _ => "a column is a string: write `\"password_hash\"`".to_owned(),
     };
     Err(syn::Error::new_spanned(element, message))
 }

@@ -1,16 +1,25 @@
-//! The values of arguments. Each mistake names the argument and shows an example of its value.
+//! The values of arguments. Each error shows the argument with an example value.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::{Expr, ExprLit, ExprPath, Lit, LitBool, LitStr, Meta, MetaNameValue, Path};
 
 use crate::{column::is_column, text::to_text};
 
-/// A rank, with the place it was written at.
+/// The value of `rank`, with the expression that the user wrote.
 #[derive(Clone)]
 pub(crate) struct Rank {
     pub(crate) value: i32,
-    pub(crate) expr: Expr,
+    expr: Expr,
 }
 
+impl ToTokens for Rank {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.expr.to_tokens(tokens);
+    }
+}
+
+/// Returns the value of `name = value`, or an error for a bare name.
 pub(super) fn expect_value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
     match meta {
         Meta::NameValue(MetaNameValue { value, .. }) => Ok(value),
@@ -24,11 +33,12 @@ pub(super) fn expect_value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m
     }
 }
 
+/// Returns the error for a value of the wrong type.
 pub(super) fn mismatch_error(meta: &Meta, at: &Expr, example: &str) -> syn::Error {
     syn::Error::new_spanned(at, format!("write `{} = {example}`", to_text(meta.path())))
 }
 
-/// Returns the column that was meant where it was written without quotes, or some column.
+/// Returns an example of a group key: the column that the user wrote without quotes, or `list_id`.
 pub(super) fn quote_column(meta: &Meta) -> String {
     let column = match meta {
         Meta::NameValue(MetaNameValue {
@@ -45,6 +55,7 @@ pub(super) fn quote_column(meta: &Meta) -> String {
     format!("{column:?}")
 }
 
+/// Parses a string literal.
 pub(super) fn parse_string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     match expect_value(meta, example)? {
         Expr::Lit(ExprLit {
@@ -55,6 +66,7 @@ pub(super) fn parse_string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     }
 }
 
+/// Parses `true` or `false`.
 pub(super) fn parse_boolean(meta: &Meta) -> syn::Result<LitBool> {
     match expect_value(meta, "false")? {
         Expr::Lit(ExprLit {
@@ -65,7 +77,7 @@ pub(super) fn parse_boolean(meta: &Meta) -> syn::Result<LitBool> {
     }
 }
 
-/// A path, bare or, as SeaORM and serde write theirs, in a string.
+/// Parses a path: either bare, or in a string as in the attributes of SeaORM and serde.
 pub(super) fn parse_path(meta: &Meta, example: &str) -> syn::Result<Path> {
     let value = expect_value(meta, example)?;
     match value {
@@ -82,9 +94,10 @@ pub(super) fn parse_path(meta: &Meta, example: &str) -> syn::Result<Path> {
     }
 }
 
+/// Parses an `i32`.
 pub(super) fn parse_rank(meta: &Meta) -> syn::Result<Rank> {
     let expr = expect_value(meta, "1")?;
-    // Also `-1`, which is an expression of two tokens.
+    // The text, because `-1` is an expression of two tokens and not a literal.
     let value = to_text(expr)
         .replace(' ', "")
         .parse()

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 
 use crate::ast::{FieldValue, Serializer, SerializerField};
 
+/// Generates the conversion. Each field has the span of its column, for errors about its type.
 pub(super) fn expand_conversion(
     Serializer {
         ident,

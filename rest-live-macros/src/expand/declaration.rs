@@ -1,4 +1,4 @@
-//! `impl Subscribable`: what a serializer and its attributes declare.
+//! `impl Subscribable` for a serializer: its declaration.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -9,6 +9,7 @@ use crate::{
     column,
 };
 
+/// Generates the implementation and its registration.
 pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
     let Serializer {
         ident,
@@ -23,7 +24,7 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
     let name = ident.to_string();
     let model = expand_option(serializer.model.as_ref().map(ToTokens::to_token_stream));
     let permission = expand_option(check_permission.as_ref().map(|path| {
-        // At the path, which is where the compiler says what the function should be.
+        // With the span of the path, where the compiler then shows the expected signature.
         let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
         quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
     }));
@@ -55,6 +56,7 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
     }
 }
 
+/// Generates `Some(value)` or `None`.
 fn expand_option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
@@ -62,13 +64,14 @@ fn expand_option(value: Option<TokenStream>) -> TokenStream {
     }
 }
 
-/// Returns the variant of a column, as SeaORM names that of a field; at the string, so that the compiler's
-/// list of similar columns stands there.
+/// Generates the variant of a column. It has the span of the string, where the compiler then
+/// suggests similar columns.
 fn expand_column(name: &LitStr, entity: &Path, krate: &Path) -> TokenStream {
     let variant = column::variant(name);
     quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
 }
 
+/// Generates the declaration of one group.
 fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenStream {
     let SerializerGroup {
         key,
@@ -83,7 +86,8 @@ fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenSt
         }
     };
     let authorize = expand_option(authorize.as_ref().map(|path| {
-        // Not at the path: the compiler would propose to strike out there what it finds too much.
+        // Without the span of the path: for a function with too few parameters, the compiler would
+        // suggest removing one of these arguments from the attribute.
         let arguments = quote!((user, value, db));
         quote_spanned! {path.span()=>
             || #krate::__private::Authorization::of(&#path, |user, value, db| ::std::boxed::Box::pin(#path #arguments))
