@@ -1,18 +1,19 @@
-//! A serializer with all its attributes, validated.
+//! A serializer: the struct with its complete stack of attributes, validated.
+
+mod field;
+mod sea_orm_attr;
 
 use proc_macro2::Span;
 use quote::ToTokens;
 use syn::{
-    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta, Path,
-    Token, ext::IdentExt, parse::ParseStream, punctuated::Punctuated, spanned::Spanned,
+    Data, DeriveInput, Field, Fields, Ident, LitStr, Path, Token, punctuated::Punctuated,
+    spanned::Spanned,
 };
 
-use crate::{
-    attr::Attr,
-    stack::{default_crate, text},
-};
+pub(crate) use self::field::{FieldValue, SerializerField};
+use crate::{attr::Attr, crate_path::default_crate, text::to_text};
 
-/// What is written out for one serializer struct.
+/// Everything that the generated code of one serializer depends on.
 pub(crate) struct Serializer {
     pub(crate) ident: Ident,
     pub(crate) entity: Path,
@@ -20,76 +21,54 @@ pub(crate) struct Serializer {
     pub(crate) model: Option<LitStr>,
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
-    /// The columns that stay in the process.
+    /// The columns that never leave the process.
     pub(crate) secret: Vec<LitStr>,
+    /// Whether to generate the model's hooks.
     pub(crate) hooks: bool,
-    /// Whether the conversion is not the user's.
+    /// Whether to generate the conversion from the model.
     pub(crate) from_model: bool,
     pub(crate) fields: Vec<SerializerField>,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Vec<SerializerGroup>,
 }
 
-/// One attribute of the stack.
-pub(crate) struct Group {
+/// One group of the serializer, from one attribute of the stack.
+pub(crate) struct SerializerGroup {
     pub(crate) key: Option<LitStr>,
     pub(crate) authorize: Option<Path>,
     pub(crate) public: bool,
 }
 
-/// One field of the struct.
-pub(crate) struct SerializerField {
-    pub(crate) ident: Ident,
-    pub(crate) cfg: Vec<Attribute>,
-    pub(crate) source: Source,
-}
-
-/// Where a field's value comes from.
-pub(crate) enum Source {
-    /// A field of the model.
-    Column(Ident),
-    /// `#[sea_orm(skip)]`: its default.
-    Default,
-}
-
 impl Serializer {
-    /// Validates an item with its attributes. Every mistake goes into `errors`; with one that leaves
-    /// nothing to go on with, the result is `None`.
+    /// Validates an item with its attributes and adds every mistake to `errors`. Returns `None` if
+    /// the entity is unknown, because no code can be generated without it.
     pub(crate) fn new(
         attrs: Vec<Attr>,
         item: &DeriveInput,
         errors: &mut Vec<syn::Error>,
     ) -> Option<Self> {
-        let fields = named_fields(item, errors);
+        let fields = expect_named_fields(item, errors);
         if !item.generics.params.is_empty() {
             errors.push(syn::Error::new_spanned(
                 &item.generics,
-                "a serializer has no generic parameters, for it is registered as one type: write one struct for each",
+                "a serializer cannot have generic parameters, because it is registered as one type: write one struct for each type",
             ));
         }
         let krate =
-            agreed(&attrs, "crate", |a| a.krate.clone(), errors).unwrap_or_else(default_crate);
-        let entity = agreed(&attrs, "entity", |a| a.entity.clone(), errors)
-            .or_else(|| entity_of(item, &attrs, errors));
+            agree(&attrs, "crate", |a| a.krate.clone(), errors).unwrap_or_else(default_crate);
+        let entity = agree(&attrs, "entity", |a| a.entity.clone(), errors)
+            .or_else(|| parse_sea_orm_entity(item, &attrs, errors));
         let from_model =
-            agreed(&attrs, "from_model", |a| a.from_model.clone(), errors).is_none_or(|f| f.value);
-        let model = agreed(&attrs, "model", |a| a.model.clone(), errors);
-        let rank = agreed(
-            &attrs,
-            "rank",
-            |a| a.rank.as_ref().map(|r| r.expr.clone()),
-            errors,
-        );
-        let rank = rank
-            .and_then(|_| attrs.iter().find_map(|a| a.rank.as_ref()).map(|r| r.value))
-            .unwrap_or(0);
-        let check_permission = agreed(
+            agree(&attrs, "from_model", |a| a.from_model.clone(), errors).is_none_or(|f| f.value);
+        let model = agree(&attrs, "model", |a| a.model.clone(), errors);
+        let rank = agree(&attrs, "rank", |a| a.rank.clone(), errors).map_or(0, |r| r.value);
+        let check_permission = agree(
             &attrs,
             "check_permission",
             |a| a.check_permission.clone(),
             errors,
         );
-        let secret = agreed(&attrs, "secret", |a| a.secret.clone(), errors);
-        let hooks = agreed(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
+        let secret = agree(&attrs, "secret", |a| a.secret.clone(), errors);
+        let hooks = agree(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
         check_keys(&attrs, errors);
         let fields = fields
             .filter(|_| from_model)
@@ -111,7 +90,7 @@ impl Serializer {
             fields,
             groups: attrs
                 .into_iter()
-                .map(|a| Group {
+                .map(|a| SerializerGroup {
                     key: a.group_key,
                     authorize: a.authorize,
                     public: a.public.is_some(),
@@ -121,11 +100,12 @@ impl Serializer {
     }
 }
 
-fn named_fields<'i>(
+/// Returns the fields of the struct. Any other item is a mistake.
+fn expect_named_fields<'i>(
     item: &'i DeriveInput,
     errors: &mut Vec<syn::Error>,
 ) -> Option<&'i Punctuated<Field, Token![,]>> {
-    let wrong = match &item.data {
+    let span = match &item.data {
         Data::Struct(data) => match &data.fields {
             Fields::Named(fields) => return Some(&fields.named),
             Fields::Unnamed(fields) => fields.span(),
@@ -135,15 +115,15 @@ fn named_fields<'i>(
         Data::Union(data) => data.union_token.span,
     };
     errors.push(syn::Error::new(
-        wrong,
+        span,
         format!("a serializer is a struct with named fields, which become the keys of its JSON: write `struct {} {{ id: i32, .. }}`", item.ident),
     ));
     None
 }
 
-/// Returns the value of an argument that holds for the whole struct. It may be given on any
-/// attribute of the stack, and on several if they agree.
-fn agreed<T: ToTokens>(
+/// Returns the value of an argument that applies to the whole struct. Any attribute of the stack
+/// may give it. Several may if they agree.
+fn agree<T: ToTokens>(
     attrs: &[Attr],
     name: &str,
     get: impl Fn(&Attr) -> Option<T>,
@@ -152,10 +132,10 @@ fn agreed<T: ToTokens>(
     let mut given = attrs.iter().filter_map(get);
     let first = given.next()?;
     for other in given {
-        if text(&other) != text(&first) {
+        if to_text(&other) != to_text(&first) {
             let message = format!(
-                "`{name}` holds for the whole struct and is `{}` in another attribute: give it once",
-                text(&first)
+                "`{name}` applies to the whole struct and is `{}` in another attribute: give it once",
+                to_text(&first)
             );
             errors.push(syn::Error::new_spanned(other, message));
         }
@@ -163,6 +143,7 @@ fn agreed<T: ToTokens>(
     Some(first)
 }
 
+/// Reports two attributes for the same group.
 fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
     let attrs: Vec<_> = attrs
         .iter()
@@ -182,114 +163,29 @@ fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
     }
 }
 
-/// Reads `#[sea_orm(entity = "...")]`, which `DerivePartialModel` reads too.
-fn entity_of(item: &DeriveInput, attrs: &[Attr], errors: &mut Vec<syn::Error>) -> Option<Path> {
-    let value = sea_orm_args(&item.attrs)
+/// Returns the entity from `#[sea_orm(entity = "...")]`, the attribute of `DerivePartialModel`.
+fn parse_sea_orm_entity(
+    item: &DeriveInput,
+    attrs: &[Attr],
+    errors: &mut Vec<syn::Error>,
+) -> Option<Path> {
+    let value = sea_orm_attr::parse_args(&item.attrs)
         .into_iter()
-        .find_map(|meta| named_value(&meta, "entity"));
+        .find_map(|meta| sea_orm_attr::string_value(&meta, "entity"));
     let error = match value {
         Some(value) => match value.parse() {
             Ok(path) => return Some(path),
             Err(_) => syn::Error::new_spanned(
                 &value,
-                "this is no path: write `entity = \"task::Entity\"`",
+                "this is not a path: write `entity = \"task::Entity\"`",
             ),
         },
         None if attrs.iter().any(|a| a.mistaken.contains(&"entity")) => return None,
         None => syn::Error::new(
             attrs.first().map_or_else(Span::call_site, |a| a.span),
-            "which entity's rows does it show? Write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
+            "the entity is missing: write `entity = task::Entity` here, or `#[sea_orm(entity = \"task::Entity\")]` on the struct",
         ),
     };
     errors.push(error);
     None
-}
-
-impl SerializerField {
-    fn new(field: &Field, errors: &mut Vec<syn::Error>) -> Option<Self> {
-        let ident = field.ident.clone()?;
-        let mut source = Source::Column(ident.clone());
-        for meta in sea_orm_args(&field.attrs) {
-            if meta.path().is_ident("skip") {
-                source = Source::Default;
-            } else if let Some(column) = named_value(&meta, "from_col") {
-                match column.parse_with(field_ident) {
-                    Ok(column) => source = Source::Column(column),
-                    Err(_) => errors.push(syn::Error::new_spanned(
-                        &column,
-                        "this is no field of the model: write `from_col = \"title\"`",
-                    )),
-                }
-            } else if meta.path().is_ident("nested") || meta.path().is_ident("from_expr") {
-                errors.push(syn::Error::new_spanned(
-                    meta.path(),
-                    format!(
-                        "`{}` takes a query, and a live payload is made from the row alone: write `from_model = false` in \
-                         #[subscribable] and `impl From<&Model>` yourself, or leave the field to another struct",
-                        text(meta.path())
-                    ),
-                ));
-            }
-        }
-        let cfg = field
-            .attrs
-            .iter()
-            .filter(|a| a.path().is_ident("cfg"))
-            .cloned()
-            .collect();
-        Some(Self { ident, cfg, source })
-    }
-}
-
-/// Parses the name of a field: `type` is one, too, of the field `r#type`.
-fn field_ident(input: ParseStream<'_>) -> syn::Result<Ident> {
-    if input.peek(Ident) {
-        return input.parse();
-    }
-    let keyword = input.call(Ident::parse_any)?;
-    syn::parse_str::<Ident>(&format!("r#{keyword}"))
-        .map(|_| Ident::new_raw(&keyword.to_string(), keyword.span()))
-}
-
-fn sea_orm_args(attrs: &[Attribute]) -> Vec<Meta> {
-    attrs
-        .iter()
-        .filter(|a| a.path().is_ident("sea_orm"))
-        // What SeaORM cannot read either, it reports itself.
-        .filter_map(|a| {
-            a.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
-                .ok()
-        })
-        .flatten()
-        .collect()
-}
-
-fn named_value(meta: &Meta, name: &str) -> Option<LitStr> {
-    match meta {
-        Meta::NameValue(pair) if pair.path.is_ident(name) => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(value),
-                ..
-            }) => Some(value.clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use syn::parse::Parser;
-
-    use super::*;
-
-    #[test]
-    fn a_keyword_names_a_raw_field() {
-        let named = |name| field_ident.parse_str(name).map(|ident| ident.to_string());
-        assert_eq!(named("title").ok().as_deref(), Some("title"));
-        assert_eq!(named("type").ok().as_deref(), Some("r#type"));
-        assert_eq!(named("r#type").ok().as_deref(), Some("r#type"));
-        assert!(named("self").is_err());
-        assert!(named("list-id").is_err());
-    }
 }

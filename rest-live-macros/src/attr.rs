@@ -1,21 +1,28 @@
 //! One `#[subscribable(...)]` attribute.
 
+mod argument;
+mod argument_name;
 mod secret;
+mod value;
 
-use heck::{ToSnakeCase, ToUpperCamelCase};
+use heck::ToSnakeCase;
 use proc_macro2::{Group, Span, TokenTree};
 use syn::{
-    Expr, ExprLit, ExprPath, Ident, Lit, LitBool, LitStr, Meta, MetaNameValue, Path, Token,
+    Ident, LitBool, LitStr, Meta, Path, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
 };
 
-use self::secret::Secret;
-use crate::stack::text;
+use self::{
+    argument_name::{nearest_argument, unknown_argument},
+    secret::Secret,
+    value::{Rank, parse_boolean, parse_path, parse_rank, parse_string, quote_column},
+};
+use crate::{column::is_column, text::to_text};
 
-/// The arguments of one attribute, each as it was written.
+/// The arguments of one attribute, as the user wrote them.
 pub(crate) struct Attr {
-    /// Where the attribute is, for what it lacks.
+    /// The place of the attribute, for errors about a missing argument.
     pub(crate) span: Span,
     pub(crate) group_key: Option<LitStr>,
     pub(crate) authorize: Option<Path>,
@@ -28,34 +35,14 @@ pub(crate) struct Attr {
     pub(crate) hooks: Option<LitBool>,
     pub(crate) from_model: Option<LitBool>,
     pub(crate) krate: Option<Path>,
-    /// The arguments that are there, but wrong: nobody should be told that they are missing.
+    /// The names of arguments that are present but wrong. Validation does not report them as
+    /// missing.
     pub(crate) mistaken: Vec<&'static str>,
 }
 
-/// A rank, with the place it was written at.
-#[derive(Clone)]
-pub(crate) struct Rank {
-    pub(crate) value: i32,
-    pub(crate) expr: Expr,
-}
-
-const ARGUMENTS: [&str; 11] = [
-    "group_key",
-    "authorize",
-    "public",
-    "entity",
-    "model",
-    "check_permission",
-    "rank",
-    "secret",
-    "hooks",
-    "from_model",
-    "crate",
-];
-
 impl Attr {
-    /// Parses the arguments, in parentheses that stand at the attribute's place. Every mistake goes
-    /// into `errors`; what is right is kept.
+    /// Parses the arguments. `args` is a group in parentheses with the span of the attribute.
+    /// Adds every mistake to `errors` and keeps the arguments that are correct.
     pub(crate) fn parse(args: Group, errors: &mut Vec<syn::Error>) -> Self {
         let mut attr = Self {
             span: args.span(),
@@ -76,9 +63,9 @@ impl Attr {
             let content;
             syn::parenthesized!(content in input);
             while !content.is_empty() {
-                if let Err(error) = attr.argument(&content) {
+                if let Err(error) = attr.parse_argument(&content) {
                     errors.push(error);
-                    skip_argument(&content)?;
+                    argument::skip_argument(&content)?;
                 }
                 if content.is_empty() {
                     break;
@@ -95,28 +82,30 @@ impl Attr {
         if let (Some(_), Some(public)) = (&attr.authorize, &attr.public) {
             errors.push(syn::Error::new_spanned(
                 public,
-                "say either `authorize` or `public`: a group is for those whom a function lets in, or for everybody",
+                "write either `authorize` or `public`: a group is open to the users whom a function admits, or to all users",
             ));
         }
         attr
     }
 
-    fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        // A value without a name, and a name that is like none of ours, were meant as the group's.
-        let meant = input
+    /// Parses one argument. If it is wrong, notes which argument the user probably intended.
+    fn parse_argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        // A value without a name, or a name that is similar to none, is probably the group key.
+        let intended = input
             .fork()
             .call(Ident::parse_any)
             .ok()
-            .and_then(|name| nearest(&name.to_string()))
+            .and_then(|name| nearest_argument(&name.to_string()))
             .unwrap_or("group_key");
-        let taken = argument(input).and_then(|meta| self.take(&meta));
-        if taken.is_err() {
-            self.mistaken.push(meant);
+        let result = argument::parse_argument(input).and_then(|meta| self.set(&meta));
+        if result.is_err() {
+            self.mistaken.push(intended);
         }
-        taken
+        result
     }
 
-    fn take(&mut self, meta: &Meta) -> syn::Result<()> {
+    /// Stores the value of one argument.
+    fn set(&mut self, meta: &Meta) -> syn::Result<()> {
         let name = meta.path();
         let Some(ident) = name
             .segments
@@ -124,15 +113,19 @@ impl Attr {
             .filter(|_| name.segments.len() == 1)
             .map(|s| s.ident.unraw())
         else {
-            return Err(unknown(meta, &text(name)));
+            return Err(unknown_argument(meta, &to_text(name)));
         };
         match ident.to_string().as_str() {
-            "group_key" => set(&mut self.group_key, &ident, string(meta, &quoted(meta))?)
-                .and_then(|()| self.check_group_key()),
-            "authorize" => set(
+            "group_key" => set_once(
+                &mut self.group_key,
+                &ident,
+                parse_string(meta, &quote_column(meta))?,
+            )
+            .and_then(|()| self.check_group_key()),
+            "authorize" => set_once(
                 &mut self.authorize,
                 &ident,
-                path(meta, "permissions::may_see_list")?,
+                parse_path(meta, "permissions::may_see_list")?,
             ),
             "public" => match meta {
                 Meta::Path(public) if self.public.is_none() => {
@@ -141,26 +134,31 @@ impl Attr {
                 }
                 _ => Err(syn::Error::new_spanned(
                     meta,
-                    "write `public` alone and once",
+                    "write `public` once and without a value",
                 )),
             },
-            "entity" => set(&mut self.entity, &ident, path(meta, "task::Entity")?),
-            "model" => set(&mut self.model, &ident, string(meta, r#""todolist.Task""#)?)
-                .and_then(|()| self.check_model()),
-            "check_permission" => set(
+            "entity" => set_once(&mut self.entity, &ident, parse_path(meta, "task::Entity")?),
+            "model" => set_once(
+                &mut self.model,
+                &ident,
+                parse_string(meta, r#""todolist.Task""#)?,
+            )
+            .and_then(|()| self.check_model()),
+            "check_permission" => set_once(
                 &mut self.check_permission,
                 &ident,
-                path(meta, "permissions::may_see")?,
+                parse_path(meta, "permissions::may_see")?,
             ),
-            "rank" => set(&mut self.rank, &ident, rank(meta)?),
-            "secret" => set(&mut self.secret, &ident, Secret::of(meta)?),
-            "hooks" => set(&mut self.hooks, &ident, boolean(meta)?),
-            "from_model" => set(&mut self.from_model, &ident, boolean(meta)?),
-            "crate" => set(&mut self.krate, &ident, path(meta, "rest_live")?),
-            other => Err(unknown(meta, other)),
+            "rank" => set_once(&mut self.rank, &ident, parse_rank(meta)?),
+            "secret" => set_once(&mut self.secret, &ident, Secret::parse(meta)?),
+            "hooks" => set_once(&mut self.hooks, &ident, parse_boolean(meta)?),
+            "from_model" => set_once(&mut self.from_model, &ident, parse_boolean(meta)?),
+            "crate" => set_once(&mut self.krate, &ident, parse_path(meta, "rest_live")?),
+            other => Err(unknown_argument(meta, other)),
         }
     }
 
+    /// Checks that the group key is the name of a column.
     fn check_group_key(&self) -> syn::Result<()> {
         let Some(key) = &self.group_key else {
             return Ok(());
@@ -170,12 +168,12 @@ impl Attr {
                 key,
                 "`pk` is the primary key: write `#[subscribable]` without a group key",
             )),
-            // The compiler suggests the variant where a column is misspelt.
+            // The compiler suggests the variant if a column is misspelled; the user may copy that.
             name if name.starts_with(char::is_uppercase) && is_column(name) => {
                 Err(syn::Error::new_spanned(
                     key,
                     format!(
-                        "a group key is the name of a column's field in the model, as clients write it: write `group_key = \"{}\"`",
+                        "a group key is the name of a column's field in the model, as clients send it: write `group_key = \"{}\"`",
                         name.to_snake_case()
                     ),
                 ))
@@ -188,15 +186,16 @@ impl Attr {
         }
     }
 
+    /// Checks that the label is `application.Model`.
     fn check_model(&self) -> syn::Result<()> {
         let Some(model) = &self.model else {
             return Ok(());
         };
         let value = model.value();
-        let good =
+        let is_word =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
         match value.split_once('.') {
-            Some((application, name)) if good(application) && good(name) => Ok(()),
+            Some((application, name)) if is_word(application) && is_word(name) => Ok(()),
             _ => Err(syn::Error::new_spanned(
                 model,
                 r#"a model's label is the application, a dot and the model's name: write `model = "todolist.Task"`"#,
@@ -205,45 +204,8 @@ impl Attr {
     }
 }
 
-/// Returns whether a field can have this name, and its column the one that SeaORM makes of it.
-fn is_column(name: &str) -> bool {
-    let is_ident = |name: &str| Ident::parse_any.parse_str(name).is_ok();
-    is_ident(name) && !name.starts_with("r#") && is_ident(&name.to_upper_camel_case())
-}
-
-fn argument(input: ParseStream<'_>) -> syn::Result<Meta> {
-    if input.peek(Lit) {
-        let literal: Lit = input.parse()?;
-        let key = match &literal {
-            Lit::Str(key) => text(key),
-            _ => r#""list_id""#.to_owned(),
-        };
-        return Err(syn::Error::new_spanned(
-            &literal,
-            format!("arguments have names: write `group_key = {key}`"),
-        ));
-    }
-    let name = input.fork().call(Path::parse_mod_style)?;
-    let meta: syn::Result<Meta> = input.parse();
-    meta.map_err(|error| match input.is_empty() || input.peek(Token![,]) {
-        // What the compiler's parser says of the end of the tokens has no place.
-        true => syn::Error::new_spanned(
-            &name,
-            format!("write a value behind `{} =`, or leave it out", text(&name)),
-        ),
-        false => error,
-    })
-}
-
-/// Goes on to the comma behind a wrong argument.
-fn skip_argument(input: ParseStream<'_>) -> syn::Result<()> {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        input.parse::<proc_macro2::TokenTree>()?;
-    }
-    Ok(())
-}
-
-fn set<T>(slot: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
+/// Fills a slot, unless the argument was given before.
+fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     if slot.is_some() {
         return Err(syn::Error::new_spanned(
             name,
@@ -254,158 +216,12 @@ fn set<T>(slot: &mut Option<T>, name: &Ident, value: T) -> syn::Result<()> {
     Ok(())
 }
 
-fn unknown(meta: &Meta, name: &str) -> syn::Error {
-    let message = match (nearest(name), meta) {
-        (Some(near), _) => format!("unknown argument `{name}`: did you mean `{near}`?"),
-        (None, Meta::Path(_)) if is_column(name) => {
-            format!("unknown argument `{name}`: for a column, write `group_key = \"{name}\"`")
-        }
-        (None, _) => format!(
-            "unknown argument `{name}`: there are {}",
-            ARGUMENTS.map(|a| format!("`{a}`")).join(", ")
-        ),
-    };
-    syn::Error::new_spanned(meta.path(), message)
-}
-
-/// Returns the argument that a misspelt name is nearest to, if any is near.
-fn nearest(name: &str) -> Option<&'static str> {
-    let distance = |argument: &&str| edit_distance(name, argument);
-    ARGUMENTS
-        .into_iter()
-        .min_by_key(distance)
-        .filter(|best| distance(best) <= 1 + name.len() / 4)
-}
-
-/// Levenshtein distance, one row of the table at a time.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.chars().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[row.len() - 1]
-}
-
-fn value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
-    match meta {
-        Meta::NameValue(MetaNameValue { value, .. }) => Ok(value),
-        _ => {
-            let name = text(meta.path());
-            Err(syn::Error::new_spanned(
-                meta,
-                format!("`{name}` takes a value: write `{name} = {example}`"),
-            ))
-        }
-    }
-}
-
-fn mismatch(meta: &Meta, at: &Expr, example: &str) -> syn::Error {
-    syn::Error::new_spanned(at, format!("write `{} = {example}`", text(meta.path())))
-}
-
-/// Returns the column that was meant where it was written without quotes, or some column.
-fn quoted(meta: &Meta) -> String {
-    let column = match meta {
-        Meta::NameValue(MetaNameValue {
-            value: Expr::Path(value),
-            ..
-        }) => text(value),
-        _ => String::new(),
-    };
-    let column = if is_column(&column) {
-        &column
-    } else {
-        "list_id"
-    };
-    format!("{column:?}")
-}
-
-fn string(meta: &Meta, example: &str) -> syn::Result<LitStr> {
-    match value(meta, example)? {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(string),
-            ..
-        }) => Ok(string.clone()),
-        other => Err(mismatch(meta, other, example)),
-    }
-}
-
-fn boolean(meta: &Meta) -> syn::Result<LitBool> {
-    match value(meta, "false")? {
-        Expr::Lit(ExprLit {
-            lit: Lit::Bool(boolean),
-            ..
-        }) => Ok(boolean.clone()),
-        other => Err(mismatch(meta, other, "false")),
-    }
-}
-
-/// A path, bare or, as SeaORM and serde write theirs, in a string.
-fn path(meta: &Meta, example: &str) -> syn::Result<Path> {
-    let value = value(meta, example)?;
-    match value {
-        Expr::Path(ExprPath {
-            path, qself: None, ..
-        }) => Ok(path.clone()),
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(string),
-            ..
-        }) => string.parse().map_err(|_| mismatch(meta, value, example)),
-        other => Err(mismatch(meta, other, example)),
-    }
-}
-
-fn rank(meta: &Meta) -> syn::Result<Rank> {
-    let expr = value(meta, "1")?;
-    // Also `-1`, which is an expression of two tokens.
-    let value = text(expr)
-        .replace(' ', "")
-        .parse()
-        .map_err(|_| mismatch(meta, expr, "1"))?;
-    Ok(Rank {
-        value,
-        expr: expr.clone(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_argument_finds_its_near_one() {
-        for (written, meant) in [
-            ("group", None),
-            ("groupkey", Some("group_key")),
-            ("check_permissions", Some("check_permission")),
-            ("autorize", Some("authorize")),
-            ("modell", Some("model")),
-            ("colour", None),
-        ] {
-            assert_eq!(nearest(written), meant, "{written}");
-        }
-    }
-    #[test]
-    fn a_column_is_what_a_field_can_be_called() {
-        for name in ["id", "list_id", "type", "größe", "line2"] {
-            assert!(is_column(name), "{name}");
-        }
-        // The last two have no variant: heck leaves nothing of `_`, and a digit of `_1`.
-        for name in [
-            "", "list id", "list-id", "task.id", "1st", "r#type", "_", "_1",
-        ] {
-            assert!(!is_column(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_right_is_kept_and_what_is_wrong_was_meant() {
+    fn correct_arguments_survive_wrong_ones() {
         let mut errors = Vec::new();
         let args = syn::parse_quote!((
             model = "app.Task",
@@ -432,7 +248,7 @@ mod tests {
                 r#"arguments have names: write `group_key = "list_id"`"#,
                 "unknown argument `enity`: did you mean `entity`?",
                 "expected `,`",
-                "write a value behind `hooks =`, or leave it out",
+                "write a value after `hooks =`, or remove the argument",
             ]
         );
     }

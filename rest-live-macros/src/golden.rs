@@ -1,7 +1,7 @@
-//! What the macros write, for people to read: `tests/expand/NAME.rs` becomes `NAME.expanded.rs`.
+//! Golden expansions: `tests/expand/NAME.rs` expands to `tests/expand/NAME.expanded.rs`.
 //!
-//! Only the first attribute of the item is expanded, as the compiler does it. That the code compiles
-//! and does what it should is tested elsewhere (`tests/ui`, `tests/it`).
+//! Each test expands the first attribute of the item, as the compiler does. Other tests check that
+//! the code compiles (`tests/ui`) and works (`tests/it`).
 
 use std::{env, fs, path::Path};
 
@@ -9,19 +9,21 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Attribute, File, Item, Meta};
 
+use crate::{live, subscribable};
+
 #[test]
 fn stacked() {
     check("stacked");
 }
 
 #[test]
-fn hooks_and_conversion_of_the_user() {
-    check("hooks_and_conversion_of_the_user");
+fn user_hooks_and_conversion() {
+    check("user_hooks_and_conversion");
 }
 
 #[test]
-fn live_around_own_hooks() {
-    check("live_around_own_hooks");
+fn live_with_user_hooks() {
+    check("live_with_user_hooks");
 }
 
 #[test]
@@ -29,6 +31,7 @@ fn aliased() {
     check("aliased");
 }
 
+/// Compares an expansion with its golden file.
 fn check(name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expand");
     let input = fs::read_to_string(folder.join(format!("{name}.rs"))).expect("an input");
@@ -43,8 +46,8 @@ fn check(name: &str) {
     let expected = fs::read_to_string(&golden).unwrap_or_default();
     assert!(
         expanded == expected,
-        "{} differs from what the macro writes now:\n\n{expanded}\n\
-         If that is right, `UPDATE_EXPECT=1 cargo test -p rest-live-macros` writes it, for `git diff` to show.",
+        "{} differs from the expansion:\n\n{expanded}\n\
+         If the expansion is correct, run `UPDATE_EXPECT=1 cargo test -p rest-live-macros` and review the diff.",
         golden.display()
     );
 }
@@ -58,9 +61,10 @@ fn expand(input: &str) -> TokenStream {
         _ => unreachable!("the macros go on structs and impls"),
     };
     let item = file.into_token_stream();
-    match is_live(&attr) {
-        true => crate::live::live(arguments(attr), item),
-        false => crate::stack::subscribable(arguments(attr), item),
+    if is_live(&attr) {
+        live::expand(arguments(attr), item)
+    } else {
+        subscribable::expand(arguments(attr), item)
     }
 }
 

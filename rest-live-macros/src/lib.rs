@@ -1,34 +1,42 @@
-//! The attribute macros of [rest-live](https://docs.rs/rest-live): `#[subscribable]` and `#[live]`.
-//! Their documentation is on the re-exports in `rest-live`.
+//! The attribute macros of [rest-live](https://docs.rs/rest-live): `#[subscribable]` and
+//! `#[live]`. The re-exports in `rest-live` document them.
 //!
-//! Tokens come in here and go out here. `attr` parses one attribute, `stack` gathers the
-//! stacked ones of an item, `ast` validates the item with all of them, `expand` writes the code;
-//! `live` is the other macro.
+//! This file only converts tokens. `subscribable` and `live` each drive one macro:
+//! - `subscribable` uses `stack` (the stacked attributes of an item), `attr` (one attribute),
+//!   `ast` (the item with all its attributes, validated) and `expand` (the generated code);
+//! - `live` and `expand` use `hooks` (the generated model hooks).
+//!
+//! `column`, `crate_path` and `text` are small tools that import no other module.
 
 mod ast;
 mod attr;
+mod column;
+mod crate_path;
 mod expand;
 #[cfg(test)]
 mod golden;
+mod hooks;
 mod live;
 mod stack;
+mod subscribable;
+mod text;
 
 use proc_macro::TokenStream;
 
-#[doc = "Makes the rows that a serializer shows subscribable. Documented in `rest-live`."]
+#[allow(missing_docs, reason = "the re-export in rest-live documents it")]
 #[proc_macro_attribute]
 pub fn subscribable(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::subscribable(args.into(), item.into()).into()
+    subscribable::expand(args.into(), item.into()).into()
 }
 
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn __collected(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::collected(args.into(), item.into()).into()
+    subscribable::expand_collected(args.into(), item.into()).into()
 }
 
-#[doc = "Captures the changes of a model with hooks of its own. Documented in `rest-live`."]
+#[allow(missing_docs, reason = "the re-export in rest-live documents it")]
 #[proc_macro_attribute]
 pub fn live(args: TokenStream, item: TokenStream) -> TokenStream {
-    live::live(args.into(), item.into()).into()
+    live::expand(args.into(), item.into()).into()
 }

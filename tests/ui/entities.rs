@@ -1,4 +1,4 @@
-//! Entities that the fixtures share.
+//! Entities that several test files share.
 
 pub mod task {
     use sea_orm::entity::prelude::*;

@@ -1,6 +1,7 @@
-//! What the macros accept, and what they say of mistakes: each file is compiled as a crate of its own.
+//! Compile-time tests of the macros: the files in `pass` compile, and each mistake in `fail`
+//! causes the errors in its `.stderr` file. trybuild compiles each file as a crate of its own.
 //!
-//! `TRYBUILD=overwrite cargo test -p rest-live-ui-tests` writes the `.stderr` files anew.
+//! `TRYBUILD=overwrite cargo test -p rest-live-ui-tests` updates the `.stderr` files.
 
 #[test]
 fn macros() {

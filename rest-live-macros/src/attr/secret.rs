@@ -1,4 +1,4 @@
-//! `secret = ["password_hash"]`: the columns that stay in the process.
+//! `secret = ["password_hash"]`: the columns that never leave the process.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,12 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Expr, ExprArray, ExprLit, Lit, LitStr, Meta};
 
-use super::{is_column, mismatch, text, value};
+use super::value::{expect_value, mismatch_error};
+use crate::{column::is_column, text::to_text};
 
 const EXAMPLE: &str = r#"["password_hash"]"#;
 
-/// Columns of the model, as they were written.
+/// The secret columns of a model, as the user wrote them.
 #[derive(Clone)]
 pub(crate) struct Secret {
     pub(crate) columns: Vec<LitStr>,
@@ -25,28 +26,29 @@ impl ToTokens for Secret {
 }
 
 impl Secret {
-    /// Reads the argument's value. All its mistakes are one error, each at its element.
-    pub(super) fn of(meta: &Meta) -> syn::Result<Self> {
-        let array = match value(meta, EXAMPLE)? {
+    /// Parses the argument's value. Combines the errors of all elements; each has its element's
+    /// place.
+    pub(super) fn parse(meta: &Meta) -> syn::Result<Self> {
+        let array = match expect_value(meta, EXAMPLE)? {
             Expr::Array(array) => array.clone(),
-            // A lone column is meant as the only one.
+            // A single column without an array.
             Expr::Lit(ExprLit {
                 lit: Lit::Str(column),
                 ..
             }) if is_column(&column.value()) => {
-                let example = format!("[{}]", text(column));
+                let example = format!("[{}]", to_text(column));
                 return Err(syn::Error::new_spanned(
                     column,
-                    format!("columns stand in an array: write `secret = {example}`"),
+                    format!("`secret` takes an array of columns: write `secret = {example}`"),
                 ));
             }
-            other => return Err(mismatch(meta, other, EXAMPLE)),
+            other => return Err(mismatch_error(meta, other, EXAMPLE)),
         };
         if array.elems.is_empty() {
             return Err(syn::Error::new_spanned(
                 &array,
                 format!(
-                    "which columns? Write `secret = {EXAMPLE}`, or leave it out where there are none"
+                    "the array of columns is empty: write `secret = {EXAMPLE}`, or remove the argument"
                 ),
             ));
         }
@@ -54,12 +56,15 @@ impl Secret {
         let mut seen = HashSet::new();
         let mut errors: Option<syn::Error> = None;
         for element in &array.elems {
-            let column = column(element).and_then(|column| match seen.insert(column.value()) {
-                true => Ok(column),
-                false => Err(syn::Error::new_spanned(
-                    &column,
-                    format!("`{}` is given twice: keep one", column.value()),
-                )),
+            let column = parse_column(element).and_then(|column| {
+                if seen.insert(column.value()) {
+                    Ok(column)
+                } else {
+                    Err(syn::Error::new_spanned(
+                        &column,
+                        format!("`{}` is given twice: keep one", column.value()),
+                    ))
+                }
             });
             match (column, &mut errors) {
                 (Ok(column), _) => columns.push(column),
@@ -74,8 +79,9 @@ impl Secret {
     }
 }
 
-/// Reads one element. Whether the model has such a column is the compiler's to say, at the same place.
-fn column(element: &Expr) -> syn::Result<LitStr> {
+/// Parses one element. Generated code names the column with the element's span, so the compiler
+/// itself reports a column that the model does not have.
+fn parse_column(element: &Expr) -> syn::Result<LitStr> {
     let message = match element {
         Expr::Lit(ExprLit {
             lit: Lit::Str(column),
@@ -89,10 +95,10 @@ fn column(element: &Expr) -> syn::Result<LitStr> {
             _ => "a secret is the name of a column's field in the model: write `\"password_hash\"`"
                 .to_owned(),
         },
-        Expr::Path(name) if is_column(&text(name)) => {
-            format!("a column stands in quotes: write `\"{}\"`", text(name))
+        Expr::Path(name) if is_column(&to_text(name)) => {
+            format!("a column is a string: write `\"{}\"`", to_text(name))
         }
-        _ => "a column stands in quotes: write `\"password_hash\"`".to_owned(),
+        _ => "a column is a string: write `\"password_hash\"`".to_owned(),
     };
     Err(syn::Error::new_spanned(element, message))
 }

@@ -4,8 +4,8 @@ pub struct TaskSerializer {
     pub id: i32,
     #[sea_orm(from_col = "text")]
     pub title: String,
-    #[cfg(feature = "colours")]
-    pub colour: String,
+    #[cfg(feature = "colors")]
+    pub color: String,
     #[sea_orm(skip)]
     pub tags: Vec<String>,
 }
@@ -19,10 +19,8 @@ impl ::core::convert::From<
         Self {
             id: ::core::convert::Into::into(::core::clone::Clone::clone(&row.id)),
             title: ::core::convert::Into::into(::core::clone::Clone::clone(&row.text)),
-            #[cfg(feature = "colours")]
-            colour: ::core::convert::Into::into(
-                ::core::clone::Clone::clone(&row.colour),
-            ),
+            #[cfg(feature = "colors")]
+            color: ::core::convert::Into::into(::core::clone::Clone::clone(&row.color)),
             tags: ::core::default::Default::default(),
         }
     }

@@ -6,8 +6,8 @@ pub struct TaskSerializer {
     pub id: i32,
     #[sea_orm(from_col = "text")]
     pub title: String,
-    #[cfg(feature = "colours")]
-    pub colour: String,
+    #[cfg(feature = "colors")]
+    pub color: String,
     #[sea_orm(skip)]
     pub tags: Vec<String>,
 }

@@ -5,7 +5,7 @@ use entities::task;
 use rest_live::subscribable;
 use serde::Serialize;
 
-#[subscribable(entity = task::Entity, colour = "red")]
+#[subscribable(entity = task::Entity, color = "red")]
 #[derive(Serialize)]
 struct TaskSerializer {
     id: i32,

@@ -1,4 +1,4 @@
-//! SeaORM's dense format, whose models have relations.
+//! An entity in SeaORM's dense format, where models contain relations.
 
 use rest_live::{Subscribable, subscribable};
 use sea_orm::DerivePartialModel;

@@ -1,4 +1,4 @@
-//! The entity as a path, as a path in a string, from SeaORM's own attribute, and of any length.
+//! The argument `entity`: a path of any length, a path in a string, or SeaORM's own attribute.
 
 #[path = "../entities.rs"]
 mod entities;

@@ -1,4 +1,4 @@
-//! Where the fields of a serializer come from, and names that are keywords.
+//! The sources of serializer fields, and field names that are keywords.
 
 use rest_live::{Subscribable, subscribable};
 use sea_orm::DerivePartialModel;

@@ -1,4 +1,4 @@
-//! Attributes and derive attributes of others, before, between and behind ours.
+//! Attribute macros and derives of other crates before, between and after `#[subscribable]`.
 
 #[path = "../entities.rs"]
 mod entities;
@@ -13,7 +13,7 @@ use thiserror::Error;
 #[subscribable(entity = task::Entity)]
 #[derive(Debug, Serialize)]
 #[subscribable(group_key = "list_id")]
-struct Behind {
+struct After {
     id: i32,
     #[pin]
     text: String,
@@ -55,7 +55,7 @@ struct Absent {
 }
 
 fn main() {
-    assert_eq!(Behind::DECLARATION.groups.len(), 2);
+    assert_eq!(After::DECLARATION.groups.len(), 2);
     assert_eq!(Before::DECLARATION.groups.len(), 2);
     assert_eq!(Inert::DECLARATION.groups.len(), 1);
     assert_eq!(Present::DECLARATION.groups.len(), 1);

@@ -1,4 +1,4 @@
-//! An entity of another crate, which has its hooks there.
+//! An entity from another crate, which also has its hooks.
 
 use rest_live::subscribable;
 use rest_live_test_entities::article;

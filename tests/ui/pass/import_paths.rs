@@ -1,4 +1,4 @@
-//! Any path or name of the macro gathers the whole stack.
+//! Attributes under any path or name of the macro form one stack.
 
 #[path = "../entities.rs"]
 mod entities;

@@ -1,4 +1,4 @@
-//! Keys of several columns, of text, and groups of which a row may be in none.
+//! Composite keys, text keys, and a nullable group key.
 
 use rest_live::{Subscribable, subscribable};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `from_model = false`: the user writes the conversion, and fields are the user's affair.
+//! `from_model = false`: the user writes the conversion, and fields may come from anywhere.
 
 #[path = "../entities.rs"]
 mod entities;

@@ -1,4 +1,4 @@
-//! `hooks = false`, and `#[live]` around hooks of the user's own.
+//! `hooks = false` with `#[live]` on the user's own hooks.
 
 use rest_live::subscribable;
 use sea_orm::{ActiveModelBehavior, ActiveValue::Set, Database, DbErr, TryIntoModel};
@@ -38,7 +38,7 @@ mod article {
             if title.starts_with(char::is_uppercase) {
                 return Ok(self);
             }
-            self.title = Set(capitalised(title)?);
+            self.title = Set(capitalized(title)?);
             Ok(self)
         }
 
@@ -68,7 +68,7 @@ mod article {
         }
     }
 
-    fn capitalised(title: &str) -> Result<String, DbErr> {
+    fn capitalized(title: &str) -> Result<String, DbErr> {
         let mut chars = title.chars();
         let first = chars.next().ok_or(DbErr::Custom("no title".to_owned()))?;
         Ok(first.to_uppercase().chain(chars).collect())

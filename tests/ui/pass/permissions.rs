@@ -1,4 +1,4 @@
-//! The arguments of permissions and ranks.
+//! The arguments `check_permission`, `authorize`, `public` and `rank`.
 
 #[path = "../entities.rs"]
 mod entities;

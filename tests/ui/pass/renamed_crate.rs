@@ -1,4 +1,4 @@
-//! `crate = path`, where rest-live is re-exported under another name.
+//! `crate = path` for an application that uses a re-export of rest-live.
 
 mod vendor {
     pub use rest_live as live;

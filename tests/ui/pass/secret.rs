@@ -1,4 +1,4 @@
-//! Columns that stay in the process: given once, or alike; some that the serializer shows, and some that it does not.
+//! Secret columns: two attributes may name the same ones, and the serializer may show them.
 
 #[path = "../entities.rs"]
 mod entities;

@@ -1,4 +1,4 @@
-//! Attributes stack in any order, with derives in between.
+//! A stack of attributes in any order, with derives between them.
 
 #[path = "../entities.rs"]
 mod entities;

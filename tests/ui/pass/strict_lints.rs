@@ -1,4 +1,4 @@
-//! Generated code is no cause for warnings, however strict the crate is.
+//! Generated code causes no warnings in a crate with strict lints.
 
 #![deny(
     warnings,

@@ -1,0 +1,97 @@
+//! `impl Subscribable` for a serializer: its declaration.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{LitStr, Path, spanned::Spanned};
+
+use crate::{
+    ast::{Serializer, SerializerGroup},
+    column,
+};
+
+/// Generates the implementation and its registration.
+pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
+    let Serializer {
+        ident,
+        entity,
+        krate,
+        rank,
+        check_permission,
+        secret,
+        groups,
+        ..
+    } = serializer;
+    let name = ident.to_string();
+    let model = expand_option(serializer.model.as_ref().map(ToTokens::to_token_stream));
+    let permission = expand_option(check_permission.as_ref().map(|path| {
+        // With the span of the path, where the compiler then shows the expected signature.
+        let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
+        quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
+    }));
+    let secret = secret.iter().map(|name| expand_column(name, entity, krate));
+    let declarations = groups
+        .iter()
+        .map(|group| expand_group(group, entity, krate));
+    quote! {
+        #[automatically_derived]
+        impl #krate::Subscribable for #ident {
+            type Entity = #entity;
+
+            const DECLARATION: #krate::__private::Declaration<<#entity as #krate::__private::sea_orm::EntityTrait>::Column> =
+                #krate::__private::Declaration {
+                    serializer: #name,
+                    module: ::core::module_path!(),
+                    model: #model,
+                    rank: #rank,
+                    check_permission: #permission,
+                    secret: &[#(#secret),*],
+                    groups: &[#(#declarations),*],
+                };
+
+            fn from_row(row: &<#entity as #krate::__private::sea_orm::EntityTrait>::Model) -> Self {
+                <Self as ::core::convert::From<&<#entity as #krate::__private::sea_orm::EntityTrait>::Model>>::from(row)
+            }
+        }
+        #krate::__private::inventory::submit! { #krate::__private::Registration::of::<#ident>() }
+    }
+}
+
+/// Generates `Some(value)` or `None`.
+fn expand_option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// Generates the variant of a column. It has the span of the string, where the compiler then
+/// suggests similar columns.
+fn expand_column(name: &LitStr, entity: &Path, krate: &Path) -> TokenStream {
+    let variant = column::variant(name);
+    quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
+}
+
+/// Generates the declaration of one group.
+fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenStream {
+    let SerializerGroup {
+        key,
+        authorize,
+        public,
+    } = group;
+    let key = match key {
+        None => quote!(::core::option::Option::None),
+        Some(key) => {
+            let column = expand_column(key, entity, krate);
+            quote!(::core::option::Option::Some((#key, #column)))
+        }
+    };
+    let authorize = expand_option(authorize.as_ref().map(|path| {
+        // Without the span of the path: for a function with too few parameters, the compiler would
+        // suggest removing one of these arguments from the attribute.
+        let arguments = quote!((user, value, db));
+        quote_spanned! {path.span()=>
+            || #krate::__private::Authorization::of(&#path, |user, value, db| ::std::boxed::Box::pin(#path #arguments))
+        }
+    }));
+    quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
+}
