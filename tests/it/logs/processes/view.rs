@@ -183,7 +183,9 @@ impl History {
             .entry(version)
             .or_insert_with(|| payload.clone());
         if known != payload {
-            return Err(format!("one version has two states: {known:?}, {payload:?}"));
+            return Err(format!(
+                "one version has two states: {known:?}, {payload:?}"
+            ));
         }
         match &**action {
             "CREATED" | "UPDATED" if version < self.newest => {

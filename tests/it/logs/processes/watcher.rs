@@ -77,11 +77,7 @@ impl Watcher {
             fetches: Fetches::new(),
         };
         let task = tokio::spawn(reader.run());
-        Self {
-            state,
-            stays,
-            task,
-        }
+        Self { state, stays, task }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,16 +89,19 @@ impl Watcher {
         self.until("the start", |state| {
             let mut views = state.views.values();
             state.views.len() == Group::all().len()
-                && views
-                    .all(|subscription| subscription.cursor.is_some() && !subscription.view.is_being_fetched())
+                && views.all(|subscription| {
+                    subscription.cursor.is_some() && !subscription.view.is_being_fetched()
+                })
         })
         .await;
     }
 
     /// Waits until the client knows that its rows may be stale, or that they are not.
     pub async fn wait_for_stale(&self, is_stale: bool) {
-        self.until("the frame about staleness", |state| state.is_stale == is_stale)
-            .await;
+        self.until("the frame about staleness", |state| {
+            state.is_stale == is_stale
+        })
+        .await;
     }
 
     async fn until(&self, what: &str, condition: impl Fn(&State) -> bool) {
@@ -125,7 +124,10 @@ impl Watcher {
 
     /// Asserts that the client has not failed on a wrong frame.
     pub fn assert_alive(&self) {
-        assert!(!self.task.is_finished(), "a client has failed: see its panic above");
+        assert!(
+            !self.task.is_finished(),
+            "a client has failed: see its panic above"
+        );
     }
 
     /// Returns the differences from the table, also if the last row is missing.

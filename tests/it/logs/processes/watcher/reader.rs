@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use super::{Subscription, State, Behavior};
+use super::{Behavior, State, Subscription};
 use crate::{
     logs::processes::{
         cluster::Cluster,
