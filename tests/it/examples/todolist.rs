@@ -213,8 +213,8 @@ async fn bad_input_is_a_json_error() {
         ("DELETE", "/api/lists", "", 405),
         ("POST", "/", "", 405),
     ] {
-        let (came, json) = app.http(method, path, body.to_owned()).await;
-        assert_eq!(came, status, "{method} {path}: {json}");
+        let (actual, json) = app.http(method, path, body.to_owned()).await;
+        assert_eq!(actual, status, "{method} {path}: {json}");
         assert!(
             json["error"].as_str().is_some_and(|e| !e.is_empty()),
             "{method} {path}: {json}"
@@ -346,7 +346,7 @@ async fn signals_shut_down_cleanly() {
         assert_eq!(
             folder.path().read_dir().unwrap().count(),
             0,
-            "the temporary folder is still there"
+            "the database is still in the temporary folder"
         );
     }
 }

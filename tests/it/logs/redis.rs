@@ -77,7 +77,7 @@ impl Watch {
         while seen.len() < count {
             match self.next_except_outages().await {
                 Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
-                other => panic!("expected more events after {seen:?}, but {other:?} came"),
+                other => panic!("expected more events after {seen:?}, but received {other:?}"),
             }
         }
         assert_eq!(seen.len(), count, "{seen:?}");
@@ -90,7 +90,7 @@ impl Watch {
             match self.next_except_outages().await {
                 Tail::Reset(cursor) => return cursor,
                 Tail::Entries { .. } => {}
-                other => panic!("expected a reset, but {other:?} came"),
+                other => panic!("expected a reset, but received {other:?}"),
             }
         }
     }
@@ -102,7 +102,7 @@ impl Watch {
             match self.next_except_outages().await {
                 Tail::NodeLost(cursor) => return (seen, cursor),
                 Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
-                other => panic!("expected a lost node, but {other:?} came"),
+                other => panic!("expected a lost node, but received {other:?}"),
             }
         }
     }

@@ -110,7 +110,7 @@ impl Page {
         for request in requests {
             self.client.send(request).await;
         }
-        self.client.send("this is no request").await;
+        self.client.send("this is not a request").await;
         let mut errors = Vec::new();
         loop {
             let frame = self.client.json().await;

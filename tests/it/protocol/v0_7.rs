@@ -75,7 +75,7 @@ async fn deleted_row_has_its_key_as_in_rest() {
 }
 
 #[tokio::test]
-async fn a_reset_names_each_model_once() {
+async fn reset_names_each_model_once() {
     let (db, _database) = database().await;
     let start = Cursor {
         epoch: Epoch::random(),

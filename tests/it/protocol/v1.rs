@@ -405,6 +405,6 @@ async fn keys_are_written_as_in_payloads() {
 }
 
 async fn assert_begins(client: &mut Client, start: &str) {
-    let came = client.text().await;
-    assert!(came.starts_with(start), "{came}");
+    let received = client.text().await;
+    assert!(received.starts_with(start), "{received}");
 }

@@ -68,8 +68,8 @@ impl Server {
         self.finish(client).await;
     }
 
-    /// Asserts that others are served while this connection is open, and that nothing more comes on
-    /// it.
+    /// Asserts that others are served while this connection is open, and that nothing more arrives
+    /// on it.
     async fn finish(&mut self, mut client: RawClient) {
         self.assert_serves().await;
         client.assert_over().await;

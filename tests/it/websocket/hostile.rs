@@ -38,7 +38,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_binary_frame_closes_with_1003() {
+async fn binary_frame_closes_with_1003() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -51,7 +51,7 @@ async fn a_binary_frame_closes_with_1003() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_closes_with_1009() {
+async fn message_over_the_limit_closes_with_1009() {
     let app = App::start().await;
     for bytes in [64 * 1024 + 1, 1024 * 1024] {
         let mut client = app.client().await;
@@ -107,15 +107,15 @@ async fn message_with_the_handshake_is_not_lost() {
     .into_bytes();
     bytes.extend(frame(0x81, br#"{"model":"a.B","pk":1}"#));
     stream.write_all(&bytes).await.unwrap();
-    let mut came = Vec::new();
-    while !String::from_utf8_lossy(&came).contains("unknown_model") {
+    let mut received = Vec::new();
+    while !String::from_utf8_lossy(&received).contains("unknown_model") {
         assert_ne!(
-            soon("the answer", stream.read_buf(&mut came))
+            soon("the answer", stream.read_buf(&mut received))
                 .await
                 .unwrap(),
             0,
             "{}",
-            String::from_utf8_lossy(&came)
+            String::from_utf8_lossy(&received)
         );
     }
 }
@@ -186,13 +186,13 @@ async fn close_is_answered_after_pending_frames() {
         let mut stream = raw(&app).await;
         let bytes = [frame(0x81, b"nonsense"), frame(0x88, &[0x03, 0xE8])].concat();
         stream.write_all(&bytes).await.unwrap();
-        let mut came = Vec::new();
-        soon("the end of the stream", stream.read_to_end(&mut came))
+        let mut received = Vec::new();
+        soon("the end of the stream", stream.read_to_end(&mut received))
             .await
             .unwrap();
         assert!(
-            came.ends_with(&[0x88, 0x02, 0x03, 0xE8]),
-            "round {round}: {came:?}"
+            received.ends_with(&[0x88, 0x02, 0x03, 0xE8]),
+            "round {round}: {received:?}"
         );
     }
 }

@@ -290,9 +290,9 @@ async fn silent_client_is_closed_after_two_pings() {
     let mut silent = raw(&app).await;
     // A client that answers stays connected meanwhile.
     let mut lively = app.client().await;
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let (read, ()) = soon("the end of the silent connection", async {
-        tokio::join!(silent.read_to_end(&mut came), async {
+        tokio::join!(silent.read_to_end(&mut received), async {
             while app.live.connections() > 1 {
                 tokio::time::timeout(std::time::Duration::from_millis(10), lively.socket.next())
                     .await
@@ -303,12 +303,12 @@ async fn silent_client_is_closed_after_two_pings() {
     .await;
     read.unwrap();
     let pings_and_close = [
-        &[0x89, 0, 0x89, 0, 0x88, came[5]],
+        &[0x89, 0, 0x89, 0, 0x88, received[5]],
         &4408_u16.to_be_bytes()[..],
         b"no traffic in time",
     ]
     .concat();
-    assert_eq!(came, pings_and_close);
+    assert_eq!(received, pings_and_close);
     app.assert_silent(&mut lively).await;
 }
 

@@ -129,7 +129,7 @@ async fn fragments_in_a_wrong_order_close_with_1002() {
         ("5.17", repeated(continued(FIN)), closed()),
         ("5.18", vec![begun(TEXT), whole()], closed()),
         (
-            "5.18, which goes on",
+            "5.18, with a continuation",
             vec![begun(TEXT), begun(TEXT), continued(FIN)],
             closed(),
         ),

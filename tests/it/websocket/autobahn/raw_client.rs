@@ -115,16 +115,16 @@ impl RawClient {
             (Reply::Echo(id), Incoming::Text(json)) if json["type"] == "error" => {
                 assert_eq!(json["id"], *id, "{}: {json}", self.what);
             }
-            (Reply::Pong(payload), Incoming::Pong(came)) if came == payload => {}
-            (Reply::Close(code), Incoming::Close(came))
-                if came.get(..2) == Some(&code.to_be_bytes()) =>
+            (Reply::Pong(payload), Incoming::Pong(received)) if received == payload => {}
+            (Reply::Close(code), Incoming::Close(received))
+                if received.get(..2) == Some(&code.to_be_bytes()) =>
             {
                 self.expect_end().await;
             }
-            (Reply::CloseWith(payload), Incoming::Close(came)) if came == payload => {
+            (Reply::CloseWith(payload), Incoming::Close(received)) if received == payload => {
                 self.expect_end().await;
             }
-            _ => panic!("{}: {frame:?} came instead of {reply:?}", self.what),
+            _ => panic!("{}: received {frame:?} instead of {reply:?}", self.what),
         }
     }
 
@@ -145,7 +145,7 @@ impl RawClient {
         self.is_closed = true;
     }
 
-    /// Asserts that nothing more comes. An open connection must answer a ping and close cleanly.
+    /// Asserts that nothing more arrives. An open connection must answer a ping and close cleanly.
     pub(crate) async fn assert_over(&mut self) {
         if !self.is_closed {
             let payload = b"the end".to_vec();

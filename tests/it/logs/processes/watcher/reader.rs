@@ -177,7 +177,7 @@ impl Reader {
                     self.rule.after_a_kill
                 };
                 if !allowed.contains(&&*reason) {
-                    return Err(format!("{text} came, but only {allowed:?} are allowed"));
+                    return Err(format!("received {text}, but only {allowed:?} are allowed"));
                 }
                 *state.resets.entry(reason).or_default() += 1;
                 let subscription = state.views.get_mut(&group).unwrap();
@@ -193,13 +193,13 @@ impl Reader {
                     .ok_or_else(|| format!("{text} is not a change"))?;
                 let subscription = state.views.get_mut(&group).unwrap();
                 if subscription.expects_reset {
-                    return Err(format!("{text} came instead of a reset"));
+                    return Err(format!("received {text} instead of a reset"));
                 }
                 let result = subscription.view.receive(broadcast);
                 result.map_err(|mistake| format!("{group:?}: {mistake}"))?;
                 subscription.cursor = frame.cursor;
             }
-            _ => return Err(format!("{text} was not expected")),
+            _ => return Err(format!("received {text} unexpectedly")),
         }
         Ok(true)
     }
