@@ -74,7 +74,7 @@ async fn events_after_an_open_transaction_stay() {
         }
     })
     .await;
-    // The removal runs repeatedly, and options the event after the open transaction.
+    // The removal runs repeatedly, and keeps the event after the open transaction.
     let settled = server.number("SELECT settled FROM live_meta").await;
     assert_eq!(settled, 1);
     assert_eq!(server.number("SELECT count(*) FROM live_event").await, 1);

@@ -9,13 +9,9 @@ const LEASES: &str = "ZCARD rest-live:nodes";
 
 async fn wait_for_refreshes(redis: &Redis, times: usize) {
     for _ in 0..times {
-        let last: u64 = redis.ask("GET rest-live:nodes:wait_for_refreshes").await;
+        let last: u64 = redis.ask("GET rest-live:nodes:refreshed").await;
         soon("a lease", async {
-            while redis
-                .ask::<u64>("GET rest-live:nodes:wait_for_refreshes")
-                .await
-                == last
-            {
+            while redis.ask::<u64>("GET rest-live:nodes:refreshed").await == last {
                 tokio::time::sleep(TICK).await;
             }
         })
@@ -101,9 +97,9 @@ async fn outage_extends_leases_and_finds_dead_nodes() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     let (mut tail, _) = Watch::begin(&log).await;
-    // As if no node had wait_for_refreshes its lease for a long time.
+    // As if no node had refreshed its lease for a long time.
     let outage = "EVAL redis.call('SET',KEYS[1],5);redis.call('ZADD',KEYS[2],5,'ghost') 2 \
-                  rest-live:nodes:wait_for_refreshes rest-live:nodes";
+                  rest-live:nodes:refreshed rest-live:nodes";
     let outage: Vec<_> = outage.split_whitespace().collect();
     let _: redis::Value = redis.ask(&outage.join(" ")).await;
     wait_for_refreshes(&redis, 1).await;

@@ -89,7 +89,7 @@ async fn durable_servers_lose_and_repeat_nothing() {
     };
     let counts = append_during(&logs, trouble).await;
     for (row, log) in (0..).zip(&logs) {
-        // After read_all that waits.
+        // After everything that waits.
         append(log, row, counts[row as usize]..counts[row as usize] + 1).await;
     }
     let counts: Vec<_> = counts.iter().map(|count| count + 1).collect();

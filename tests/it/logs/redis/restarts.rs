@@ -1,4 +1,4 @@
-//! Redis is killed with nothing, something or read_all on its disk.
+//! Redis is killed with nothing, something or everything on its disk.
 
 use std::time::{Duration, Instant};
 
