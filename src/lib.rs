@@ -260,12 +260,8 @@
 //!   also where the database's collation ignores case.
 
 pub use rest_live_runtime::{
-    Action, BuildError, CloseCode, Cursor, Entry, Epoch, ErrorCode, Event, EventKind, EventLog,
-    Expected, Frame, FromKey, Handshake, Io, KeyKind, KeyValue, Limits, Live, LiveBuilder,
-    LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveModel,
-    LiveStream, LiveTransaction, LiveUpdateMany, LogError, Logged, Matching, MemoryLog, NoCursor,
-    Operation, Origin, Outgoing, Rate, ReadError, Record, RegistryError, Row, RowChange, Session,
-    Socket, StoredEvent, Subscribable, Tail, TransactionalLog, Verdict,
+    BuildError, Limits, Live, LiveBuilder, LiveConnection, LiveEntity, LiveTransaction,
+    RegistryError, Subscribable,
 };
 
 /// Makes the rows that a serializer shows subscribable.
@@ -384,6 +380,42 @@ pub use rest_live_macros::subscribable;
 /// where the user's `after_save` fails. `#[async_trait]` is added; where it is written, `#[live]` goes above it.
 /// An empty impl will do. The only argument is `crate = path`.
 pub use rest_live_macros::live;
+
+pub mod db {
+    //! Database access beside [`LiveConnection`](crate::LiveConnection) and
+    //! [`LiveTransaction`](crate::LiveTransaction): bulk writes, streams, and the traits behind them.
+
+    pub use rest_live_runtime::{
+        LiveDatabase, LiveDeleteMany, LiveFilter, LiveInsertMany, LiveModel, LiveStream,
+        LiveUpdateMany,
+    };
+}
+
+pub mod auth {
+    //! What an `authorize` function may take and return, and the values of group keys.
+
+    pub use rest_live_runtime::{FromKey, IntoDecision, KeyKind, KeyMismatch, KeyValue};
+}
+
+pub mod log {
+    //! The event log: the trait that every backplane implements, the default log in memory, and the
+    //! events that a log stores.
+
+    pub use rest_live_runtime::{
+        Action, Cursor, Entry, Epoch, Event, EventKind, EventLog, EventSource, LogError,
+        LoggedEvent, MemoryLog, Operation, ParseCursorError, ReadError, Record, Row, RowChange,
+        StoredEvent, Tail, TransactionalLog,
+    };
+}
+
+pub mod transport {
+    //! What a transport needs to turn an HTTP request into a session. Applications use a finished
+    //! transport, such as the `warp` module.
+
+    pub use rest_live_runtime::{
+        CloseCode, ErrorCode, Frame, Handshake, Io, Outgoing, Session, Socket,
+    };
+}
 
 pub mod testing {
     //! A client in the test's own process, for the tests of an application. For those of an event log of one's own: the

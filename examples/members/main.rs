@@ -75,14 +75,13 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let database = database::open(env::var("DATABASE_URL").ok()).await?;
     let metrics = metrics::install()?;
 
-    let mut limits = Limits::default();
-    limits.drain = PATIENCE;
-    limits.subscriptions = 1000; // the page follows each list by up to three keys
+    let limits = Limits::default()
+        .drain_timeout(PATIENCE)
+        .max_subscriptions(1000); // the page follows each list by up to three keys
     let log = log::open(env::var("LIVE_LOG").ok().as_deref(), &database.connection()).await?;
-    let live = Live::builder(database.connection())
+    let live = Live::<Viewer>::builder(database.connection())
         .limits(limits)
         .log(log)
-        .users::<Viewer>()
         .build()?;
     let app = App {
         access: Arc::new(Access::load(&database.connection()).await?),

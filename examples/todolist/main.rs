@@ -65,8 +65,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let database = database::open(env::var("DATABASE_URL").ok()).await?;
     let metrics = metrics::install()?;
 
-    let mut limits = Limits::default();
-    limits.drain = PATIENCE;
+    let limits = Limits::default().drain_timeout(PATIENCE);
     let log = log::open(env::var("LIVE_LOG").ok().as_deref(), &database.connection()).await?;
     let live = Live::builder(database.connection())
         .limits(limits)

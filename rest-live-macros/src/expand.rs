@@ -172,7 +172,7 @@ fn hooks(Serializer { entity, krate, .. }: &Serializer) -> TokenStream {
             #after_delete
         }
         #[automatically_derived]
-        impl #krate::LiveModel for #active_model {}
+        impl #krate::__private::LiveModel for #active_model {}
     }
 }
 

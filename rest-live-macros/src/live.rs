@@ -33,7 +33,7 @@ pub(crate) fn live(args: TokenStream, item: TokenStream) -> TokenStream {
                 errors.push(syn::Error::new(Span::call_site(), message));
                 // Not live, but meant to be: no error wherever it is expected.
                 let self_ty = &hooks.self_ty;
-                quote!(#hooks impl #krate::LiveModel for #self_ty {})
+                quote!(#hooks impl #krate::__private::LiveModel for #self_ty {})
             }
         },
     };
@@ -125,7 +125,7 @@ fn expand(mut item: ItemImpl, krate: &Path) -> TokenStream {
         }
         #(#cfg)*
         #[automatically_derived]
-        impl #krate::LiveModel for #self_ty {}
+        impl #krate::__private::LiveModel for #self_ty {}
     }
 }
 

@@ -16,8 +16,8 @@ mod statement;
 mod transaction;
 
 pub use self::{
-    bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveUpdateMany, Matching},
+    bulk::{LiveDatabase, LiveDeleteMany, LiveEntity, LiveFilter, LiveInsertMany, LiveUpdateMany},
     connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };
-pub(crate) use self::{database::Database, hooks::place::install, scope::Scope};
+pub(crate) use self::{database::Database, hooks::scope_of::install, scope::Scope};

@@ -3,6 +3,6 @@
 pub(crate) mod cursor;
 pub(crate) mod event;
 pub(crate) mod granted;
-pub(crate) mod group;
+pub(crate) mod group_id;
 pub(crate) mod key;
 pub(crate) mod token;

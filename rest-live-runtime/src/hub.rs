@@ -12,11 +12,12 @@ pub(crate) mod writer;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
+use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
@@ -26,11 +27,11 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 pub(crate) use self::grant::{Answers, Grant, Refused};
 use self::{
-    shard::{Common, Outgoing, PeerId, Serial, Shard, Subscribed},
-    writer::wire::Wire,
+    shard::{ClientId, Common, Outgoing, Serial, Shard, Subscribed},
+    writer::socket::SharedSocket,
 };
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group::GroupKey},
+    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
     limits::Limits,
     metrics::Metrics,
     model::permission::Identity,
@@ -46,7 +47,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId {
     shard: usize,
-    peer: PeerId,
+    peer: ClientId,
 }
 
 pub(crate) struct Hub {
@@ -106,7 +107,7 @@ impl Hub {
     }
 
     /// Has a session's frames be written to a socket from now on. `pings` is whether its client gets some that it can see.
-    pub(crate) fn attach(&self, session: SessionId, wire: Arc<Wire>, pings: bool) {
+    pub(crate) fn attach(&self, session: SessionId, wire: Arc<SharedSocket>, pings: bool) {
         self.of(session)
             .with(|s| s.attach(session.peer, wire, pings));
     }
@@ -141,7 +142,7 @@ impl Hub {
     }
 
     /// Ends the subscription of a session to a group, if there is one.
-    pub(crate) fn unsubscribe(&self, session: SessionId, group: &GroupKey) {
+    pub(crate) fn unsubscribe(&self, session: SessionId, group: &GroupId) {
         let ended = self
             .of(session)
             .with(|s| s.unsubscribe(session.peer, group));

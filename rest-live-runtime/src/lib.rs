@@ -19,27 +19,28 @@ mod publish;
 mod session;
 pub mod testing;
 mod transport;
+mod user_code;
 
 pub use self::{
     capture::{
-        LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveInsertMany, LiveStream,
-        LiveTransaction, LiveUpdateMany, Matching,
+        LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveFilter, LiveInsertMany,
+        LiveStream, LiveTransaction, LiveUpdateMany,
     },
     data::{
-        cursor::{Cursor, Epoch, NoCursor},
+        cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, Row, RowChange},
-        key::{Expected, KeyKind, KeyValue},
+        key::{KeyKind, KeyMismatch, KeyValue},
     },
     hub::shard::Outgoing,
-    limits::{Limits, Rate},
+    limits::Limits,
     live::{BuildError, Live, LiveBuilder},
     log::{
-        Entry, EventLog, LogError, Logged, MemoryLog, Operation, Origin, ReadError, Record,
-        StoredEvent, Tail, TransactionalLog,
+        Entry, EventLog, EventSource, LogError, LoggedEvent, MemoryLog, Operation, ReadError,
+        Record, StoredEvent, Tail, TransactionalLog,
     },
     model::{
         declaration::{LiveModel, Subscribable},
-        permission::{FromKey, Verdict},
+        permission::{FromKey, IntoDecision},
         registry::RegistryError,
     },
     protocol::{
@@ -60,7 +61,7 @@ pub mod __private {
     pub use crate::{
         capture::hooks,
         model::{
-            declaration::{Declaration, GroupDeclaration, Registration, assert_live},
+            declaration::{Declaration, GroupDeclaration, LiveModel, Registration, assert_live},
             permission::{Authorization, Permission},
         },
     };

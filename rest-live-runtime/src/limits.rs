@@ -2,116 +2,229 @@
 
 use std::time::Duration;
 
-/// Limits of the connections, with their defaults. What is over a limit gets the error or close code
-/// that the field names.
+/// Limits of the connections of one [`Live`](crate::Live).
+///
+/// Every limit has a default. A limit that takes an `Option` is switched off by `None`. A request or a
+/// connection that is over a limit gets the error or the close code that the setter names.
 ///
 /// ```
 /// # use rest_live_runtime as rest_live;
-/// let mut limits = rest_live::Limits::default();
-/// limits.subscriptions = 256;
-/// limits.connections_per_address = Some(100);
+/// use rest_live::Limits;
+///
+/// let limits = Limits::default()
+///     .max_subscriptions(256)
+///     .max_connections_per_address(100)
+///     .idle_timeout(None);
 /// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
+#[must_use = "limits do nothing until they are given to `LiveBuilder::limits`"]
 pub struct Limits {
-    /// Subscriptions of one connection: 128. One more is answered with error 429.
-    pub subscriptions: usize,
-    /// Bytes of one inbound message: 65,536. A larger one closes the connection with 1009.
-    pub message_bytes: usize,
-    /// Inbound messages of one connection: 100 a second, 1,000 at once. One more is answered with error
-    /// 429 and not carried out; when ten bursts were refused, the connection is closed with 4429.
-    pub messages: Rate,
-    /// Requests with `since` of one connection: 10 a second, 128 at once. One more is answered with
-    /// error 429.
-    pub resumes: Rate,
-    /// Bytes of the `id` of a request: 64. A longer one is error 400.
-    pub id_bytes: usize,
-    /// Bytes of text in the value of a key, such as `{"owner":"..."}`: 1,024. A longer one is error 400.
-    pub key_bytes: usize,
-    /// Broadcasts waiting for one client: 1,024. At more it *lags*: they are dropped, and it is told to
-    /// reset, which is to fetch again. The third time within a minute the connection is closed with
-    /// 4508. As many answers may wait beside them; at more it is closed with 4508.
-    pub pending_messages: usize,
-    /// Bytes waiting for one client: 262,144; as `pending_messages`. A single larger message passes.
-    pub pending_bytes: usize,
-    /// Bytes of a connection's TCP send buffer, `SO_SNDBUF`: 65,536, which Linux doubles; zero leaves it to the system. What is
-    /// in there and in the client's own buffer waits for nobody: a client that reads nothing is noticed behind it, with the system's
-    /// default after some megabytes.
-    pub send_buffer: usize,
-    /// Connections in all, until their sockets are gone: as many as there are, unless set. One more is
-    /// closed with 4429, as soon as it is a websocket.
-    pub connections: Option<usize>,
-    /// Connections of one user, who is told by [`LiveBuilder::user_key`](crate::LiveBuilder::user_key):
-    /// as `connections`.
-    pub connections_per_user: Option<usize>,
-    /// Connections from one address, of IPv6 from one /64 network: as `connections`. It is the address
-    /// of who connects, behind a reverse proxy the proxy's: there, set it in the proxy. Connections whose
-    /// address nobody knows, as those of a Unix socket, are not counted.
-    pub connections_per_address: Option<usize>,
-    /// Time between two pings: 25 s; zero is none. A client that only listens says nothing but its pongs: without
-    /// pings it is closed after `idle`, unless that is zero, too.
-    pub ping_interval: Duration,
-    /// Time after which a client from which nothing came, not even a pong, is closed with 4408: 50 s,
-    /// which is two pings; zero is never.
-    pub idle: Duration,
-    /// Time that the upgrade to a websocket may take: 10 s. Then the connection is dropped.
-    pub handshake: Duration,
-    /// Time that one call of an `authorize` may take, or the look for a row: 10 s. Then the request is
-    /// answered with error 503.
-    pub authorize: Duration,
-    /// Time in which a client that something waits for takes none of it: 10 s; zero is any. Then it is closed with 4508, and what waits
-    /// is dropped. When it takes the close frame no more either, or does not answer a close, the connection is dropped after
-    /// the same time.
-    pub stall: Duration,
-    /// Time that a shutdown waits for the clients: 10 s. Then they are dropped.
-    pub drain: Duration,
+    pub(crate) max_subscriptions: usize,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) message_rate: Rate,
+    pub(crate) resume_rate: Rate,
+    pub(crate) max_id_bytes: usize,
+    pub(crate) max_key_bytes: usize,
+    pub(crate) max_pending_messages: usize,
+    pub(crate) max_pending_bytes: usize,
+    pub(crate) send_buffer_bytes: Option<usize>,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) max_connections_per_user: Option<usize>,
+    pub(crate) max_connections_per_address: Option<usize>,
+    pub(crate) ping_interval: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) authorize_timeout: Duration,
+    pub(crate) stall_timeout: Option<Duration>,
+    pub(crate) drain_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            subscriptions: 128,
-            message_bytes: 64 * 1024,
-            messages: Rate::new(100, 1000),
-            resumes: Rate::new(10, 128),
-            id_bytes: 64,
-            key_bytes: 1024,
-            pending_messages: 1024,
-            pending_bytes: 256 * 1024,
-            send_buffer: 64 * 1024,
-            connections: None,
-            connections_per_user: None,
-            connections_per_address: None,
-            ping_interval: Duration::from_secs(25),
-            idle: Duration::from_secs(50),
-            handshake: Duration::from_secs(10),
-            authorize: Duration::from_secs(10),
-            stall: Duration::from_secs(10),
-            drain: Duration::from_secs(10),
+            max_subscriptions: 128,
+            max_message_bytes: 64 * 1024,
+            message_rate: Rate::new(100, 1000),
+            resume_rate: Rate::new(10, 128),
+            max_id_bytes: 64,
+            max_key_bytes: 1024,
+            max_pending_messages: 1024,
+            max_pending_bytes: 256 * 1024,
+            send_buffer_bytes: Some(64 * 1024),
+            max_connections: None,
+            max_connections_per_user: None,
+            max_connections_per_address: None,
+            ping_interval: Some(Duration::from_secs(25)),
+            idle_timeout: Some(Duration::from_secs(50)),
+            handshake_timeout: Duration::from_secs(10),
+            authorize_timeout: Duration::from_secs(10),
+            stall_timeout: Some(Duration::from_secs(10)),
+            drain_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// Returns how long to wait where zero is for ever.
-pub(crate) fn patience(limit: Duration) -> Duration {
-    match limit {
-        Duration::ZERO => Duration::MAX,
-        limit => limit,
+impl Limits {
+    /// Sets the maximum number of subscriptions of one connection. Default: 128. One more is refused
+    /// with error 429.
+    pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
+        self.max_subscriptions = subscriptions;
+        self
     }
+
+    /// Sets the maximum size of a message from a client, in bytes. Default: 65,536. A larger message
+    /// closes the connection with 1009.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Sets how many messages a connection may send: `per_second` on average, and `burst` (at least 1)
+    /// at once after a pause. Default: 100 and 1,000. One more is refused with error 429. After ten
+    /// refused bursts the connection is closed with 4429.
+    pub fn message_rate(mut self, per_second: u32, burst: u32) -> Self {
+        self.message_rate = Rate::new(per_second, burst);
+        self
+    }
+
+    /// Sets how many requests with `since` a connection may send: `per_second` on average, and `burst`
+    /// (at least 1) at once after a pause. Default: 10 and 128. One more is refused with error 429.
+    pub fn resume_rate(mut self, per_second: u32, burst: u32) -> Self {
+        self.resume_rate = Rate::new(per_second, burst);
+        self
+    }
+
+    /// Sets the maximum length of the `id` of a request, in bytes. Default: 64. A longer one is refused
+    /// with error 400.
+    pub fn max_id_bytes(mut self, bytes: usize) -> Self {
+        self.max_id_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum length of a text in the value of a group key, such as `{"owner":"..."}`, in
+    /// bytes. Default: 1,024. A longer one is refused with error 400.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.max_key_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum number of broadcasts that are queued for one client. Default: 1,024.
+    ///
+    /// A client with more *lags*: its broadcasts are dropped, and it receives a reset. The third lag
+    /// within a minute closes the connection with 4508. The same number of answers may be queued in
+    /// addition; more of them close the connection with 4508.
+    pub fn max_pending_messages(mut self, messages: usize) -> Self {
+        self.max_pending_messages = messages;
+        self
+    }
+
+    /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. A client with
+    /// more lags, as for [`max_pending_messages`](Self::max_pending_messages). A single larger message is
+    /// still sent.
+    pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
+        self.max_pending_bytes = bytes;
+        self
+    }
+
+    /// Sets the size of the TCP send buffer of a connection (`SO_SNDBUF`), in bytes. Default: 65,536.
+    /// Linux doubles the value. `None` keeps the system's default.
+    ///
+    /// Data in this buffer does not count as queued. The server notices a client that reads nothing only
+    /// when this buffer and the client's own buffer are full; with the system's default that can take
+    /// several megabytes.
+    pub fn send_buffer_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.send_buffer_bytes = bytes.into();
+        self
+    }
+
+    /// Sets the maximum number of connections of this server. Default: no limit. One more is closed
+    /// with 4429 as soon as it is a websocket. A connection counts until its socket is closed.
+    pub fn max_connections(mut self, connections: impl Into<Option<usize>>) -> Self {
+        self.max_connections = connections.into();
+        self
+    }
+
+    /// Sets the maximum number of connections of one user. Default: no limit. One more is closed with
+    /// 4429. [`LiveBuilder::user_key`](crate::LiveBuilder::user_key) says which connections belong to one
+    /// user.
+    pub fn max_connections_per_user(mut self, connections: impl Into<Option<usize>>) -> Self {
+        self.max_connections_per_user = connections.into();
+        self
+    }
+
+    /// Sets the maximum number of connections from one IPv4 address or one IPv6 /64 network. Default: no
+    /// limit. One more is closed with 4429.
+    ///
+    /// The address is that of the TCP peer. Behind a reverse proxy this is the address of the proxy: set
+    /// the limit in the proxy instead. Connections without an address, such as those of a Unix socket,
+    /// are not counted.
+    pub fn max_connections_per_address(mut self, connections: impl Into<Option<usize>>) -> Self {
+        self.max_connections_per_address = connections.into();
+        self
+    }
+
+    /// Sets the time between two pings to a client. Default: 25 s; `None` sends no pings.
+    ///
+    /// A client that only listens sends nothing except its pongs. Without pings it is closed after
+    /// [`idle_timeout`](Self::idle_timeout), unless that is also `None`.
+    pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.ping_interval = some_time(interval);
+        self
+    }
+
+    /// Sets how long a client may send nothing, not even a pong. Default: 50 s, which is two pings. Then
+    /// the connection is closed with 4408. `None` disables the limit.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = some_time(timeout);
+        self
+    }
+
+    /// Sets how long the upgrade to a websocket may take. Default: 10 s. Then the connection is dropped.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one call of an `authorize`, or the query for one row, may take. Default: 10 s. Then
+    /// the request is refused with error 503.
+    pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
+        self.authorize_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a client may accept no data while messages are queued for it. Default: 10 s; `None`
+    /// disables the limit.
+    ///
+    /// Then the connection is closed with 4508, and what is queued is dropped. A client that does not
+    /// accept the close frame, or does not answer it, has the same time until the connection is dropped.
+    pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.stall_timeout = some_time(timeout);
+        self
+    }
+
+    /// Sets how long a shutdown waits for the clients. Default: 10 s. Then their connections are dropped.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+}
+
+/// Treats zero like `None`: a time of zero would ping or close without a pause.
+fn some_time(time: impl Into<Option<Duration>>) -> Option<Duration> {
+    time.into().filter(|time| !time.is_zero())
 }
 
 /// How often something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// In the long run.
-    pub per_second: u32,
-    /// At once, after a time of rest; at least 1.
-    pub burst: u32,
+pub(crate) struct Rate {
+    /// On average.
+    pub(crate) per_second: u32,
+    /// EventPosition once, after a pause; at least 1.
+    pub(crate) burst: u32,
 }
 
 impl Rate {
-    /// Returns a rate.
-    pub const fn new(per_second: u32, burst: u32) -> Self {
+    pub(crate) const fn new(per_second: u32, burst: u32) -> Self {
         Self { per_second, burst }
     }
 }

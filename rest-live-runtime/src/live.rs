@@ -24,7 +24,7 @@ use crate::{
     model::permission::Identity,
     protocol::{code::CloseCode, refusal::quoted},
     publish::publisher::Publisher,
-    session::{self, Handshake, Session, reauthorization},
+    session::{self, Handshake, Session, reauthorize},
     transport::{self, Socket, tasks::ConnectionTasks},
 };
 
@@ -34,7 +34,7 @@ use crate::{
 /// connection is, too; [`shutdown`](Self::shutdown) ends them with a goodbye.
 ///
 /// `U` is the type of its users, whom permissions are asked about: see
-/// [`LiveBuilder::users`]. Without it everybody is anonymous, `()`.
+/// [`builder`](Self::builder). Without users it is `()`.
 pub struct Live<U = ()> {
     inner: Arc<Inner>,
     users: PhantomData<fn(U) -> U>,
@@ -64,14 +64,15 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Tells users apart, for counting their connections.
 type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
 
-impl Live {
+impl<U: Send + Sync + 'static> Live<U> {
     /// Starts to build a `Live` on a connection.
-    pub fn builder(db: sea_orm::DatabaseConnection) -> LiveBuilder {
+    ///
+    /// `U` is the type of the users: `Live::<User>::builder(db)`. The compiler often infers it from the
+    /// filter or the permission that the `Live` is used with; an application without users has `()`.
+    pub fn builder(db: sea_orm::DatabaseConnection) -> LiveBuilder<U> {
         LiveBuilder::new(db)
     }
-}
 
-impl<U: Send + Sync + 'static> Live<U> {
     /// Returns the connection whose writes reach subscribers. Use it where the
     /// `DatabaseConnection` was used.
     pub fn db(&self) -> LiveConnection {
@@ -91,7 +92,7 @@ impl<U: Send + Sync + 'static> Live<U> {
     ///
     /// It is about every connection of the process, to whichever database, until this `Live` is dropped or
     /// another is installed: there is one such place in a process.
-    pub fn install(&self) {
+    pub fn capture_plain_connections(&self) {
         let scope = self.inner.installed.get_or_init(|| {
             let database = Arc::clone(&self.inner.db.scope().database);
             Arc::new(Scope::plain(database))
@@ -107,7 +108,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Returns whether a web page may open a websocket here, for transports: `origin` and `host` are
     /// the headers of the request. A page of the same host may, and those that
-    /// [`LiveBuilder::origins`] lists. A refusal is counted.
+    /// [`LiveBuilder::allowed_origins`] lists. A refusal is counted.
     pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let allowed = self.inner.sessions.origins.allow(origin, host);
         if !allowed {
@@ -118,7 +119,7 @@ impl<U: Send + Sync + 'static> Live<U> {
                 false => tracing::warn!(
                     origin,
                     host,
-                    "a web page of another origin is refused: LiveBuilder::origins lists those that may connect"
+                    "a web page of another origin is refused: LiveBuilder::allowed_origins lists those that may connect"
                 ),
                 true => tracing::debug!(origin, host, "a web page of another origin is refused"),
             }
@@ -150,10 +151,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         let picked = self.pick(who);
         let sessions = Arc::clone(&self.inner.sessions);
         sessions.hub.reauthorize(&picked);
-        let asking = self
-            .inner
-            .runtime
-            .spawn(reauthorization::run(sessions, picked));
+        let asking = self.inner.runtime.spawn(reauthorize::run(sessions, picked));
         async move {
             match asking.await {
                 Ok(ended) => ended,
@@ -183,7 +181,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Serves a client whose connection is being upgraded to a websocket, in a task of its own.
     /// `upgrade` yields the byte stream and what the client sent right behind its handshake; it may
-    /// take as long as [`Limits::handshake`](crate::Limits::handshake).
+    /// take as long as [`Limits::handshake`](crate::Limits::handshake_timeout).
     ///
     /// A `TcpStream` is served the fast way: see [`Socket`].
     ///
@@ -195,7 +193,7 @@ impl<U: Send + Sync + 'static> Live<U> {
     ) {
         let (handshake, user_key) = self.identify(handshake);
         let sessions = Arc::clone(&self.inner.sessions);
-        let patience = sessions.limits.handshake;
+        let patience = sessions.limits.handshake_timeout;
         let begin = move || Session::new(sessions, handshake, user_key);
         transport::accept(&self.inner.connections, upgrade, begin, patience);
     }
@@ -222,7 +220,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Ends every session, now and from now on: each client gets what was written before and the
     /// close code 1001; one that speaks v1 is told when to come back, and gets 4503. Returns when the connections are gone, at the latest after
-    /// [`Limits::drain`](crate::Limits::drain), when those that are left are dropped.
+    /// [`Limits::drain`](crate::Limits::drain_timeout), when those that are left are dropped.
     ///
     /// Writes go on to work. Call it before the HTTP server stops.
     ///
@@ -235,7 +233,7 @@ impl<U: Send + Sync + 'static> Live<U> {
             ..
         } = &*self.inner;
         connections.close();
-        let drained = time::timeout(sessions.limits.drain, async {
+        let drained = time::timeout(sessions.limits.drain_timeout, async {
             _ = time::timeout(LAST_WRITES, self.inner.publisher.drained()).await;
             self.dispatched().await;
             sessions.hub.close(CloseCode::GoingAway);

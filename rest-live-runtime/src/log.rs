@@ -15,7 +15,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 pub use self::{
     memory::MemoryLog,
-    record::{Origin, Record},
+    record::{EventSource, Record},
     stored::{Operation, StoredEvent},
 };
 use crate::data::{cursor::Cursor, event::Event};
@@ -129,13 +129,13 @@ pub struct Entry {
     /// Where it is in the log.
     pub position: u64,
     /// The event.
-    pub event: Logged,
+    pub event: LoggedEvent,
 }
 
 /// An event as a log has it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Logged {
+pub enum LoggedEvent {
     /// In this process.
     Event(Arc<Event>),
     /// As it was written.
@@ -147,7 +147,7 @@ impl Entry {
     pub fn new(position: u64, event: Arc<Event>) -> Self {
         Self {
             position,
-            event: Logged::Event(event),
+            event: LoggedEvent::Event(event),
         }
     }
 
@@ -155,7 +155,7 @@ impl Entry {
     pub fn stored(position: u64, event: StoredEvent) -> Self {
         Self {
             position,
-            event: Logged::Stored(Arc::new(event)),
+            event: LoggedEvent::Stored(Arc::new(event)),
         }
     }
 }

@@ -7,32 +7,29 @@ pub(crate) mod admission;
 mod handshake;
 pub(crate) mod origin;
 pub(crate) mod rate;
-pub(crate) mod reauthorization;
-mod requests;
-mod resuming;
+pub(crate) mod reauthorize;
+mod resume;
+mod subscribe;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{fmt, sync::Arc, time::Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
-pub(crate) use self::requests::authorize;
+pub(crate) use self::subscribe::authorize;
 use self::{
-    admission::{Admissions, Seat},
+    admission::{ConnectionLimiter, ConnectionPermit},
     origin::Origins,
     rate::Bucket,
 };
 use crate::{
     data::{cursor::Cursor, token},
     dispatch::{history::History, replay::Replays},
-    hub::{Hub, SessionId, shard::Outgoing, writer::wire::Wire},
+    hub::{Hub, SessionId, shard::Outgoing, writer::socket::SharedSocket},
     limits::Limits,
     log::EventLog,
     metrics::{Denial, Metrics},
@@ -62,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
     pub(crate) origins: Origins,
-    pub(crate) admissions: Arc<Admissions>,
+    pub(crate) admissions: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -75,7 +72,7 @@ pub struct Session {
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
     span: Span,
-    seat: Option<Arc<Seat>>,
+    seat: Option<Arc<ConnectionPermit>>,
 }
 
 /// How far client and server have come.
@@ -120,8 +117,8 @@ impl Session {
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
             dialect,
-            messages: Bucket::new(limits.messages, now),
-            resumes: Bucket::new(limits.resumes, now),
+            messages: Bucket::new(limits.message_rate, now),
+            resumes: Bucket::new(limits.resume_rate, now),
             refused: 0,
         });
         Self {
@@ -136,10 +133,7 @@ impl Session {
     }
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {
-        // Nothing panics while it is held.
-        self.conversation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.conversation.lock()
     }
 
     /// Returns the limits that hold for this session.
@@ -152,7 +146,7 @@ impl Session {
     }
 
     /// Returns the place that the connection takes, until it is dropped; `None` where there was none.
-    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+    pub(crate) fn seat(&self) -> Option<Arc<ConnectionPermit>> {
         self.seat.clone()
     }
 
@@ -179,7 +173,7 @@ impl Session {
             dialect,
             id,
             request,
-        } = dialect::parse(text, spoken, self.shared.limits.id_bytes);
+        } = dialect::parse(text, spoken, self.shared.limits.max_id_bytes);
         let done = match (self.count_message(), request) {
             (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
             (Ok(()), Ok(request)) => {
@@ -197,7 +191,7 @@ impl Session {
 
     /// Counts a message against the rate.
     fn count_message(&self) -> Result<(), Refusal> {
-        let rate = self.shared.limits.messages;
+        let rate = self.shared.limits.message_rate;
         let now = Instant::now();
         let mut conversation = self.conversation();
         if conversation.messages.is_full(now) {
@@ -241,7 +235,7 @@ impl Session {
     }
 
     /// Has the session's frames be written to a socket from now on.
-    pub(crate) fn attach(&self, wire: Arc<Wire>) {
+    pub(crate) fn attach(&self, wire: Arc<SharedSocket>) {
         self.shared.hub.attach(self.id, wire, self.by_subprotocol);
     }
 

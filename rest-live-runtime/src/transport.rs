@@ -30,7 +30,7 @@ pub struct Socket(Carrier);
 
 enum Carrier {
     /// A TCP connection with nothing around it: the fast way. It is written to as
-    /// [`Limits::send_buffer`](crate::Limits::send_buffer) says, without Nagle's delay.
+    /// [`Limits::send_buffer`](crate::Limits::send_buffer_bytes) says, without Nagle's delay.
     Tcp(TcpStream),
     /// Anything else: a Unix socket, TLS. Nagle's delay is up to the application.
     Other(Box<dyn Io>),

@@ -19,7 +19,7 @@ use self::handshake::Request;
 /// It takes `GET` requests that ask for a websocket and rejects all others, so that a route that
 /// comes after it by [`or`](warp::Filter::or) can have them. A websocket handshake that is not RFC
 /// 6455's is answered with 400, one of another version with 426, one from a web page of another origin
-/// with 403 (see [`LiveBuilder::origins`](rest_live_runtime::LiveBuilder::origins)); after
+/// with 403 (see [`LiveBuilder::allowed_origins`](rest_live_runtime::LiveBuilder::allowed_origins)); after
 /// [`Live::shutdown`] all are answered with 503.
 ///
 /// ```no_run

@@ -42,7 +42,7 @@ pub(crate) async fn refuse(rejection: Rejection) -> Result<Response, Rejection> 
     match rejection.find::<Foreign>() {
         Some(Foreign) => Ok(refusal(
             StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket here: LiveBuilder::origins lists those that may",
+            "web pages of this origin may not open a websocket here: LiveBuilder::allowed_origins lists those that may",
         )),
         None => Err(rejection),
     }

@@ -11,7 +11,11 @@
 use std::time::{Duration, Instant};
 
 use rest_live::{
-    Event, EventLog, KeyValue, Limits, Live, MemoryLog, Outgoing, Row, Session, subscribable,
+    Limits, Live,
+    auth::KeyValue,
+    log::{Event, EventLog, MemoryLog, Row},
+    subscribable,
+    transport::{Outgoing, Session},
 };
 use rest_live_benches::median;
 use sea_orm::{Database, DerivePartialModel, EntityTrait, ModelTrait};
@@ -102,12 +106,11 @@ async fn main() {
 /// Returns the median time of an event, without and with a permission.
 async fn compare(subscribers: usize, events: usize) -> (Duration, Duration) {
     let log = MemoryLog::default();
-    let mut limits = Limits::default();
-    limits.pending_messages = events + 1;
-    limits.pending_bytes = usize::MAX;
+    let limits = Limits::default()
+        .max_pending_messages(events + 1)
+        .max_pending_bytes(usize::MAX);
     let db = Database::connect("sqlite::memory:").await.unwrap();
-    let live = Live::builder(db)
-        .users::<User>()
+    let live = Live::<User>::builder(db)
         .limits(limits)
         .log(log.clone())
         .build()

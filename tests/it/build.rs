@@ -153,7 +153,7 @@ async fn mistakes(
     build: impl FnOnce(rest_live::LiveBuilder) -> rest_live::LiveBuilder,
 ) -> Vec<RegistryError> {
     let (db, _database) = database().await;
-    match build(Live::builder(db).discover(false)).build() {
+    match build(Live::<()>::builder(db).discover(false)).build() {
         Err(BuildError::Registry(errors)) => errors,
         other => panic!("mistakes were expected, {other:?} came"),
     }
@@ -260,7 +260,7 @@ async fn a_permission_of_other_users_is_an_error() {
     );
 
     let (db, _database) = database().await;
-    let live = Live::builder(db).discover(false).users::<Guard>();
+    let live = Live::<Guard>::builder(db).discover(false);
     live.register::<Secret>()
         .register::<Public>()
         .build()
@@ -271,7 +271,7 @@ async fn mistakes_of_guards(
     build: impl FnOnce(rest_live::LiveBuilder<Guard>) -> rest_live::LiveBuilder<Guard>,
 ) -> Vec<RegistryError> {
     let (db, _database) = database().await;
-    match build(Live::builder(db).discover(false).users::<Guard>()).build() {
+    match build(Live::<Guard>::builder(db).discover(false)).build() {
         Err(BuildError::Registry(errors)) => errors,
         other => panic!("mistakes were expected, {other:?} came"),
     }
@@ -329,7 +329,7 @@ async fn a_secret_without_a_blank_is_an_error() {
     );
 
     let (db, _database) = database().await;
-    let live = Live::builder(db).discover(false);
+    let live = Live::<()>::builder(db).discover(false);
     live.register::<Discreet>().build().unwrap();
 }
 
@@ -355,11 +355,10 @@ async fn a_secret_that_rows_are_found_by_is_an_error() {
 #[tokio::test]
 async fn what_is_no_origin_and_a_limit_that_cannot_be_counted_are_errors() {
     let (db, _database) = database().await;
-    let origins = Live::builder(db.clone()).origins(["example.com"]);
+    let origins = Live::<()>::builder(db.clone()).allowed_origins(["example.com"]);
     assert!(matches!(origins.build(), Err(BuildError::Origin(text)) if text == "example.com"));
-    let mut limits = rest_live::Limits::default();
-    limits.connections_per_user = Some(1);
-    let error = Live::builder(db)
+    let limits = rest_live::Limits::default().max_connections_per_user(1);
+    let error = Live::<()>::builder(db)
         .limits(limits)
         .build()
         .expect_err("nobody says who is who");
@@ -369,7 +368,7 @@ async fn what_is_no_origin_and_a_limit_that_cannot_be_counted_are_errors() {
 #[tokio::test]
 async fn all_mistakes_are_reported_at_once_and_say_what_to_do() {
     let (db, _database) = database().await;
-    let builder = Live::builder(db)
+    let builder = Live::<()>::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
         .register::<SecondTask>()
@@ -388,7 +387,7 @@ async fn all_mistakes_are_reported_at_once_and_say_what_to_do() {
 #[tokio::test]
 async fn registering_what_is_linked_in_changes_nothing() {
     let (db, _database) = database().await;
-    Live::builder(db)
+    Live::<()>::builder(db)
         .register::<TaskSerializer>()
         .register::<ArticleSerializer>()
         .register::<TaskSerializer>()
@@ -400,7 +399,7 @@ async fn registering_what_is_linked_in_changes_nothing() {
 #[tokio::test]
 async fn a_write_of_a_model_without_a_serializer_is_warned_of() {
     let (db, _database) = database().await;
-    let live = Live::builder(db)
+    let live = Live::<()>::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
         .build()
@@ -426,7 +425,7 @@ async fn a_write_of_a_model_without_a_serializer_is_warned_of() {
 #[tokio::test]
 async fn the_report_is_the_same_however_it_is_printed() {
     let (db, _database) = database().await;
-    let error = Live::builder(db)
+    let error = Live::<()>::builder(db)
         .discover(false)
         .build()
         .expect_err("nothing is registered");
@@ -439,7 +438,7 @@ fn building_outside_a_runtime_is_an_error() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (db, _database) = runtime.block_on(database());
     assert!(matches!(
-        Live::builder(db).build(),
+        Live::<()>::builder(db).build(),
         Err(BuildError::NoRuntime)
     ));
 }

@@ -7,7 +7,9 @@ mod messages;
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*};
 use rest_live::{
-    CloseCode, Frame, Handshake, Limits, Live, Outgoing, Rate, Session, testing::Client,
+    Limits, Live,
+    testing::Client,
+    transport::{CloseCode, Frame, Handshake, Outgoing, Session},
 };
 use serde_json::json;
 
@@ -91,13 +93,13 @@ struct Conversation {
 
 impl Conversation {
     fn begin(tables: &Tables, user: User, v1: bool, burst: u32) -> Self {
-        let mut limits = Limits::default();
-        limits.subscriptions = SUBSCRIPTIONS;
-        limits.id_bytes = ID_BYTES;
-        limits.messages = Rate::new(1, burst);
-        limits.resumes = Rate::new(1, 2);
-        limits.pending_messages = PENDING_MESSAGES;
-        limits.pending_bytes = 2000;
+        let limits = Limits::default()
+            .max_subscriptions(SUBSCRIPTIONS)
+            .max_id_bytes(ID_BYTES)
+            .message_rate(1, burst)
+            .resume_rate(1, 2)
+            .max_pending_messages(PENDING_MESSAGES)
+            .max_pending_bytes(2000);
         let gauges = Gauges::default();
         let live = metrics::with_local_recorder(&gauges, || tables.live(limits));
         Self {

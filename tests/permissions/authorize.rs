@@ -1,6 +1,6 @@
 //! Who may subscribe, and what happens when that changes.
 
-use rest_live::CloseCode;
+use rest_live::transport::CloseCode;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
 
@@ -33,7 +33,8 @@ async fn who_is_not_authorized_gets_403_and_nothing_else() {
 
 #[tokio::test]
 async fn an_authorize_that_fails_refuses_and_says_nothing_of_why() {
-    let vault = Vault::with(|limits| limits.authorize = std::time::Duration::from_millis(50)).await;
+    let vault =
+        Vault::with(|limits| limits.authorize_timeout(std::time::Duration::from_millis(50))).await;
     let mut client = vault.client(ada());
     let internal = (500, "internal_error".to_owned());
     assert_eq!(refused(&mut client, folder(1, 500)).await, internal);

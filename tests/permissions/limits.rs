@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rest_live::{CloseCode, Handshake, Rate};
+use rest_live::transport::{CloseCode, Handshake};
 use serde_json::{Value, json};
 
 use crate::vault::{Vault, ada, bob, folder, granted, refused, subscribe};
@@ -13,7 +13,7 @@ fn secret(id: impl Into<Value>, pk: i32) -> Value {
 
 #[tokio::test]
 async fn one_subscription_too_many_is_429_and_another_has_room_when_one_ends() {
-    let vault = Vault::with(|limits| limits.subscriptions = 2).await;
+    let vault = Vault::with(|limits| limits.max_subscriptions(2)).await;
     let mut client = vault.client(ada());
     granted(&mut client, secret(1, 1)).await;
     granted(&mut client, secret(2, 1)).await;
@@ -28,7 +28,7 @@ async fn one_subscription_too_many_is_429_and_another_has_room_when_one_ends() {
 
 #[tokio::test]
 async fn messages_over_the_rate_are_429_and_in_the_end_4429() {
-    let vault = Vault::with(|limits| limits.messages = Rate::new(1, 5)).await;
+    let vault = Vault::with(|limits| limits.message_rate(1, 5)).await;
     let mut client = vault.client(ada());
     for id in 1..=5 {
         granted(&mut client, secret(id, id)).await;
@@ -60,7 +60,7 @@ async fn messages_over_the_rate_are_429_and_in_the_end_4429() {
 
 #[tokio::test]
 async fn resumes_over_the_rate_are_429() {
-    let vault = Vault::with(|limits| limits.resumes = Rate::new(0, 2)).await;
+    let vault = Vault::with(|limits| limits.resume_rate(0, 2)).await;
     let mut client = vault.client(ada());
     let since = |id| {
         let mut request = secret(id, id);
@@ -82,7 +82,7 @@ async fn resumes_over_the_rate_are_429() {
 
 #[tokio::test]
 async fn an_id_over_its_length_is_400() {
-    let vault = Vault::with(|limits| limits.id_bytes = 4).await;
+    let vault = Vault::with(|limits| limits.max_id_bytes(4)).await;
     let mut client = vault.client(ada());
     granted(&mut client, secret("four", 1)).await;
     let refusal = (400, "bad_id".to_owned());
@@ -94,9 +94,10 @@ async fn an_id_over_its_length_is_400() {
 #[tokio::test]
 async fn connections_over_a_limit_are_closed_with_4429_and_the_others_are_not() {
     let vault = Vault::with(|limits| {
-        limits.connections = Some(4);
-        limits.connections_per_user = Some(2);
-        limits.connections_per_address = Some(2);
+        limits
+            .max_connections(4)
+            .max_connections_per_user(2)
+            .max_connections_per_address(2)
     })
     .await;
     let from = |person, address: &str| {
@@ -130,7 +131,7 @@ async fn connections_over_a_limit_are_closed_with_4429_and_the_others_are_not() 
 /// What an `authorize` takes long for holds up its own connection's requests, and nothing else.
 #[tokio::test]
 async fn what_is_told_is_not_held_up_by_a_request() {
-    let vault = Vault::with(|limits| limits.authorize = Duration::from_secs(3600)).await;
+    let vault = Vault::with(|limits| limits.authorize_timeout(Duration::from_secs(3600))).await;
     let mut client = vault.client(ada());
     granted(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
     let session = vault.client(ada());

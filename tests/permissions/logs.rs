@@ -10,7 +10,8 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use rest_live::{
-    Cursor, Entry, Epoch, EventLog, LogError, ReadError, Record, Tail, testing::Client,
+    log::{Cursor, Entry, Epoch, EventLog, LogError, ReadError, Record, Tail},
+    testing::Client,
 };
 use tokio::{sync::Semaphore, time::timeout};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use rest_live::{Handshake, testing::Client};
+use rest_live::{testing::Client, transport::Handshake};
 use serde_json::json;
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rest_live::{Handshake, Live};
+use rest_live::{Live, transport::Handshake};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
@@ -17,7 +17,7 @@ use crate::vault::{Person, Vault, ada, bob, granted, subscribe};
 /// A limit of two connections holds two, whatever they send.
 #[tokio::test]
 async fn a_seat_is_taken_until_the_connection_is_gone() {
-    let vault = Vault::with(|limits| limits.connections = Some(2)).await;
+    let vault = Vault::with(|limits| limits.max_connections(2)).await;
     let mut held = Vec::new();
     for _ in 0..40 {
         let (mut near, far) = tokio::io::duplex(4096);

@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use rest_live::{EventLog, Live, MemoryLog, subscribable, testing::Client};
+use rest_live::{
+    Live,
+    log::{EventLog, MemoryLog},
+    subscribable,
+    testing::Client,
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection,
     DerivePartialModel, IntoActiveModel, Schema, TransactionTrait,
@@ -81,9 +86,8 @@ pub async fn papers(log: Option<impl EventLog>) -> Live<Person> {
     db.execute(&schema.create_table_from_entity(paper::Entity))
         .await
         .unwrap();
-    let builder = Live::builder(db)
+    let builder = Live::<Person>::builder(db)
         .discover(false)
-        .users::<Person>()
         .register::<WholePaper>()
         .register::<OwnPaper>();
     match log {
@@ -253,9 +257,8 @@ struct OpenBrief {
 #[tokio::test]
 async fn a_model_with_a_permission_has_no_other_key_that_nobody_called_public() {
     let db = Database::connect("sqlite::memory:").await.unwrap();
-    let built = Live::builder(db)
+    let built = Live::<Person>::builder(db)
         .discover(false)
-        .users::<Person>()
         .register::<GuardedBrief>()
         .register::<OpenBrief>()
         .build();
@@ -288,9 +291,8 @@ struct ShortBrief {
 #[tokio::test]
 async fn one_function_of_several_serializers_is_asked_once_a_subscription() {
     let db = Database::connect("sqlite::memory:").await.unwrap();
-    let live = Live::builder(db)
+    let live = Live::<Person>::builder(db)
         .discover(false)
-        .users::<Person>()
         .register::<WholeBrief>()
         .register::<ShortBrief>()
         .build()

@@ -99,9 +99,8 @@ impl Tables {
     /// Builds a `Live` on the database.
     pub fn live(&self, limits: Limits) -> Live<User> {
         // The vault's users are others.
-        Live::builder(self.connection.clone())
+        Live::<User>::builder(self.connection.clone())
             .discover(false)
-            .users::<User>()
             .limits(limits)
             .register::<notice::NoticeSerializer>()
             .register::<document::DocumentSerializer>()

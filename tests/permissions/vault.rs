@@ -159,19 +159,17 @@ pub struct Vault {
 
 impl Vault {
     pub async fn open() -> Self {
-        Self::with(|_| {}).await
+        Self::with(|limits| limits).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Limits)) -> Self {
-        let mut limits = Limits::default();
-        change(&mut limits);
+    pub async fn with(change: impl FnOnce(Limits) -> Limits) -> Self {
+        let limits = change(Limits::default());
         let db = Database::connect("sqlite::memory:").await.unwrap();
         create(&db, secret::Entity).await;
         create(&db, reader::Entity).await;
         create(&db, note::Entity).await;
-        let live = Live::builder(db)
+        let live = Live::<Person>::builder(db)
             .discover(false)
-            .users::<Person>()
             .user_key(|person| Some(person.name.to_owned()))
             .limits(limits)
             .register::<SecretSerializer>()

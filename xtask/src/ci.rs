@@ -1,9 +1,9 @@
-//! `cargo xtask test`: the prerequisites, then the steps of CI in order, up to the first failure.
+//! `cargo xtask test`: checks the prerequisites, then runs the steps of CI until one fails.
 
 use crate::timings::Timings;
 use crate::{prerequisite, run, shell, succeeds};
 
-/// A name and a line of shell.
+/// The name of a step, and the line that the shell runs.
 type Step = (&'static str, &'static str);
 
 #[rustfmt::skip]
@@ -18,8 +18,9 @@ const SUITES: &[Step] = &[(
     "cargo nextest run --workspace --all-features --locked",
 )];
 
-/// The same tests without cargo-nextest. `cargo test --examples` builds the examples as tests only,
-/// whereas nextest also leaves the programs in `target/debug/examples`: hence the first step.
+/// The same tests without cargo-nextest. The first step builds the programs in
+/// `target/debug/examples`, which nextest also builds: `cargo test --examples` builds them as tests
+/// only.
 #[rustfmt::skip]
 const SUITES_WITHOUT_NEXTEST: &[Step] = &[
     ("examples", "cargo build --workspace --all-features --locked --examples"),
@@ -31,7 +32,7 @@ const DOCTESTS: &[Step] = &[(
     "cargo test --doc --workspace --all-features --locked",
 )];
 
-/// Runs everything that CI runs and prints how long each step took.
+/// Runs everything that CI runs, and prints how long each step took.
 pub(crate) fn test() -> Result<(), String> {
     let mut timings = Timings::default();
     timings.measure("prerequisites", &prerequisite::names(), || {
@@ -40,11 +41,11 @@ pub(crate) fn test() -> Result<(), String> {
     let suites = if succeeds("cargo nextest --version") {
         SUITES
     } else {
-        println!("cargo-nextest is not installed: `cargo test` runs the suites, the same tests");
+        println!("cargo-nextest is not installed; `cargo test` runs the same tests");
         SUITES_WITHOUT_NEXTEST
     };
     for &(name, line) in [CHECKS, suites, DOCTESTS].into_iter().flatten() {
-        let action = || run(&mut shell(line)).map_err(|e| format!("{e}; to repeat it: {line}"));
+        let action = || run(&mut shell(line)).map_err(|e| format!("{e}; to run it again: {line}"));
         timings.measure(name, line, action)?;
     }
     print!("\n{timings}");

@@ -1,17 +1,18 @@
-//! `cargo xtask converge`: the convergence test on each database, as often as one likes.
+//! `cargo xtask converge`: runs the convergence test on each database, for a number of rounds.
 
 use crate::{prerequisite, run, shell, succeeds};
 
-/// What is to be run.
+/// The arguments of the command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rounds {
     rounds: Option<u64>,
-    /// Of the first round; the next has the next. Without one each database draws its own.
+    /// Seed of the first round; each later round uses the next number. Without it, each database
+    /// draws its own seed.
     seed: Option<u64>,
 }
 
 impl Rounds {
-    /// Reads the arguments, `None` where they are not understood.
+    /// Parses the arguments. Returns `None` if they are invalid.
     pub(crate) fn parse(mut args: &[&str]) -> Option<Self> {
         let mut parsed = Self::default();
         while let [name, value, rest @ ..] = args {
@@ -28,10 +29,11 @@ impl Rounds {
         args.is_empty().then_some(parsed)
     }
 
-    /// Runs them: what they print, such as the seeds, goes to the terminal.
+    /// Runs the rounds. Their output, such as the seeds, goes to the terminal.
     pub(crate) fn run(&self) -> Result<(), String> {
         prerequisite::ensure()?;
-        // One after the other: each has the machine for itself, which is when most writes overlap.
+        // One database after the other: each then has the machine for itself, and most writes
+        // overlap.
         let line = match succeeds("cargo nextest --version") {
             true => {
                 "cargo nextest run --locked -p rest-live-tests --test it --no-capture --no-fail-fast convergence::"
@@ -49,7 +51,7 @@ impl Rounds {
                 command.env(name, value.to_string());
             }
         }
-        run(&mut command).map_err(|e| format!("{e}; to repeat it: {line}"))
+        run(&mut command).map_err(|e| format!("{e}; to run it again: {line}"))
     }
 }
 

@@ -1,5 +1,7 @@
-//! `cargo xtask`: the commands of this repository. This file owns the arguments, the exit code and the
-//! shell, the others one command or one noun each. Std only: it builds before anything else does.
+//! `cargo xtask`: the commands of this repository.
+//!
+//! This file owns the arguments, the exit code and the shell. Each other file owns one command or
+//! one noun. It uses only std, because it must build before anything is installed.
 
 #![allow(
     clippy::print_stdout,
@@ -21,26 +23,30 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
 commands:
-  test  installs what is missing, then everything that CI runs:
+  test  install what is missing, then run everything that CI runs:
         format, lints, docs, all suites, doctests
-  bench capture [WRITE..]
-        measures what each kind of write costs, with and without rest-live,
-        on SQLite and PostgreSQL; or of these only: insert, 'delete a model'
-  bench fanout [SHAPE..]
-        measures what it costs to tell every subscriber, beside servers that are
-        written by hand, in ten minutes; or of these loads only: a, b
-  bench log [PART..]
-        measures what each event log costs, by itself (a) and for a write (b), and ten
-        thousand clients that come back at once (c), in five minutes; or of these only
   converge [--rounds N] [--seed S]
-        many writers at once on each database, and clients that end with
-        what is in the tables: N rounds, the first with seed S
-  bench permissions
-        measures what a permission costs, at 1, 100 and 10,000 subscribers
+        run many writers at once on each database, and check that all clients
+        end with the content of the tables: N rounds, the first with seed S
   soak [--seconds N] [--seed S]
-        2,000 connections that come, go, stall and flood for two minutes beside
-        well-behaved ones: no frame is lost, nothing is left, memory stays flat
-  help  prints this text
+        let 2,000 connections come, go, stall and flood beside well-behaved ones,
+        for two minutes or N seconds, and check that no frame is lost,
+        that nothing is left afterwards, and that memory does not grow
+  bench capture [WRITE..]
+        measure the cost of each kind of write on SQLite and PostgreSQL,
+        with and without rest-live.
+        WRITE limits it to the given writes, such as insert or 'delete a model'
+  bench fanout [SHAPE..]
+        measure the cost of sending a change to every subscriber, beside servers
+        written by hand, in ten minutes.
+        SHAPE limits it to the given loads, such as a or b
+  bench log [PART..]
+        measure the cost of each event log, by itself (a) and for a write (b), and
+        of ten thousand clients that reconnect at once (c), in five minutes.
+        PART limits it to the given parts
+  bench permissions
+        measure the cost of a permission, at 1, 100 and 10,000 subscribers
+  help  print this text
 ";
 
 fn main() -> ExitCode {
@@ -74,7 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a bench, of all that it measures or of what is wanted.
+/// Runs a bench: everything that it measures, or only the parts in `wanted`.
 fn bench(name: &str, wanted: &[&str]) -> Result<(), String> {
     let line = "CARGO_INCREMENTAL=0 cargo bench --locked -p rest-live-benches --bench \"$@\"";
     run(shell(line).args(["sh", name, "--"]).args(wanted))
@@ -85,20 +91,21 @@ fn misunderstood() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Moves to the root of the repository: every relative path and every call of this tool starts there.
+/// Changes to the root of the repository, where all relative paths and all commands of this tool
+/// start.
 fn enter_root() -> Result<(), String> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     std::env::set_current_dir(root).map_err(|e| format!("cannot enter {}: {e}", root.display()))
 }
 
-/// Returns the command that runs a line of shell.
+/// Returns the command that runs a line in the shell.
 fn shell(line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]);
     command
 }
 
-/// Runs `command`, its output going straight to the terminal; an error says how it ended.
+/// Runs `command` with its output on the terminal. The error says how the command ended.
 fn run(command: &mut Command) -> Result<(), String> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -107,7 +114,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Says, without any output, whether a line of shell succeeds.
+/// Returns whether a line succeeds in the shell. Prints nothing.
 fn succeeds(line: &str) -> bool {
     shell(line).output().is_ok_and(|o| o.status.success())
 }

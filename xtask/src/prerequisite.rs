@@ -1,15 +1,15 @@
-//! What the suites need on the machine besides Rust: the table, the check and the installation.
+//! What the suites need on the machine besides Rust: a table, its check and the installation.
 
 use crate::{run, shell, succeeds};
 
-/// One thing that must be on the machine.
+/// A program or package that must be on the machine.
 struct Prerequisite {
     name: &'static str,
     purpose: &'static str,
-    /// A line of shell that succeeds when the thing is there.
+    /// A shell line that succeeds if the prerequisite is installed.
     check: &'static str,
     source: Source,
-    /// What the source calls it, separated by spaces.
+    /// Names of its packages at the source, separated by spaces.
     packages: &'static str,
 }
 
@@ -20,15 +20,15 @@ enum Source {
 }
 use Source::{Debian, Rustup};
 
-/// A further service is one more line.
+/// All prerequisites. To add a service, add a line.
 #[rustfmt::skip]
 const TABLE: &[Prerequisite] = &[
     need("cc", "compiles the bundled SQLite", "echo '#include <stdio.h>' | cc -x c -fsyntax-only -", Debian, "gcc libc6-dev"),
     need("chromium", "runs the client in a browser", r#""${CHROMIUM:-/usr/bin/chromium}" --version"#, Debian, "chromium"),
-    need("websockets", "is an independent client", r#"/usr/bin/python3 -c "import websockets""#, Debian, "python3-websockets"),
-    need("PostgreSQL", "is a server of a test's own", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
-    need("MariaDB", "is a server of a test's own", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
-    need("Redis", "is a server of a test's own", "redis-server --version", Debian, "redis-server"),
+    need("websockets", "is an independent test client", r#"/usr/bin/python3 -c "import websockets""#, Debian, "python3-websockets"),
+    need("PostgreSQL", "is the server that a test starts", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
+    need("MariaDB", "is the server that a test starts", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
+    need("Redis", "is the server that a test starts", "redis-server --version", Debian, "redis-server"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];
@@ -50,7 +50,7 @@ const fn need(
 }
 
 impl Source {
-    /// Says whether this process may install from here.
+    /// Returns whether this process can install from this source.
     fn is_usable(self) -> bool {
         succeeds(match self {
             Debian => r#"[ -e /etc/debian_version ] && command -v apt-get && [ "$(id -u)" = 0 ]"#,
@@ -58,8 +58,8 @@ impl Source {
         })
     }
 
-    /// Returns the command that installs what is missing from here, `sudo` before each call that
-    /// needs root.
+    /// Returns the command that installs what is missing from this source. `sudo` comes before
+    /// each call that needs root.
     fn command(self, missing: &[&Prerequisite], sudo: &str) -> Option<String> {
         let here = missing.iter().filter(|p| p.source == self);
         let packages = here.map(|p| p.packages).collect::<Vec<_>>().join(" ");
@@ -71,15 +71,15 @@ impl Source {
     }
 }
 
-/// Returns the names of all prerequisites, for the announcement.
+/// Returns the names of all prerequisites, for the line that announces the step.
 pub(crate) fn names() -> String {
     TABLE.iter().map(|p| p.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Installs what is missing where this process may, and checks again.
+/// Installs what is missing, where this process can, and checks again.
 ///
 /// # Errors
-/// A message that names everything still missing and the commands that install it.
+/// The message names everything that is still missing and the commands that install it.
 pub(crate) fn ensure() -> Result<(), String> {
     let before = missing();
     let mut text = String::new();

@@ -1,14 +1,14 @@
-//! The steps that ran, with the time that each took.
+//! The steps that ran, and how long each took.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// The name and the time of each step, in the order in which they ran.
+/// The name and the duration of each step, in the order in which they ran.
 #[derive(Default)]
 pub(crate) struct Timings(Vec<(&'static str, Duration)>);
 
 impl Timings {
-    /// Announces `what`, does it and keeps its time; an error names the step.
+    /// Announces `what`, runs it and records how long it took. The error names the step.
     pub(crate) fn measure(
         &mut self,
         name: &'static str,
@@ -24,7 +24,7 @@ impl Timings {
     }
 }
 
-/// Prints a line for each step and one for the whole.
+/// Writes a line for each step and one for the total.
 impl fmt::Display for Timings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = ("all", self.0.iter().map(|(_, time)| time).sum());

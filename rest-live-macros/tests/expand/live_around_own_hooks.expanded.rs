@@ -80,4 +80,4 @@ impl ActiveModel {
     }
 }
 #[automatically_derived]
-impl ::rest_live::LiveModel for ActiveModel {}
+impl ::rest_live::__private::LiveModel for ActiveModel {}

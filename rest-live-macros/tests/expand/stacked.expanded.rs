@@ -123,5 +123,5 @@ for <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::ActiveModel 
     }
 }
 #[automatically_derived]
-impl ::rest_live::LiveModel
+impl ::rest_live::__private::LiveModel
 for <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::ActiveModel {}

@@ -18,7 +18,7 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{begin_to_write, locked, place::live_scope},
+    hooks::{begin_to_write, locked, scope_of::live_scope},
 };
 use crate::{
     data::event::{Event, Row},
@@ -75,7 +75,7 @@ mod sealed {
 /// Each runs in a transaction of its own, or in a savepoint of the one that it is given. The rows are read and locked, and then
 /// written by their keys; a table with a composite key is written 500 rows at a time, and an expression that reads other
 /// rows sees what was written before. Up to
-/// [`LiveBuilder::bulk_rows`](crate::LiveBuilder::bulk_rows) rows are told one by one; more are one reset.
+/// [`LiveBuilder::max_rows_per_statement`](crate::LiveBuilder::max_rows_per_statement) rows are told one by one; more are one reset.
 pub trait LiveEntity: EntityTrait<Model: Sync> {
     /// Updates all rows that match.
     ///
@@ -109,12 +109,12 @@ impl<E: EntityTrait<Model: Sync>> LiveEntity for E where E::ActiveModel: LiveMod
 
 /// The condition of a bulk write: for the statement that writes, and for the one that reads before.
 #[derive(Clone, Debug)]
-pub struct Matching<E: EntityTrait, W> {
+pub struct LiveFilter<E: EntityTrait, W> {
     read: Select<E>,
     write: W,
 }
 
-impl<E: EntityTrait, W: QueryFilter> ConditionalStatement for Matching<E, W> {
+impl<E: EntityTrait, W: QueryFilter> ConditionalStatement for LiveFilter<E, W> {
     fn and_or_where(&mut self, condition: LogicalChainOper) -> &mut Self {
         QueryFilter::query(&mut self.read).and_or_where(condition.clone());
         self.write.query().and_or_where(condition);
@@ -130,7 +130,7 @@ impl<E: EntityTrait, W: QueryFilter> ConditionalStatement for Matching<E, W> {
     }
 }
 
-impl<E: EntityTrait<Model: Sync>, W> Matching<E, W> {
+impl<E: EntityTrait<Model: Sync>, W> LiveFilter<E, W> {
     fn new(write: W) -> Self {
         Self {
             read: E::find(),
@@ -147,7 +147,7 @@ impl<E: EntityTrait<Model: Sync>, W> Matching<E, W> {
     ) -> Result<Option<Vec<E::Model>>, DbErr> {
         let inner = transaction.inner();
         begin_to_write::<E, _>(inner).await?;
-        let most = transaction.scope().database.bulk_rows;
+        let most = transaction.scope().database.max_rows_per_statement;
         let select = locked(self.read.clone(), transaction.scope().database.backend);
         let limit = (!all).then_some(most as u64 + 1);
         let rows = select.limit(limit).all(inner).await?;
@@ -185,7 +185,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, events: Option<Ve
         return;
     };
     let label = &model.label;
-    let most = scope.database.bulk_rows;
+    let most = scope.database.max_rows_per_statement;
     let events = events.filter(|events| events.len() <= most);
     let interval = scope.interval();
     let known = events.and_then(|events| {

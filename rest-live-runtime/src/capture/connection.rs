@@ -1,12 +1,12 @@
 //! The connection that captures.
 
-pub(crate) mod delegate;
+pub(crate) mod forward;
 pub(crate) mod stream;
 use std::{fmt, sync::Arc};
 
 use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
-use self::delegate::delegate;
+use self::forward::delegate;
 use super::{
     LiveTransaction, Scope,
     statement::{Answer, Call, plan::Plan},

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::sql::{
     Verb,
-    reading::{OfText, Reading, Readings},
+    cache::{OfText, Reading, Readings},
 };
 use crate::{log::MemoryLog, publish::publisher::Publisher};
 
@@ -20,7 +20,7 @@ pub(crate) struct Database {
     /// Whether only a DELETE can, as MariaDB's; MySQL's cannot. Found out before the first that matters.
     returns_deleted: OnceCell<bool>,
     /// More rows of one statement are one reset.
-    pub(super) bulk_rows: usize,
+    pub(super) max_rows_per_statement: usize,
     readings: Readings,
 }
 
@@ -28,7 +28,7 @@ impl Database {
     pub(crate) fn new(
         publisher: Arc<Publisher>,
         db: &DatabaseConnection,
-        bulk_rows: usize,
+        max_rows_per_statement: usize,
     ) -> Self {
         let backend = db.get_database_backend();
         Self {
@@ -37,7 +37,7 @@ impl Database {
             // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
             returns: backend != DbBackend::MySql && db.support_returning(),
             returns_deleted: OnceCell::new(),
-            bulk_rows,
+            max_rows_per_statement,
             readings: Readings::default(),
         }
     }
@@ -59,7 +59,7 @@ impl Database {
     /// Returns how many events a transaction keeps: as many as the log does, by itself; a longer transaction would
     /// reset every subscriber.
     pub(super) fn most_events(&self) -> usize {
-        self.bulk_rows.max(MemoryLog::DEFAULT_CAPACITY)
+        self.max_rows_per_statement.max(MemoryLog::DEFAULT_CAPACITY)
     }
 
     /// Returns what a text says that SeaQuery built.

@@ -1,10 +1,10 @@
 //! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
 //! and `#[live]` write these calls.
 
-pub(crate) mod given_up;
-pub(crate) mod place;
+pub(crate) mod abandoned;
+pub(crate) mod pending;
 pub(crate) mod probe;
-pub(crate) mod stash;
+pub(crate) mod scope_of;
 use std::sync::Arc;
 
 use sea_orm::{
@@ -14,8 +14,8 @@ use sea_orm::{
 };
 
 use self::{
-    place::live_scope,
-    stash::{Announced, Stage, Writer},
+    pending::{PendingWrite, Stage, Writer},
+    scope_of::live_scope,
 };
 use super::{Scope, sql::Verb};
 use crate::{
@@ -60,7 +60,7 @@ async fn before_update<A, C>(
     db: &C,
     scope: &Arc<Scope>,
     model: &ModelEntry,
-) -> Result<Option<Announced>, DbErr>
+) -> Result<Option<PendingWrite>, DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
@@ -80,7 +80,7 @@ where
     let needs_old = model.needs_old(&sets);
     if sets.is_empty() {
         // SeaORM sends no UPDATE then, and still runs the second hook.
-        let nothing = Announced {
+        let nothing = PendingWrite {
             stage: Stage::Nothing,
             ..announced(scope, Verb::Update, Some(key), None)
         };
@@ -186,14 +186,14 @@ where
     scope.record(Vec::from_iter(deleted)).await;
 }
 
-fn announced(scope: &Scope, verb: Verb, key: Option<KeyValue>, old: Option<Row>) -> Announced {
-    Announced {
+fn announced(scope: &Scope, verb: Verb, key: Option<KeyValue>, old: Option<Row>) -> PendingWrite {
+    PendingWrite {
         verb,
         key,
         old,
         was_missing: false,
         interval: scope.interval(),
-        stage: Stage::Announced,
+        stage: Stage::PendingWrite,
     }
 }
 

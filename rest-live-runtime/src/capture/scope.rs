@@ -7,15 +7,11 @@ use sea_orm::{DbBackend, DbErr, Statement, StatementBuilder};
 use super::{
     database::Database,
     hooks::{
-        given_up,
-        stash::{Announced, Stage, Stash, Writer},
+        abandoned,
+        pending::{PendingWrite, PendingWrites, Stage, Writer},
     },
-    statement::{
-        Inner,
-        failure::{self, Ended},
-        read_behind,
-    },
-    transaction::open::Open,
+    statement::{Inner, db_error, db_error::Ended, read_behind},
+    transaction::buffer::Open,
 };
 use crate::{
     model::registry::{ModelEntry, Registry},
@@ -30,7 +26,7 @@ use crate::{
 pub(crate) struct Scope {
     pub(crate) database: Arc<Database>,
     /// What `before_*` hooks found out.
-    pub(super) stash: Arc<Stash>,
+    pub(super) stash: Arc<PendingWrites>,
     kind: Kind,
 }
 
@@ -121,7 +117,7 @@ impl Scope {
     }
 
     /// Has a row be read again and told that was written by this.
-    pub(super) fn settle(&self, model: &ModelEntry, write: Announced) {
+    pub(super) fn settle(&self, model: &ModelEntry, write: PendingWrite) {
         let label = Arc::clone(&model.label);
         match (self.open(), write.key) {
             (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
@@ -174,14 +170,14 @@ impl Scope {
     }
 
     /// Announces a write, for its statement or its second hook.
-    pub(super) fn announce(&self, writer: Writer, entity: TypeId, write: Announced) {
+    pub(super) fn announce(&self, writer: Writer, entity: TypeId, write: PendingWrite) {
         let is_first = self.stash.announce(writer, entity, write);
         // What a transaction leaves behind is looked at when it commits, or goes with it.
         if is_first && !self.is_transaction() {
             let (stash, database) = (Arc::clone(&self.stash), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.watch(given_up::sweep(stash, database, is_plain));
+            publisher.watch(abandoned::sweep(stash, database, is_plain));
         }
     }
 
@@ -190,7 +186,7 @@ impl Scope {
         let Some(open) = self.open() else { return };
         open.fail();
         if self.database.backend == DbBackend::MySql {
-            match failure::what_ended(error) {
+            match db_error::what_ended(error) {
                 Ended::Nothing => {}
                 Ended::Perhaps => open.tear(),
                 Ended::Transaction => {
@@ -240,7 +236,7 @@ impl Scope {
     pub(super) fn is_over_for_sure(&self, error: &DbErr) -> bool {
         // SQLite may have ended it at an earlier error, and what was written since committed by itself.
         let may_be_over = self.database.backend == DbBackend::Sqlite && self.has_failed();
-        failure::is_refusal(error) && !may_be_over && !self.is_torn()
+        db_error::is_refusal(error) && !may_be_over && !self.is_torn()
     }
 
     /// Takes in what a savepoint wrote.

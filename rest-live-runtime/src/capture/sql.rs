@@ -8,7 +8,7 @@
 //! Not to be seen in a text: what triggers, functions and cascades of the database write, and writes through
 //! a view.
 
-pub(crate) mod reading;
+pub(crate) mod cache;
 mod token;
 
 use sea_orm::DbBackend;

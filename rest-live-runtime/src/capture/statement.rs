@@ -5,10 +5,10 @@
 //! hooks announced. Elsewhere the second hook knows the new row, and the statement only says that it was written.
 //! What cannot be known is a reset.
 
-pub(crate) mod executed;
-pub(crate) mod failure;
+pub(crate) mod db_error;
+pub(crate) mod exec_result;
 pub(crate) mod plan;
-mod told;
+mod returned;
 
 use std::{mem, pin::pin, sync::Arc};
 
@@ -19,16 +19,16 @@ use sea_orm::{
 };
 
 use self::{
-    executed::executed,
-    failure::is_refusal,
-    plan::{Plan, Returned},
-    told::Told,
+    db_error::is_refusal,
+    exec_result::executed,
+    plan::{Plan, ReturningPlan},
+    returned::ReturnedRows,
 };
 use super::{
     Scope,
     hooks::{
+        pending::{PendingWrite, Stage, Writer},
         probe,
-        stash::{Announced, Stage, Writer},
     },
     sql::Verb,
 };
@@ -103,8 +103,8 @@ impl Call {
     ) -> Result<Answer, DbErr> {
         match plan {
             Plan::Pass => self.pass(inner).await,
-            Plan::Returned(returned) => self.returned(inner, scope, returned).await,
-            Plan::Announced { of, mut writes } => {
+            Plan::Returning(returned) => self.returned(inner, scope, returned).await,
+            Plan::FromHooks { of, mut writes } => {
                 if of.may_do_nothing {
                     // How many rows are affected does not tell: sqlx has MySQL count those that it found.
                     forget_those_there(inner, scope, &mut writes).await?;
@@ -136,14 +136,14 @@ impl Call {
         mut self,
         inner: &impl Inner,
         scope: &Scope,
-        mut plan: Returned,
+        mut plan: ReturningPlan,
     ) -> Result<Answer, DbErr> {
         self.statement.sql = mem::take(&mut plan.sql);
         let how = self.how;
         // From before the statement could take effect. In a transaction its rows are locked when it
         // returns, and nobody else's write comes in between until the end.
         let before = (!scope.is_transaction()).then(|| scope.interval());
-        let mut told = Told::new(scope, plan);
+        let mut told = ReturnedRows::new(scope, plan);
         let (rows, written) = match self.rows(inner, &mut told).await {
             Ok(rows) => rows,
             Err(error) => {
@@ -175,7 +175,7 @@ impl Call {
     async fn rows(
         self,
         inner: &impl Inner,
-        told: &mut Told<'_>,
+        told: &mut ReturnedRows<'_>,
     ) -> Result<(Vec<QueryResult>, u64), DbErr> {
         let statement = self.statement;
         if let How::Execute | How::Unprepared = self.how {
@@ -202,7 +202,7 @@ impl Call {
         inner: &impl Inner,
         scope: &Scope,
         verb: Verb,
-        writes: Vec<(usize, Announced)>,
+        writes: Vec<(usize, PendingWrite)>,
     ) -> Result<Answer, DbErr> {
         let (writer, reads_behind) = (self.writer, self.reads_behind);
         let models: Vec<usize> = writes.iter().map(|(place, _)| *place).collect();
@@ -259,13 +259,13 @@ impl Call {
     }
 }
 
-impl Announced {
+impl PendingWrite {
     /// Returns the event of a row that is deleted; none where its key is not known.
     pub(super) fn deleted(self, model: &ModelEntry) -> Option<Committed> {
         let (key, label) = (self.key?, Arc::clone(&model.label));
         let event = match self.old {
             Some(old) => Event::deleted(label, key, old),
-            None => Event::settled(label, key, Vec::new(), None),
+            None => Event::reread(label, key, Vec::new(), None),
         };
         Some((event, Some(self.interval)))
     }
@@ -322,7 +322,7 @@ fn mixed_up() -> DbErr {
 async fn forget_those_there(
     inner: &impl Inner,
     scope: &Scope,
-    writes: &mut [(usize, Announced)],
+    writes: &mut [(usize, PendingWrite)],
 ) -> Result<(), DbErr> {
     for (place, write) in writes {
         let table = &scope.registry().at(*place).table;
@@ -343,8 +343,8 @@ async fn forget_those_there(
 pub(super) async fn read_behind(
     inner: &impl Inner,
     model: &ModelEntry,
-    write: Announced,
-) -> Result<Committed, Announced> {
+    write: PendingWrite,
+) -> Result<Committed, PendingWrite> {
     let reset = (Event::reset(Arc::clone(&model.label)), None);
     let Some(key) = write.key.clone() else {
         return Ok(reset);

@@ -1,7 +1,7 @@
 //! The transaction that captures.
 
-pub(crate) mod fold;
-pub(crate) mod open;
+pub(crate) mod buffer;
+pub(crate) mod conflate;
 use std::{fmt, pin::Pin, sync::Arc};
 
 use sea_orm::{
@@ -9,11 +9,11 @@ use sea_orm::{
     TransactionSession, TransactionTrait,
 };
 
-use self::fold::fold;
+use self::conflate::fold;
 use super::{
     Scope,
-    connection::delegate::delegate,
-    statement::{Answer, Call, failure::is_refusal, plan::Plan},
+    connection::forward::delegate,
+    statement::{Answer, Call, db_error::is_refusal, plan::Plan},
 };
 use crate::{
     log::TransactionalLog,
@@ -45,7 +45,7 @@ impl LiveTransaction {
     /// Begins a savepoint. SeaORM drops one that it cannot begin, or that nobody waits for any more, as if it were
     /// there: with it goes the transaction, and what is written in it then commits by itself.
     pub(super) async fn start(&self, options: TransactionOptions) -> Result<Self, DbErr> {
-        let mut beginning = Beginning {
+        let mut beginning = StartPoint {
             outer: &self.scope,
             is_done: false,
         };
@@ -114,7 +114,7 @@ impl LiveTransaction {
 
     /// Reads the rows again, and locks them, that a statement of this transaction is about to update.
     pub(super) async fn lock(&self, plan: &mut Plan) -> Result<(), DbErr> {
-        let Plan::Returned(returned) = plan else {
+        let Plan::Returning(returned) = plan else {
             return Ok(());
         };
         for (place, write) in &mut returned.announced {
@@ -244,12 +244,12 @@ impl Drop for Midway<'_> {
 }
 
 /// A savepoint that has not begun yet.
-struct Beginning<'s> {
+struct StartPoint<'s> {
     outer: &'s Scope,
     is_done: bool,
 }
 
-impl Drop for Beginning<'_> {
+impl Drop for StartPoint<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             self.outer.doubt();

@@ -52,15 +52,15 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = NoCursor;
+    type Err = ParseCursorError;
 
     /// Reads what [`Display`](fmt::Display) wrote, and no other way of writing it: a client that goes on
     /// from a cursor is answered with that same text.
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
-        let (epoch, digits) = text.rsplit_once('.').ok_or(NoCursor)?;
-        let position: u64 = digits.parse().map_err(|_| NoCursor)?;
+    fn from_str(text: &str) -> Result<Self, ParseCursorError> {
+        let (epoch, digits) = text.rsplit_once('.').ok_or(ParseCursorError)?;
+        let position: u64 = digits.parse().map_err(|_| ParseCursorError)?;
         if epoch.is_empty() || position.to_string() != digits {
-            return Err(NoCursor);
+            return Err(ParseCursorError);
         }
         Ok(Self {
             epoch: Epoch(epoch.into()),
@@ -71,14 +71,14 @@ impl FromStr for Cursor {
 
 /// Where an event is in a log.
 #[derive(Clone, Debug)]
-pub(crate) struct At {
+pub(crate) struct EventPosition {
     pub(crate) position: u64,
     /// The place from which nothing is missed by who was told all so far and this event: right behind it, or before
     /// events that are still to come.
     pub(crate) cursor: Cursor,
 }
 
-impl At {
+impl EventPosition {
     pub(crate) fn new(position: u64, watermark: &Cursor) -> Self {
         let cursor = Cursor {
             epoch: watermark.epoch.clone(),
@@ -91,7 +91,7 @@ impl At {
 /// A text that is no cursor of any log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no cursor")]
-pub struct NoCursor;
+pub struct ParseCursorError;
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +113,7 @@ mod tests {
         let cursor = Cursor { epoch, position: 7 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for text in ["", "7", "a.", "a.-1", "a.b", "a.+1", "a.01", ".1"] {
-            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
+            assert_eq!(text.parse::<Cursor>(), Err(ParseCursorError), "{text}");
         }
     }
 }

@@ -125,7 +125,7 @@ impl Event {
 
     /// Returns the event of a row that overlapping writes changed: `named` are the rows before and after
     /// each of them, `found` is the row as it is.
-    pub fn settled(model: Arc<str>, key: KeyValue, named: Vec<Row>, found: Option<Row>) -> Self {
+    pub fn reread(model: Arc<str>, key: KeyValue, named: Vec<Row>, found: Option<Row>) -> Self {
         let action = match found {
             Some(_) => Action::Updated,
             None => Action::Deleted,

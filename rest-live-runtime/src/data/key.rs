@@ -176,7 +176,7 @@ impl KeyKind {
     /// # Errors
     /// What the column could have held, for the client to read. `null` is always an error: a row
     /// whose group column is NULL is in no group.
-    pub fn read(&self, json: &serde_json::Value) -> Result<KeyValue, Expected<'_>> {
+    pub fn read(&self, json: &serde_json::Value) -> Result<KeyValue, KeyMismatch<'_>> {
         use serde_json::Value as Json;
         let value = match (self, json) {
             (Self::Bool, Json::Bool(v)) => Some(KeyValue::Bool(*v)),
@@ -206,21 +206,21 @@ impl KeyKind {
                 .map(KeyValue::Composite),
             _ => None,
         };
-        value.ok_or(Expected(self))
+        value.ok_or(KeyMismatch(self))
     }
 }
 
 /// Says what a key of some kind looks like, to finish the sentence "the value must be ...".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected<'k>(&'k KeyKind);
+pub struct KeyMismatch<'k>(&'k KeyKind);
 
-impl<'k> Expected<'k> {
+impl<'k> KeyMismatch<'k> {
     pub(crate) fn of(kind: &'k KeyKind) -> Self {
         Self(kind)
     }
 }
 
-impl fmt::Display for Expected<'_> {
+impl fmt::Display for KeyMismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             KeyKind::Bool => f.write_str("true or false"),
@@ -231,7 +231,7 @@ impl fmt::Display for Expected<'_> {
             KeyKind::Composite(kinds) => {
                 f.write_str("an array of ")?;
                 for (i, kind) in kinds.iter().enumerate() {
-                    write!(f, "{}{}", if i == 0 { "" } else { ", " }, Expected(kind))?;
+                    write!(f, "{}{}", if i == 0 { "" } else { ", " }, KeyMismatch(kind))?;
                 }
                 Ok(())
             }
@@ -274,14 +274,14 @@ mod tests {
             json!([1]),
             json!({"id": 1}),
         ] {
-            assert_eq!(kind.read(&json), Err(Expected(&kind)), "{json}");
+            assert_eq!(kind.read(&json), Err(KeyMismatch(&kind)), "{json}");
         }
         let unsigned = KeyKind::of(&ColumnType::BigUnsigned).expect("a key kind");
         assert_eq!(
             unsigned.read(&json!(u64::MAX)),
             Ok(KeyValue::Integer(u64::MAX.into()))
         );
-        assert_eq!(unsigned.read(&json!(-1)), Err(Expected(&unsigned)));
+        assert_eq!(unsigned.read(&json!(-1)), Err(KeyMismatch(&unsigned)));
     }
 
     #[test]
@@ -290,7 +290,10 @@ mod tests {
             KeyKind::Text.read(&json!("5")),
             Ok(KeyValue::Text("5".into()))
         );
-        assert_eq!(KeyKind::Text.read(&json!(5)), Err(Expected(&KeyKind::Text)));
+        assert_eq!(
+            KeyKind::Text.read(&json!(5)),
+            Err(KeyMismatch(&KeyKind::Text))
+        );
         let choice = KeyKind::Choice(["low".into(), "high".into()].into());
         assert_eq!(choice.read(&json!("low")), Ok(KeyValue::Text("low".into())));
         assert_eq!(
@@ -310,7 +313,7 @@ mod tests {
         assert!(read.windows(2).all(|w| w[0] == w[1]));
         assert_eq!(
             KeyKind::Uuid.read(&json!("67e55044")),
-            Err(Expected(&KeyKind::Uuid))
+            Err(KeyMismatch(&KeyKind::Uuid))
         );
     }
 

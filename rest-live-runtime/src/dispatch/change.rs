@@ -7,18 +7,19 @@ use crate::{
     data::{
         event::{Action, Row, RowChange},
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
     },
     metrics::Metrics,
     model::{
-        permission::{Identity, Panicked},
+        permission::Identity,
         registry::{GroupEntry, ModelEntry},
     },
+    user_code::Panicked,
 };
 
 /// What happened to the rows of one group.
 pub(crate) struct Change<'e> {
-    pub(crate) group: GroupKey,
+    pub(crate) group: GroupId,
     pub(crate) entry: &'e GroupEntry,
     of: &'e RowChange,
     rows: Rows<'e>,
@@ -65,15 +66,11 @@ pub(crate) fn changes<'e>(
 }
 
 /// Returns the groups that the change of a row concerns.
-pub(crate) fn groups_of(model: &ModelEntry, row: &RowChange) -> Box<[GroupKey]> {
+pub(crate) fn groups_of(model: &ModelEntry, row: &RowChange) -> Box<[GroupId]> {
     changes(model, row).map(|change| change.group).collect()
 }
 
-fn change_of<'e>(
-    entry: &'e GroupEntry,
-    group: &GroupKey,
-    row: &'e RowChange,
-) -> Option<Change<'e>> {
+fn change_of<'e>(entry: &'e GroupEntry, group: &GroupId, row: &'e RowChange) -> Option<Change<'e>> {
     let mut changes = in_groups_of(entry, row).into_iter();
     changes.find(|change| change.group == *group)
 }
@@ -91,7 +88,7 @@ pub(crate) struct Conflated {
 
 impl Conflated {
     /// Makes one of some changes of a row, in order; `None` where the group is not concerned.
-    pub(crate) fn of(entry: &GroupEntry, group: &GroupKey, changes: &[&RowChange]) -> Option<Self> {
+    pub(crate) fn of(entry: &GroupEntry, group: &GroupId, changes: &[&RowChange]) -> Option<Self> {
         let (mut old, mut new) = (Vec::new(), None);
         let (mut before, mut was_there) = (None, false);
         for row in changes {
@@ -127,7 +124,7 @@ impl Conflated {
     }
 
     /// Returns it as a change of the group.
-    pub(crate) fn as_change<'e>(&'e self, entry: &'e GroupEntry, group: &GroupKey) -> Change<'e> {
+    pub(crate) fn as_change<'e>(&'e self, entry: &'e GroupEntry, group: &GroupId) -> Change<'e> {
         let old = (0..self.row.old.len()).collect();
         Change {
             group: group.clone(),
@@ -168,7 +165,7 @@ impl Conflated {
                 |(place, serializer)| variant(serializer, Action::Deleted, Side::Old(place));
             Ok(last.map(deleted))
         };
-        seen().unwrap_or_else(|Panicked| {
+        seen().unwrap_or_else(|_: Panicked| {
             change.panics.set(change.panics.get() + 1);
             None
         })
@@ -192,7 +189,7 @@ fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>
         let stayed = new.map(|(group, new)| change(group, Rows::Stayed(Vec::new(), new)));
         return stayed.into_iter().collect();
     }
-    let mut before: Vec<(GroupKey, Vec<usize>)> = Vec::new();
+    let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
     for (place, old) in row.old.iter().enumerate() {
         let Some(group) = entry.of_row(old) else {
             continue;
@@ -250,7 +247,7 @@ impl<'e> Change<'e> {
                 before.map(|(place, s)| variant(s, Action::Deleted, Side::Old(place)))
             }),
         };
-        seen.unwrap_or_else(|Panicked| {
+        seen.unwrap_or_else(|_: Panicked| {
             self.panics.set(self.panics.get() + 1);
             None
         })

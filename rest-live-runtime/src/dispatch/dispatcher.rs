@@ -1,28 +1,24 @@
 //! Tails the log and hands each event to the subscribers: one task of a node. It waits for the log, and for the sockets to
 //! have their turns.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-};
+use std::{pin::pin, sync::Arc};
 
-use futures_util::{FutureExt, StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 
 use super::{
+    batch::Batch,
     change::{Change, changes},
+    conflicts::{ConflictDetector, Verdict},
     encoder::Encoder,
-    gathered::Gathered,
     history::History,
-    overlaps::{Overlaps, Verdict},
+    idle_tail::unhurried,
     replay::Replays,
     telling::Telling,
-    unhurried::unhurried,
 };
 use crate::{
     data::{
-        cursor::{At, Cursor},
+        cursor::{Cursor, EventPosition},
         event::{Event, EventKind, RowChange},
     },
     hub::{
@@ -34,11 +30,12 @@ use crate::{
     model::registry::{ModelEntry, Registry},
     protocol::code::{CloseCode, ResetReason},
     publish::publisher::Publisher,
+    user_code,
 };
 
 /// An event that the log has.
-struct Happened {
-    at: At,
+struct PositionedEvent {
+    at: EventPosition,
     event: Arc<Event>,
 }
 
@@ -59,10 +56,11 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     /// Runs until the log ends. Then every connection is closed, for nothing more is told.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
-        let ends = AssertUnwindSafe(self.follow(tail)).catch_unwind();
-        match ends.await {
+        match user_code::call_async(self.follow(tail)).await {
             Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
-            Err(_) => tracing::error!("the dispatcher panicked: every connection is closed"),
+            Err(panicked) => {
+                tracing::error!(%panicked, "the dispatcher panicked: every connection is closed")
+            }
         }
         self.hub.close(CloseCode::Internal);
     }
@@ -75,7 +73,7 @@ impl Dispatcher {
             order.read_up_to(cursor.clone());
             let node = Arc::clone(&self.publisher.node);
             self.orders
-                .then(|| Overlaps::new(node, cursor.clone(), Overlaps::CAPACITY))
+                .then(|| ConflictDetector::new(node, cursor.clone(), ConflictDetector::CAPACITY))
         };
         while let Some(tail) = tail.next().await {
             match tail {
@@ -110,28 +108,28 @@ impl Dispatcher {
         &self,
         entries: &[Entry],
         watermark: &Cursor,
-        mut overlaps: Option<&mut Overlaps>,
-    ) -> Vec<Happened> {
+        mut overlaps: Option<&mut ConflictDetector>,
+    ) -> Vec<PositionedEvent> {
         let mut happened = Vec::with_capacity(entries.len());
         let mut unsettled = Vec::new();
         for entry in entries {
             let (event, origin) = entry.event.resolve(&self.registry);
             let verdict = match &mut overlaps {
                 Some(overlaps) => overlaps.take(entry.position, &event, &origin),
-                None => Verdict::Told,
+                None => Verdict::Publish,
             };
             match verdict {
-                Verdict::Told => {}
-                Verdict::Withheld => continue,
-                Verdict::Settled(row, named) => {
+                Verdict::Publish => {}
+                Verdict::Withhold => continue,
+                Verdict::Reread(row, named) => {
                     if self.publisher.unsettle(&row, named) {
                         unsettled.push(row);
                     }
                     continue;
                 }
             }
-            let at = At::new(entry.position, watermark);
-            happened.push(Happened { at, event });
+            let at = EventPosition::new(entry.position, watermark);
+            happened.push(PositionedEvent { at, event });
         }
         self.publisher.order.read_up_to(watermark.clone());
         // Behind that: else what is read would seem to overlap with all this.
@@ -157,7 +155,7 @@ impl Dispatcher {
     }
 
     /// Tells each subscriber what it sees of some events: what was committed together in as few parts as there is room for.
-    async fn hand_out(&self, happened: &[Happened], watermark: &Cursor) {
+    async fn hand_out(&self, happened: &[PositionedEvent], watermark: &Cursor) {
         // Before anybody can be told: who comes back meanwhile is told by it.
         let events = happened.iter();
         let turn = self
@@ -166,12 +164,12 @@ impl Dispatcher {
         for shard in self.hub.shards() {
             shard.with(|shard| shard.dispatching(watermark, turn, happened.len()));
         }
-        let mut gathered = Gathered::new(self.hub.shards().len());
+        let mut gathered = Batch::new(self.hub.shards().len());
         for entry in happened {
             self.metrics.events.increment(1);
             // A user that nobody else has may go with its audience, and its end is the application's code.
             let before = gathered.events();
-            let told = catch_unwind(AssertUnwindSafe(|| self.tell(entry, &mut gathered)));
+            let told = user_code::call(|| self.tell(entry, &mut gathered));
             if told.is_err() {
                 let model = &entry.event.model;
                 tracing::error!(
@@ -194,7 +192,7 @@ impl Dispatcher {
 
     /// Hands to the shards what was gathered, as soon as their sockets have had their turns. A client that reads does not lag
     /// because a transaction was large.
-    async fn publish(&self, gathered: &mut Gathered) {
+    async fn publish(&self, gathered: &mut Batch) {
         for (shard, happenings) in self.hub.shards().iter().zip(gathered.take()) {
             if !happenings.is_empty() {
                 shard.room().await;
@@ -209,8 +207,8 @@ impl Dispatcher {
     }
 
     /// Decides and encodes what each shard's subscribers are told of an event.
-    fn tell(&self, happened: &Happened, gathered: &mut Gathered) {
-        let Happened { at, event } = happened;
+    fn tell(&self, happened: &PositionedEvent, gathered: &mut Batch) {
+        let PositionedEvent { at, event } = happened;
         let Some(model) = self.registry.labelled(&event.model) else {
             return;
         };
@@ -225,8 +223,8 @@ impl Dispatcher {
         model: &ModelEntry,
         event: &Event,
         row: &RowChange,
-        at: &At,
-        gathered: &mut Gathered,
+        at: &EventPosition,
+        gathered: &mut Batch,
     ) {
         let changes: Vec<_> = changes(model, row).collect();
         let shards = self.hub.shards().iter();

@@ -1,10 +1,5 @@
 //! Serialises each row of an event once a serializer, and encodes each frame once.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
-
 use serde_json::value::RawValue;
 
 use super::change::{Change, Side, Variant};
@@ -21,6 +16,7 @@ use crate::{
         frame::Frame,
         plain, v0_7, v1,
     },
+    user_code,
 };
 
 /// What was encoded of one event.
@@ -147,12 +143,12 @@ impl<'e> Encoder<'e> {
 }
 
 fn serialise(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
-    let error = match catch_unwind(AssertUnwindSafe(|| (serializer.serialise)(row))) {
+    let error = match user_code::call(|| (serializer.serialise)(row)) {
         Ok(Ok(payload)) => return Some(payload),
         Ok(Err(error)) => error.to_string(),
-        Err(panic) => {
+        Err(panicked) => {
             metrics.panics.increment(1);
-            format!("it panicked: {}", panic_message(&*panic))
+            panicked.to_string()
         }
     };
     let serializer = &*serializer.name;
@@ -162,10 +158,4 @@ fn serialise(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Bo
         "a row could not be serialised: its subscribers get no frame"
     );
     None
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -5,19 +5,21 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::change::groups_of;
 use crate::{
     data::{
         cursor::Cursor,
         event::{Event, EventKind},
-        group::GroupKey,
+        group_id::GroupId,
     },
     log::{EventLog, ReadError},
     model::registry::Registry,
+    user_code,
 };
 
 /// An event of a group.
@@ -45,7 +47,7 @@ struct State {
     start: Option<Cursor>,
     /// By ascending positions.
     events: VecDeque<Kept>,
-    groups: HashMap<GroupKey, OfGroup>,
+    groups: HashMap<GroupId, OfGroup>,
     /// Where rows of a model last changed that are not known, and the number of the batch.
     resets: HashMap<Arc<str>, (u64, u64)>,
     /// The log does not reach back to here, or not within what is kept.
@@ -66,7 +68,7 @@ struct OfGroup {
 #[derive(Debug)]
 struct Kept {
     position: u64,
-    groups: Box<[GroupKey]>,
+    groups: Box<[GroupId]>,
 }
 
 /// What happened to a group behind a place.
@@ -98,8 +100,7 @@ impl History {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Forgets all, and begins anew behind a place. Returns the number of this batch.
@@ -147,7 +148,7 @@ impl History {
     }
 
     /// Returns the groups that an event concerns; `None` where its rows are not known.
-    fn groups_of(&self, event: &Event) -> Option<Box<[GroupKey]>> {
+    fn groups_of(&self, event: &Event) -> Option<Box<[GroupId]>> {
         match &event.kind {
             EventKind::Reset => None,
             EventKind::Row(change) => {
@@ -155,7 +156,7 @@ impl History {
                     return Some(Box::default());
                 };
                 // To read a column is the application's code.
-                catch_unwind(AssertUnwindSafe(|| groups_of(model, change))).ok()
+                user_code::call(|| groups_of(model, change)).ok()
             }
         }
     }
@@ -164,7 +165,7 @@ impl History {
     pub(crate) fn missed(
         &self,
         model: &str,
-        group: &GroupKey,
+        group: &GroupId,
         since: &Cursor,
         turn: u64,
         most: usize,
@@ -193,7 +194,7 @@ impl History {
     pub(crate) fn is_quiet(
         &self,
         model: &str,
-        group: &GroupKey,
+        group: &GroupId,
         since: &Cursor,
         (told, now): (u64, u64),
     ) -> bool {
@@ -297,7 +298,7 @@ impl State {
             .is_some_and(|start| start.epoch == since.epoch && start.position <= since.position)
     }
 
-    fn insert(&mut self, groups: Option<Box<[GroupKey]>>, placed: &Placed) {
+    fn insert(&mut self, groups: Option<Box<[GroupId]>>, placed: &Placed) {
         let &Placed { position, turn, .. } = placed;
         let is_behind = |start: &Cursor| position > start.position;
         if !self.start.as_ref().is_some_and(is_behind) {

@@ -1,13 +1,10 @@
 //! What a group missed, for clients that come back: of each row one change, from how it was where they left to how it is.
 //! Made once for all that missed the same, and encoded once.
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use hashlink::LruCache;
+use parking_lot::Mutex;
 
 use super::{
     change::{Conflated, Variant},
@@ -19,7 +16,7 @@ use crate::{
         cursor::{Cursor, Epoch},
         event::{Event, RowChange},
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
         key::KeyValue,
     },
     metrics::Metrics,
@@ -28,6 +25,7 @@ use crate::{
         registry::{GroupEntry, ModelEntry},
     },
     protocol::{dialect::Dialect, frame::Frame, v1},
+    user_code,
 };
 
 /// The replays that were asked for last.
@@ -43,7 +41,7 @@ struct Cache {
 
 /// Which events: those of a group from a position to another. One may yet come between them, so their number is part of
 /// it; and positions are of a life of the log.
-type Key = (Epoch, GroupKey, u64, u64, usize);
+type Key = (Epoch, GroupId, u64, u64, usize);
 
 /// So many rows are kept ready.
 const MOST_ROWS: usize = 65_536;
@@ -65,9 +63,8 @@ impl Replays {
         }))
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
-        // Nothing panics between two changes that belong together, so a poisoned cache is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> parking_lot::MutexGuard<'_, Cache> {
+        self.0.lock()
     }
 
     /// Returns the replay of some events of a group, ascending; `None` where the application's code panics.
@@ -75,7 +72,7 @@ impl Replays {
         &self,
         epoch: &Epoch,
         entry: &GroupEntry,
-        group: &GroupKey,
+        group: &GroupId,
         events: &[Placed],
     ) -> Option<Arc<Replay>> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
@@ -87,7 +84,7 @@ impl Replays {
             return Some(Arc::clone(replay));
         }
         // To read a column is the application's code.
-        let replay = catch_unwind(AssertUnwindSafe(|| Replay::new(entry, group, events)));
+        let replay = user_code::call(|| Replay::new(entry, group, events));
         let replay = Arc::new(replay.ok()?);
         let mut dropped = Vec::new();
         let mut cache = self.cache();
@@ -116,7 +113,7 @@ impl Replays {
 }
 
 impl Replay {
-    fn new(entry: &GroupEntry, group: &GroupKey, events: &[Placed]) -> Self {
+    fn new(entry: &GroupEntry, group: &GroupId, events: &[Placed]) -> Self {
         let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
         for (place, Placed { event, .. }) in events.iter().enumerate() {
             if let Some(change) = event.as_row() {
@@ -142,7 +139,7 @@ impl Replay {
     /// last that arrives: but for the last, the one from which it came.
     pub(crate) fn frames(
         &self,
-        of: (&ModelEntry, &GroupEntry, &GroupKey),
+        of: (&ModelEntry, &GroupEntry, &GroupId),
         (user, granted): (&Identity, Granted),
         (since, upto): (&Cursor, &Cursor),
         most: (usize, usize),
@@ -179,7 +176,7 @@ impl Replay {
         Some(frames.collect())
     }
 
-    fn encoded(&self) -> std::sync::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
-        self.encoded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn encoded(&self) -> parking_lot::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
+        self.encoded.lock()
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tracing::Span;
 
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group::GroupKey},
+    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
     protocol::{dialect::Dialect, frame::Frame, id::Id},
 };
 
 /// A subscription that was granted.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    pub(crate) group: GroupKey,
+    pub(crate) group: GroupId,
     /// Label of the model.
     pub(crate) model: Arc<str>,
     pub(crate) id: Option<Id>,

@@ -1,6 +1,6 @@
 //! What each group of subscribers receives.
 
+pub(crate) mod broadcast;
+pub(crate) mod frame_log;
 pub(crate) mod group;
-pub(crate) mod log;
-pub(crate) mod publishing;
-pub(crate) mod subscribing;
+pub(crate) mod subscriptions;

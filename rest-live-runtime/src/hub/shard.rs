@@ -6,32 +6,33 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 use tokio::sync::{Notify, watch};
 
-pub use super::clients::taking::Outgoing;
+pub use super::clients::drain::Outgoing;
 pub(crate) use super::{
     clients::backpressure::AHEAD,
     groups::{
+        broadcast::{Audience, HubEvent, Publication, To},
+        frame_log::{Pick, Told},
         group::Serial,
-        log::{Pick, Told},
-        publishing::{Audience, Happening, Publication, To},
-        subscribing::Subscribed,
+        subscriptions::Subscribed,
     },
     writer::flush::run,
 };
 use super::{
     clients::{
-        outbox::Kind,
-        peer::{Flow, Mark, Peer, Sink},
+        client::{Client, Flow, Mark, Sink},
+        send_queue::Kind,
     },
     groups::group::Group,
 };
 use crate::{
-    data::{cursor::Cursor, group::GroupKey},
+    data::{cursor::Cursor, group_id::GroupId},
     limits::Limits,
     metrics::Metrics,
     model::permission::Identity,
@@ -40,7 +41,7 @@ use crate::{
 
 /// Place of a session: of its peer in the shard, and a number that is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PeerId {
+pub(crate) struct ClientId {
     pub(crate) place: usize,
     pub(crate) number: u64,
 }
@@ -70,9 +71,9 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) common: Arc<Common>,
-    pub(crate) peers: Slab<Peer>,
+    pub(crate) peers: Slab<Client>,
     pub(crate) groups: Slab<Group>,
-    pub(crate) by_key: HashMap<Arc<GroupKey>, usize>,
+    pub(crate) by_key: HashMap<Arc<GroupId>, usize>,
     /// Those sockets that have something to be written, in the order of their turns.
     pub(crate) ready: VecDeque<usize>,
     /// Whether what was taken out is being written.
@@ -98,7 +99,7 @@ pub(crate) struct State {
 
 impl Common {
     pub(crate) fn group_opened(&self) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         *groups += 1;
         if *groups == 1 {
             self.subscribed.send_replace(true);
@@ -106,7 +107,7 @@ impl Common {
     }
 
     pub(crate) fn group_closed(&self) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         *groups -= 1;
         if *groups == 0 {
             self.subscribed.send_replace(false);
@@ -143,8 +144,7 @@ impl Shard {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics between two changes that belong together, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does something with the state, and has the sockets written to that have a turn by it. What is returned is dropped
@@ -162,16 +162,16 @@ impl Shard {
     }
 
     /// Adds a session, whose frames are asked for. After [`State::close`] it is closed at once.
-    pub(crate) fn join(&self, user: Identity, dialect: Option<Dialect>) -> PeerId {
+    pub(crate) fn join(&self, user: Identity, dialect: Option<Dialect>) -> ClientId {
         self.with(|state| {
             let number = state.number();
-            let mut peer = Peer::new(number, user, dialect);
+            let mut peer = Client::new(number, user, dialect);
             if let Some(code) = state.closed {
                 peer.outbox.close(code);
             }
             let place = state.peers.insert(peer);
             state.common.metrics.connections.increment(1.0);
-            PeerId { place, number }
+            ClientId { place, number }
         })
     }
 
@@ -192,17 +192,17 @@ impl Shard {
     }
 
     /// Takes a session and its subscriptions out.
-    pub(crate) fn leave(&self, id: PeerId) {
+    pub(crate) fn leave(&self, id: ClientId) {
         // Before the subscriptions and their spans, whose end is an event to the application's own code.
         let left = self.with(|state| state.leave(id));
         drop(left);
     }
 
     /// Returns what is told when there is something to ask for.
-    pub(crate) fn told(&self, id: PeerId) -> Option<Arc<Notify>> {
+    pub(crate) fn told(&self, id: ClientId) -> Option<Arc<Notify>> {
         match &self.state().peer(id)?.sink {
             Sink::Asked(notify) => Some(Arc::clone(notify)),
-            Sink::Wire(_) => None,
+            Sink::SharedSocket(_) => None,
         }
     }
 }
@@ -213,12 +213,12 @@ impl State {
         self.numbers
     }
 
-    pub(crate) fn peer(&mut self, id: PeerId) -> Option<&mut Peer> {
+    pub(crate) fn peer(&mut self, id: ClientId) -> Option<&mut Client> {
         let peer = self.peers.get_mut(id.place);
         peer.filter(|peer| peer.number == id.number)
     }
 
-    pub(crate) fn leave(&mut self, id: PeerId) -> Option<Peer> {
+    pub(crate) fn leave(&mut self, id: ClientId) -> Option<Client> {
         self.peer(id)?;
         // What it has in logs goes with its memberships.
         let subscriptions = self.peers[id.place].subscriptions.iter();
@@ -231,7 +231,7 @@ impl State {
         metrics.connections.decrement(1.0);
         metrics.subscriptions.decrement(f64::from(peer.count));
         metrics.pending.decrement(f64::from(peer.gauged));
-        if let Sink::Wire(attached) = &peer.sink
+        if let Sink::SharedSocket(attached) = &peer.sink
             && attached.stalled.is_some()
         {
             metrics.blocked.decrement(1.0);
@@ -239,8 +239,8 @@ impl State {
         Some(peer)
     }
 
-    pub(crate) fn id_of(&self, place: usize) -> PeerId {
-        PeerId {
+    pub(crate) fn id_of(&self, place: usize) -> ClientId {
+        ClientId {
             place,
             number: self.peers[place].number,
         }
@@ -254,7 +254,7 @@ impl State {
         }
         match &mut peer.sink {
             Sink::Asked(notify) => notify.notify_one(),
-            Sink::Wire(attached) => {
+            Sink::SharedSocket(attached) => {
                 if attached.flow == Flow::Idle {
                     attached.flow = Flow::Queued(self.taken_in);
                     self.ready.push_back(place);
@@ -278,16 +278,16 @@ impl State {
     }
 
     /// Queues what answers a request.
-    pub(crate) fn answer(&mut self, id: PeerId, frame: Frame) {
+    pub(crate) fn answer(&mut self, id: ClientId, frame: Frame) {
         self.push_answer(id, Kind::Answer, frame);
     }
 
     /// Queues what a subscription missed.
-    pub(crate) fn replay(&mut self, id: PeerId, subscription: Serial, frame: Frame) {
+    pub(crate) fn replay(&mut self, id: ClientId, subscription: Serial, frame: Frame) {
         self.push_answer(id, Kind::Replayed(subscription), frame);
     }
 
-    pub(crate) fn push_answer(&mut self, id: PeerId, kind: Kind, frame: Frame) {
+    pub(crate) fn push_answer(&mut self, id: ClientId, kind: Kind, frame: Frame) {
         let event = self.event;
         let common = Arc::clone(&self.common);
         if let Some(peer) = self.peer(id) {
@@ -304,7 +304,7 @@ impl State {
 
     /// Ends a session once what is queued has left; the first code holds. Who is not to come back gets
     /// nothing of what is queued.
-    pub(crate) fn close_session(&mut self, id: PeerId, code: CloseCode) {
+    pub(crate) fn close_session(&mut self, id: ClientId, code: CloseCode) {
         let Some(peer) = self.peer(id) else {
             return;
         };
@@ -318,7 +318,7 @@ impl State {
     }
 
     /// Ends a session, whatever waits.
-    pub(crate) fn close_at_once(&mut self, id: PeerId, code: CloseCode) {
+    pub(crate) fn close_at_once(&mut self, id: ClientId, code: CloseCode) {
         if self.peer(id).is_some() {
             self.drop_logged(id.place);
             self.peers[id.place].outbox.close_at_once(code);
@@ -338,8 +338,8 @@ impl State {
     }
 
     /// Returns the sessions and their users.
-    pub(crate) fn users(&self) -> impl Iterator<Item = (PeerId, Identity)> {
-        let id = |place, peer: &Peer| PeerId {
+    pub(crate) fn users(&self) -> impl Iterator<Item = (ClientId, Identity)> {
+        let id = |place, peer: &Client| ClientId {
             place,
             number: peer.number,
         };

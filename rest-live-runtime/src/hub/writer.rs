@@ -1,7 +1,7 @@
 //! Writes queued frames to sockets.
 
 pub(crate) mod attached;
-pub(crate) mod clock;
 pub(crate) mod flush;
-pub(crate) mod turn;
-pub(crate) mod wire;
+pub(crate) mod heartbeat;
+pub(crate) mod socket;
+pub(crate) mod write_batch;

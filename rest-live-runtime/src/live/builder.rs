@@ -23,7 +23,7 @@ use crate::{
         registry::{Registry, RegistryError},
     },
     publish::publisher::Publisher,
-    session::{Shared, admission::Admissions, origin::Origins},
+    session::{Shared, admission::ConnectionLimiter, origin::Origins},
     transport::tasks::ConnectionTasks,
 };
 
@@ -37,15 +37,15 @@ pub struct LiveBuilder<U = ()> {
     origins: Vec<String>,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
-    history: usize,
-    bulk_rows: usize,
+    replay_capacity: usize,
+    max_rows_per_statement: usize,
     users: PhantomData<fn(U) -> U>,
 }
 
-/// The default of [`LiveBuilder::bulk_rows`].
-const BULK_ROWS: usize = 10_000;
+/// The default of [`LiveBuilder::max_rows_per_statement`].
+const MAX_ROWS_PER_STATEMENT: usize = 10_000;
 
-impl LiveBuilder {
+impl<U> LiveBuilder<U> {
     pub(super) fn new(db: DatabaseConnection) -> Self {
         Self {
             db,
@@ -55,26 +55,8 @@ impl LiveBuilder {
             origins: Vec::new(),
             user_key: None,
             log: Arc::new(MemoryLog::default()),
-            history: History::CAPACITY,
-            bulk_rows: BULK_ROWS,
-            users: PhantomData,
-        }
-    }
-
-    /// Sets the type of the users, whom `check_permission` and `authorize` are asked about. A transport
-    /// says who connects: `rest_live::warp::subscriptions_as(&live, filter)`. Where there are
-    /// anonymous ones, too, it is an `Option<User>` or an enumeration.
-    pub fn users<U: Send + Sync + 'static>(self) -> LiveBuilder<U> {
-        LiveBuilder {
-            db: self.db,
-            registered: self.registered,
-            discover: self.discover,
-            limits: self.limits,
-            origins: self.origins,
-            user_key: None,
-            log: self.log,
-            history: self.history,
-            bulk_rows: self.bulk_rows,
+            replay_capacity: History::CAPACITY,
+            max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
             users: PhantomData,
         }
     }
@@ -98,12 +80,15 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets the web pages that may open a websocket, besides those of the server's own host and port:
     /// origins such as `https://app.example.com`, with the port where it is not the scheme's own; `*`
     /// is every page. Clients that are no browsers send no `Origin`, and are not asked for one.
-    pub fn origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+    pub fn allowed_origins<O: Into<String>>(
+        mut self,
+        origins: impl IntoIterator<Item = O>,
+    ) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets what tells one user from another, for [`Limits::connections_per_user`]: an id, a name.
+    /// Sets what tells one user from another, for [`Limits::max_connections_per_user`]: an id, a name.
     /// `None` is not counted.
     pub fn user_key(mut self, key: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
         self.user_key = Some(Box::new(move |user: &Identity| {
@@ -127,16 +112,16 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets how many events this server keeps at hand for clients that come back `since` a cursor: the default is 16,384, the last
     /// of all models. Who comes from before them is told to reset. They are kept in memory, with their rows; the server that has just
     /// started reads them from a log that others share.
-    pub fn history(mut self, events: usize) -> Self {
-        self.history = events;
+    pub fn replay_capacity(mut self, events: usize) -> Self {
+        self.replay_capacity = events;
         self
     }
 
     /// Sets how many rows of one statement are told one by one: the default is 10,000. Where a bulk statement
     /// writes more, the model's subscribers are told to fetch again, once; so are those of the models of a transaction that
     /// writes more than this and more than 16,384. A [`MemoryLog`] should keep more events than that.
-    pub fn bulk_rows(mut self, rows: usize) -> Self {
-        self.bulk_rows = rows;
+    pub fn max_rows_per_statement(mut self, rows: usize) -> Self {
+        self.max_rows_per_statement = rows;
         self
     }
 
@@ -156,7 +141,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         }
         let registry = Arc::new(registry);
         let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
-        if self.limits.connections_per_user.is_some() && self.user_key.is_none() {
+        if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
             return Err(BuildError::NoUserKey);
         }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -178,7 +163,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             runtime.clone(),
         ));
         let (position, progress) = watch::channel(None);
-        let history = Arc::new(History::new(Arc::clone(&registry), self.history));
+        let history = Arc::new(History::new(Arc::clone(&registry), self.replay_capacity));
         let replays = Arc::new(Replays::new());
         let dispatcher = Dispatcher {
             registry: Arc::clone(&registry),
@@ -192,7 +177,11 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         };
         let mut tasks = hub.start(&runtime);
         tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
-        let database = Database::new(Arc::clone(&publisher), &self.db, self.bulk_rows);
+        let database = Database::new(
+            Arc::clone(&publisher),
+            &self.db,
+            self.max_rows_per_statement,
+        );
         let scope = Scope::autocommit(Arc::new(database));
         Ok(Live {
             inner: Arc::new(Inner {
@@ -209,7 +198,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     db: self.db,
                     limits: self.limits,
                     origins,
-                    admissions: Arc::<Admissions>::default(),
+                    admissions: Arc::<ConnectionLimiter>::default(),
                     metrics,
                 }),
                 user_key: self.user_key,
@@ -231,18 +220,19 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("limits", &self.limits)
             .field("origins", &self.origins)
             .field("log", &self.log)
-            .field("history", &self.history)
-            .field("bulk_rows", &self.bulk_rows)
+            .field("replay_capacity", &self.replay_capacity)
+            .field("max_rows_per_statement", &self.max_rows_per_statement)
             .finish_non_exhaustive()
     }
 }
 
 /// Why a [`Live`] could not be built.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Mistakes in what is registered.
     Registry(Vec<RegistryError>),
-    /// A text among [`LiveBuilder::origins`] that is no origin.
+    /// A text among [`LiveBuilder::allowed_origins`] that is no origin.
     Origin(String),
     /// Connections are limited per user, and nothing says who is who.
     NoUserKey,
@@ -258,16 +248,9 @@ impl fmt::Display for BuildError {
                 errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
             }
             Self::Origin(text) => write!(f, "{text:?} is no origin: write scheme, host and port, and nothing behind them, such as \"https://app.example.com\""),
-            Self::NoUserKey => f.write_str("Limits::connections_per_user is set, and nothing says which connections are of one user: write .user_key(|user| ..)"),
+            Self::NoUserKey => f.write_str("Limits::max_connections_per_user is set, and nothing says which connections are of one user: write .user_key(|user| ..)"),
             Self::NoRuntime => f.write_str("Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]"),
         }
-    }
-}
-
-/// What `fn main() -> Result<..>` prints: the same words, for they say what to do.
-impl fmt::Debug for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

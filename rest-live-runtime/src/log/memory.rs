@@ -1,15 +1,13 @@
 //! The event log in memory: a bounded ring.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::{
     FutureExt, StreamExt,
     future::{self, BoxFuture},
     stream::{self, BoxStream},
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail};
@@ -65,8 +63,7 @@ impl Default for MemoryLog {
 
 impl Shared {
     fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
-        // Nothing panics while it is held, so a poisoned ring is whole.
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock()
     }
 
     fn cursor(&self, position: u64) -> Cursor {

@@ -1,28 +1,28 @@
 //! An event on its way into a log, and back out of it.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Logged, Operation, StoredEvent};
+use super::{LoggedEvent, Operation, StoredEvent};
 use crate::{
     data::{
-        cursor::{Cursor, Epoch, NoCursor},
+        cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, Row, RowChange},
     },
     model::{
-        columns::ColumnError,
         registry::{ModelEntry, Registry},
+        row_json::ColumnError,
     },
+    user_code,
 };
 
 /// Where an event comes from: what other nodes have to know about its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct EventSource {
     /// The node.
     pub node: Option<Arc<str>>,
     /// Up to where the node had read the log before the write began.
@@ -34,7 +34,7 @@ pub struct Origin {
 #[derive(Clone, Debug)]
 pub struct Record {
     event: Event,
-    origin: Origin,
+    origin: EventSource,
     /// None where the event is not to leave this process.
     registry: Option<Arc<Registry>>,
 }
@@ -44,14 +44,14 @@ impl From<Event> for Record {
     fn from(event: Event) -> Self {
         Self {
             event,
-            origin: Origin::default(),
+            origin: EventSource::default(),
             registry: None,
         }
     }
 }
 
 impl Record {
-    pub(crate) fn new(event: Event, origin: Origin, registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(event: Event, origin: EventSource, registry: Arc<Registry>) -> Self {
         Self {
             event,
             origin,
@@ -92,7 +92,7 @@ impl Record {
         let model = registry.and_then(|registry| registry.labelled(model));
         if let (EventKind::Row(change), Some(model)) = (kind, model) {
             // To read a column is the application's code.
-            let rows = catch_unwind(AssertUnwindSafe(|| rows(model, change)));
+            let rows = user_code::call(|| rows(model, change));
             match rows.unwrap_or_else(|_| Err(ColumnError::panicked())) {
                 Ok((old, new)) => {
                     stored.operation = match change.action {
@@ -123,19 +123,19 @@ fn rows(model: &ModelEntry, change: &RowChange) -> Result<Rows, ColumnError> {
     Ok((old, change.new.as_ref().map(encode).transpose()?))
 }
 
-impl Logged {
+impl LoggedEvent {
     /// Returns the event and where it comes from. What cannot be read is an error in the application's log, and the event
     /// that of rows which are not known.
-    pub(crate) fn resolve(&self, registry: &Registry) -> (Arc<Event>, Origin) {
+    pub(crate) fn resolve(&self, registry: &Registry) -> (Arc<Event>, EventSource) {
         let stored = match self {
-            Self::Event(event) => return (Arc::clone(event), Origin::default()),
+            Self::Event(event) => return (Arc::clone(event), EventSource::default()),
             Self::Stored(stored) => stored,
         };
-        let origin = Origin {
+        let origin = EventSource {
             node: stored.node.as_deref().map(Arc::from),
             began: stored.began.as_ref().map(|began| {
                 // What is none is of no life of the log.
-                began.parse().unwrap_or_else(|NoCursor| Cursor {
+                began.parse().unwrap_or_else(|ParseCursorError| Cursor {
                     epoch: Epoch::random(),
                     position: 0,
                 })
@@ -153,8 +153,8 @@ impl Logged {
             return (Arc::new(event), origin);
         };
         // To set a column is the application's code.
-        let kind = catch_unwind(AssertUnwindSafe(|| read(model, stored)));
-        let kind = kind.unwrap_or_else(|_| Err("it panicked".to_owned()));
+        let kind = user_code::call(|| read(model, stored));
+        let kind = kind.unwrap_or_else(|panicked| Err(panicked.to_string()));
         let kind = kind.unwrap_or_else(|error| {
             tracing::error!(
                 model = &*model.label,

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    columns::Columns,
     permission::{Authorization, Permission},
+    row_json::Columns,
     table::Table,
 };
 use crate::data::{

@@ -9,7 +9,6 @@ use std::{
     any::{Any, TypeId, type_name},
     error::Error,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -17,9 +16,12 @@ use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{DatabaseConnection, ModelTrait};
 
 pub use self::from_key::FromKey;
-use crate::data::{
-    event::Row,
-    key::{KeyKind, KeyValue},
+use crate::{
+    data::{
+        event::Row,
+        key::{KeyKind, KeyValue},
+    },
+    user_code::{self, Panicked},
 };
 
 /// The user of a session, erased: a `U` of the `Live<U>` that it belongs to.
@@ -70,11 +72,6 @@ impl PartialEq for UserType {
     }
 }
 
-/// The application's code panicked.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it panicked")]
-pub(crate) struct Panicked;
-
 type Check = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
 
 /// `check_permission`, erased.
@@ -104,7 +101,7 @@ impl Permission {
 
     /// Returns whether a user may see a row.
     pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, Panicked> {
-        catch_unwind(AssertUnwindSafe(|| (self.check)(identity, row))).map_err(|_| Panicked)
+        user_code::call(|| (self.check)(identity, row))
     }
 }
 
@@ -142,7 +139,7 @@ impl Authorization {
     where
         U: 'static,
         V: FromKey + 'static,
-        R: Verdict + 'static,
+        R: IntoDecision + 'static,
     {
         Self {
             user: UserType::of::<U>(),
@@ -151,9 +148,9 @@ impl Authorization {
             function: TypeId::of::<F>(),
             ask: Arc::new(move |identity, value, db| {
                 match (identity.downcast(), V::from_key(value)) {
-                    (Some(user), Some(value)) => {
-                        authorize(user, value, db).map(Verdict::decide).boxed()
-                    }
+                    (Some(user), Some(value)) => authorize(user, value, db)
+                        .map(IntoDecision::into_decision)
+                        .boxed(),
                     _ => futures_util::future::ready(Ok(false)).boxed(),
                 }
             }),
@@ -170,10 +167,9 @@ impl Authorization {
         value: &KeyValue,
         db: &DatabaseConnection,
     ) -> Answer {
-        AssertUnwindSafe(async { (self.ask)(identity, value, db).await })
-            .catch_unwind()
+        user_code::call_async(async { (self.ask)(identity, value, db).await })
             .await
-            .unwrap_or_else(|_| Err(Panicked.into()))
+            .unwrap_or_else(|panicked| Err(panicked.into()))
     }
 }
 
@@ -188,22 +184,22 @@ impl fmt::Debug for Authorization {
     message = "`authorize` returns `{Self}`, and should say yes or no",
     note = "return `bool`, or `Result<bool, E>` where `E` is an error, such as `DbErr`"
 )]
-pub trait Verdict {
+pub trait IntoDecision {
     /// Returns whether the user may subscribe.
     ///
     /// # Errors
     /// Why nobody knows. The client is told that it may try again, and not why.
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
 }
 
-impl Verdict for bool {
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+impl IntoDecision for bool {
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
         Ok(self)
     }
 }
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> Verdict for Result<bool, E> {
-    fn decide(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoDecision for Result<bool, E> {
+    fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>> {
         self.map_err(Into::into)
     }
 }

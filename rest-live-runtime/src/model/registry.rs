@@ -20,7 +20,7 @@ use super::{
     permission::UserType,
 };
 use crate::data::{
-    group::{GroupIndex, GroupKey},
+    group_id::{GroupId, GroupIndex},
     key::PK,
 };
 
@@ -234,7 +234,7 @@ impl Registry {
     }
 
     /// Returns the model that a group belongs to, and its key.
-    pub(crate) fn of_group(&self, group: &GroupKey) -> (&ModelEntry, &GroupEntry) {
+    pub(crate) fn of_group(&self, group: &GroupId) -> (&ModelEntry, &GroupEntry) {
         // A group's address is made by this registry, and nothing is ever taken out.
         let (model, place) = self.by_group[group.index.0];
         let model = &self.models[model];

@@ -34,9 +34,9 @@ pub enum ErrorCode {
     Reset,
     /// The connection has as many subscriptions as it may have.
     TooManySubscriptions,
-    /// More messages than [`Limits::messages`](crate::Limits::messages) came.
+    /// More messages than [`Limits::messages`](crate::Limits::message_rate) came.
     TooManyMessages,
-    /// More requests with `since` than [`Limits::resumes`](crate::Limits::resumes) came.
+    /// More requests with `since` than [`Limits::resumes`](crate::Limits::resume_rate) came.
     TooManyResumes,
     /// The server failed; its log says how.
     Internal,
@@ -84,15 +84,15 @@ pub enum CloseCode {
     Unsupported,
     /// A text frame that is not UTF-8.
     NotUtf8,
-    /// A message over [`Limits::message_bytes`](crate::Limits::message_bytes).
+    /// A message over [`Limits::message_bytes`](crate::Limits::max_message_bytes).
     TooBig,
     /// The server failed; its log says how.
     Internal,
     /// [`Live::disconnect`](crate::Live::disconnect): this user is not to come back.
     Forbidden,
-    /// Nothing came from the client for [`Limits::idle`](crate::Limits::idle).
+    /// Nothing came from the client for [`Limits::idle`](crate::Limits::idle_timeout).
     Silent,
-    /// Far more messages than [`Limits::messages`](crate::Limits::messages), or more connections than
+    /// Far more messages than [`Limits::messages`](crate::Limits::message_rate), or more connections than
     /// there may be.
     TooMany,
     /// The server goes away, and has told this client when to come back.

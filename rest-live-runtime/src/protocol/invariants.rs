@@ -13,7 +13,7 @@ use super::{
     id::Id,
     plain,
     refusal::Refusal,
-    request::{Message, Named, Request, Target},
+    request::{GroupSelector, Message, Request, Target},
     v0_7, v1,
 };
 use crate::data::{
@@ -138,8 +138,8 @@ fn assert_request(message: &Message, request: &Request) {
 /// Every value that a column takes is written as it is read.
 fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&str, &KeyValue)) {
     let named: Vec<(&String, &Value)> = match &target.group {
-        Named::Key(key, value) => vec![(key, value)],
-        Named::AmongKwargs(kwargs) => kwargs.iter().collect(),
+        GroupSelector::Key(key, value) => vec![(key, value)],
+        GroupSelector::AmongKwargs(kwargs) => kwargs.iter().collect(),
     };
     for (key, value) in named {
         for kind in kinds {

@@ -10,7 +10,7 @@ use super::{
     frame::Frame,
     object::{self, Object},
     refusal::{Refusal, quoted},
-    request::{Named, Request, Target},
+    request::{GroupSelector, Request, Target},
 };
 
 /// Reads a request.
@@ -22,7 +22,7 @@ pub(crate) fn request(mut object: Object<'_>) -> Result<Request, Refusal> {
         Some(_) => return Err(Refusal::shape("`unsubscribe` is true or left out")),
     };
     let (key, value) = only_entry(object)?;
-    let group = Named::Key(key, object::value(value)?);
+    let group = GroupSelector::Key(key, object::value(value)?);
     let target = Target { model, group };
     Ok(match unsubscribe {
         true => Request::UnsubscribeFrom(target),

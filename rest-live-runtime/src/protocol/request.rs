@@ -38,12 +38,12 @@ pub(crate) enum Request {
 pub(crate) struct Target {
     /// Label of the model.
     pub(crate) model: String,
-    pub(crate) group: Named,
+    pub(crate) group: GroupSelector,
 }
 
 /// How a group is named.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Named {
+pub(crate) enum GroupSelector {
     /// By its key and value.
     Key(String, Value),
     /// By the only one of these that is a group key of the model.

@@ -12,7 +12,7 @@ use super::{
     id::Id,
     object::Object,
     refusal::{Refusal, quoted},
-    request::{Named, Request, Target},
+    request::{GroupSelector, Request, Target},
 };
 use crate::data::{
     event::Action,
@@ -42,14 +42,14 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
     let kwargs = object.take_object("view_kwargs")?.unwrap_or_default();
     let action = object.take_string("action", "list")?;
     let (group, must_exist) = match action.as_str() {
-        "list" => (Named::AmongKwargs(kwargs), false),
+        "list" => (GroupSelector::AmongKwargs(kwargs), false),
         "retrieve" => match object.take("lookup_by")? {
             None | Some(Value::Null) => {
                 return Err(Refusal::shape(
                     "`lookup_by` is missing: the primary key of the row",
                 ));
             }
-            Some(key) => (Named::Key(PK.to_owned(), key), true),
+            Some(key) => (GroupSelector::Key(PK.to_owned(), key), true),
         },
         other => {
             return Err(Refusal::shape(format!(

@@ -10,7 +10,7 @@ use super::{
     id::Id,
     object::Object,
     refusal::{Refusal, quoted},
-    request::{Named, Request, Target},
+    request::{GroupSelector, Request, Target},
 };
 use crate::{data::cursor::Cursor, limits::Limits};
 
@@ -69,7 +69,7 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
     }
 }
 
-fn group(object: &mut Object<'_>) -> Result<Named, Refusal> {
+fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
     let Some(group) = object.take_object("group")? else {
         return Err(Refusal::shape(
             r#"`group` is missing: {"pk":1} for a row, {"list_id":1} for a group"#,
@@ -77,7 +77,7 @@ fn group(object: &mut Object<'_>) -> Result<Named, Refusal> {
     };
     let mut entries = group.into_iter();
     match (entries.next(), entries.next()) {
-        (Some((key, value)), None) => Ok(Named::Key(key, value)),
+        (Some((key, value)), None) => Ok(GroupSelector::Key(key, value)),
         _ => Err(Refusal::shape(
             r#"`group` has exactly one key, such as {"pk":1} or {"list_id":1}"#,
         )),
@@ -252,9 +252,11 @@ pub(crate) fn hello(session: &str, limits: &Limits) -> Frame {
     answer(&Hello {
         r#type: "hello",
         session,
-        ping_ms: limits.ping_interval.as_millis(),
-        max_subscriptions: limits.subscriptions,
-        max_message_bytes: limits.message_bytes,
+        ping_ms: limits
+            .ping_interval
+            .map_or(0, |interval| interval.as_millis()),
+        max_subscriptions: limits.max_subscriptions,
+        max_message_bytes: limits.max_message_bytes,
     })
 }
 

@@ -13,8 +13,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::data::{
     cursor::Cursor,
@@ -39,7 +41,7 @@ struct State {
     /// When the intervals began that have not ended.
     open: BTreeSet<u64>,
     /// Rows of which something was told since the oldest of these began, or is being told.
-    rows: HashMap<RowId, Told>,
+    rows: HashMap<RowId, RowState>,
     /// So many rows were left when those that matter to nobody were last swept out.
     kept: usize,
     /// Up to then it was forgotten what was told of rows that are not among `rows`.
@@ -53,7 +55,7 @@ struct State {
 
 /// What was told of a row.
 #[derive(Debug)]
-struct Told {
+struct RowState {
     stage: Stage,
     /// What subscribers may hold of it, oldest first: the rows before and after each write that was told since the oldest
     /// began that is under way, and those of what waits to be settled. `None` when they were too many.
@@ -66,7 +68,7 @@ enum Stage {
     /// what is read then would overtake it on the way to the log.
     Appending { unsettled: bool },
     /// Something was appended then.
-    At(u64),
+    Published(u64),
     /// It is being settled. Writes have come to be told since the row was last read.
     Settling { more: bool },
 }
@@ -82,7 +84,7 @@ pub(crate) struct Interval {
 
 /// An event that is told as it is.
 #[derive(Debug)]
-pub(crate) struct Tells {
+pub(crate) struct OrderedEvent {
     pub(crate) event: Event,
     /// Up to where the log had been read before the write began, if that matters.
     pub(crate) read: Option<Cursor>,
@@ -90,8 +92,8 @@ pub(crate) struct Tells {
 
 /// What may be told as it is, and what is to be settled.
 #[derive(Debug, Default)]
-pub(crate) struct Admitted {
-    pub(crate) events: Vec<Tells>,
+pub(crate) struct Admission {
+    pub(crate) events: Vec<OrderedEvent>,
     /// The rows of these events, for [`Order::told`].
     pub(crate) rows: Vec<RowId>,
     /// The models among these events that are reset, for the same.
@@ -133,8 +135,7 @@ impl Order {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, so a poisoned state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Begins the interval of a write.
@@ -152,8 +153,8 @@ impl Order {
 
     /// Decides what of a committed unit may be told. Its events are marked as being told until
     /// [`told`](Self::told).
-    pub(crate) fn admit(&self, events: Vec<(Event, Option<Arc<Interval>>)>) -> Admitted {
-        let mut admitted = Admitted::default();
+    pub(crate) fn admit(&self, events: Vec<(Event, Option<Arc<Interval>>)>) -> Admission {
+        let mut admitted = Admission::default();
         let mut state = self.state();
         // Rows of this very unit: all that it did to one stays together.
         let mut own: HashMap<RowId, Verdict> = HashMap::new();
@@ -180,8 +181,8 @@ impl Order {
                 }
             };
             match verdict {
-                Verdict::Told => {
-                    admitted.events.push(Tells { event, read });
+                Verdict::Publish => {
+                    admitted.events.push(OrderedEvent { event, read });
                     admitted.rows.push(id);
                 }
                 Verdict::Unsettled => admitted.unsettled.push(id),
@@ -202,8 +203,8 @@ impl Order {
     /// Has a row be settled that may have been written, if nobody does yet. Returns whether the caller is to.
     pub(crate) fn unsettle(&self, row: &RowId, named: impl IntoIterator<Item = Row>) -> bool {
         let mut state = self.state();
-        let told = state.rows.entry(row.clone()).or_insert_with(|| Told {
-            stage: Stage::At(0),
+        let told = state.rows.entry(row.clone()).or_insert_with(|| RowState {
+            stage: Stage::Published(0),
             named: Some(Vec::new()),
         });
         told.name(named.into_iter());
@@ -226,9 +227,9 @@ impl Order {
                     told.stage = Stage::Settling { more: true };
                     unsettled.push(row);
                 }
-                Stage::Appending { unsettled: false } => told.stage = Stage::At(now),
+                Stage::Appending { unsettled: false } => told.stage = Stage::Published(now),
                 // Of this unit, and told above.
-                Stage::At(_) | Stage::Settling { .. } => {}
+                Stage::Published(_) | Stage::Settling { .. } => {}
             }
         }
         for model in resets {
@@ -269,7 +270,7 @@ impl Order {
         if let Stage::Settling { more: true } = told.stage {
             return Next::Again;
         }
-        told.stage = Stage::At(now);
+        told.stage = Stage::Published(now);
         state.sweep(self.most_rows);
         Next::Done
     }
@@ -278,7 +279,7 @@ impl Order {
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    Told,
+    Publish,
     /// It is to be settled, which nobody does yet.
     Unsettled,
     /// It is being settled, or will be.
@@ -287,12 +288,12 @@ enum Verdict {
     Forgotten,
 }
 
-impl Admitted {
+impl Admission {
     fn reset(&mut self, event: Event) {
         // Once is enough.
         if !self.resets.contains(&event.model) {
             self.resets.push(Arc::clone(&event.model));
-            self.events.push(Tells { event, read: None });
+            self.events.push(OrderedEvent { event, read: None });
         }
     }
 }
@@ -306,7 +307,7 @@ impl State {
         let rows = rows.filter(|(id, _)| id.0 == *model && !is_own(id));
         for (_, told) in rows {
             // What is on its way to the log, or was read, may be older than what is fetched.
-            if !matches!(told.stage, Stage::At(_)) {
+            if !matches!(told.stage, Stage::Published(_)) {
                 told.unsettle();
             }
         }
@@ -316,7 +317,7 @@ impl State {
         let reset = self.resets.get(&id.0).copied().unwrap_or_default();
         match self.rows.entry(id.clone()) {
             Entry::Vacant(place) if began < reset => {
-                place.insert(Told {
+                place.insert(RowState {
                     stage: Stage::Settling { more: true },
                     named: Some(named.collect()),
                 });
@@ -324,15 +325,15 @@ impl State {
             }
             Entry::Vacant(_) if began < self.horizon => Verdict::Forgotten,
             Entry::Vacant(place) => {
-                place.insert(Told {
+                place.insert(RowState {
                     stage: Stage::Appending { unsettled: false },
                     named: Some(named.collect()),
                 });
-                Verdict::Told
+                Verdict::Publish
             }
             Entry::Occupied(mut present) => {
                 let told = present.get_mut();
-                if let Stage::At(at) = told.stage
+                if let Stage::Published(at) = told.stage
                     && at.max(reset) < began
                 {
                     told.stage = Stage::Appending { unsettled: false };
@@ -342,7 +343,7 @@ impl State {
                         told.named = Some(Vec::new());
                     }
                     told.name(named);
-                    return Verdict::Told;
+                    return Verdict::Publish;
                 }
                 told.name(named);
                 told.unsettle()
@@ -354,9 +355,9 @@ impl State {
     fn follow(&mut self, id: &RowId, first: Verdict, named: impl Iterator<Item = Row>) -> Verdict {
         let told = self.rows.get_mut(id);
         match (first, told) {
-            (Verdict::Told, Some(told)) => {
+            (Verdict::Publish, Some(told)) => {
                 told.name(named);
-                Verdict::Told
+                Verdict::Publish
             }
             (Verdict::Unsettled | Verdict::Joined, Some(told)) => {
                 told.name(named);
@@ -383,17 +384,17 @@ impl State {
 
     fn keep(&mut self, oldest: u64) {
         self.rows.retain(|_, told| match told.stage {
-            Stage::At(at) => at > oldest,
+            Stage::Published(at) => at > oldest,
             Stage::Appending { .. } | Stage::Settling { .. } => true,
         });
     }
 }
 
-impl Told {
+impl RowState {
     /// Has it be settled. Returns whether the caller is to.
     fn unsettle(&mut self) -> Verdict {
         match &mut self.stage {
-            Stage::At(_) => {
+            Stage::Published(_) => {
                 self.stage = Stage::Settling { more: true };
                 Verdict::Unsettled
             }

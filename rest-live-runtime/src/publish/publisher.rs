@@ -1,12 +1,7 @@
 //! From a committed write to the log: what may be told as it is, is appended; rows whose order is not
 //! known are settled. Capture calls it; it waits for the log only, and for nobody's socket.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
@@ -14,8 +9,8 @@ use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    completing::Completing,
-    order::{Interval, Next, Order, RowId, Tells},
+    detach::Detached,
+    order::{Interval, Next, Order, OrderedEvent, RowId},
 };
 use crate::{
     data::{
@@ -23,9 +18,10 @@ use crate::{
         event::{Event, EventKind, Row},
         token,
     },
-    log::{EventLog, LogError, Origin, Record, TransactionalLog},
+    log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
     model::registry::Registry,
+    user_code,
 };
 
 /// So long the reading of a row that is to be settled may take: its subscribers are told to fetch again then.
@@ -85,7 +81,7 @@ impl Publisher {
         }
     }
 
-    /// Tells of a committed unit. It never fails: a log that cannot take the events is an error in the
+    /// OrderedEvent of a committed unit. It never fails: a log that cannot take the events is an error in the
     /// application's log.
     pub(crate) async fn publish(self: &Arc<Self>, events: Vec<Committed>) {
         if events.is_empty() {
@@ -107,7 +103,7 @@ impl Publisher {
             telling.end();
         };
         // A request may be given up while a log takes its time.
-        Completing::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
+        Detached::new(appending.boxed(), &self.tasks, self.runtime.clone()).await;
     }
 
     /// Returns the log, where it is in the application's database.
@@ -135,7 +131,7 @@ impl Publisher {
 
     /// Returns an event as this node hands it to the log.
     fn record(&self, event: Event, began: Option<Cursor>) -> Record {
-        let origin = Origin {
+        let origin = EventSource {
             node: Some(Arc::clone(&self.node)),
             began,
         };
@@ -182,7 +178,7 @@ impl Publisher {
         write: BoxFuture<'static, Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
-        Completing::new(write, &self.tasks, runtime).await
+        Detached::new(write, &self.tasks, runtime).await
     }
 
     /// Runs a future until the `Live` is dropped.
@@ -203,17 +199,17 @@ impl Publisher {
         self.abort.cancel();
     }
 
-    async fn append(&self, events: Vec<Tells>) {
+    async fn append(&self, events: Vec<OrderedEvent>) {
         if events.is_empty() {
             return;
         }
         let count = events.len();
         // Whose code a log is, nobody knows: what it does must not reach the writer.
-        let append = AssertUnwindSafe(self.hand_in(events)).catch_unwind();
+        let append = user_code::call_async(self.hand_in(events));
         let error = match append.await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(_) => LogError::new("it panicked"),
+            Err(panicked) => LogError::new(panicked),
         };
         self.metrics.events_lost.increment(count as u64);
         tracing::error!(
@@ -223,18 +219,18 @@ impl Publisher {
         );
     }
 
-    async fn hand_in(&self, events: Vec<Tells>) -> Result<(), LogError> {
+    async fn hand_in(&self, events: Vec<OrderedEvent>) -> Result<(), LogError> {
         let events = events.into_iter();
         if let Some(log) = self.log.transactional() {
             let events = events.map(|tells| tells.event).collect();
             let settled = self.append_settled(log, events).await;
             return settled.map_err(LogError::new);
         }
-        let record = |Tells { event, read }| self.record(event, read);
+        let record = |OrderedEvent { event, read }| self.record(event, read);
         self.log.append(events.map(record).collect()).await
     }
 
-    /// Tells of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is
+    /// OrderedEvent of writes whose transaction is over, or nobody's: the row is read and locked in one of our own, so that what is
     /// told of it is in the order in which it was committed.
     async fn append_settled(
         &self,
@@ -249,7 +245,7 @@ impl Publisher {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
                     let named = change.old.into_iter().chain(change.new).collect();
-                    Event::settled(event.model, change.key, named, found)
+                    Event::reread(event.model, change.key, named, found)
                 }
                 (kind, _) => Event {
                     kind,
@@ -279,8 +275,8 @@ impl Publisher {
                     Ok(found) => {
                         let named = self.distinct(&row, named);
                         let label = Arc::clone(label);
-                        let event = Event::settled(label, key.clone(), named, found.clone());
-                        self.append(vec![Tells { event, read }]).await;
+                        let event = Event::reread(label, key.clone(), named, found.clone());
+                        self.append(vec![OrderedEvent { event, read }]).await;
                         found
                     }
                     Err(why) => {
@@ -311,14 +307,14 @@ impl Publisher {
             None => rows,
         };
         let kept = rows.clone();
-        catch_unwind(AssertUnwindSafe(|| distinct(rows))).unwrap_or(kept)
+        user_code::call(|| distinct(rows)).unwrap_or(kept)
     }
 
     async fn append_reset(&self, row: &RowId) {
         // Before and after: from the one on a client may fetch, up to the other it may not have.
         self.order.reset(row);
         let event = Event::reset(Arc::clone(&row.0));
-        self.append(vec![Tells { event, read: None }]).await;
+        self.append(vec![OrderedEvent { event, read: None }]).await;
         self.order.reset(row);
     }
 
@@ -327,11 +323,11 @@ impl Publisher {
             return Err("the model is not registered".to_owned());
         };
         // Decoding a row is the application's code, too.
-        let find = AssertUnwindSafe(async { model.table.read(&self.db, key).await }).catch_unwind();
+        let find = user_code::call_async(async { model.table.read(&self.db, key).await });
         match timeout(PATIENCE, find).await {
             Ok(Ok(Ok(row))) => Ok(row),
             Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(_)) => Err("it panicked".to_owned()),
+            Ok(Err(panicked)) => Err(panicked.to_string()),
             Err(_) => Err(format!("it took longer than {PATIENCE:?}")),
         }
     }

@@ -4,14 +4,16 @@ use std::{
     collections::HashMap,
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use crate::limits::Limits;
 
 /// Counts the connections of one `Live`.
 #[derive(Debug, Default)]
-pub(crate) struct Admissions(Mutex<Counts>);
+pub(crate) struct ConnectionLimiter(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -22,31 +24,31 @@ struct Counts {
 
 /// The place of one connection, free again when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    admissions: Arc<Admissions>,
+pub(crate) struct ConnectionPermit {
+    admissions: Arc<ConnectionLimiter>,
     user: Option<String>,
     network: Option<IpAddr>,
 }
 
-impl Admissions {
+impl ConnectionLimiter {
     /// Takes a place; `None` where there is none left.
     pub(crate) fn admit(
         self: &Arc<Self>,
         limits: &Limits,
         user: Option<String>,
         address: Option<IpAddr>,
-    ) -> Option<Seat> {
-        let user = user.filter(|_| limits.connections_per_user.is_some());
+    ) -> Option<ConnectionPermit> {
+        let user = user.filter(|_| limits.max_connections_per_user.is_some());
         let network = address
-            .filter(|_| limits.connections_per_address.is_some())
+            .filter(|_| limits.max_connections_per_address.is_some())
             .map(network);
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock();
         let of_user = user.as_ref().and_then(|user| counts.by_user.get(user));
         let of_network = network.and_then(|network| counts.by_network.get(&network));
         let is_full = [
-            (Some(&counts.all), limits.connections),
-            (of_user, limits.connections_per_user),
-            (of_network, limits.connections_per_address),
+            (Some(&counts.all), limits.max_connections),
+            (of_user, limits.max_connections_per_user),
+            (of_network, limits.max_connections_per_address),
         ]
         .into_iter()
         .any(|(count, most)| most.is_some_and(|most| count.copied().unwrap_or(0) >= most));
@@ -60,7 +62,7 @@ impl Admissions {
         if let Some(network) = network {
             *counts.by_network.entry(network).or_default() += 1;
         }
-        Some(Seat {
+        Some(ConnectionPermit {
             admissions: Arc::clone(self),
             user,
             network,
@@ -68,7 +70,7 @@ impl Admissions {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
             if let Some(key) = key
@@ -80,11 +82,7 @@ impl Drop for Seat {
                 }
             }
         }
-        let mut counts = self
-            .admissions
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.admissions.0.lock();
         counts.all -= 1;
         leave(&mut counts.by_user, self.user.take());
         leave(&mut counts.by_network, self.network.take());
@@ -108,13 +106,11 @@ mod tests {
 
     #[test]
     fn each_limit_holds_and_a_place_is_free_again() {
-        let admissions = Arc::<Admissions>::default();
-        let limits = Limits {
-            connections: Some(4),
-            connections_per_user: Some(2),
-            connections_per_address: Some(2),
-            ..Limits::default()
-        };
+        let admissions = Arc::<ConnectionLimiter>::default();
+        let limits = Limits::default()
+            .max_connections(4)
+            .max_connections_per_user(2)
+            .max_connections_per_address(2);
         let admit = |user: Option<&str>, address: &str| {
             let address = address.parse().expect("an address");
             admissions.admit(&limits, user.map(str::to_owned), Some(address))
@@ -134,6 +130,6 @@ mod tests {
         assert!(admit(None, "10.0.0.2").is_none(), "a fifth");
         drop(first);
         assert!(admit(Some("ada"), "10.0.0.1").is_some());
-        assert!(admissions.0.lock().expect("whole").by_user.len() == 1);
+        assert!(admissions.0.lock().by_user.len() == 1);
     }
 }

@@ -1,6 +1,6 @@
 //! A session on a stream that is not just a TCP connection: it reads and writes in one task.
 
-use std::{ops::ControlFlow, panic::AssertUnwindSafe, pin::pin, time::Duration};
+use std::{ops::ControlFlow, pin::pin, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -14,16 +14,16 @@ use tracing::Instrument;
 
 use super::{
     Io,
-    websocket::{Heard, Protocol},
+    websocket::{Incoming, Protocol},
 };
 use crate::{
     hub::shard::Outgoing,
-    limits::patience,
     protocol::{
         code::CloseCode,
         frame::{Frame, close_frame, ping_frame},
     },
     session::Session,
+    user_code,
 };
 
 /// Bytes read at a time.
@@ -34,14 +34,17 @@ pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
     let mut connection = Connection {
         io,
         protocol: Protocol::new(limits, early),
-        stall: limits.stall,
+        stall_timeout: limits.stall_timeout.unwrap_or(Duration::MAX),
     };
     let span = session.span().clone();
-    let run = AssertUnwindSafe(connection.run(&session)).catch_unwind();
-    let end = run.instrument(span.clone()).await.unwrap_or_else(|_| {
-        span.in_scope(|| tracing::error!("a connection panicked: it is closed"));
-        End::ByServer(CloseCode::Internal)
-    });
+    let run = user_code::call_async(connection.run(&session));
+    let end = run
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|panicked| {
+            span.in_scope(|| tracing::error!(%panicked, "a connection panicked: it is closed"));
+            End::ByServer(CloseCode::Internal)
+        });
     // From here on nothing is published to it: see the TCP connection's.
     let seat = session.seat();
     drop(session);
@@ -51,7 +54,7 @@ pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
 struct Connection {
     io: Box<dyn Io>,
     protocol: Protocol,
-    stall: Duration,
+    stall_timeout: Duration,
 }
 
 /// How a connection came to its end.
@@ -70,7 +73,7 @@ impl Connection {
     async fn run(&mut self, session: &Session) -> End {
         let limits = session.limits();
         let mut ping = ping_timer(limits.ping_interval);
-        let mut silence = pin!(sleep(limits.idle));
+        let mut silence = pin!(sleep(limits.idle_timeout));
         // What the client said last, while it is being carried out: see the TCP connection's.
         let mut request = pin!(Fuse::terminated());
         let mut buffer = vec![0; READ_BUFFER];
@@ -83,7 +86,7 @@ impl Connection {
                     Some(count) => self.protocol.take_in(&buffer[..count], &mut answers),
                     None => self.protocol.next(&mut answers),
                 };
-                if let Heard::Close = heard {
+                if let Incoming::Close = heard {
                     return End::ByClient(answers);
                 }
                 // They leave before anything else is read: a client that pings and reads nothing must not have them pile
@@ -92,22 +95,22 @@ impl Connection {
                     return end;
                 }
                 match heard {
-                    Heard::Text(text) => {
+                    Incoming::Text(text) => {
                         request.set(async move { session.receive(&text).await }.fuse());
                     }
-                    Heard::Wrong(code) => return End::ByServer(code),
-                    Heard::Lost => return End::Lost,
-                    Heard::Nothing | Heard::Close => {}
+                    Incoming::Wrong(code) => return End::ByServer(code),
+                    Incoming::Lost => return End::Lost,
+                    Incoming::Nothing | Incoming::Close => {}
                 }
             }
             let flow = tokio::select! {
                 () = &mut request, if !request.is_terminated() => {
                     // The client could say nothing meanwhile.
-                    silence.set(sleep(limits.idle));
+                    silence.set(sleep(limits.idle_timeout));
                     Flow::Continue(())
                 }
                 read = self.io.read(&mut buffer), if request.is_terminated() => {
-                    silence.set(sleep(limits.idle));
+                    silence.set(sleep(limits.idle_timeout));
                     match read {
                         Ok(count @ 1..) => {
                             come = Some(count);
@@ -157,7 +160,7 @@ impl Connection {
             self.io.write_all(bytes).await?;
             self.io.flush().await
         };
-        match time::timeout(patience(self.stall), write).await {
+        match time::timeout(self.stall_timeout, write).await {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(_)) | Err(_) => Flow::Break(End::Lost),
         }
@@ -170,13 +173,13 @@ impl Connection {
             End::ByClient(answer) => (answer, true),
             End::ByServer(code) => (close_frame(code).to_vec(), lingers),
         };
-        let stall = patience(self.stall);
+        let stall_timeout = self.stall_timeout;
         let close = async {
             if self.write(&last).await.is_continue() && lingers {
                 self.linger().await;
             }
         };
-        _ = time::timeout(stall, close).await;
+        _ = time::timeout(stall_timeout, close).await;
     }
 
     /// Ends our direction and reads until the client has ended its own: see the TCP connection's.
@@ -188,11 +191,10 @@ impl Connection {
     }
 }
 
-/// Returns the timer of the pings; `None` for an interval of zero, or past the end of the clock.
-fn ping_timer(interval: Duration) -> Option<Interval> {
-    let start = Instant::now()
-        .checked_add(interval)
-        .filter(|_| !interval.is_zero())?;
+/// Returns the timer of the pings; `None` without an interval, or past the end of the clock.
+fn ping_timer(interval: Option<Duration>) -> Option<Interval> {
+    let interval = interval?;
+    let start = Instant::now().checked_add(interval)?;
     let mut timer = time::interval_at(start, interval);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Some(timer)
@@ -205,9 +207,9 @@ async fn tick(timer: &mut Option<Interval>) {
     }
 }
 
-/// Sleeps; for ever where the time is zero, or past the end of the clock.
-async fn sleep(time: Duration) {
-    match Instant::now().checked_add(time).filter(|_| !time.is_zero()) {
+/// Sleeps; forever without a time, or past the end of the clock.
+async fn sleep(time: Option<Duration>) {
+    match time.and_then(|time| Instant::now().checked_add(time)) {
         Some(end) => time::sleep_until(end).await,
         None => std::future::pending().await,
     }

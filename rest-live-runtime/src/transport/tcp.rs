@@ -6,23 +6,23 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     tasks::ConnectionTasks,
-    websocket::{Heard, Protocol},
+    websocket::{Incoming, Protocol},
 };
 use crate::{
-    hub::writer::wire::{Wire, WireState},
-    limits::patience,
+    hub::writer::socket::{SharedSocket, SocketState},
     protocol::code::CloseCode,
     session::Session,
+    user_code,
 };
 
 /// Bytes read at a time.
@@ -35,7 +35,7 @@ thread_local! {
 
 /// Reads from a connection until it is over.
 pub(crate) struct Connection {
-    wire: Arc<Wire>,
+    wire: Arc<SharedSocket>,
     connections: ConnectionTasks,
     stage: Stage,
 }
@@ -68,7 +68,10 @@ impl Connection {
         session: Session,
         connections: &ConnectionTasks,
     ) -> io::Result<Self> {
-        let wire = Arc::new(Wire::new(stream, session.limits().send_buffer)?);
+        let wire = Arc::new(SharedSocket::new(
+            stream,
+            session.limits().send_buffer_bytes,
+        )?);
         session.attach(Arc::clone(&wire));
         Ok(Self {
             wire,
@@ -97,13 +100,14 @@ impl Future for Connection {
             let end = ready!(reader.poll_end(wire, context));
             // From here on nothing is published to it; what it still sends is read for the close's sake only. It
             // counts as a connection until that is over; one that was too many from the beginning is not waited for.
-            let (seat, stall) = (reader.session.seat(), reader.session.limits().stall);
-            let (true, Some(seat)) = (end == WireState::Closed, seat) else {
+            let (seat, stall) = (reader.session.seat(), reader.session.limits().stall_timeout);
+            let stall = stall.unwrap_or(Duration::MAX);
+            let (true, Some(seat)) = (end == SocketState::Closed, seat) else {
                 return Poll::Ready(());
             };
             let wire = Arc::clone(wire);
             let linger = async move {
-                _ = timeout(patience(stall), linger(&wire)).await;
+                _ = timeout(stall, linger(&wire)).await;
                 drop(seat);
             };
             let tasks = connections.clone();
@@ -120,20 +124,23 @@ impl Future for Connection {
 
 impl Reader {
     /// Goes on until the connection is closed, or lost.
-    fn poll_end(&mut self, wire: &Arc<Wire>, context: &mut Context<'_>) -> Poll<WireState> {
+    fn poll_end(
+        &mut self,
+        wire: &Arc<SharedSocket>,
+        context: &mut Context<'_>,
+    ) -> Poll<SocketState> {
         let span = self.session.span().clone();
         let _in = span.enter();
         loop {
-            let step = AssertUnwindSafe(|| self.poll_step(wire, context));
-            match catch_unwind(step) {
+            match user_code::call(|| self.poll_step(wire, context)) {
                 Ok(step) => {
                     if let Err(end) = ready!(step) {
                         return Poll::Ready(end);
                     }
                 }
-                Err(_) if self.has_heard_enough => return Poll::Ready(WireState::Lost),
-                Err(_) => {
-                    tracing::error!("a connection panicked: it is closed");
+                Err(_) if self.has_heard_enough => return Poll::Ready(SocketState::Lost),
+                Err(panicked) => {
+                    tracing::error!(%panicked, "a connection panicked: it is closed");
                     self.has_heard_enough = true;
                     self.request = None;
                     wire.set_busy(false);
@@ -145,9 +152,9 @@ impl Reader {
 
     fn poll_step(
         &mut self,
-        wire: &Arc<Wire>,
+        wire: &Arc<SharedSocket>,
         context: &mut Context<'_>,
-    ) -> Poll<Result<(), WireState>> {
+    ) -> Poll<Result<(), SocketState>> {
         // First, so that nothing is told in between.
         wire.watch(context);
         if let Some(request) = &mut self.request
@@ -157,13 +164,13 @@ impl Reader {
             wire.set_busy(false);
         }
         match wire.state() {
-            end @ (WireState::Closed | WireState::Lost) => return Poll::Ready(Err(end)),
-            WireState::Blocked => {
+            end @ (SocketState::Closed | SocketState::Lost) => return Poll::Ready(Err(end)),
+            SocketState::Blocked => {
                 let writable = ready!(wire.poll_writable(context));
                 self.session.writable();
-                return Poll::Ready(writable.map_err(|_| WireState::Lost));
+                return Poll::Ready(writable.map_err(|_| SocketState::Lost));
             }
-            WireState::Open => {}
+            SocketState::Open => {}
         }
         if self.has_heard_enough || self.request.is_some() || wire.is_owed() {
             return Poll::Pending;
@@ -176,13 +183,13 @@ impl Reader {
         }
         Poll::Ready(match ready!(wire.poll_readable(context)) {
             Ok(()) => self.read(wire),
-            Err(_) => Err(WireState::Lost),
+            Err(_) => Err(SocketState::Lost),
         })
     }
 
-    fn read(&mut self, wire: &Arc<Wire>) -> Result<(), WireState> {
+    fn read(&mut self, wire: &Arc<SharedSocket>) -> Result<(), SocketState> {
         BUFFER.with_borrow_mut(|buffer| match wire.stream().try_read(buffer) {
-            Ok(0) => Err(WireState::Lost),
+            Ok(0) => Err(SocketState::Lost),
             Ok(count) => {
                 wire.hear();
                 let mut answers = Vec::new();
@@ -191,13 +198,13 @@ impl Reader {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(_) => Err(WireState::Lost),
+            Err(_) => Err(SocketState::Lost),
         })
     }
 
     /// Begins what a client asks for, behind the answers that the protocol has.
-    fn carry_out(&mut self, heard: Heard, answers: Vec<u8>, wire: &Wire) {
-        if let Heard::Close = heard {
+    fn carry_out(&mut self, heard: Incoming, answers: Vec<u8>, wire: &SharedSocket) {
+        if let Incoming::Close = heard {
             self.has_heard_enough = true;
             return self.session.closed_by_client(answers.into());
         }
@@ -205,17 +212,17 @@ impl Reader {
             self.session.pong(answers.into());
         }
         match heard {
-            Heard::Text(text) => {
+            Incoming::Text(text) => {
                 wire.set_busy(true);
                 let session = Arc::clone(&self.session);
                 self.request = Some(Box::pin(async move { session.receive(&text).await }));
             }
-            Heard::Wrong(code) => {
+            Incoming::Wrong(code) => {
                 self.has_heard_enough = true;
                 self.session.close(code);
             }
-            Heard::Lost => wire.tell(WireState::Lost),
-            Heard::Nothing | Heard::Close => {}
+            Incoming::Lost => wire.tell(SocketState::Lost),
+            Incoming::Nothing | Incoming::Close => {}
         }
     }
 }
@@ -223,7 +230,7 @@ impl Reader {
 /// Ends our direction and reads until the client has ended its own. A TCP connection that is
 /// closed with bytes unread is reset, and the reset can overtake the close frame (RFC 6455,
 /// section 7.1.1).
-async fn linger(wire: &Wire) {
+async fn linger(wire: &SharedSocket) {
     if wire.shut_down().is_err() {
         return;
     }

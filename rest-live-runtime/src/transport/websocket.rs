@@ -27,7 +27,7 @@ pub(crate) struct Protocol {
 }
 
 /// What a client says.
-pub(crate) enum Heard {
+pub(crate) enum Incoming {
     Text(Utf8Bytes),
     /// Nothing more in what came so far.
     Nothing,
@@ -45,8 +45,8 @@ impl Protocol {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
-            .max_message_size(Some(limits.message_bytes))
-            .max_frame_size(Some(limits.message_bytes));
+            .max_message_size(Some(limits.max_message_bytes))
+            .max_frame_size(Some(limits.max_message_bytes));
         Self {
             context: WebSocketContext::new(Role::Server, Some(config)),
             unread: early,
@@ -62,7 +62,7 @@ impl Protocol {
 
     /// Reads the next message of what came so far. `answers` gets the pongs and the close that are owed, as they are
     /// written to a socket.
-    pub(crate) fn next(&mut self, answers: &mut Vec<u8>) -> Heard {
+    pub(crate) fn next(&mut self, answers: &mut Vec<u8>) -> Incoming {
         let unread = mem::take(&mut self.unread);
         let (heard, left) = self.read(&unread[self.unread_at..], answers);
         (self.unread, self.unread_at) = match left {
@@ -76,7 +76,7 @@ impl Protocol {
     }
 
     /// Reads the next message of what comes behind all that came so far.
-    pub(crate) fn take_in(&mut self, bytes: &[u8], answers: &mut Vec<u8>) -> Heard {
+    pub(crate) fn take_in(&mut self, bytes: &[u8], answers: &mut Vec<u8>) -> Incoming {
         let (heard, left) = self.read(bytes, answers);
         self.unread = bytes[bytes.len() - left..].to_vec();
         self.unread_at = 0;
@@ -84,29 +84,29 @@ impl Protocol {
     }
 
     /// Reads a message, and returns how many bytes are left.
-    fn read(&mut self, mut bytes: &[u8], answers: &mut Vec<u8>) -> (Heard, usize) {
+    fn read(&mut self, mut bytes: &[u8], answers: &mut Vec<u8>) -> (Incoming, usize) {
         let heard = self.message(&mut Between {
             bytes: &mut bytes,
             answers,
         });
         // Also where no bytes are left: tungstenite keeps some.
-        self.may_have_more = !matches!(heard, Heard::Nothing);
+        self.may_have_more = !matches!(heard, Incoming::Nothing);
         (heard, bytes.len())
     }
 
-    fn message(&mut self, between: &mut Between<'_, '_>) -> Heard {
+    fn message(&mut self, between: &mut Between<'_, '_>) -> Incoming {
         loop {
             match self.context.read(between) {
-                Ok(Message::Text(text)) => return Heard::Text(text),
-                Ok(Message::Binary(_)) => return Heard::Wrong(CloseCode::Unsupported),
+                Ok(Message::Text(text)) => return Incoming::Text(text),
+                Ok(Message::Binary(_)) => return Incoming::Wrong(CloseCode::Unsupported),
                 Ok(Message::Ping(_)) => self.answer(between),
                 Ok(Message::Pong(_) | Message::Frame(_)) => {}
                 Ok(Message::Close(_)) => {
                     self.answer(between);
-                    return Heard::Close;
+                    return Incoming::Close;
                 }
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Heard::Nothing;
+                    return Incoming::Nothing;
                 }
                 Err(error) => return wrong(&error),
             }
@@ -119,14 +119,14 @@ impl Protocol {
     }
 }
 
-fn wrong(error: &Error) -> Heard {
+fn wrong(error: &Error) -> Incoming {
     match error {
-        Error::Capacity(_) => Heard::Wrong(CloseCode::TooBig),
-        Error::Utf8(_) => Heard::Wrong(CloseCode::NotUtf8),
-        Error::ConnectionClosed => Heard::Close,
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Heard::Lost,
-        Error::Protocol(_) => Heard::Wrong(CloseCode::Protocol),
-        _ => Heard::Lost,
+        Error::Capacity(_) => Incoming::Wrong(CloseCode::TooBig),
+        Error::Utf8(_) => Incoming::Wrong(CloseCode::NotUtf8),
+        Error::ConnectionClosed => Incoming::Close,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Incoming::Lost,
+        Error::Protocol(_) => Incoming::Wrong(CloseCode::Protocol),
+        _ => Incoming::Lost,
     }
 }
 

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use rest_live::{EventLog, Live, MemoryLog, Outgoing, Session};
+use rest_live::{
+    Live,
+    log::{EventLog, MemoryLog},
+    transport::{Outgoing, Session},
+};
 use rest_live_benches::median;
 
 use super::{

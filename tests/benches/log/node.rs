@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rest_live::{EventLog, Live, Record};
+use rest_live::{
+    Live,
+    log::{EventLog, Record},
+};
 use sea_orm::{ActiveModelTrait, Database};
 use tokio::{net::TcpListener, task::JoinHandle};
 use warp::Filter;

@@ -5,7 +5,7 @@ mod writer;
 
 use std::time::Duration;
 
-use rest_live::{Live, MemoryLog};
+use rest_live::{Live, log::MemoryLog};
 use rest_live_benches::median;
 use rest_live_outbox::OutboxLog;
 use rest_live_redis::RedisLog;

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use futures_util::{FutureExt, future, future::BoxFuture, stream::BoxStream};
-use rest_live::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
+use rest_live::log::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 
 /// It says of itself that it is not in the application's database, for the rows of these events are in another; and that nobody
 /// shares it, for their writes are long past: nobody is to look for others that overlapped.

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use rest_live::{Live, MemoryLog};
+use rest_live::{Live, log::MemoryLog};
 use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, stdin},

@@ -35,7 +35,7 @@ use std::{
 
 use futures_util::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use rest_live::{Limits, MemoryLog};
+use rest_live::{Limits, log::MemoryLog};
 use rest_live_outbox::{OutboxLog, migration::Outbox};
 use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, NotSet, Set};
 use sea_orm_migration::{MigrationTrait, SchemaManager};
@@ -226,10 +226,9 @@ async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
 
 /// Limits that no client reaches: one that lags is told to fetch, which is another test's.
 fn generous() -> Limits {
-    let mut limits = Limits::default();
-    limits.pending_messages = 1_000_000;
-    limits.pending_bytes = 1 << 30;
-    limits
+    Limits::default()
+        .max_pending_messages(1_000_000)
+        .max_pending_bytes(1 << 30)
 }
 
 async fn write(app: &Cluster, engine: Engine, seed: u64) -> Tally {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use rest_live::{Live, Outgoing};
+use rest_live::{Live, transport::Outgoing};
 use rest_live_test_entities::article;
 use sea_orm::{
     ActiveModelTrait,
@@ -248,7 +248,7 @@ async fn a_save_that_needs_no_old_row_adds_no_statement() {
     let (mut db, _database) = database().await;
     let counter = Arc::clone(&statements);
     db.set_metric_callback(move |_| _ = counter.fetch_add(1, Ordering::SeqCst));
-    let live = Live::builder(db).build().unwrap();
+    let live = Live::<()>::builder(db).build().unwrap();
     let db = live.db();
     let count = || statements.swap(0, Ordering::SeqCst);
 

@@ -246,7 +246,7 @@ fn a_commit_does_not_need_the_runtime_that_built_the_live() {
     let (first, second) = (runtime(), runtime());
     let (live, _database) = first.block_on(async {
         let (db, database) = database().await;
-        (Live::builder(db).build().unwrap(), database)
+        (Live::<()>::builder(db).build().unwrap(), database)
     });
     drop(first);
     second.block_on(async {

@@ -15,7 +15,7 @@ mod retention;
 mod storm;
 mod transactional;
 
-use rest_live::{Operation, StoredEvent};
+use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{
     OutboxLog,
     migration::{Capture, Outbox},
@@ -67,7 +67,7 @@ impl Server {
 
     /// Appends an event in its own transaction, then reports the commit to the log.
     async fn write(&self, log: &OutboxLog, model: &str) {
-        use rest_live::TransactionalLog;
+        use rest_live::log::TransactionalLog;
         put(log, &self.db, model).await;
         log.committed();
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream::BoxStream};
 use rest_live_redis::RedisLog;
 use rest_live_runtime::{
-    Cursor, Entry, EventLog, Logged, Record, Tail, testing::contract::records,
+    Cursor, Entry, EventLog, LoggedEvent, Record, Tail, testing::contract::records,
 };
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ impl Watch {
 
 /// Returns the row of an event and its new state.
 fn state(entry: &Entry) -> (i32, i32) {
-    let Logged::Stored(event) = &entry.event else {
+    let LoggedEvent::Stored(event) = &entry.event else {
         panic!("{entry:?} does not come from Redis")
     };
     let row: Value = serde_json::from_str(event.new.as_ref().unwrap().get()).unwrap();

@@ -2,7 +2,7 @@
 
 mod page_load;
 
-use rest_live::{LiveEntity, MemoryLog, testing::Client};
+use rest_live::{LiveEntity, log::MemoryLog, testing::Client};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
@@ -115,7 +115,10 @@ async fn unsubscribe_cancels_the_replay() {
 #[tokio::test]
 async fn expired_cursor_is_a_reset() {
     let (db, _database) = database().await;
-    let live = rest_live::Live::builder(db).history(4).build().unwrap();
+    let live = rest_live::Live::builder(db)
+        .replay_capacity(4)
+        .build()
+        .unwrap();
     let mut client = Client::connect(&live, ());
     client.send_json(list(1, None)).await;
     let mut cursors = vec![client.receive_json().await["cursor"].clone()];

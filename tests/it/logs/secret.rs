@@ -1,7 +1,7 @@
 //! `secret = [".."]`: logs outside the process never receive these columns, which are blank in the
 //! rows that come back.
 
-use rest_live::{Live, MemoryLog, subscribable, testing::Client};
+use rest_live::{Live, log::MemoryLog, subscribable, testing::Client};
 use sea_orm::{ActiveValue::Set, DerivePartialModel, IntoActiveModel, Schema, entity::prelude::*};
 use serde::Serialize;
 use serde_json::{Value, json};

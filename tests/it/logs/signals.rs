@@ -1,6 +1,10 @@
 //! What clients receive if a shared log is unreachable, if it is back, and if a server died.
 
-use rest_live::{Cursor, Epoch, Live, Tail, testing::Client};
+use rest_live::{
+    Live,
+    log::{Cursor, Epoch, Tail},
+    testing::Client,
+};
 use serde_json::{Value, json};
 
 use crate::support::{ScriptedLog, database};

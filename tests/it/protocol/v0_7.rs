@@ -1,6 +1,10 @@
 //! The dialect of django-rest-live 0.7 beyond its golden frames: keys of every kind, resets.
 
-use rest_live::{Cursor, Epoch, Live, Outgoing};
+use rest_live::{
+    Live,
+    log::{Cursor, Epoch},
+    transport::Outgoing,
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
 

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use rest_live::{Cursor, Epoch, Io, Limits, Live, Outgoing, Rate, Session};
+use rest_live::{
+    Limits, Live,
+    log::{Cursor, Epoch},
+    transport::{Io, Outgoing, Session},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,10 +51,10 @@ async fn subprotocol_is_echoed_only_if_offered() {
 
 #[tokio::test]
 async fn hello_has_the_limits_of_the_connection() {
-    let mut limits = Limits::default();
-    limits.ping_interval = Duration::from_secs(7);
-    limits.subscriptions = 3;
-    limits.message_bytes = 1000;
+    let limits = Limits::default()
+        .ping_interval(Duration::from_secs(7))
+        .max_subscriptions(3)
+        .max_message_bytes(1000);
     let app = App::start_with(limits).await;
     let mut sessions = Vec::new();
     for _ in 0..2 {
@@ -69,8 +73,7 @@ async fn hello_has_the_limits_of_the_connection() {
 #[tokio::test]
 async fn subprotocol_client_receives_ping_messages() {
     const INTERVAL: Duration = Duration::from_millis(50);
-    let mut limits = Limits::default();
-    limits.ping_interval = INTERVAL;
+    let limits = Limits::default().ping_interval(INTERVAL);
     let app = App::start_with(limits).await;
     let start = Instant::now();
     let mut client = app.client_of(SUBPROTOCOL).await;
@@ -83,8 +86,7 @@ async fn subprotocol_client_receives_ping_messages() {
 
 #[tokio::test]
 async fn other_clients_receive_no_ping_message() {
-    let mut limits = Limits::default();
-    limits.ping_interval = Duration::from_millis(20);
+    let limits = Limits::default().ping_interval(Duration::from_millis(20));
     let app = App::start_with(limits).await;
     for request in [
         r#"{"model":"todolist.Task","pk":1}"#,
@@ -127,8 +129,7 @@ fn error(id: &str, code: u16, error: &str) -> String {
 
 #[tokio::test]
 async fn excess_subscription_is_refused_by_id() {
-    let mut limits = Limits::default();
-    limits.subscriptions = 2;
+    let limits = Limits::default().max_subscriptions(2);
     let app = App::start_with(limits).await;
     let mut client = app.client().await;
     let mut subscribe = async |id: &str, list: i32| {
@@ -155,8 +156,7 @@ async fn excess_subscription_is_refused_by_id() {
 
 #[tokio::test]
 async fn excess_messages_and_resumes_are_refused_by_id() {
-    let mut limits = Limits::default();
-    limits.resumes = Rate::new(1, 2);
+    let limits = Limits::default().resume_rate(1, 2);
     let app = App::start_with(limits.clone()).await;
     let mut client = app.client().await;
     // The server grants one more per second, so this may take a few requests.
@@ -182,7 +182,7 @@ async fn excess_messages_and_resumes_are_refused_by_id() {
         .await;
     assert_eq!(client.json().await["type"], "subscribed");
 
-    limits.messages = Rate::new(1, 2);
+    let limits = limits.message_rate(1, 2);
     let app = App::start_with(limits).await;
     let mut client = app.client().await;
     let mut pongs = 0;
@@ -324,8 +324,7 @@ async fn closes_with_1011(here: impl Io, there: impl Io) {
 
 #[tokio::test]
 async fn lagging_client_is_reset_for_each_id() {
-    let mut limits = Limits::default();
-    limits.pending_messages = 3;
+    let limits = Limits::default().max_pending_messages(3);
     let app = App::start_with(limits).await;
     let mut witness = app.client().await;
     witness

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use rest_live::{EventLog, Limits, Live, LiveConnection, MemoryLog};
+use rest_live::{
+    Limits, Live, LiveConnection,
+    log::{EventLog, MemoryLog},
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, Schema,
 };

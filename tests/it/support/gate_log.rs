@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
-use rest_live::{Cursor, Entry, EventLog, LogError, MemoryLog, ReadError, Record, Tail};
+use rest_live::log::{Cursor, Entry, EventLog, LogError, MemoryLog, ReadError, Record, Tail};
 use tokio::sync::Notify;
 
 use super::soon;

@@ -10,7 +10,7 @@ use futures_util::{
     future::{self, BoxFuture},
     stream::{self, BoxStream},
 };
-use rest_live::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
+use rest_live::log::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 use tokio::sync::mpsc;
 
 /// A log without events, whose tail and head are in the test's hands.

@@ -11,7 +11,9 @@ use futures_util::{
     future::{self, BoxFuture},
     stream::{self, BoxStream},
 };
-use rest_live::{Cursor, Entry, Epoch, EventLog, LogError, ReadError, Record, StoredEvent, Tail};
+use rest_live::log::{
+    Cursor, Entry, Epoch, EventLog, LogError, ReadError, Record, StoredEvent, Tail,
+};
 use tokio::{sync::watch, time::sleep};
 
 /// Keeps all, as it is written.

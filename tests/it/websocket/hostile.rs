@@ -148,8 +148,7 @@ async fn pings_between_fragments_are_answered() {
 /// The server must stop reading from the client, or drop it. Pongs must not pile up in the server.
 #[tokio::test]
 async fn ping_flood_without_reads_is_throttled() {
-    let mut limits = Limits::default();
-    limits.stall = std::time::Duration::from_secs(1);
+    let limits = Limits::default().stall_timeout(std::time::Duration::from_secs(1));
     let app = App::start_with(limits).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -316,8 +315,7 @@ async fn vanished_clients_leave_no_connection() {
 /// An upgrade of warp is never slow, but that of a custom transport may be.
 #[tokio::test]
 async fn slow_upgrade_is_aborted() {
-    let mut limits = Limits::default();
-    limits.handshake = std::time::Duration::from_millis(50);
+    let limits = Limits::default().handshake_timeout(std::time::Duration::from_millis(50));
     let app = App::start_with(limits).await;
     app.live.accept(
         (),

@@ -32,8 +32,7 @@ async fn shutdown_sends_pending_frames_then_1001() {
 
 #[tokio::test]
 async fn shutdown_does_not_wait_for_mute_clients() {
-    let mut limits = Limits::default();
-    limits.drain = std::time::Duration::from_millis(100);
+    let limits = Limits::default().drain_timeout(std::time::Duration::from_millis(100));
     let app = App::start_with(limits).await;
     let _mute = app.client().await; // never read, so its library never answers the close
     soon("the shutdown", app.live.shutdown()).await;

@@ -1,7 +1,10 @@
 //! Clients that read too slowly are reset, then closed. Other clients are not affected.
 
 use futures_util::{SinkExt, StreamExt};
-use rest_live::{CloseCode, Limits, Outgoing, Session};
+use rest_live::{
+    Limits,
+    transport::{CloseCode, Outgoing, Session},
+};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, TransactionTrait};
 use tokio::{
     io::AsyncReadExt,
@@ -15,9 +18,7 @@ use crate::{
 };
 
 fn limits(pending_messages: usize) -> Limits {
-    let mut limits = Limits::default();
-    limits.pending_messages = pending_messages;
-    limits
+    Limits::default().max_pending_messages(pending_messages)
 }
 
 async fn outgoing(session: &Session) -> Result<Vec<String>, CloseCode> {
@@ -257,8 +258,7 @@ async fn stalled_reader_is_noticed_early() {
 
 #[tokio::test]
 async fn stalled_connection_is_dropped() {
-    let mut limits = Limits::default();
-    limits.stall = std::time::Duration::from_secs(2);
+    let limits = Limits::default().stall_timeout(std::time::Duration::from_secs(2));
     let app = App::start_with(limits).await;
     let _stalled = stalled(&app).await;
     let mut witness = app.client().await;
@@ -281,10 +281,10 @@ async fn stalled_connection_is_dropped() {
 
 #[tokio::test]
 async fn silent_client_is_closed_after_two_pings() {
-    let mut limits = Limits::default();
-    limits.ping_interval = std::time::Duration::from_secs(1);
-    limits.idle = std::time::Duration::from_millis(2500);
-    limits.stall = std::time::Duration::from_secs(2);
+    let limits = Limits::default()
+        .ping_interval(std::time::Duration::from_secs(1))
+        .idle_timeout(std::time::Duration::from_millis(2500))
+        .stall_timeout(std::time::Duration::from_secs(2));
     let app = App::start_with(limits).await;
     // This client reads, but answers nothing.
     let mut silent = raw(&app).await;
@@ -315,8 +315,7 @@ async fn silent_client_is_closed_after_two_pings() {
 #[tokio::test]
 async fn pings_can_be_switched_off() {
     for interval in [std::time::Duration::ZERO, std::time::Duration::MAX] {
-        let mut limits = Limits::default();
-        limits.ping_interval = interval;
+        let limits = Limits::default().ping_interval(interval);
         let app = App::start_with(limits).await;
         let mut client = app.client().await;
         client

@@ -21,7 +21,7 @@ mod permissions {
         Ok(true)
     }
 
-    pub async fn always(_: &User, _: rest_live::KeyValue, _: &DatabaseConnection) -> bool {
+    pub async fn always(_: &User, _: rest_live::auth::KeyValue, _: &DatabaseConnection) -> bool {
         true
     }
 }

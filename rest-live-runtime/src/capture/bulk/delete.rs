@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, DeleteMany, DeleteResult, EntityTrait, QueryFilter};
 
-use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
+use super::{Described, LiveDatabase, LiveFilter, at_once, in_transaction, one_of, record};
 use crate::data::event::Row;
 
 /// Deletes all rows that match, and tells each of them: see
@@ -10,13 +10,13 @@ use crate::data::event::Row;
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written until `exec`"]
 pub struct LiveDeleteMany<E: EntityTrait> {
-    matching: Matching<E, DeleteMany<E>>,
+    matching: LiveFilter<E, DeleteMany<E>>,
 }
 
 impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
     pub(super) fn new() -> Self {
         Self {
-            matching: Matching::new(E::delete_many()),
+            matching: LiveFilter::new(E::delete_many()),
         }
     }
 
@@ -77,7 +77,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
 }
 
 impl<E: EntityTrait> QueryFilter for LiveDeleteMany<E> {
-    type QueryStatement = Matching<E, DeleteMany<E>>;
+    type QueryStatement = LiveFilter<E, DeleteMany<E>>;
 
     fn query(&mut self) -> &mut Self::QueryStatement {
         &mut self.matching

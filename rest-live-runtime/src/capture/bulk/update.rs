@@ -8,7 +8,7 @@ use sea_orm::{
     sea_query::{SimpleExpr, ValueTuple},
 };
 
-use super::{Described, LiveDatabase, Matching, at_once, in_transaction, one_of, record};
+use super::{Described, LiveDatabase, LiveFilter, at_once, in_transaction, one_of, record};
 use crate::{capture::LiveTransaction, data::event::Row};
 
 /// Updates all rows that match, and tells each of them: see
@@ -16,7 +16,7 @@ use crate::{capture::LiveTransaction, data::event::Row};
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written until `exec`"]
 pub struct LiveUpdateMany<E: EntityTrait> {
-    matching: Matching<E, UpdateMany<E>>,
+    matching: LiveFilter<E, UpdateMany<E>>,
     /// What is set, of all rows.
     update: UpdateMany<E>,
     sets_key: bool,
@@ -25,7 +25,7 @@ pub struct LiveUpdateMany<E: EntityTrait> {
 impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     pub(super) fn new() -> Self {
         Self {
-            matching: Matching::new(E::update_many()),
+            matching: LiveFilter::new(E::update_many()),
             update: E::update_many(),
             sets_key: false,
         }
@@ -120,7 +120,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
 }
 
 impl<E: EntityTrait> QueryFilter for LiveUpdateMany<E> {
-    type QueryStatement = Matching<E, UpdateMany<E>>;
+    type QueryStatement = LiveFilter<E, UpdateMany<E>>;
 
     fn query(&mut self) -> &mut Self::QueryStatement {
         &mut self.matching

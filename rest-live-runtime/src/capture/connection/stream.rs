@@ -64,7 +64,7 @@ impl ResetAtEnd {
                 scope: Arc::clone(scope),
                 models,
             }),
-            Plan::Pass | Plan::Returned(_) | Plan::Announced { .. } => None,
+            Plan::Pass | Plan::Returning(_) | Plan::FromHooks { .. } => None,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Call;
 use crate::capture::{
     Scope,
-    hooks::stash::Announced,
-    sql::reading::{OfTable, OfText, Reading},
+    hooks::pending::PendingWrite,
+    sql::cache::{OfTable, OfText, Reading},
 };
 
 /// What is to be done about a statement. Models are given by their places in the registry.
@@ -15,11 +15,11 @@ pub(crate) enum Plan {
     /// Nothing: it writes no subscribed table.
     Pass,
     /// It returns the rows that it writes.
-    Returned(Returned),
+    Returning(ReturningPlan),
     /// The hooks know the rows that it writes.
-    Announced {
+    FromHooks {
         of: Arc<OfTable>,
-        writes: Vec<(usize, Announced)>,
+        writes: Vec<(usize, PendingWrite)>,
     },
     /// What it writes cannot be known.
     Unknown {
@@ -33,19 +33,19 @@ pub(crate) enum Plan {
 
 /// A statement that returns the whole rows that it writes.
 #[derive(Clone, Debug)]
-pub(crate) struct Returned {
+pub(crate) struct ReturningPlan {
     pub(crate) of: Arc<OfTable>,
     /// Its text.
     pub(crate) sql: String,
-    pub(crate) announced: Vec<(usize, Announced)>,
+    pub(crate) announced: Vec<(usize, PendingWrite)>,
 }
 
 impl Plan {
     /// Returns whether it updates a row that was not there when it was looked for.
     pub(crate) fn has_missing(&self) -> bool {
         match self {
-            Self::Returned(returned) => returned.announced.iter().any(|(_, w)| w.was_missing),
-            Self::Pass | Self::Announced { .. } | Self::Unknown { .. } => false,
+            Self::Returning(returned) => returned.announced.iter().any(|(_, w)| w.was_missing),
+            Self::Pass | Self::FromHooks { .. } | Self::Unknown { .. } => false,
         }
     }
 
@@ -53,7 +53,7 @@ impl Plan {
     pub(crate) fn is_of_one(&self) -> bool {
         match self {
             Self::Pass => false,
-            Self::Returned(_) | Self::Announced { .. } => true,
+            Self::Returning(_) | Self::FromHooks { .. } => true,
             Self::Unknown { is_one, counts, .. } => *is_one && *counts,
         }
     }
@@ -62,8 +62,8 @@ impl Plan {
     pub(crate) fn models(&self) -> Vec<usize> {
         match self {
             Self::Pass => Vec::new(),
-            Self::Returned(returned) => returned.of.places().collect(),
-            Self::Announced { writes, .. } => writes.iter().map(|(place, _)| *place).collect(),
+            Self::Returning(returned) => returned.of.places().collect(),
+            Self::FromHooks { writes, .. } => writes.iter().map(|(place, _)| *place).collect(),
             Self::Unknown { models, .. } => models.clone(),
         }
     }
@@ -92,11 +92,11 @@ pub(crate) fn of_built(scope: &Scope, call: &Call) -> Plan {
     if database.returns || database.returns(of.verb) && !is_announced {
         let tells = is_announced || of.models.iter().any(|(_, needs_old)| !needs_old);
         if let Some(sql) = of.returning.clone().filter(|_| tells) {
-            return Plan::Returned(Returned { of, sql, announced });
+            return Plan::Returning(ReturningPlan { of, sql, announced });
         }
     } else if is_announced {
         let writes = announced;
-        return Plan::Announced { of, writes };
+        return Plan::FromHooks { of, writes };
     }
     Plan::Unknown {
         models: of.places().collect(),

@@ -73,7 +73,7 @@ fn event(id: u64, list_id: i32) -> Arc<Event> {
 }
 
 impl History {
-    fn group(&self, list_id: i32) -> GroupKey {
+    fn group(&self, list_id: i32) -> GroupId {
         let model = self.registry.labelled("a.Item").expect("a model");
         model.groups[0].at(KeyValue::Integer(list_id.into()))
     }

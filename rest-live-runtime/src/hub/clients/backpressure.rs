@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    outbox::Amount,
-    peer::{Flow, Sink},
+    client::{Flow, Sink},
+    send_queue::Amount,
 };
 use crate::{
     hub::shard::{Shard, State},
@@ -42,7 +42,7 @@ impl State {
         }
         // Its client may have gone meanwhile.
         let first = self.ready.front().and_then(|first| self.peers.get(*first));
-        let Some(Sink::Wire(attached)) = first.map(|first| &first.sink) else {
+        let Some(Sink::SharedSocket(attached)) = first.map(|first| &first.sink) else {
             return false;
         };
         let Flow::Queued(since) = attached.flow else {
@@ -53,8 +53,8 @@ impl State {
         is_much(
             self.taken_in.messages,
             since.messages,
-            limits.pending_messages,
-        ) || is_much(self.taken_in.bytes, since.bytes, limits.pending_bytes)
+            limits.max_pending_messages,
+        ) || is_much(self.taken_in.bytes, since.bytes, limits.max_pending_bytes)
     }
 
     /// Takes note of how much was appended that a socket waits for at most.

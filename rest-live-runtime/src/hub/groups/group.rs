@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::log::{Log, Told, Waits};
+use super::frame_log::{Log, Told, Waits};
 use crate::{
-    data::{granted::Granted, group::GroupKey},
-    hub::clients::outbox::Amount,
+    data::{granted::Granted, group_id::GroupId},
+    hub::clients::send_queue::Amount,
     model::permission::Identity,
     protocol::dialect::Dialect,
 };
@@ -18,10 +18,10 @@ pub(crate) struct Serial(pub(crate) u64);
 
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) key: Arc<GroupKey>,
+    pub(crate) key: Arc<GroupId>,
     /// Label of the model.
     pub(crate) model: Arc<str>,
-    pub(crate) members: Slab<Member>,
+    pub(crate) members: Slab<Subscriber>,
     pub(crate) log: Log,
     /// How many members speak each dialect.
     dialects: [u32; Dialect::ALL.len()],
@@ -29,7 +29,7 @@ pub(crate) struct Group {
 
 /// One subscription, as its group knows it.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct Subscriber {
     /// The place of its session in the shard.
     pub(crate) peer: usize,
     pub(crate) dialect: Dialect,
@@ -46,7 +46,7 @@ pub(crate) struct Member {
     pub(crate) waits: Waits,
 }
 
-impl Member {
+impl Subscriber {
     /// Returns how much it is told by a frame of so many bytes.
     pub(crate) fn amount(&self, bytes: usize) -> Amount {
         Amount {
@@ -57,7 +57,7 @@ impl Member {
 }
 
 impl Group {
-    pub(crate) fn new(key: GroupKey, model: Arc<str>) -> Self {
+    pub(crate) fn new(key: GroupId, model: Arc<str>) -> Self {
         Self {
             key: Arc::new(key),
             model,
@@ -67,7 +67,7 @@ impl Group {
         }
     }
 
-    pub(crate) fn insert(&mut self, member: Member) -> usize {
+    pub(crate) fn insert(&mut self, member: Subscriber) -> usize {
         self.dialects[member.dialect as usize] += 1;
         // Most groups of a million have one.
         self.members
@@ -75,7 +75,7 @@ impl Group {
         self.members.insert(member)
     }
 
-    pub(crate) fn remove(&mut self, member: usize) -> Member {
+    pub(crate) fn remove(&mut self, member: usize) -> Subscriber {
         self.drop_waiting(member);
         let member = self.members.remove(member);
         self.dialects[member.dialect as usize] -= 1;

@@ -18,17 +18,17 @@ use tracing::Span;
 use super::*;
 use crate::{
     data::{
-        cursor::{At, Epoch},
+        cursor::{Epoch, EventPosition},
         granted::Granted,
-        group::GroupIndex,
+        group_id::GroupIndex,
         key::KeyValue,
     },
     hub::{
         Answers, Grant, Refused,
-        clients::outbox::{Kind, What},
+        clients::send_queue::{Kind, What},
         writer::{
-            turn::Turn,
-            wire::{Wire, WireState},
+            socket::{SharedSocket, SocketState},
+            write_batch::Turn,
         },
     },
     protocol::{code::ResetReason, dialect::parse, id::Id, request::Request},
@@ -49,12 +49,10 @@ impl Fixture {
 
     fn with(pending_messages: usize, pending_bytes: usize) -> Self {
         let common = Common {
-            limits: Limits {
-                pending_messages,
-                pending_bytes,
-                subscriptions: 3,
-                ..Limits::default()
-            },
+            limits: Limits::default()
+                .max_pending_messages(pending_messages)
+                .max_pending_bytes(pending_bytes)
+                .max_subscriptions(3),
             metrics: Arc::new(Metrics::new()),
             groups: Mutex::new(0),
             subscribed: watch::Sender::new(false),
@@ -78,16 +76,16 @@ impl Fixture {
         self.shard.with(|s| s.dispatching(&cursor, 0, 0));
     }
 
-    fn join(&self) -> PeerId {
+    fn join(&self) -> ClientId {
         self.shard.join(Identity::new(()), None)
     }
 
     /// Has a session written to a socket; returns the client's end.
-    async fn join_on_a_socket(&self) -> (PeerId, TcpStream) {
+    async fn join_on_a_socket(&self) -> (ClientId, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (server, _) = listener.accept().await.unwrap();
-        let wire = Arc::new(Wire::new(server, 4096).unwrap());
+        let wire = Arc::new(SharedSocket::new(server, Some(4096)).unwrap());
         let peer = self.join();
         self.shard.with(|s| s.attach(peer, wire, false));
         (peer, client.unwrap())
@@ -106,18 +104,18 @@ impl Fixture {
         }
     }
 
-    fn take(&self, peer: PeerId, grant: Grant) -> Result<(), Refused> {
+    fn take(&self, peer: ClientId, grant: Grant) -> Result<(), Refused> {
         self.shard
             .with(|s| s.subscribe(peer, grant, |_, _| Ok(Answers::default())))
     }
 
-    fn subscribe(&self, peer: PeerId, value: i128) -> Result<(), Refused> {
+    fn subscribe(&self, peer: ClientId, value: i128) -> Result<(), Refused> {
         self.take(peer, self.grant(value, None, Dialect::Plain, 0))
     }
 
     fn subscribe_as(
         &self,
-        peer: PeerId,
+        peer: ClientId,
         value: i128,
         id: &str,
         dialect: Dialect,
@@ -151,8 +149,8 @@ impl Fixture {
         self.shard.with(|s| {
             s.dispatching(&cursor, 0, 1);
             s.publish(
-                Happening::Row(publications),
-                &At::new(cursor.position, &cursor),
+                HubEvent::Row(publications),
+                &EventPosition::new(cursor.position, &cursor),
             );
         });
     }
@@ -179,8 +177,8 @@ impl Fixture {
         };
         self.shard.with(|s| {
             s.publish(
-                Happening::Row(vec![publication]),
-                &At::new(cursor.position, &cursor),
+                HubEvent::Row(vec![publication]),
+                &EventPosition::new(cursor.position, &cursor),
             );
         });
     }
@@ -191,27 +189,27 @@ impl Fixture {
         self.shard.with(|s| {
             s.dispatching(&cursor, 0, 1);
             s.publish(
-                Happening::Reset("a.B".into()),
-                &At::new(cursor.position, &cursor),
+                HubEvent::Reset("a.B".into()),
+                &EventPosition::new(cursor.position, &cursor),
             );
         });
     }
 
-    fn answer(&self, peer: PeerId, text: &str) {
+    fn answer(&self, peer: ClientId, text: &str) {
         self.shard.with(|s| s.answer(peer, Frame::answer(text)));
     }
 
-    fn reset(&self, peer: PeerId, reason: ResetReason) {
+    fn reset(&self, peer: ClientId, reason: ResetReason) {
         self.shard
             .with(|s| s.peers[peer.place].outbox.reset(reason));
     }
 
-    fn next(&self, peer: PeerId) -> Option<Outgoing> {
+    fn next(&self, peer: ClientId) -> Option<Outgoing> {
         self.shard.with(|s| s.outgoing(peer))
     }
 
     /// Takes out what waits, a reset as its reason or the model.
-    fn texts(&self, peer: PeerId) -> Vec<String> {
+    fn texts(&self, peer: ClientId) -> Vec<String> {
         match self.next(peer) {
             Some(Outgoing::Frames(frames)) => frames.iter().map(text).collect(),
             None => Vec::new(),
@@ -219,11 +217,11 @@ impl Fixture {
         }
     }
 
-    fn subscriptions(&self, peer: PeerId) -> Vec<Subscribed> {
+    fn subscriptions(&self, peer: ClientId) -> Vec<Subscribed> {
         self.shard.with(|s| s.subscriptions_of(peer))
     }
 
-    fn unsubscribe_id(&self, peer: PeerId, id: &str) -> bool {
+    fn unsubscribe_id(&self, peer: ClientId, id: &str) -> bool {
         let ended = self
             .shard
             .with(|s| s.unsubscribe_id(peer, &id_of(id), None));
@@ -235,7 +233,7 @@ impl Fixture {
         self.shard.with(|s| {
             assert_eq!((s.peers.len(), s.groups.len(), s.by_key.len()), (0, 0, 0));
         });
-        assert_eq!(*self.shard.common.groups.lock().unwrap(), 0);
+        assert_eq!(*self.shard.common.groups.lock(), 0);
     }
 
     fn logged(&self, value: i128) -> usize {
@@ -253,8 +251,8 @@ fn text(frame: &Frame) -> String {
     shown.unwrap_or(frame.as_str()).to_owned()
 }
 
-fn group(value: i128) -> GroupKey {
-    GroupKey {
+fn group(value: i128) -> GroupId {
+    GroupId {
         index: GroupIndex(0),
         value: KeyValue::Integer(value),
     }

@@ -4,7 +4,7 @@
 //! So much waits for each socket by the time of its next turn, and leaves in one write: the busier the server, the fewer
 //! writes a frame. A lone frame leaves at once.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -15,19 +15,20 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::{
-    clock,
-    turn::{Parcel, Piece, Turn, Written, write},
-    wire::WireState,
+    heartbeat,
+    socket::SocketState,
+    write_batch::{Parcel, Piece, Turn, Written, write},
 };
 use crate::{
     hub::{
         clients::{
-            outbox::{Amount, Kind},
-            peer::Flow,
+            client::Flow,
+            send_queue::{Amount, Kind},
         },
-        shard::{PeerId, Shard, State},
+        shard::{ClientId, Shard, State},
     },
     protocol::{code::CloseCode, frame::close_frame},
+    user_code,
 };
 
 /// Sockets of a turn. Fewer leave others waiting for less, more write more at once: see facts on fan-out, K.
@@ -35,9 +36,8 @@ const SOCKETS: usize = 32;
 
 /// Runs for as long as it is not aborted. Should it panic, its sockets are dropped, and their clients come back to another.
 pub(crate) async fn run(shard: Arc<Shard>) {
-    let turns = AssertUnwindSafe(take_turns(&shard));
-    if turns.catch_unwind().await.is_err() {
-        tracing::error!("a shard panicked: its connections are dropped");
+    if let Err(panicked) = user_code::call_async(take_turns(&shard)).await {
+        tracing::error!(%panicked, "a shard panicked: its connections are dropped");
         shard.with(State::abandon);
         shard.tell_room();
         shard.written.notify_waiters();
@@ -46,7 +46,7 @@ pub(crate) async fn run(shard: Arc<Shard>) {
 
 async fn take_turns(shard: &Shard) {
     let mut turn = Turn::default();
-    let mut clock = interval(clock::period(&shard.common.limits));
+    let mut clock = interval(heartbeat::period(&shard.common.limits));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let is_due = match shard.take_turn(&mut turn) {
@@ -140,7 +140,7 @@ impl State {
             turn.whole(Kind::Close, close_frame(code), None);
         }
         turn.parcels.push(Parcel {
-            id: PeerId { place, number },
+            id: ClientId { place, number },
             wire,
             pieces: from..turn.pieces.len(),
             written: Written::default(),
@@ -163,7 +163,7 @@ impl State {
             return;
         }
         if written.fails {
-            wire.tell(WireState::Lost);
+            wire.tell(SocketState::Lost);
             // It is the reader's to leave; until then nothing more is kept for it.
             self.drop_logged(id.place);
             let peer = &mut self.peers[id.place];
@@ -189,7 +189,7 @@ impl State {
                 peer.outbox.recount(Amount::default());
             }
             if closes && peer.outbox.is_empty() {
-                wire.tell(WireState::Closed);
+                wire.tell(SocketState::Closed);
             }
         } else {
             let has_progress = written.pieces > 0 || written.bytes > 0;
@@ -202,7 +202,7 @@ impl State {
                 self.recount(id.place);
             }
             self.put_back(id.place, left, written.bytes, heads);
-            wire.tell(WireState::Blocked);
+            wire.tell(SocketState::Blocked);
         }
         if !self.peers[id.place].outbox.owes() {
             wire.set_owed(false);

@@ -8,7 +8,7 @@ use crate::data::key::{KeyKind, KeyValue};
 /// a tuple of these for a composite primary key, or [`KeyValue`] for any.
 #[diagnostic::on_unimplemented(
     message = "`authorize` takes `{Self}` for the group's value",
-    note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::KeyValue`"
+    note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::auth::KeyValue`"
 )]
 pub trait FromKey: Sized {
     /// Returns whether every value of this kind can be a `Self`.

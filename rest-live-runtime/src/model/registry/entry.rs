@@ -8,13 +8,13 @@ use super::RegistryError;
 use crate::{
     data::{
         event::Row,
-        group::{GroupIndex, GroupKey},
-        key::{Expected, KeyKind, KeyValue},
+        group_id::{GroupId, GroupIndex},
+        key::{KeyKind, KeyMismatch, KeyValue},
     },
     model::{
-        columns::{ColumnError, Columns},
         declaration::{DescribedGroup, ReadKey, Serializer},
         permission::{Authorization, UserType},
+        row_json::{ColumnError, Columns},
         table::Table,
     },
 };
@@ -135,7 +135,7 @@ impl ModelEntry {
                             serializer: serializer.name.to_string(),
                             group_key: group.key,
                             takes: authorize.value,
-                            kind: Expected::of(&group.kind).to_string(),
+                            kind: KeyMismatch::of(&group.kind).to_string(),
                         });
                     }
                 }
@@ -289,15 +289,15 @@ impl GroupEntry {
     }
 
     /// Returns the group with this value.
-    pub(crate) fn at(&self, value: KeyValue) -> GroupKey {
-        GroupKey {
+    pub(crate) fn at(&self, value: KeyValue) -> GroupId {
+        GroupId {
             index: self.index,
             value,
         }
     }
 
     /// Returns the group that a row is in, `None` where its column is NULL.
-    pub(crate) fn of_row(&self, row: &Row) -> Option<GroupKey> {
+    pub(crate) fn of_row(&self, row: &Row) -> Option<GroupId> {
         (self.read)(row).map(|value| self.at(value))
     }
 }

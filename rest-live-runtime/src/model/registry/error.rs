@@ -65,7 +65,7 @@ pub enum RegistryError {
     /// A permission or an `authorize` of another type of users.
     #[error(
         "{argument} of {serializer} is asked about a `{asked}`, but the users of this Live are `{users}`: \
-         write Live::builder(..).users::<{asked}>(), or let it take a `&{users}`"
+         write Live::<{asked}>::builder(..), or let it take a `&{users}`"
     )]
     UserType {
         /// The serializer.
@@ -95,7 +95,7 @@ pub enum RegistryError {
     },
     /// An `authorize` that cannot take every value of the group.
     #[error(
-        "authorize of {serializer} takes `{takes}` for the value of `{group_key}`, which is {kind}: take that, or rest_live::KeyValue"
+        "authorize of {serializer} takes `{takes}` for the value of `{group_key}`, which is {kind}: take that, or rest_live::auth::KeyValue"
     )]
     AuthorizeValue {
         /// The serializer.

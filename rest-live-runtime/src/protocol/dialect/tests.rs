@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::protocol::{
     invariants,
-    request::{Named, Target},
+    request::{GroupSelector, Target},
 };
 
 /// Parses a message of a connection that speaks nothing yet.
@@ -18,7 +18,7 @@ fn refused(text: &str) -> ErrorCode {
 fn by(key: &str, value: Value) -> Target {
     Target {
         model: "todolist.Task".to_owned(),
-        group: Named::Key(key.to_owned(), value),
+        group: GroupSelector::Key(key.to_owned(), value),
     }
 }
 
@@ -139,7 +139,7 @@ fn a_group_key_may_be_called_as_a_key_of_the_request_in_v1_only() {
         let Ok(Request::Subscribe { target, .. }) = first(&v1).request else {
             panic!("{v1}");
         };
-        assert_eq!(target.group, Named::Key(key.to_owned(), json!(1)));
+        assert_eq!(target.group, GroupSelector::Key(key.to_owned(), json!(1)));
         let plain = format!(r#"{{"model":"a.B","{key}":1}}"#);
         assert!(first(&plain).request.is_err(), "{plain}");
     }
@@ -192,7 +192,7 @@ fn a_0_7_request_has_type_and_action() {
         list.request,
         Ok(subscribe(Target {
             model: "todolist.Task".to_owned(),
-            group: Named::AmongKwargs(kwargs)
+            group: GroupSelector::AmongKwargs(kwargs)
         }))
     );
     let retrieve = first(

@@ -33,7 +33,7 @@ fn write(id: i32, states: [i32; 2]) -> Event {
 }
 
 /// What is told at once, and the rows that are to be settled.
-fn told(admitted: &Admitted) -> (Vec<i32>, Vec<RowId>) {
+fn told(admitted: &Admission) -> (Vec<i32>, Vec<RowId>) {
     let states = admitted
         .events
         .iter()
@@ -210,7 +210,7 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
         // With the row as it was found then: another may write it before this does.
         let mut begun: Vec<(Interval, i32)> = Vec::new();
         let mut done: Vec<(Interval, [i32; 2])> = Vec::new();
-        let mut appending: Vec<(Admitted, [i32; 2])> = Vec::new();
+        let mut appending: Vec<(Admission, [i32; 2])> = Vec::new();
         let mut unsettled = false;
         let mut steps = 0;
         loop {

@@ -10,7 +10,7 @@ use crate::{
         event::{Action, Event, Row},
         key::KeyValue,
     },
-    log::{Logged, Origin, Record},
+    log::{EventSource, LoggedEvent, Record},
     model::{
         declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
         permission::UserType,
@@ -93,7 +93,7 @@ fn began() -> Cursor {
 }
 
 fn record(event: Event) -> Record {
-    let origin = Origin {
+    let origin = EventSource {
         node: Some("contract".into()),
         began: Some(began()),
     };
@@ -112,13 +112,13 @@ pub(super) fn of_each_kind(id: i32) -> Vec<Record> {
         Event::created(label(), key(id), row(id, 1)),
         Event::updated(label(), key(id), None, row(id, 2)),
         Event::updated(label(), key(id), Some(row(id, 2)), row(id, 3)),
-        Event::settled(
+        Event::reread(
             label(),
             key(id),
             vec![row(id, 3), row(id, 4)],
             Some(row(id, 5)),
         ),
-        Event::settled(label(), key(id), vec![row(id, 5), row(id, 6)], None),
+        Event::reread(label(), key(id), vec![row(id, 5), row(id, 6)], None),
         Event::deleted(label(), key(id), row(id, 6)),
         Event::reset(label()),
     ];
@@ -164,9 +164,9 @@ impl Said {
     }
 
     /// Reads what a log yields.
-    pub(super) fn read(logged: &Logged) -> Self {
+    pub(super) fn read(logged: &LoggedEvent) -> Self {
         let (event, origin) = logged.resolve(registry());
-        if let Logged::Stored(_) = logged {
+        if let LoggedEvent::Stored(_) = logged {
             assert_eq!(origin.node.as_deref(), Some("contract"));
             assert_eq!(origin.began, Some(began()));
         }

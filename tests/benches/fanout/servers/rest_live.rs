@@ -3,7 +3,12 @@
 
 use std::sync::Arc;
 
-use rest_live::{Event, EventLog, KeyValue, Live, MemoryLog, Row, subscribable};
+use rest_live::{
+    Live,
+    auth::KeyValue,
+    log::{Event, EventLog, MemoryLog, Row},
+    subscribable,
+};
 use sea_orm::{Database, DerivePartialModel};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -124,7 +129,7 @@ impl Publish for RestLive {
 pub async fn live() -> (Live<User>, MemoryLog) {
     let log = MemoryLog::default();
     let db = Database::connect("sqlite::memory:").await.unwrap();
-    let live = Live::builder(db).users::<User>().log(log.clone()).build();
+    let live = Live::<User>::builder(db).log(log.clone()).build();
     (live.unwrap(), log)
 }
 

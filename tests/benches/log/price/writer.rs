@@ -1,6 +1,6 @@
 //! Who writes, to what, and who hears of it.
 
-use rest_live::{Live, LiveConnection, Outgoing};
+use rest_live::{Live, LiveConnection, transport::Outgoing};
 use sea_orm::DatabaseConnection;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 

@@ -2,7 +2,7 @@
 
 use std::io::stdin;
 
-use rest_live::{Live, Outgoing};
+use rest_live::{Live, transport::Outgoing};
 use rest_live_redis::RedisLog;
 use sea_orm::{ActiveModelTrait, Database};
 use tokio::net::{TcpListener, TcpSocket};
@@ -80,7 +80,7 @@ async fn missed(live: &Live, events: usize) -> String {
 }
 
 /// Returns the last of the frames that are sent next.
-async fn next(session: &rest_live::Session) -> String {
+async fn next(session: &rest_live::transport::Session) -> String {
     match session.outgoing().await {
         Outgoing::Frames(frames) => frames.last().unwrap().as_str().to_owned(),
         other => panic!("{other:?}"),

@@ -9,7 +9,10 @@ use std::{
 };
 
 use fastrand::Rng;
-use rest_live::{EventLog, LiveConnection, MemoryLog};
+use rest_live::{
+    LiveConnection,
+    log::{EventLog, MemoryLog},
+};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},

@@ -1,6 +1,6 @@
 //! One write: drawn first, then carried out on a connection or in a transaction.
 
-use rest_live::{LiveDatabase, LiveEntity};
+use rest_live::{LiveEntity, db::LiveDatabase};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Unchanged, Condition, DbErr, EntityTrait, IntoActiveModel,
     ModelTrait, NotSet, QueryFilter, Set, entity::prelude::ColumnTrait,

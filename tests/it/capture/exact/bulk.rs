@@ -1,6 +1,6 @@
 //! The bulk writes of our own, by the names of their lines.
 
-use rest_live::{LiveDatabase, LiveEntity};
+use rest_live::{LiveEntity, db::LiveDatabase};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DbErr, QueryFilter,

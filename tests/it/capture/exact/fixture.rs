@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use rest_live::{EventLog, Live, LiveTransaction, MemoryLog};
+use rest_live::{
+    Live, LiveTransaction,
+    log::{EventLog, MemoryLog},
+};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
     EntityTrait, QueryOrder, QuerySelect, Schema, sqlx,
@@ -85,7 +88,9 @@ impl Fixture {
         let counter = Arc::clone(&statements);
         plain.set_metric_callback(move |_| _ = counter.fetch_add(1, Ordering::SeqCst));
         let log = MemoryLog::default();
-        let live = Live::builder(plain.clone()).log(log.clone()).bulk_rows(100);
+        let live = Live::builder(plain.clone())
+            .log(log.clone())
+            .max_rows_per_statement(100);
         let live = live.build().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());

@@ -28,7 +28,7 @@ async fn during_an_append(
 ) -> (Vec<Option<task::Model>>, task::Model) {
     let (plain, _database) = database().await;
     let log = GateLog::default();
-    let live = Live::builder(plain.clone()).log(log.clone());
+    let live = Live::<()>::builder(plain.clone()).log(log.clone());
     let live = live.build().unwrap();
     new_task(1, "one", 1).insert(&live.db()).await.unwrap();
     log.shut();

@@ -39,7 +39,7 @@ const HOOKED: [&str; 15] = [
 
 async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
@@ -68,7 +68,7 @@ async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
 
 async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
@@ -88,7 +88,7 @@ async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
 /// A DELETE on a plain connection that waits for a lock longer than the stash does.
 async fn a_delete_that_waits_for_long_is_told(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     let blocker = fixture.plain.begin().await.unwrap();
     let lock = "UPDATE task SET done = FALSE WHERE id = 1";
     blocker.execute_unprepared(lock).await.unwrap();

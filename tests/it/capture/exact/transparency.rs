@@ -47,7 +47,7 @@ async fn refer_and_move<C: TransactionTrait>(db: &C) -> Result<(), DbErr> {
 #[tokio::test]
 async fn live_update_many_in_pieces_sqlite() {
     let (plain, _database) = database().await;
-    let live = Live::builder(plain.clone()).build().unwrap();
+    let live = Live::<()>::builder(plain.clone()).build().unwrap();
     let rows = (1..=1000).map(|id| new_task(id, "one", 1));
     task::Entity::insert_many(rows).exec(&plain).await.unwrap();
     task::Entity::live_update_many()

@@ -1,6 +1,6 @@
 //! Appends of several events at once.
 
-use rest_live::EventLog;
+use rest_live::log::{Event, EventLog, Record};
 
 use super::{Follower, Server, event, follower::stored};
 
@@ -27,7 +27,7 @@ async fn large_batch_keeps_its_order() {
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
     let events: Vec<_> = (0..12_000)
-        .map(|number| rest_live::Record::from(rest_live::Event::reset(format!("{number}").into())))
+        .map(|number| Record::from(Event::reset(format!("{number}").into())))
         .collect();
     log.append(events).await.unwrap();
     follower.until_watermark(12_000).await;

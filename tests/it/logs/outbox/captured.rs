@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rest_live::{EventLog, Operation, StoredEvent};
+use rest_live::log::{EventLog, Operation, StoredEvent};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde::Deserialize;
 
@@ -166,7 +166,9 @@ async fn every_kind_of_write_is_captured() {
         .run("INSERT INTO task VALUES (6, 2, 'not captured')")
         .await;
     let log = server.open().await;
-    assert!(!rest_live::TransactionalLog::captures(&log, None, "task"));
+    assert!(!rest_live::log::TransactionalLog::captures(
+        &log, None, "task"
+    ));
     let head = log.head().await.unwrap();
     assert!(log.read(head, 10).await.unwrap().is_empty());
     let functions = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'live_capture%'";

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use rest_live::EventLog;
+use rest_live::log::EventLog;
 use rest_live_outbox::OutboxLog;
 use rest_live_runtime::testing::contract::Subject;
 

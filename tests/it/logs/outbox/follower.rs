@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream::BoxStream};
-use rest_live::{Cursor, Entry, EventLog, Logged, StoredEvent, Tail};
+use rest_live::log::{Cursor, Entry, EventLog, LoggedEvent, StoredEvent, Tail};
 use rest_live_outbox::OutboxLog;
 
 use crate::support::soon;
@@ -116,7 +116,7 @@ impl Follower {
 
 pub(crate) fn stored(entry: &Entry) -> &StoredEvent {
     match &entry.event {
-        Logged::Stored(event) => event,
+        LoggedEvent::Stored(event) => event,
         other => panic!("{other:?} is not a stored event"),
     }
 }

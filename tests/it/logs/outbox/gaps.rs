@@ -1,6 +1,6 @@
 //! Sequence numbers that commit in another order than they were drawn, or never commit.
 
-use rest_live::{EventLog, TransactionalLog};
+use rest_live::log::{EventLog, TransactionalLog};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rest_live::EventLog;
+use rest_live::log::EventLog;
 use rest_live_outbox::OutboxLog;
 
 use super::{Follower, Server};
@@ -14,7 +14,7 @@ async fn latency(server: &Server, log: &OutboxLog, follower: &mut Follower, of: 
         let model = format!("{of} {event} {}", follower.entries.len());
         super::put(log, &server.db, &model).await;
         let start = Instant::now();
-        rest_live::TransactionalLog::committed(log);
+        rest_live::log::TransactionalLog::committed(log);
         follower.until_model(&model).await;
         took.push(start.elapsed());
     }
@@ -41,7 +41,7 @@ async fn other_nodes_are_notified_at_once() {
     let mut slow_follower = Follower::of(&slow).await;
     super::put(&log, &server.db, "first").await;
     // The node reads it when it begins to listen, or when the notification arrives.
-    rest_live::TransactionalLog::committed(&log);
+    rest_live::log::TransactionalLog::committed(&log);
     slow_follower.until_model("first").await;
     let took = latency(&server, &log, &mut slow_follower, "notified").await;
     assert!(took < Duration::from_millis(500), "{took:?}");

@@ -1,6 +1,6 @@
 //! Checks that `OutboxLog::open` makes.
 
-use rest_live::{EventLog, TransactionalLog};
+use rest_live::log::{EventLog, TransactionalLog};
 use rest_live_outbox::{OutboxError, OutboxLog, migration::Outbox};
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rest_live::{Cursor, Event, EventLog, ReadError, Record, Tail, TransactionalLog};
+use rest_live::log::{Cursor, Event, EventLog, ReadError, Record, Tail, TransactionalLog};
 use rest_live_outbox::OutboxLog;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
@@ -14,9 +14,9 @@ use crate::support::{TICK, soon};
 
 /// Writes an event, and retries until the server accepts it.
 pub(crate) async fn write_with_retries(server: &Server, log: &OutboxLog, model: &str) {
-    let event = rest_live::StoredEvent {
+    let event = rest_live::log::StoredEvent {
         model: model.to_owned(),
-        operation: rest_live::Operation::Reset,
+        operation: rest_live::log::Operation::Reset,
         key: None,
         old: Vec::new(),
         new: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rest_live::{EventLog, ReadError, Tail, TransactionalLog};
+use rest_live::log::{EventLog, ReadError, Tail, TransactionalLog};
 use rest_live_outbox::OutboxLog;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 

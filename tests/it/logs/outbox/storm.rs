@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rest_live::{EventLog, Operation, StoredEvent, TransactionalLog};
+use rest_live::log::{EventLog, Operation, StoredEvent, TransactionalLog};
 use rest_live_outbox::OutboxLog;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::value::to_raw_value;

@@ -36,7 +36,7 @@ impl World {
         let db = database.connect().await;
         let log = OutboxLog::open(db.clone()).await.unwrap();
         Self {
-            live: Live::builder(db).log(log).build().unwrap(),
+            live: Live::<()>::builder(db).log(log).build().unwrap(),
             plain,
             _database: database,
         }
@@ -183,7 +183,7 @@ async fn triggers_are_refused_for_guarded_rows() {
     up(&plain, &Outbox).await;
     let build = async || {
         let log = OutboxLog::open(plain.clone()).await.unwrap();
-        let live = Live::builder(plain.clone()).discover(false);
+        let live = Live::<()>::builder(plain.clone()).discover(false);
         live.register::<Guarded>().log(log).build()
     };
     build().await.unwrap();

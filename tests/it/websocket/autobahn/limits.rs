@@ -116,8 +116,7 @@ async fn oversized_header_closes_with_1009_at_once() {
 /// The default limit is above what seven or sixteen bits can announce.
 #[tokio::test]
 async fn lower_limit_holds_for_every_length_encoding() {
-    let mut limits = Limits::default();
-    limits.message_bytes = 100;
+    let limits = Limits::default().max_message_bytes(100);
     let mut server = Server::start_with(limits).await;
     for (length, announced) in [
         (Length::Bits7, 101),

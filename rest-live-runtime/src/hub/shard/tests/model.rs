@@ -60,7 +60,7 @@ const ASKED: i128 = 2;
 
 struct Model {
     f: Fixture,
-    peers: [PeerId; PEERS],
+    peers: [ClientId; PEERS],
     queues: [Queue; PEERS],
     event: u64,
 }

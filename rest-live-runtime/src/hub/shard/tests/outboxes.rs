@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn subscribed(f: &Fixture) -> PeerId {
+fn subscribed(f: &Fixture) -> ClientId {
     let peer = f.join();
     f.subscribe(peer, 1).expect("room");
     peer

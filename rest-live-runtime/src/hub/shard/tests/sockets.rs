@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::hub::clients::peer::Flow;
+use crate::hub::clients::client::Flow;
 
 fn turn(f: &Fixture) -> bool {
     f.shard.take_turn(&mut Turn::default())
@@ -15,13 +15,13 @@ async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
     came
 }
 
-fn flow(f: &Fixture, peer: PeerId) -> Flow {
+fn flow(f: &Fixture, peer: ClientId) -> Flow {
     f.shard
         .with(|s| s.peers[peer.place].attached().unwrap().flow)
 }
 
 /// Reads until the server has written all, and returns what came.
-async fn drain(f: &Fixture, peer: PeerId, client: &mut TcpStream) -> Vec<u8> {
+async fn drain(f: &Fixture, peer: ClientId, client: &mut TcpStream) -> Vec<u8> {
     let wire = f.shard.with(|s| {
         let attached = s.peers[peer.place].attached();
         Arc::clone(&attached.expect("a socket").wire)
@@ -203,23 +203,27 @@ async fn who_stalls_is_closed_and_then_dropped() {
         f.shard
             .with(|s| s.peers[peer.place].attached().unwrap().wire.state())
     };
-    let stall = Limits::default().stall;
+    let stall = Limits::default().stall_timeout.unwrap();
     let look = |after| {
         f.shard
             .with(|s| s.look_at_the_clock(Instant::now() + after));
     };
     look(stall / 2);
     let closes = || f.shard.with(|s| s.peers[peer.place].outbox.closes());
-    assert_eq!((closes(), state()), (None, WireState::Blocked));
+    assert_eq!((closes(), state()), (None, SocketState::Blocked));
     look(stall);
     assert_eq!(
         (closes(), state()),
-        (Some(CloseCode::TooSlow), WireState::Blocked)
+        (Some(CloseCode::TooSlow), SocketState::Blocked)
     );
     look(stall * 3 / 2);
-    assert_eq!(state(), WireState::Blocked, "it has as long for the close");
+    assert_eq!(
+        state(),
+        SocketState::Blocked,
+        "it has as long for the close"
+    );
     look(stall * 2);
-    assert_eq!(state(), WireState::Lost);
+    assert_eq!(state(), SocketState::Lost);
 }
 
 #[tokio::test]
@@ -231,7 +235,7 @@ async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
     f.publish(&[(1, &large)]);
     f.publish(&[(1, "dropped")]);
     turn(&f);
-    let stall = Limits::default().stall;
+    let stall = Limits::default().stall_timeout.unwrap();
     f.shard
         .with(|s| s.look_at_the_clock(Instant::now() + stall));
     f.publish(&[(1, "not told")]);
@@ -247,7 +251,10 @@ async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
 async fn a_silent_client_is_pinged_and_then_closed() {
     let f = Fixture::new();
     let (peer, _client) = f.join_on_a_socket().await;
-    let limits = Limits::default();
+    let (interval, idle) = {
+        let limits = Limits::default();
+        (limits.ping_interval.unwrap(), limits.idle_timeout.unwrap())
+    };
     let own = || {
         f.shard.with(|s| {
             let own = s.peers[peer.place].outbox.own();
@@ -257,12 +264,12 @@ async fn a_silent_client_is_pinged_and_then_closed() {
     };
     let begin = Instant::now();
     let look = |after| f.shard.with(|s| s.look_at_the_clock(begin + after));
-    look(limits.ping_interval / 2);
+    look(interval / 2);
     assert_eq!(own(), 0);
-    look(limits.ping_interval * 3 / 2);
+    look(interval * 3 / 2);
     assert_eq!(own(), 1);
     turn(&f);
-    look(limits.ping_interval * 3 / 2 + limits.idle);
+    look(interval * 3 / 2 + idle);
     let closes = f.shard.with(|s| s.peers[peer.place].outbox.closes());
     assert_eq!(closes, Some(CloseCode::Silent));
 }
@@ -327,9 +334,9 @@ async fn an_abandoned_shard_loses_its_sockets_and_takes_no_more() {
     let (one, _client) = f.join_on_a_socket().await;
     f.shard.with(State::abandon);
     let (other, _client) = f.join_on_a_socket().await;
-    let state = |peer: PeerId| {
+    let state = |peer: ClientId| {
         f.shard
             .with(|s| s.peers[peer.place].attached().map(|a| a.wire.state()))
     };
-    assert_eq!((state(one), state(other)), (Some(WireState::Lost), None));
+    assert_eq!((state(one), state(other)), (Some(SocketState::Lost), None));
 }

@@ -1,11 +1,11 @@
 //! What waits for a client is taken out, in the order in which it happened, to be sent.
 
 use super::{
-    outbox::{Kind, What},
-    peer::Sink,
+    client::Sink,
+    send_queue::{Kind, What},
 };
 use crate::{
-    hub::shard::{PeerId, State},
+    hub::shard::{ClientId, State},
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v0_7},
 };
 
@@ -92,9 +92,9 @@ impl State {
     }
 
     /// Takes out what waits for a session whose frames are asked for; `None` where nothing does.
-    pub(crate) fn outgoing(&mut self, id: PeerId) -> Option<Outgoing> {
+    pub(crate) fn outgoing(&mut self, id: ClientId) -> Option<Outgoing> {
         let peer = self.peer(id)?;
-        if let Sink::Wire(_) = peer.sink {
+        if let Sink::SharedSocket(_) = peer.sink {
             return None;
         }
         let has_more = !peer.outbox.is_empty() || !peer.waiting.is_empty();

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// What the two tasks share of a connection.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct SharedSocket {
     stream: TcpStream,
     state: AtomicU8,
     /// Whether something came since it was last asked.
@@ -28,7 +28,7 @@ pub(crate) struct Wire {
 /// How a connection is, as the shard says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum WireState {
+pub(crate) enum SocketState {
     Open,
     /// Nothing can be written: the reader waits until something can, and says so.
     Blocked,
@@ -38,22 +38,22 @@ pub(crate) enum WireState {
     Lost,
 }
 
-impl Wire {
+impl SharedSocket {
     /// Takes a connection, so that what is written leaves at once, and a client that reads nothing is noticed after
-    /// `send_buffer` bytes, which Linux doubles; zero leaves the system's default.
+    /// `send_buffer_bytes`, which Linux doubles; `None` keeps the system's default.
     ///
     /// # Errors
     /// If the connection is gone.
-    pub(crate) fn new(stream: TcpStream, send_buffer: usize) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream, send_buffer_bytes: Option<usize>) -> io::Result<Self> {
         // Without, the second of two frames that follow each other waits for the client's delayed
         // acknowledgement, 40 ms.
         stream.set_nodelay(true)?;
-        if send_buffer > 0 {
-            SockRef::from(&stream).set_send_buffer_size(send_buffer)?;
+        if let Some(bytes) = send_buffer_bytes {
+            SockRef::from(&stream).set_send_buffer_size(bytes)?;
         }
         Ok(Self {
             stream,
-            state: AtomicU8::new(WireState::Open as u8),
+            state: AtomicU8::new(SocketState::Open as u8),
             heard: AtomicBool::new(true),
             is_busy: AtomicBool::new(false),
             is_owed: AtomicBool::new(false),
@@ -65,17 +65,17 @@ impl Wire {
         &self.stream
     }
 
-    pub(crate) fn state(&self) -> WireState {
+    pub(crate) fn state(&self) -> SocketState {
         match self.state.load(Ordering::Acquire) {
-            0 => WireState::Open,
-            1 => WireState::Blocked,
-            2 => WireState::Closed,
-            _ => WireState::Lost,
+            0 => SocketState::Open,
+            1 => SocketState::Blocked,
+            2 => SocketState::Closed,
+            _ => SocketState::Lost,
         }
     }
 
     /// Tells the reader. What is closed or lost stays so.
-    pub(crate) fn tell(&self, state: WireState) {
+    pub(crate) fn tell(&self, state: SocketState) {
         self.state.fetch_max(state as u8, Ordering::AcqRel);
         self.reader.wake();
     }
@@ -83,8 +83,8 @@ impl Wire {
     /// Tells the reader that something was written again, unless it is over.
     pub(crate) fn unblock(&self) {
         _ = self.state.compare_exchange(
-            WireState::Blocked as u8,
-            WireState::Open as u8,
+            SocketState::Blocked as u8,
+            SocketState::Open as u8,
             Ordering::AcqRel,
             Ordering::Acquire,
         );

@@ -3,8 +3,8 @@
 use std::{mem, sync::Arc};
 
 use crate::{
-    data::cursor::At,
-    hub::shard::{AHEAD, Happening, Publication},
+    data::cursor::EventPosition,
+    hub::shard::{AHEAD, HubEvent, Publication},
     limits::Limits,
 };
 
@@ -12,10 +12,10 @@ use crate::{
 const MOST_SEEN: usize = 16 * 1024;
 
 /// What happened, and where in the log.
-type Happenings = Vec<(Happening, At)>;
+type Happenings = Vec<(HubEvent, EventPosition)>;
 
 #[derive(Default)]
-pub(crate) struct Gathered {
+pub(crate) struct Batch {
     /// Of each shard.
     happenings: Vec<Happenings>,
     events: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Gathered {
     seen: usize,
 }
 
-impl Gathered {
+impl Batch {
     pub(crate) fn new(shards: usize) -> Self {
         Self {
             happenings: (0..shards).map(|_| Vec::new()).collect(),
@@ -36,15 +36,15 @@ impl Gathered {
         self.events
     }
 
-    pub(crate) fn add_reset(&mut self, model: &Arc<str>, at: &At) {
+    pub(crate) fn add_reset(&mut self, model: &Arc<str>, at: &EventPosition) {
         self.events += 1;
         for happenings in &mut self.happenings {
-            happenings.push((Happening::Reset(Arc::clone(model)), at.clone()));
+            happenings.push((HubEvent::Reset(Arc::clone(model)), at.clone()));
         }
     }
 
     /// Adds what each shard is told of one event.
-    pub(crate) fn add_rows(&mut self, publications: Vec<Vec<Publication>>, at: &At) {
+    pub(crate) fn add_rows(&mut self, publications: Vec<Vec<Publication>>, at: &EventPosition) {
         self.events += 1;
         // A client is of one shard.
         let bytes = |of_shard: &Vec<Publication>| of_shard.iter().map(Publication::bytes).sum();
@@ -54,15 +54,15 @@ impl Gathered {
         self.seen += all.map(Publication::seen).sum::<usize>();
         for (happenings, publications) in self.happenings.iter_mut().zip(publications) {
             if !publications.is_empty() {
-                happenings.push((Happening::Row(publications), at.clone()));
+                happenings.push((HubEvent::Row(publications), at.clone()));
             }
         }
     }
 
     /// Returns whether it is as much as a client may be told at once.
     pub(crate) fn is_much(&self, limits: &Limits) -> bool {
-        self.events * AHEAD >= limits.pending_messages
-            || self.bytes * AHEAD >= limits.pending_bytes
+        self.events * AHEAD >= limits.max_pending_messages
+            || self.bytes * AHEAD >= limits.max_pending_bytes
             || self.seen >= MOST_SEEN
     }
 

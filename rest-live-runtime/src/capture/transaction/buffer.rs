@@ -3,10 +3,12 @@
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::publish::{
     order::Interval,
@@ -140,8 +142,7 @@ impl Open {
 
 impl Whole {
     fn units(&self) -> MutexGuard<'_, Vec<Vec<Committed>>> {
-        // Nothing panics while it is held, so poisoned units are whole.
-        self.units.lock().unwrap_or_else(PoisonError::into_inner)
+        self.units.lock()
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     fn event(model: &str, key: i128) -> Committed {
         let key = KeyValue::Integer(key);
-        (Event::settled(model.into(), key, Vec::new(), None), None)
+        (Event::reread(model.into(), key, Vec::new(), None), None)
     }
 
     /// Returns the models, and whether of a reset.

@@ -77,7 +77,7 @@ mod tests {
         use Action::{Created, Deleted, Updated};
         let event = |action| {
             let (label, key) = ("a.B".into(), KeyValue::Integer(1));
-            let mut event = Event::settled(label, key, Vec::<Row>::new(), None);
+            let mut event = Event::reread(label, key, Vec::<Row>::new(), None);
             if let EventKind::Row(row) = &mut event.kind {
                 row.action = action;
             }

@@ -3,11 +3,12 @@
 use std::{
     any::TypeId,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use sea_orm::Value;
 
 use crate::{
@@ -37,7 +38,7 @@ impl Writer {
 
 /// A write of one row that is announced.
 #[derive(Clone, Debug)]
-pub(crate) struct Announced {
+pub(crate) struct PendingWrite {
     pub(crate) verb: Verb,
     /// The row's key; of an insert it may not be known yet.
     pub(crate) key: Option<KeyValue>,
@@ -53,7 +54,7 @@ pub(crate) struct Announced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The statement has not been seen.
-    Announced,
+    PendingWrite,
     /// The statement is done; the second hook knows the new row.
     Written,
     /// There will be no statement: the write changes nothing.
@@ -62,25 +63,25 @@ pub(crate) enum Stage {
 
 /// An announced write that was left behind.
 #[derive(Debug)]
-pub(crate) struct Overdue {
+pub(crate) struct Orphan {
     writer: Writer,
     pub(crate) entity: TypeId,
     since: Instant,
-    pub(crate) announced: Announced,
+    pub(crate) announced: PendingWrite,
 }
 
 /// The writes that are under way.
 #[derive(Debug, Default)]
-pub(crate) struct Stash(Mutex<State>);
+pub(crate) struct PendingWrites(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    writes: HashMap<(Writer, TypeId), Vec<(Instant, Announced)>>,
+    writes: HashMap<(Writer, TypeId), Vec<(Instant, PendingWrite)>>,
     /// Whether somebody looks for those that are never ended.
     swept: bool,
 }
 
-impl Stash {
+impl PendingWrites {
     /// So long a write is waited for that was announced and may never come to its end: its request was given
     /// up, or it failed.
     pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -89,13 +90,12 @@ impl Stash {
     const LONGEST: Duration = Duration::from_secs(120);
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, so a poisoned state is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Announces a write, and forgets what an earlier one of the same row by the same writer left behind.
     /// Returns whether nobody sweeps yet: the caller must, then.
-    pub(crate) fn announce(&self, writer: Writer, entity: TypeId, write: Announced) -> bool {
+    pub(crate) fn announce(&self, writer: Writer, entity: TypeId, write: PendingWrite) -> bool {
         let mut state = self.state();
         let writes = state.writes.entry((writer, entity)).or_default();
         if write.stage != Stage::Written {
@@ -117,13 +117,14 @@ impl Stash {
         entity: TypeId,
         verb: Verb,
         values: &[Value],
-    ) -> Vec<Announced> {
+    ) -> Vec<PendingWrite> {
         let mut state = self.state();
         let Some(writes) = state.writes.get_mut(&(writer, entity)) else {
             return Vec::new();
         };
-        let is_waiting = |write: &Announced| write.verb == verb && write.stage == Stage::Announced;
-        let taken: Vec<Announced> = if verb == Verb::Insert {
+        let is_waiting =
+            |write: &PendingWrite| write.verb == verb && write.stage == Stage::PendingWrite;
+        let taken: Vec<PendingWrite> = if verb == Verb::Insert {
             let first = writes.iter().position(|(_, write)| is_waiting(write));
             first
                 .map(|place| writes.remove(place).1)
@@ -134,7 +135,7 @@ impl Stash {
                 .iter()
                 .filter_map(|value| KeyValue::from_value(value.clone()))
                 .collect();
-            let names = |write: &Announced| {
+            let names = |write: &PendingWrite| {
                 let mut parts = write.key.iter().flat_map(KeyValue::parts);
                 parts.all(|part| values.contains(part))
             };
@@ -152,11 +153,11 @@ impl Stash {
         entity: TypeId,
         verb: Verb,
         key: &KeyValue,
-    ) -> Option<Announced> {
+    ) -> Option<PendingWrite> {
         let mut state = self.state();
         let writes = state.writes.get_mut(&(writer, entity))?;
         let is_it = |known: bool| {
-            move |(_, write): &(Instant, Announced)| {
+            move |(_, write): &(Instant, PendingWrite)| {
                 write.verb == verb
                     && match known {
                         true => write.key.as_ref() == Some(key),
@@ -174,12 +175,12 @@ impl Stash {
     }
 
     /// Takes all that is left, with the entities.
-    pub(crate) fn drain(&self) -> Vec<Overdue> {
+    pub(crate) fn drain(&self) -> Vec<Orphan> {
         self.take_if(|_| true)
     }
 
     /// Waits on for a write that may still be carried out.
-    pub(crate) fn put_back(&self, write: Overdue) {
+    pub(crate) fn put_back(&self, write: Orphan) {
         if write.since.elapsed() < Self::LONGEST {
             let mut state = self.state();
             let writes = state.writes.entry((write.writer, write.entity));
@@ -188,7 +189,7 @@ impl Stash {
     }
 
     /// Takes what was announced too long ago; `None` when nothing at all is left, and nobody sweeps any more.
-    pub(crate) fn overdue(&self) -> Option<Vec<Overdue>> {
+    pub(crate) fn overdue(&self) -> Option<Vec<Orphan>> {
         let now = Instant::now();
         let overdue = self.take_if(|since| now.duration_since(since) >= Self::PATIENCE);
         let mut state = self.state();
@@ -199,11 +200,11 @@ impl Stash {
         Some(overdue)
     }
 
-    fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<Overdue> {
+    fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<Orphan> {
         let mut taken = Vec::new();
         self.state().writes.retain(|(writer, entity), writes| {
             let due = writes.extract_if(.., |(since, _)| is_due(*since));
-            taken.extend(due.map(|(since, announced)| Overdue {
+            taken.extend(due.map(|(since, announced)| Orphan {
                 writer: *writer,
                 entity: *entity,
                 since,

@@ -3,16 +3,16 @@
 use std::{hint::black_box, sync::Arc};
 
 use super::{
-    group::{Group, Member, Serial},
-    log::{ByDialect, Listed, Pick, Told, Waits},
+    frame_log::{ByDialect, Listed, Pick, Told, Waits},
+    group::{Group, Serial, Subscriber},
 };
 use crate::{
     data::{
-        cursor::{At, Cursor},
+        cursor::{Cursor, EventPosition},
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
     },
-    hub::{clients::peer::Place, shard::State},
+    hub::{clients::client::Place, shard::State},
     model::permission::Identity,
     protocol::dialect::Dialect,
 };
@@ -23,12 +23,12 @@ pub(crate) enum Audience {
     Nobody,
     /// Who speaks these dialects; all see the same.
     All([bool; Dialect::ALL.len()]),
-    Each(Vec<Candidate>),
+    Each(Vec<Viewer>),
 }
 
 /// A subscriber who may see something of a change.
 #[derive(Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct Viewer {
     pub(crate) user: Identity,
     pub(crate) granted: Granted,
     pub(crate) dialect: Dialect,
@@ -37,7 +37,7 @@ pub(crate) struct Candidate {
 }
 
 /// What an event is to the subscribers of a shard.
-pub(crate) enum Happening {
+pub(crate) enum HubEvent {
     Row(Vec<Publication>),
     /// Rows of the model with this label changed that are not known.
     Reset(Arc<str>),
@@ -46,7 +46,7 @@ pub(crate) enum Happening {
 /// What the subscribers of one group are told of one event.
 #[derive(Debug)]
 pub(crate) struct Publication {
-    pub(crate) group: GroupKey,
+    pub(crate) group: GroupId,
     pub(crate) told: Arc<[Told]>,
     pub(crate) to: To,
 }
@@ -71,20 +71,20 @@ impl Publication {
 #[derive(Debug)]
 pub(crate) enum To {
     All(ByDialect),
-    Each(Vec<Seen>),
+    Each(Vec<Recipient>),
 }
 
 /// What one subscriber may see.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Recipient {
     member: u32,
     grant: Serial,
     pick: Pick,
 }
 
-impl Candidate {
-    pub(crate) fn sees(&self, pick: Pick) -> Seen {
-        Seen {
+impl Viewer {
+    pub(crate) fn sees(&self, pick: Pick) -> Recipient {
+        Recipient {
             member: self.member,
             grant: self.grant,
             pick,
@@ -106,7 +106,7 @@ impl State {
     }
 
     /// Returns the subscribers of a group. `all` is whether they all see the same.
-    pub(crate) fn audience(&self, group: &GroupKey, all: bool) -> Audience {
+    pub(crate) fn audience(&self, group: &GroupId, all: bool) -> Audience {
         let Some(group) = self.by_key.get(group) else {
             return Audience::Nobody;
         };
@@ -114,7 +114,7 @@ impl State {
         if all {
             return Audience::All(group.spoken());
         }
-        let candidate = |(place, member): (usize, &Member)| Candidate {
+        let candidate = |(place, member): (usize, &Subscriber)| Viewer {
             user: member.user.clone(),
             granted: member.granted,
             dialect: member.dialect,
@@ -129,16 +129,17 @@ impl State {
                 return Audience::Each(candidates);
             }
             black_box(members.iter().map(|(_, m)| m.user.touch()).sum::<usize>());
-            let hears = |(_, member): &(usize, &Member)| !self.peers[member.peer].outbox.is_deaf();
+            let hears =
+                |(_, member): &(usize, &Subscriber)| !self.peers[member.peer].outbox.is_deaf();
             candidates.extend(members.into_iter().filter(hears).map(candidate));
         }
     }
 
     /// Appends what an event is to the subscribers.
-    pub(crate) fn publish(&mut self, happening: Happening, at: &At) {
+    pub(crate) fn publish(&mut self, happening: HubEvent, at: &EventPosition) {
         self.event += 1;
         match happening {
-            Happening::Row(publications) => {
+            HubEvent::Row(publications) => {
                 for Publication { group, told, to } in publications {
                     let Some(group) = self.by_key.get(&group).copied() else {
                         continue;
@@ -151,7 +152,7 @@ impl State {
                     }
                 }
             }
-            Happening::Reset(model) => self.reset_model(&model, at),
+            HubEvent::Reset(model) => self.reset_model(&model, at),
         }
     }
 
@@ -218,14 +219,14 @@ impl State {
         &mut self,
         index: usize,
         told: &Arc<[Told]>,
-        seen: Vec<Seen>,
+        seen: Vec<Recipient>,
         position: u64,
     ) {
         let lengths = told.iter().map(|told| told.frame.bytes().len());
         self.take_in(1, lengths.max());
         let Group { members, .. } = &mut self.groups[index];
         let (mut woken, mut lagging) = (Vec::new(), Vec::new());
-        for Seen {
+        for Recipient {
             member: place,
             grant,
             pick,

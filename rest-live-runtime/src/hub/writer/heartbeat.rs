@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::wire::WireState;
+use super::socket::SocketState;
 use crate::{
     hub::{
         clients::{
-            outbox::Kind,
-            peer::{Attached, Sink},
+            client::{Attached, Sink},
+            send_queue::Kind,
         },
-        shard::{PeerId, State},
+        shard::{ClientId, State},
     },
     limits::Limits,
     protocol::{code::CloseCode, frame::ping_frame, v1},
@@ -20,9 +20,12 @@ const LOOKS: u32 = 8;
 
 /// Returns the time between two looks at the clock.
 pub(crate) fn period(limits: &Limits) -> Duration {
-    let times = [limits.ping_interval, limits.idle, limits.stall];
-    let times = times.into_iter().filter(|time| !time.is_zero());
-    let shortest = times.min().unwrap_or(Duration::MAX);
+    let times = [
+        limits.ping_interval,
+        limits.idle_timeout,
+        limits.stall_timeout,
+    ];
+    let shortest = times.into_iter().flatten().min().unwrap_or(Duration::MAX);
     (shortest / LOOKS).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
@@ -45,14 +48,14 @@ impl State {
             let number = peer.number;
             let closes = peer.outbox.closes().is_some();
             let due = peer.attached()?.due(limits, now, closes);
-            (due != Due::Nothing).then_some((PeerId { place, number }, due))
+            (due != Due::Nothing).then_some((ClientId { place, number }, due))
         });
         for (id, due) in due.collect::<Vec<_>>() {
             self.carry_out(id, due);
         }
     }
 
-    fn carry_out(&mut self, id: PeerId, due: Due) {
+    fn carry_out(&mut self, id: ClientId, due: Due) {
         match due {
             Due::Nothing => {}
             Due::Ping => self.ping(id),
@@ -61,14 +64,14 @@ impl State {
             // know why it was closed.
             Due::Stalled => self.close_at_once(id, CloseCode::TooSlow),
             Due::Lost => {
-                if let Sink::Wire(attached) = &self.peers[id.place].sink {
-                    attached.wire.tell(WireState::Lost);
+                if let Sink::SharedSocket(attached) = &self.peers[id.place].sink {
+                    attached.wire.tell(SocketState::Lost);
                 }
             }
         }
     }
 
-    pub(crate) fn ping(&mut self, id: PeerId) {
+    pub(crate) fn ping(&mut self, id: ClientId) {
         let peer = &mut self.peers[id.place];
         let waits = peer
             .outbox
@@ -87,8 +90,8 @@ impl State {
 
 impl Attached {
     fn due(&mut self, limits: &Limits, now: Instant, closes: bool) -> Due {
-        let is_past = |since: Instant, time: Duration| {
-            !time.is_zero() && now.saturating_duration_since(since) >= time
+        let is_past = |since: Instant, time: Option<Duration>| {
+            time.is_some_and(|time| now.saturating_duration_since(since) >= time)
         };
         if self.wire.was_heard() {
             self.heard = now;
@@ -98,7 +101,7 @@ impl Attached {
             let since = *self.closing.get_or_insert(now);
             let is_stalled = self
                 .stalled
-                .is_some_and(|stalled| is_past(stalled.max(since), limits.stall));
+                .is_some_and(|stalled| is_past(stalled.max(since), limits.stall_timeout));
             return match is_stalled {
                 true => Due::Lost,
                 false => Due::Nothing,
@@ -106,12 +109,12 @@ impl Attached {
         }
         if self
             .stalled
-            .is_some_and(|stalled| is_past(stalled, limits.stall))
+            .is_some_and(|stalled| is_past(stalled, limits.stall_timeout))
         {
             self.closing = Some(now);
             return Due::Stalled;
         }
-        if is_past(self.heard, limits.idle) {
+        if is_past(self.heard, limits.idle_timeout) {
             return Due::Silent;
         }
         if is_past(self.pinged, limits.ping_interval) {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tracing::Span;
 
 use super::{
-    group::{Group, Member, Serial},
-    log::Waits,
+    frame_log::Waits,
+    group::{Group, Serial, Subscriber},
 };
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group::GroupKey},
+    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
     hub::{
         Answers, Grant, Refused,
-        clients::peer::{Flow, Name, Place, Subscription},
-        shard::{PeerId, State},
+        clients::client::{Flow, Name, Place, Subscription},
+        shard::{ClientId, State},
     },
     model::permission::Identity,
     protocol::{code::ResetReason, dialect::Dialect, frame::Frame, id::Id},
@@ -22,7 +22,7 @@ use crate::{
 /// A subscription, for who asks about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscribed {
-    pub(crate) group: Arc<GroupKey>,
+    pub(crate) group: Arc<GroupId>,
     pub(crate) serial: Serial,
     pub(crate) dialect: Dialect,
     pub(crate) user: Identity,
@@ -39,7 +39,7 @@ impl State {
     /// Why the session cannot have it.
     pub(crate) fn subscribe(
         &mut self,
-        id: PeerId,
+        id: ClientId,
         grant: Grant,
         answers: impl FnOnce(&Cursor, u64) -> Result<Answers, Refused>,
     ) -> Result<(), Refused> {
@@ -48,7 +48,7 @@ impl State {
             return Err(Refused::Outdated);
         };
         let is_of_epoch = self.is_of_epoch(&begins);
-        let most = self.common.limits.subscriptions;
+        let most = self.common.limits.max_subscriptions;
         let (turn, dispatched) = (self.turn, self.dispatched.as_ref());
         let dispatched = dispatched.map_or(0, |dispatched| dispatched.position);
         let Some(peer) = self.peer(id) else {
@@ -120,7 +120,7 @@ impl State {
         Some((self.dispatched.clone()?, self.turn))
     }
 
-    pub(crate) fn add(&mut self, id: PeerId, grant: &Grant, after: u64) -> usize {
+    pub(crate) fn add(&mut self, id: ClientId, grant: &Grant, after: u64) -> usize {
         let serial = Serial(self.number());
         let group = match self.by_key.get(&grant.group) {
             Some(group) => *group,
@@ -135,7 +135,7 @@ impl State {
             }
         };
         let peer = &mut self.peers[id.place];
-        let member = self.groups[group].insert(Member {
+        let member = self.groups[group].insert(Subscriber {
             grant: serial,
             peer: id.place,
             dialect: grant.dialect,
@@ -160,7 +160,7 @@ impl State {
     }
 
     /// Ends the subscription of a session to a group, if there is one.
-    pub(crate) fn unsubscribe(&mut self, id: PeerId, group: &GroupKey) -> Option<Ended> {
+    pub(crate) fn unsubscribe(&mut self, id: ClientId, group: &GroupId) -> Option<Ended> {
         let place = self.find(id, group)?;
         Some(self.end(id, place))
     }
@@ -168,7 +168,7 @@ impl State {
     /// Ends what a session calls by an id, with the answer to that. Returns what there was.
     pub(crate) fn unsubscribe_id(
         &mut self,
-        peer: PeerId,
+        peer: ClientId,
         id: &Id,
         answer: Option<Frame>,
     ) -> Vec<Ended> {
@@ -203,7 +203,7 @@ impl State {
     /// answer is outdated, or whether the subscription has ended by it.
     pub(crate) fn settle(
         &mut self,
-        id: PeerId,
+        id: ClientId,
         serial: Serial,
         asked: u64,
         granted: Option<Granted>,
@@ -232,13 +232,13 @@ impl State {
     }
 
     /// Returns whether a session calls something by an id.
-    pub(crate) fn has_id(&mut self, peer: PeerId, id: &Id) -> bool {
+    pub(crate) fn has_id(&mut self, peer: ClientId, id: &Id) -> bool {
         let peer = self.peer(peer);
         peer.is_some_and(|peer| peer.with_id(id).next().is_some())
     }
 
     /// Returns the subscriptions of a session.
-    pub(crate) fn subscriptions_of(&mut self, id: PeerId) -> Vec<Subscribed> {
+    pub(crate) fn subscriptions_of(&mut self, id: ClientId) -> Vec<Subscribed> {
         if self.peer(id).is_none() {
             return Vec::new();
         }
@@ -258,12 +258,12 @@ impl State {
     }
 
     /// Returns what an answer must be settled with that is asked for now.
-    pub(crate) fn asking(&mut self, id: PeerId) -> u64 {
+    pub(crate) fn asking(&mut self, id: ClientId) -> u64 {
         self.peer(id).map_or(0, |peer| peer.reauthorized)
     }
 
     /// Says that answers about a session's subscriptions that were asked for before hold no more.
-    pub(crate) fn reauthorize(&mut self, id: PeerId) {
+    pub(crate) fn reauthorize(&mut self, id: ClientId) {
         if let Some(peer) = self.peer(id) {
             peer.reauthorized += 1;
         }
@@ -286,8 +286,8 @@ impl State {
 
     /// Has nothing be told under a name of 0.7 that is taken back: what is being written, or was put back, carries it
     /// already. The other names are told to reset.
-    pub(crate) fn forget_written_of(&mut self, id: PeerId, at: Place) {
-        let &mut Member { dialect, grant, .. } = self.member_at(at);
+    pub(crate) fn forget_written_of(&mut self, id: ClientId, at: Place) {
+        let &mut Subscriber { dialect, grant, .. } = self.member_at(at);
         let peer = &mut self.peers[id.place];
         let of_it = Some(grant);
         let waits = peer.outbox.own().any(|p| p.kind.subscription() == of_it);
@@ -311,7 +311,7 @@ impl State {
     }
 
     /// Ends a subscription.
-    pub(crate) fn end(&mut self, id: PeerId, place: usize) -> Ended {
+    pub(crate) fn end(&mut self, id: ClientId, place: usize) -> Ended {
         self.drop_waiting_of(id.place, place);
         let peer = &mut self.peers[id.place];
         let subscription = peer.subscriptions.swap_remove(place);
@@ -343,13 +343,13 @@ impl State {
     }
 
     /// Returns which of a session's subscriptions is to a group.
-    pub(crate) fn find(&mut self, id: PeerId, group: &GroupKey) -> Option<usize> {
+    pub(crate) fn find(&mut self, id: ClientId, group: &GroupId) -> Option<usize> {
         let group = *self.by_key.get(group)? as u32;
         let subscriptions = &self.peer(id)?.subscriptions;
         subscriptions.iter().position(|s| s.place.group == group)
     }
 
-    pub(crate) fn member(&mut self, peer: usize, place: usize) -> &mut Member {
+    pub(crate) fn member(&mut self, peer: usize, place: usize) -> &mut Subscriber {
         let place = self.peers[peer].subscriptions[place].place;
         self.member_at(place)
     }
@@ -362,7 +362,7 @@ impl State {
         }
     }
 
-    pub(crate) fn member_at(&mut self, place: Place) -> &mut Member {
+    pub(crate) fn member_at(&mut self, place: Place) -> &mut Subscriber {
         &mut self.groups[place.group as usize].members[place.member as usize]
     }
 }

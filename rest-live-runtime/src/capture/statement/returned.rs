@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use sea_orm::QueryResult;
 
-use super::plan::Returned;
+use super::plan::ReturningPlan;
 use crate::{
-    capture::{Scope, hooks::stash::Announced, sql::Verb},
+    capture::{Scope, hooks::pending::PendingWrite, sql::Verb},
     data::{
         event::{Event, Row},
         key::KeyValue,
@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// The rows, by the models of their table.
-pub(super) struct Told<'s> {
+pub(super) struct ReturnedRows<'s> {
     scope: &'s Scope,
-    plan: Returned,
+    plan: ReturningPlan,
     of_models: Vec<OfModel>,
 }
 
@@ -29,8 +29,8 @@ struct OfModel {
     is_unknown: bool,
 }
 
-impl<'s> Told<'s> {
-    pub(super) fn new(scope: &'s Scope, plan: Returned) -> Self {
+impl<'s> ReturnedRows<'s> {
+    pub(super) fn new(scope: &'s Scope, plan: ReturningPlan) -> Self {
         let of_models = plan.of.models.iter().map(|_| OfModel::default()).collect();
         Self {
             scope,
@@ -54,7 +54,9 @@ impl<'s> Told<'s> {
                 .decode(result)
                 .map(|row| (model.key_of(&row), row));
             match row {
-                Ok((Some(key), row)) if of_model.rows.len() < self.scope.database.bulk_rows => {
+                Ok((Some(key), row))
+                    if of_model.rows.len() < self.scope.database.max_rows_per_statement =>
+                {
                     of_model.rows.push((key, row));
                 }
                 Ok(_) => of_model.forget(),
@@ -83,7 +85,7 @@ impl<'s> Told<'s> {
             let mut is_unknown = of_model.is_unknown;
             for (key, row) in of_model.rows {
                 last_key = Some(key.clone());
-                let is_of_row = |(of, write): &(usize, Announced)| {
+                let is_of_row = |(of, write): &(usize, PendingWrite)| {
                     of == place && write.key.as_ref() == Some(&key)
                 };
                 let place = self.plan.announced.iter().position(is_of_row);

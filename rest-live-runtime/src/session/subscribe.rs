@@ -5,18 +5,18 @@ use std::{any::TypeId, sync::Arc, time::Instant};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::{Session, Shared, resuming::Beginning};
+use super::{Session, Shared, resume::StartPoint};
 use crate::{
     data::{
         cursor::Cursor,
         granted::Granted,
-        group::GroupKey,
+        group_id::GroupId,
         key::{KeyValue, PK},
     },
     hub::{Grant, Refused},
     metrics::Denial,
     model::{
-        permission::{Authorization, Identity, Panicked},
+        permission::{Authorization, Identity},
         registry::{GroupEntry, ModelEntry},
     },
     protocol::{
@@ -24,9 +24,10 @@ use crate::{
         dialect::Dialect,
         id::Id,
         refusal::{Refusal, quoted},
-        request::{Named, Request, Target},
+        request::{GroupSelector, Request, Target},
         v1,
     },
+    user_code::Panicked,
 };
 
 /// So often a question is asked anew because the answers changed meanwhile.
@@ -78,7 +79,7 @@ impl Session {
                     self.count_resume()?;
                 }
                 let (model, entry, group) = self.find(target)?;
-                let wish = Wish {
+                let wish = SubscribeRequest {
                     dialect,
                     id,
                     model,
@@ -97,7 +98,7 @@ impl Session {
             return Ok(());
         }
         self.shared.metrics.denied(Denial::Rate);
-        let per_second = self.shared.limits.resumes.per_second;
+        let per_second = self.shared.limits.resume_rate.per_second;
         Err(Refusal::new(
             ErrorCode::TooManyResumes,
             format!("at most {per_second} subscriptions with `since` a second"),
@@ -105,7 +106,7 @@ impl Session {
     }
 
     /// Finds the group that a request names.
-    fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupKey), Refusal> {
+    fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupId), Refusal> {
         let Some(model) = self.shared.registry.labelled(&target.model) else {
             let (label, labels) = (quoted(&target.model), self.shared.registry.labels());
             return Err(Refusal::new(
@@ -114,8 +115,8 @@ impl Session {
             ));
         };
         let (entry, value) = match target.group {
-            Named::Key(key, value) => (by_key(model, &key)?, value),
-            Named::AmongKwargs(kwargs) => among_kwargs(model, kwargs)?,
+            GroupSelector::Key(key, value) => (by_key(model, &key)?, value),
+            GroupSelector::AmongKwargs(kwargs) => among_kwargs(model, kwargs)?,
         };
         let value = entry.kind.read(&value).map_err(|expected| {
             let null = match value.is_null() {
@@ -128,7 +129,7 @@ impl Session {
                 format!("{null}`{key}` of {label} must be {expected}"),
             )
         })?;
-        let most = self.shared.limits.key_bytes;
+        let most = self.shared.limits.max_key_bytes;
         if value.text_bytes() > most {
             let (key, label) = (entry.key, &model.label);
             return Err(Refusal::new(
@@ -139,7 +140,7 @@ impl Session {
         Ok((model, entry, entry.at(value)))
     }
 
-    async fn subscribe(&self, wish: Wish<'_>) -> Result<(), Refusal> {
+    async fn subscribe(&self, wish: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let shared = &*self.shared;
         let (model, group_key) = (&*wish.model.label, wish.entry.key);
         for _ in 0..MOST_QUESTIONS {
@@ -153,7 +154,7 @@ impl Session {
             for look in 0..=MOST_LOOKS {
                 let beginning = match look {
                     // More happens to the group than can be made ready in between.
-                    MOST_LOOKS => Beginning::Reset(ResetReason::TooFar),
+                    MOST_LOOKS => StartPoint::Reset(ResetReason::TooFar),
                     _ => self.beginning(&wish, granted).await?,
                 };
                 let grant = Grant {
@@ -188,7 +189,7 @@ impl Session {
                 Refused::IdInUse => return Err(in_use()),
                 Refused::TooMany => {
                     shared.metrics.denied(Denial::Rate);
-                    let most = shared.limits.subscriptions;
+                    let most = shared.limits.max_subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
                         format!("a connection has at most {most} subscriptions"),
@@ -200,10 +201,14 @@ impl Session {
     }
 
     /// Fails unless there is such a row, and the user may see it.
-    async fn require_row(&self, wish: &Wish<'_>, granted: Granted) -> Result<(), Refusal> {
+    async fn require_row(
+        &self,
+        wish: &SubscribeRequest<'_>,
+        granted: Granted,
+    ) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
         let find = wish.model.table.read(db, &wish.group.value);
-        let row = match timeout(limits.authorize, find).await {
+        let row = match timeout(limits.authorize_timeout, find).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
@@ -214,10 +219,11 @@ impl Session {
         };
         let visible = |row| wish.entry.serializer_for(&self.user, granted, row);
         let visible = row.as_ref().map(visible);
-        if let Some(Err(Panicked)) = visible {
+        if let Some(Err(panicked)) = &visible {
             let model = &*wish.model.label;
             tracing::error!(
                 model,
+                %panicked,
                 "check_permission panicked: the row counts as not visible"
             );
             self.shared.metrics.panics.increment(1);
@@ -234,12 +240,12 @@ impl Session {
 }
 
 /// A subscription that a client wants.
-pub(super) struct Wish<'w> {
+pub(super) struct SubscribeRequest<'w> {
     pub(super) dialect: Dialect,
     pub(super) id: Option<&'w Id>,
     pub(super) model: &'w ModelEntry,
     pub(super) entry: &'w GroupEntry,
-    pub(super) group: GroupKey,
+    pub(super) group: GroupId,
     pub(super) since: Option<String>,
     must_exist: bool,
 }
@@ -296,7 +302,7 @@ async fn ask(
     user: &Identity,
 ) -> Result<bool, Refusal> {
     let ask = authorize.ask(user, value, &shared.db);
-    let refusal = match timeout(shared.limits.authorize, ask).await {
+    let refusal = match timeout(shared.limits.authorize_timeout, ask).await {
         Ok(Ok(may)) => return Ok(may),
         Ok(Err(error)) => {
             if error.is::<Panicked>() {

@@ -9,14 +9,14 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::wire::Wire;
+use super::socket::SharedSocket;
 use crate::{
     hub::{
         clients::{
-            outbox::{Kind, What},
-            taking::Said,
+            drain::Said,
+            send_queue::{Kind, What},
         },
-        shard::PeerId,
+        shard::ClientId,
     },
     protocol::{
         frame::{Frame, Opcode, header},
@@ -39,8 +39,8 @@ pub(crate) struct Turn {
 /// What is written to one socket.
 #[derive(Debug)]
 pub(crate) struct Parcel {
-    pub(crate) id: PeerId,
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) id: ClientId,
+    pub(crate) wire: Arc<SharedSocket>,
     pub(crate) pieces: Range<usize>,
     pub(crate) written: Written,
 }
@@ -109,7 +109,7 @@ impl Piece {
 }
 
 /// Writes as much as the socket takes.
-pub(crate) fn write(wire: &Wire, pieces: &[Piece], heads: &[u8]) -> Written {
+pub(crate) fn write(wire: &SharedSocket, pieces: &[Piece], heads: &[u8]) -> Written {
     let mut written = Written::default();
     while written.pieces < pieces.len() {
         let mut slices = [IoSlice::new(&[]); SLICES];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time;
 
-use super::stash::{Overdue, Stage, Stash};
+use super::pending::{Orphan, PendingWrites, Stage};
 use crate::{
     capture::{database::Database, sql::Verb},
     model::registry::ModelEntry,
@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Looks for such writes until none is left.
-pub(crate) async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: bool) {
+pub(crate) async fn sweep(stash: Arc<PendingWrites>, database: Arc<Database>, is_plain: bool) {
     loop {
-        time::sleep(Stash::PATIENCE / 2).await;
+        time::sleep(PendingWrites::PATIENCE / 2).await;
         let Some(overdue) = stash.overdue() else {
             return;
         };
@@ -24,7 +24,7 @@ pub(crate) async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: 
             let may_be_written = match write.stage {
                 Stage::Written => true,
                 // A live connection has not seen the statement, so there was none.
-                Stage::Announced => is_plain && write.verb != Verb::Insert,
+                Stage::PendingWrite => is_plain && write.verb != Verb::Insert,
                 Stage::Nothing => false,
             };
             let publisher = &database.publisher;
@@ -38,7 +38,7 @@ pub(crate) async fn sweep(stash: Arc<Stash>, database: Arc<Database>, is_plain: 
 }
 
 /// Tells what became of a row.
-async fn look(publisher: &Arc<Publisher>, stash: &Stash, model: &ModelEntry, left: Overdue) {
+async fn look(publisher: &Arc<Publisher>, stash: &PendingWrites, model: &ModelEntry, left: Orphan) {
     let write = &left.announced;
     let Some(key) = write.key.clone() else {
         let reset = resets([Arc::clone(&model.label)]);

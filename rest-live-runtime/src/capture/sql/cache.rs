@@ -1,12 +1,10 @@
 //! What a statement's text says of what it writes: the same each time, so that a text is read once. An application
 //! has few of them, and sends them again and again.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use hashlink::LruCache;
+use parking_lot::Mutex;
 use sea_orm::DbBackend;
 
 use super::{Dml, Verb, effect};
@@ -90,8 +88,7 @@ impl<T: Clone> Texts<T> {
         if sql.len() > LONGEST {
             return read();
         }
-        // Nothing panics while it is held, so poisoned texts are whole.
-        let texts = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let texts = || self.0.lock();
         if let Some(known) = texts().get(sql) {
             return known.clone();
         }

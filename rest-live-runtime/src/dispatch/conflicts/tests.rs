@@ -4,8 +4,8 @@ use crate::{
     publish::order::tests::{row, state},
 };
 
-fn overlaps(capacity: usize) -> Overlaps {
-    Overlaps::new("here".into(), at(10), capacity)
+fn overlaps(capacity: usize) -> ConflictDetector {
+    ConflictDetector::new("here".into(), at(10), capacity)
 }
 
 fn at(position: u64) -> Cursor {
@@ -18,28 +18,31 @@ fn at(position: u64) -> Cursor {
 /// An event of a row, without its rows.
 fn event(row: i128) -> Arc<Event> {
     let key = KeyValue::Integer(row);
-    Arc::new(Event::settled("a.B".into(), key, Vec::new(), None))
+    Arc::new(Event::reread("a.B".into(), key, Vec::new(), None))
 }
 
-fn of(node: &str, began: u64) -> Origin {
-    Origin {
+fn of(node: &str, began: u64) -> EventSource {
+    EventSource {
         node: Some(node.into()),
         began: Some(at(began)),
     }
 }
 
-impl Overlaps {
-    fn decides(&mut self, position: u64, row: i128, origin: &Origin) -> &'static str {
+impl ConflictDetector {
+    fn decides(&mut self, position: u64, row: i128, origin: &EventSource) -> &'static str {
         match self.take(position, &event(row), origin) {
-            Verdict::Told => "told",
-            Verdict::Withheld => "withheld",
-            Verdict::Settled(..) => "settled",
+            Verdict::Publish => "told",
+            Verdict::Withhold => "withheld",
+            Verdict::Reread(..) => "settled",
         }
     }
 
-    fn reset(&mut self, position: u64, origin: &Origin) {
+    fn reset(&mut self, position: u64, origin: &EventSource) {
         let reset = Arc::new(Event::reset("a.B".into()));
-        assert!(matches!(self.take(position, &reset, origin), Verdict::Told));
+        assert!(matches!(
+            self.take(position, &reset, origin),
+            Verdict::Publish
+        ));
     }
 }
 
@@ -94,7 +97,7 @@ fn what_is_not_known_here_is_read_again_here() {
     assert_eq!(log.decides(14, 1, &of("there", 10)), "settled");
     assert_eq!(log.rows.len(), 3);
     // A trigger writes in the order in which it is committed.
-    assert_eq!(log.decides(15, 1, &Origin::default()), "told");
+    assert_eq!(log.decides(15, 1, &EventSource::default()), "told");
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn who_settles_knows_all_that_was_named_within() {
     log.take(11, &write(0, 1), &of("there", 10));
     log.take(12, &write(1, 2), &of("there", 11));
     let verdict = log.take(13, &write(7, 8), &of("here", 11));
-    let Verdict::Settled(_, named) = verdict else {
+    let Verdict::Reread(_, named) = verdict else {
         panic!("{verdict:?}")
     };
     assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);

@@ -4,9 +4,10 @@
 use std::{
     any::TypeId,
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::{Mutex, RwLock};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 
 use super::probe;
@@ -17,7 +18,7 @@ static INSTALLED: RwLock<Weak<Scope>> = RwLock::new(Weak::new());
 
 /// Has hooks on plain connections leave their events in this scope, as long as it is there.
 pub(crate) fn install(scope: &Arc<Scope>) {
-    *INSTALLED.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(scope);
+    *INSTALLED.write() = Arc::downgrade(scope);
 }
 
 /// Returns the scope in which a hook runs, which knows its model. What is written elsewhere is told to nobody, which is
@@ -35,13 +36,10 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
         }
         return Some(scope);
     }
-    let installed = INSTALLED
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .upgrade();
+    let installed = INSTALLED.read().upgrade();
     let Some(scope) = installed else {
         warn_once::<E>(
-            "the row was written on a plain database connection: write on Live::db(), or call Live::install()",
+            "the row was written on a plain database connection: write on Live::db(), or call Live::capture_plain_connections()",
         );
         return None;
     };
@@ -73,7 +71,7 @@ fn warn_once<E: EntityTrait>(why: &'static str) {
 /// with every write.
 fn is_first<E: EntityTrait>(what: &'static str) -> bool {
     static SAID: Mutex<Option<HashSet<(TypeId, &'static str)>>> = Mutex::new(None);
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut said = SAID.lock();
     said.get_or_insert_default()
         .insert((TypeId::of::<E>(), what))
 }

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 
 /// Runs where it is awaited, and goes on in a task if it is dropped before its end. No task from the beginning: to
 /// wake it and to be woken by it is time of every write, and a worker that has two tasks wakes another worker.
-pub(crate) struct Completing<'t, T: 'static> {
+pub(crate) struct Detached<'t, T: 'static> {
     /// `None` when it is over.
     write: Option<BoxFuture<'static, T>>,
     tasks: &'t TaskTracker,
@@ -22,7 +22,7 @@ pub(crate) struct Completing<'t, T: 'static> {
     _begun: TaskTrackerToken,
 }
 
-impl<'t, T> Completing<'t, T> {
+impl<'t, T> Detached<'t, T> {
     /// Begins a write that is polled at once: from here on it is not given up.
     pub(crate) fn new(
         write: BoxFuture<'static, T>,
@@ -39,7 +39,7 @@ impl<'t, T> Completing<'t, T> {
     }
 }
 
-impl<T> Future for Completing<'_, T> {
+impl<T> Future for Detached<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -53,7 +53,7 @@ impl<T> Future for Completing<'_, T> {
     }
 }
 
-impl<T> Drop for Completing<'_, T> {
+impl<T> Drop for Detached<'_, T> {
     fn drop(&mut self) {
         if let Some(write) = self.write.take() {
             let write = write.map(drop).instrument(self.span.clone());
@@ -73,8 +73,8 @@ mod tests {
     fn completing<'t, T>(
         tasks: &'t TaskTracker,
         write: impl Future<Output = T> + Send + 'static,
-    ) -> Completing<'t, T> {
-        Completing::new(write.boxed(), tasks, Handle::current())
+    ) -> Detached<'t, T> {
+        Detached::new(write.boxed(), tasks, Handle::current())
     }
 
     #[tokio::test]

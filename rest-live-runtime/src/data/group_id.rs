@@ -8,7 +8,7 @@ pub(crate) struct GroupIndex(pub(crate) usize);
 
 /// The address of a group: all subscriptions on one (model, group key, value).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct GroupKey {
+pub(crate) struct GroupId {
     /// The (model, group key).
     pub(crate) index: GroupIndex,
     /// The value.

@@ -28,7 +28,7 @@ const MOST_LAGS: usize = 3;
 const LAG_WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct SendQueue {
     own: VecDeque<Pending>,
     /// Of all that waits and may be dropped for a reset, here and in the logs.
     messages: usize,
@@ -114,7 +114,7 @@ impl Kind {
     }
 }
 
-impl Outbox {
+impl SendQueue {
     pub(crate) fn own(&self) -> impl DoubleEndedIterator<Item = &Pending> {
         self.own.iter()
     }
@@ -159,8 +159,8 @@ impl Outbox {
 
     pub(crate) fn has_room(&self, limits: &Limits, more: Amount) -> bool {
         let is_alone = self.waiting() == 0;
-        let has_room = self.messages + more.messages <= limits.pending_messages;
-        let has_bytes = self.bytes + more.bytes <= limits.pending_bytes;
+        let has_room = self.messages + more.messages <= limits.max_pending_messages;
+        let has_bytes = self.bytes + more.bytes <= limits.max_pending_bytes;
         is_alone && more.messages == 1 || has_room && (is_alone || has_bytes)
     }
 
@@ -207,8 +207,8 @@ impl Outbox {
             return;
         }
         let length = frame.bytes().len();
-        let is_full = self.answers >= limits.pending_messages
-            || self.answer_bytes + length > limits.pending_bytes;
+        let is_full = self.answers >= limits.max_pending_messages
+            || self.answer_bytes + length > limits.max_pending_bytes;
         if self.answers > 0 && is_full {
             self.reset = None;
             self.close = Some(CloseCode::TooSlow);
@@ -226,7 +226,8 @@ impl Outbox {
 
     /// Returns whether half as many answers wait as may.
     pub(crate) fn is_half_full(&self, limits: &Limits) -> bool {
-        self.answers * 2 >= limits.pending_messages || self.answer_bytes * 2 >= limits.pending_bytes
+        self.answers * 2 >= limits.max_pending_messages
+            || self.answer_bytes * 2 >= limits.max_pending_bytes
     }
 
     /// Queues what is the websocket's own.
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn lags_that_are_long_past_do_not_count() {
-        let mut outbox = Outbox::default();
+        let mut outbox = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
             outbox.lag(start + LAG_WINDOW * minute);

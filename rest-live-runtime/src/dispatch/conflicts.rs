@@ -17,18 +17,18 @@ use crate::{
         cursor::Cursor,
         event::{Event, EventKind, Row, RowChange},
     },
-    log::Origin,
+    log::EventSource,
     publish::order::RowId,
 };
 
 /// What lately came out of the log.
 #[derive(Debug)]
-pub(crate) struct Overlaps {
+pub(crate) struct ConflictDetector {
     node: Arc<str>,
     capacity: usize,
     /// All behind this place is known here.
     start: Cursor,
-    rows: HashMap<RowId, VecDeque<Seen>>,
+    rows: HashMap<RowId, VecDeque<KnownEvent>>,
     /// Where the subscribers of a model were last told to fetch again, by each node.
     resets: HashMap<Arc<str>, Vec<Reset>>,
     /// The rows in the order of the log.
@@ -40,7 +40,7 @@ type Reset = (u64, Option<Arc<str>>);
 
 /// An event of a row.
 #[derive(Debug)]
-struct Seen {
+struct KnownEvent {
     position: u64,
     node: Option<Arc<str>>,
     fate: Fate,
@@ -50,7 +50,7 @@ struct Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
-    Told,
+    Published,
     Withheld,
     /// Nodes that know more may have told it.
     Unknown,
@@ -59,14 +59,14 @@ enum Fate {
 /// What becomes of an event.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    Told,
+    Publish,
     /// Another node reads the row again.
-    Withheld,
+    Withhold,
     /// This node is to: with what subscribers may hold of the row. Also where it cannot know what the others decide.
-    Settled(RowId, Vec<Row>),
+    Reread(RowId, Vec<Row>),
 }
 
-impl Overlaps {
+impl ConflictDetector {
     /// So many events are looked at.
     pub(crate) const CAPACITY: usize = 16_384;
 
@@ -83,25 +83,30 @@ impl Overlaps {
     }
 
     /// Decides about the next event of the log.
-    pub(crate) fn take(&mut self, position: u64, event: &Arc<Event>, origin: &Origin) -> Verdict {
+    pub(crate) fn take(
+        &mut self,
+        position: u64,
+        event: &Arc<Event>,
+        origin: &EventSource,
+    ) -> Verdict {
         let change = match &event.kind {
             EventKind::Row(change) => change,
             EventKind::Reset => {
                 let by_node = self.resets.entry(Arc::clone(&event.model)).or_default();
                 by_node.retain(|(_, node)| *node != origin.node);
                 by_node.push((position, origin.node.clone()));
-                return Verdict::Told;
+                return Verdict::Publish;
             }
         };
         let row = (Arc::clone(&event.model), change.key.clone());
         let (fate, verdict) = self.decide(&row, change, origin);
-        let seen = Seen {
+        let seen = KnownEvent {
             position,
             node: origin.node.clone(),
             fate,
             named: match fate {
                 // Who held the row as it was has been told that it is gone.
-                Fate::Told => change.new.iter().cloned().collect(),
+                Fate::Published => change.new.iter().cloned().collect(),
                 Fate::Withheld | Fate::Unknown => named(change).collect(),
             },
         };
@@ -113,10 +118,10 @@ impl Overlaps {
         verdict
     }
 
-    fn decide(&self, row: &RowId, change: &RowChange, origin: &Origin) -> (Fate, Verdict) {
+    fn decide(&self, row: &RowId, change: &RowChange, origin: &EventSource) -> (Fate, Verdict) {
         let Some(node) = &origin.node else {
             // Of a trigger, or of a log that knows the order.
-            return (Fate::Told, Verdict::Told);
+            return (Fate::Published, Verdict::Publish);
         };
         let is_known = |began: &&Cursor| {
             began.epoch == self.start.epoch && began.position >= self.start.position
@@ -124,10 +129,10 @@ impl Overlaps {
         let known = origin.began.as_ref().filter(is_known);
         let began = known.map_or(0, |began| began.position);
         let seen = self.rows.get(row).into_iter().flatten().rev();
-        let within: Vec<&Seen> = seen.take_while(|seen| seen.position > began).collect();
+        let within: Vec<&KnownEvent> = seen.take_while(|seen| seen.position > began).collect();
         let settled = || {
             let within = within.iter().rev().flat_map(|seen| seen.named.clone());
-            Verdict::Settled(row.clone(), within.chain(named(change)).collect())
+            Verdict::Reread(row.clone(), within.chain(named(change)).collect())
         };
         if known.is_none() {
             return (Fate::Unknown, settled());
@@ -139,11 +144,14 @@ impl Overlaps {
         };
         let mut resets = self.resets.get(&row.0).into_iter().flatten();
         let is_reset = resets.any(|(position, of)| *position > began && is_other(of));
-        match (is_reset || overlaps(Fate::Told), overlaps(Fate::Unknown)) {
+        match (
+            is_reset || overlaps(Fate::Published),
+            overlaps(Fate::Unknown),
+        ) {
             (true, _) if *node == self.node => (Fate::Withheld, settled()),
-            (true, _) => (Fate::Withheld, Verdict::Withheld),
+            (true, _) => (Fate::Withheld, Verdict::Withhold),
             (false, true) => (Fate::Unknown, settled()),
-            (false, false) => (Fate::Told, Verdict::Told),
+            (false, false) => (Fate::Published, Verdict::Publish),
         }
     }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    outbox::{Kind, Pending, What},
-    peer::{Place, Subscription},
+    client::{Place, Subscription},
+    send_queue::{Kind, Pending, What},
 };
 use crate::{
-    data::cursor::{At, Cursor, Epoch},
+    data::cursor::{Cursor, Epoch, EventPosition},
     hub::{groups::group::Serial, shard::State},
     protocol::{code::ResetReason, dialect::Dialect, frame::Frame},
 };
@@ -16,7 +16,7 @@ impl State {
     /// Tells the subscribers of a model that rows changed that are not known: in v1 once for each id, in
     /// the other dialects once a connection. It stands among the broadcasts, in its place. Where that is the last that waits
     /// already, once is enough: who reads it fetches then.
-    pub(crate) fn reset_model(&mut self, label: &Arc<str>, at: &At) {
+    pub(crate) fn reset_model(&mut self, label: &Arc<str>, at: &EventPosition) {
         let mut concerned: Vec<(usize, Place)> = Vec::new();
         for (index, group) in &self.groups {
             if group.model == *label {

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use super::group::Member;
+use super::group::Subscriber;
 use crate::protocol::{dialect::Dialect, frame::Frame};
 
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Log {
     /// Returns what waits for a member, oldest first: the event, and the frame.
     pub(crate) fn waiting<'l>(
         &'l self,
-        member: &'l Member,
+        member: &'l Subscriber,
     ) -> impl Iterator<Item = (u64, &'l Told)> {
         let (from, listed) = match &member.waits {
             Waits::Nothing => (self.end(), &[][..]),
@@ -105,7 +105,7 @@ impl Log {
     }
 
     /// Has nothing wait for a member any more, and drops what waits for nobody.
-    pub(crate) fn drop_waiting(&mut self, member: &mut Member) {
+    pub(crate) fn drop_waiting(&mut self, member: &mut Subscriber) {
         if let Waits::From(index) = mem::take(&mut member.waits) {
             let waiting = self.entries.range_mut((index - self.front) as usize..);
             waiting.for_each(|entry| entry.waiting -= 1);
@@ -120,7 +120,7 @@ impl Log {
     }
 
     /// Has a member wait for what there is, and not for what is appended.
-    pub(crate) fn detach(&mut self, member: &mut Member) {
+    pub(crate) fn detach(&mut self, member: &mut Subscriber) {
         if let Waits::From(index) = member.waits {
             let entries = self.entries.range((index - self.front) as usize..);
             let listed = entries.filter_map(|entry| {

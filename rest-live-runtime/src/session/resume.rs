@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use super::{
     Session, Shared,
-    requests::{Wish, unavailable},
+    subscribe::{SubscribeRequest, unavailable},
 };
 use crate::{
     data::{cursor::Cursor, granted::Granted},
@@ -18,7 +18,7 @@ use crate::{
 const MOST_EVENTS: usize = 4000;
 
 /// How a subscription begins.
-pub(super) enum Beginning {
+pub(super) enum StartPoint {
     Now,
     Resumed {
         since: Cursor,
@@ -34,25 +34,25 @@ impl Session {
     /// Finds out how a subscription begins that was granted.
     pub(super) async fn beginning(
         &self,
-        wish: &Wish<'_>,
+        wish: &SubscribeRequest<'_>,
         granted: Granted,
-    ) -> Result<Beginning, Refusal> {
+    ) -> Result<StartPoint, Refusal> {
         let Some(since) = &wish.since else {
             if self.shared.log.known_head().is_none() {
                 self.begun().await?;
             }
-            return Ok(Beginning::Now);
+            return Ok(StartPoint::Now);
         };
         self.begun().await?;
         let Ok(since) = since.parse::<Cursor>() else {
-            return Ok(Beginning::Reset(ResetReason::Epoch));
+            return Ok(StartPoint::Reset(ResetReason::Epoch));
         };
         let shared = &*self.shared;
         let Some((dispatched, turn)) = shared.hub.dispatched(self.id) else {
             return Err(unavailable());
         };
         if since.epoch != dispatched.epoch {
-            return Ok(Beginning::Reset(ResetReason::Epoch));
+            return Ok(StartPoint::Reset(ResetReason::Epoch));
         }
         if since.position > dispatched.position {
             // This node may be behind the one that the client comes from.
@@ -76,9 +76,9 @@ impl Session {
         }
         let events = match missed {
             Missed::Events(events) => events,
-            Missed::Unknown => return Ok(Beginning::Reset(ResetReason::Bulk)),
-            Missed::TooMuch => return Ok(Beginning::Reset(ResetReason::TooFar)),
-            Missed::Older => return Ok(Beginning::Reset(ResetReason::Expired)),
+            Missed::Unknown => return Ok(StartPoint::Reset(ResetReason::Bulk)),
+            Missed::TooMuch => return Ok(StartPoint::Reset(ResetReason::TooFar)),
+            Missed::Older => return Ok(StartPoint::Reset(ResetReason::Expired)),
         };
         let Some(replay) = shared.replays.of(&since.epoch, wish.entry, group, &events) else {
             shared.metrics.panics.increment(1);
@@ -86,11 +86,14 @@ impl Session {
                 model,
                 "what a client missed cannot be told: the application's code panicked"
             );
-            return Ok(Beginning::Reset(ResetReason::Bulk));
+            return Ok(StartPoint::Reset(ResetReason::Bulk));
         };
         let limits = &shared.limits;
         // They wait like answers, of which half as many as may stop the client from asking for more.
-        let most = (limits.pending_messages / 2, limits.pending_bytes / 2);
+        let most = (
+            limits.max_pending_messages / 2,
+            limits.max_pending_bytes / 2,
+        );
         let of = (wish.model, wish.entry, group);
         // To where this node is, or where the client was already.
         let upto = match since.position < dispatched.position {
@@ -100,12 +103,12 @@ impl Session {
         let user = (&self.user, granted);
         let replayed = replay.frames(of, user, (&since, upto), most, &shared.metrics);
         Ok(match replayed {
-            Some(replayed) => Beginning::Resumed {
+            Some(replayed) => StartPoint::Resumed {
                 since,
                 replayed,
                 turn,
             },
-            None => Beginning::Reset(ResetReason::TooFar),
+            None => StartPoint::Reset(ResetReason::TooFar),
         })
     }
 }
@@ -116,14 +119,14 @@ impl Session {
         &self,
         asking: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let patience = self.shared.limits.authorize;
+        let patience = self.shared.limits.authorize_timeout;
         let late = |_| Err(LogError::new("it did not answer in time").into());
         timeout(patience, asking).await.unwrap_or_else(late)
     }
 
     /// Returns what becomes of a client that comes from where the log does not reach.
-    fn unreachable(&self, error: ReadError) -> Result<Beginning, Refusal> {
-        Ok(Beginning::Reset(match error {
+    fn unreachable(&self, error: ReadError) -> Result<StartPoint, Refusal> {
+        Ok(StartPoint::Reset(match error {
             ReadError::Epoch => ResetReason::Epoch,
             ReadError::Ahead => ResetReason::Ahead,
             ReadError::Expired => ResetReason::Expired,
@@ -139,7 +142,7 @@ impl Session {
     async fn begun(&self) -> Result<(), Refusal> {
         let mut progress = self.shared.progress.clone();
         let begun = progress.wait_for(Option::is_some);
-        match timeout(self.shared.limits.authorize, begun).await {
+        match timeout(self.shared.limits.authorize_timeout, begun).await {
             Ok(Ok(_)) => Ok(()),
             // It cannot be reached, or its dispatcher has ended.
             Ok(Err(_)) | Err(_) => Err(unavailable()),
@@ -147,7 +150,7 @@ impl Session {
     }
 }
 
-impl Beginning {
+impl StartPoint {
     /// Returns where the subscription begins at the earliest; what was handed out, it has missed in any case.
     pub(super) fn after(&self, shared: &Shared) -> Option<Cursor> {
         match self {
@@ -163,7 +166,7 @@ impl Beginning {
     pub(super) fn answers(
         &self,
         shared: &Shared,
-        wish: &Wish<'_>,
+        wish: &SubscribeRequest<'_>,
         cursor: &Cursor,
         dispatched: u64,
     ) -> Result<Answers, Refused> {

@@ -5,19 +5,19 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::Notify;
 use tracing::Span;
 
-use super::outbox::Outbox;
+use super::send_queue::SendQueue;
 use crate::{
-    hub::{groups::group::Serial, writer::wire::Wire},
+    hub::{groups::group::Serial, writer::socket::SharedSocket},
     model::permission::Identity,
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v1},
 };
 
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(crate) struct Client {
     /// Number of the session, never used twice.
     pub(crate) number: u64,
     pub(crate) user: Identity,
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: SendQueue,
     pub(crate) subscriptions: Vec<Subscription>,
     /// Where something waits in a log.
     pub(crate) waiting: Vec<Place>,
@@ -76,13 +76,13 @@ pub(crate) enum Sink {
     /// To who asks for them, and is told when there are some.
     Asked(Arc<Notify>),
     /// To a socket.
-    Wire(Attached),
+    SharedSocket(Attached),
 }
 
 /// A socket that the shard writes to.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) wire: Arc<SharedSocket>,
     pub(crate) flow: Flow,
     /// Since when it has taken nothing, of what waits.
     pub(crate) stalled: Option<Instant>,
@@ -115,12 +115,12 @@ pub(crate) struct Mark {
     pub(crate) bytes: u64,
 }
 
-impl Peer {
+impl Client {
     pub(crate) fn new(number: u64, user: Identity, dialect: Option<Dialect>) -> Self {
         Self {
             number,
             user,
-            outbox: Outbox::default(),
+            outbox: SendQueue::default(),
             subscriptions: Vec::new(),
             waiting: Vec::new(),
             count: 0,
@@ -137,14 +137,14 @@ impl Peer {
     pub(crate) fn is_slow(&self) -> bool {
         match &self.sink {
             Sink::Asked(_) => true,
-            Sink::Wire(attached) => attached.stalled.is_some(),
+            Sink::SharedSocket(attached) => attached.stalled.is_some(),
         }
     }
 
     pub(crate) fn has_something(&self) -> bool {
         let is_said = match &self.sink {
             Sink::Asked(_) => false,
-            Sink::Wire(attached) => attached.closes,
+            Sink::SharedSocket(attached) => attached.closes,
         };
         let is_to_close = self.outbox.closes().is_some() && !is_said;
         !self.outbox.is_empty() || !self.waiting.is_empty() || is_to_close
@@ -153,7 +153,7 @@ impl Peer {
     pub(crate) fn attached(&mut self) -> Option<&mut Attached> {
         match &mut self.sink {
             Sink::Asked(_) => None,
-            Sink::Wire(attached) => Some(attached),
+            Sink::SharedSocket(attached) => Some(attached),
         }
     }
 
