@@ -2,7 +2,7 @@
 
     /usr/bin/python3 tests/clients/seed_session.py 127.0.0.1:3030
 
-It needs a fresh server. Python's own HTTP client and the `websockets` library: nothing of rest-live.
+It needs a fresh server, and uses only Python's HTTP client and the `websockets` library.
 """
 
 import asyncio
@@ -30,31 +30,31 @@ def task(action, id, text, done):
 
 async def expect(ws, *frames):
     for frame in frames:
-        came = await asyncio.wait_for(ws.recv(), DEADLINE)
-        assert came == frame, f"expected {frame}\n     came {came}"
+        received = await asyncio.wait_for(ws.recv(), DEADLINE)
+        assert received == frame, f"expected {frame}\nreceived {received}"
 
 
 async def expect_error(ws, code, error):
-    came = json.loads(await asyncio.wait_for(ws.recv(), DEADLINE))
-    assert list(came) == ["type", "code", "error", "message", "retry"], came
-    assert (came["type"], came["code"], came["error"]) == ("error", code, error), came
+    received = json.loads(await asyncio.wait_for(ws.recv(), DEADLINE))
+    assert list(received) == ["type", "code", "error", "message", "retry"], received
+    assert (received["type"], received["code"], received["error"]) == ("error", code, error), received
 
 
 async def subscribe(ws, *requests):
     for request in requests:
         await ws.send(request)
-    # The plain dialect acknowledges nothing; the answer to nonsense comes behind what was before.
+    # The plain dialect acknowledges nothing. The error shows that the server has processed all requests.
     await ws.send("?")
     await expect_error(ws, 400, "malformed_json")
 
 
 async def expect_close(ws, code):
     try:
-        came = await asyncio.wait_for(ws.recv(), DEADLINE)
+        received = await asyncio.wait_for(ws.recv(), DEADLINE)
     except websockets.ConnectionClosed:
         assert ws.close_code == code, ws.close_code
     else:
-        raise AssertionError(f"expected a close with {code}, came {came}")
+        raise AssertionError(f"expected a close with {code}, received {received}")
 
 
 async def main():
@@ -115,10 +115,10 @@ async def main():
         await by_both.send("x" * 1024 * 1024)
         await expect_close(by_both, 1009)
 
-        # The server lives, and so does the other connection.
+        # The server and the other connection still work.
         http("POST", "/api/tasks", {"text": "still here", "list_id": 1})
-        came = json.loads(await asyncio.wait_for(by_list.recv(), DEADLINE))
-        assert came["payload"]["text"] == "still here", came
+        received = json.loads(await asyncio.wait_for(by_list.recv(), DEADLINE))
+        assert received["payload"]["text"] == "still here", received
 
     print("the session went as it should")
 

@@ -1,15 +1,15 @@
-//! How rest-live behaves, seen from outside: real databases, real websocket clients, port 0.
+//! The behavior of rest-live as users see it: real databases, real websocket clients, port 0.
 
 #![allow(
     missing_docs,
     unreachable_pub,
-    reason = "tests say what they are by their names"
+    reason = "the name of a test describes it"
 )]
 #![allow(
     clippy::unwrap_used,
-    reason = "a test ends where something is not as expected"
+    reason = "a test fails at the first unexpected result"
 )]
-#![allow(clippy::print_stderr, reason = "what a test measured")]
+#![allow(clippy::print_stderr, reason = "tests print their measurements")]
 
 mod build;
 mod capture;

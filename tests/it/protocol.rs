@@ -1,4 +1,4 @@
-//! The wire protocol: golden frames, dialects, keys, clients written elsewhere.
+//! The protocol: golden frames, dialects, keys, and clients from other projects.
 
 mod golden;
 mod keys;

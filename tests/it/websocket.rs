@@ -1,4 +1,4 @@
-//! Connections: correct, hostile, slow and closing ones.
+//! Websocket connections: valid, hostile, slow and closing ones.
 
 mod autobahn;
 mod hostile;

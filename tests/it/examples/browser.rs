@@ -1,4 +1,4 @@
-//! The todolist's page in a real browser: headless Chromium.
+//! The page of the todolist example in a real browser: headless Chromium.
 
 use std::{
     env,
@@ -51,7 +51,7 @@ impl Chromium {
         }
     }
 
-    /// Opens the page and waits until it is live. The list is of the requests that it makes.
+    /// Opens the page and waits until it is live. Returns the page and the URLs that it requests.
     async fn open(&self, app: &Example) -> (Page, Arc<Mutex<Vec<String>>>) {
         let page = self.browser.new_page("about:blank").await.unwrap();
         page.execute(EnableParams::default()).await.unwrap();
@@ -83,7 +83,7 @@ async fn wait_for(page: &Page, expression: &str) {
     let script = format!(
         "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 10); look(); }})"
     );
-    // A page may be on its way to another document, and the script with it.
+    // The page may be loading another document, which ends the script.
     soon(expression, async {
         while page.evaluate(script.as_str()).await.is_err() {}
     })
@@ -97,7 +97,7 @@ fn row(id: i32, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_happens_over_http_shows_in_every_tab_without_a_request() {
+async fn changes_appear_in_every_tab_without_requests() {
     let app = Example::start("todolist").await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/lists", r#"{"name":"Work"}"#).await;
@@ -110,7 +110,7 @@ async fn what_happens_over_http_shows_in_every_tab_without_a_request() {
             .unwrap()
             .iter()
             .any(|url| url.contains("/api/lists")),
-        "the page's requests are seen"
+        "the requests of the page were not recorded"
     );
     let loaded = (
         one_requests.lock().unwrap().len(),
@@ -166,7 +166,7 @@ async fn what_happens_over_http_shows_in_every_tab_without_a_request() {
 }
 
 #[tokio::test]
-async fn a_page_finds_back_after_the_server_was_away() {
+async fn page_reconnects_after_an_outage() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!(
         "sqlite://{}?mode=rwc",

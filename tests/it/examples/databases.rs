@@ -1,10 +1,10 @@
-//! The todolist example on each engine, as its `DATABASE_URL` says.
+//! The todolist example on each engine, chosen by `DATABASE_URL`.
 
 use serde_json::json;
 
 use crate::support::{Engine, Example, TestDatabase};
 
-/// The session of the README, and what differs from engine to engine.
+/// Plays the session of the README, and what differs between engines.
 pub async fn the_example_runs(engine: Engine) {
     let database = TestDatabase::start(engine).await;
     let start = || {
@@ -46,14 +46,14 @@ pub async fn the_example_runs(engine: Engine) {
             .await;
     }
 
-    // Many rows by one statement, whose numbers not every engine tells.
+    // One statement inserts many rows. Not every engine returns their ids.
     let bulk = r#"[{"text":"a","list_id":1},{"text":"b","list_id":1,"done":true}]"#;
     assert_eq!(
         app.post("/api/tasks/bulk", bulk).await,
         json!([{"id": 2, "text": "a", "done": false}, {"id": 3, "text": "b", "done": true}])
     );
-    // Many rows change, move and go, each told.
-    let told = |id: i32, text: &str, done: bool, action: &str| json!({"model": "todolist.Task", "payload": {"id": id, "text": text, "done": done}, "action": action});
+    // Many rows are updated, moved and deleted, with one broadcast for each row.
+    let broadcast = |id: i32, text: &str, done: bool, action: &str| json!({"model": "todolist.Task", "payload": {"id": id, "text": text, "done": done}, "action": action});
     let mut expect = async |expected: &[serde_json::Value]| {
         let mut frames = Vec::new();
         for _ in expected {
@@ -63,34 +63,50 @@ pub async fn the_example_runs(engine: Engine) {
         assert_eq!(frames, expected);
     };
     expect(&[
-        told(2, "a", false, "CREATED"),
-        told(3, "b", true, "CREATED"),
+        broadcast(2, "a", false, "CREATED"),
+        broadcast(3, "b", true, "CREATED"),
     ])
     .await;
     let affected = |count: u32| (200, json!({ "affected": count }));
     let change = r#"{"text":"c","done":true}"#;
     let changed = app.http("PATCH", "/api/tasks?list_id=1", change).await;
     assert_eq!(changed, affected(2));
-    expect(&[told(2, "c", true, "UPDATED"), told(3, "c", true, "UPDATED")]).await;
+    expect(&[
+        broadcast(2, "c", true, "UPDATED"),
+        broadcast(3, "c", true, "UPDATED"),
+    ])
+    .await;
     app.post("/api/lists", r#"{"name":"Garden"}"#).await;
     let moved = app
         .http("PATCH", "/api/tasks?list_id=1", r#"{"list_id":3}"#)
         .await;
     assert_eq!(moved, affected(2));
-    expect(&[told(2, "c", true, "DELETED"), told(3, "c", true, "DELETED")]).await;
+    expect(&[
+        broadcast(2, "c", true, "DELETED"),
+        broadcast(3, "c", true, "DELETED"),
+    ])
+    .await;
     assert_eq!(shift(3, 1).await, (200, json!({"moved": 2})));
-    expect(&[told(2, "c", true, "CREATED"), told(3, "c", true, "CREATED")]).await;
+    expect(&[
+        broadcast(2, "c", true, "CREATED"),
+        broadcast(3, "c", true, "CREATED"),
+    ])
+    .await;
     let removed = app.http("DELETE", "/api/tasks?done=true", "").await;
     assert_eq!(removed, affected(2));
-    expect(&[told(2, "c", true, "DELETED"), told(3, "c", true, "DELETED")]).await;
+    expect(&[
+        broadcast(2, "c", true, "DELETED"),
+        broadcast(3, "c", true, "DELETED"),
+    ])
+    .await;
     app.post("/api/tasks", r#"{"text":"b","list_id":1,"done":true}"#)
         .await;
 
-    // As long as a text may be, of characters of four bytes.
+    // A text of the maximum length, in characters of four bytes.
     let long = "🦀".repeat(1000);
     let task = json!({"text": long, "list_id": 1}).to_string();
     assert_eq!(app.post("/api/tasks", &task).await["text"], long);
-    // A character that PostgreSQL has no place for is refused by all.
+    // All engines refuse a NUL character, which PostgreSQL cannot store.
     let (status, _) = app
         .http("POST", "/api/lists", r#"{"name":"a\u0000b"}"#)
         .await;

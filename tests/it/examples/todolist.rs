@@ -1,4 +1,4 @@
-//! The todolist example, as `cargo run --example todolist` starts it: its REST table, its socket, its end.
+//! The todolist example, as `cargo run --example todolist` starts it: REST, websocket, shutdown.
 
 use std::process::Command;
 
@@ -33,7 +33,7 @@ async fn two_lists() -> Example {
 }
 
 #[tokio::test]
-async fn the_rest_table() {
+async fn rest_routes_work() {
     let app = Example::start("todolist").await;
     let home = json!({"id": 1, "name": "Home"});
     let milk = json!({"id": 1, "text": "milk", "done": false});
@@ -165,7 +165,7 @@ async fn the_rest_table() {
 }
 
 #[tokio::test]
-async fn bad_input_gets_a_json_error_with_the_right_status() {
+async fn bad_input_is_a_json_error() {
     let app = two_lists().await;
     app.post("/api/tasks", r#"{"text":"milk","list_id":1}"#)
         .await;
@@ -213,8 +213,8 @@ async fn bad_input_gets_a_json_error_with_the_right_status() {
         ("DELETE", "/api/lists", "", 405),
         ("POST", "/", "", 405),
     ] {
-        let (came, json) = app.http(method, path, body.to_owned()).await;
-        assert_eq!(came, status, "{method} {path}: {json}");
+        let (actual, json) = app.http(method, path, body.to_owned()).await;
+        assert_eq!(actual, status, "{method} {path}: {json}");
         assert!(
             json["error"].as_str().is_some_and(|e| !e.is_empty()),
             "{method} {path}: {json}"
@@ -228,7 +228,8 @@ async fn bad_input_gets_a_json_error_with_the_right_status() {
         )
         .await;
     assert_eq!(status, 400, "{json}");
-    // Announced only: whoever sends it all may find the connection closed before the answer.
+    // Only the header: a client that sends the body may find the connection closed before it reads
+    // the answer.
     let mut stream = TcpStream::connect(&app.addr).await.unwrap();
     let head = "POST /api/lists HTTP/1.1
 Host: localhost
@@ -252,7 +253,7 @@ Connection: close
 }
 
 #[tokio::test]
-async fn deleting_a_list_tells_of_each_of_its_tasks() {
+async fn deleting_a_list_broadcasts_each_task() {
     let app = two_lists().await;
     for text in ["a", "b", "c"] {
         app.post("/api/tasks", &format!(r#"{{"text":"{text}","list_id":1}}"#))
@@ -277,7 +278,7 @@ async fn deleting_a_list_tells_of_each_of_its_tasks() {
 }
 
 #[tokio::test]
-async fn a_move_that_fails_halfway_tells_nothing_and_moves_nothing() {
+async fn failed_move_changes_and_sends_nothing() {
     let app = two_lists().await;
     for text in ["a", "b"] {
         app.post("/api/tasks", &format!(r#"{{"text":"{text}","list_id":1}}"#))
@@ -296,7 +297,7 @@ async fn a_move_that_fails_halfway_tells_nothing_and_moves_nothing() {
     }
     let (status, _) = app.http("POST", "/api/lists/1/move", r#"{"to":9}"#).await;
     assert_eq!(status, 404);
-    // The next frames are those of the next move, and no others.
+    // The next frames are those of the next move only.
     assert_eq!(
         app.http("POST", "/api/lists/1/move", r#"{"to":2}"#).await,
         (200, json!({"moved": 2}))
@@ -323,7 +324,7 @@ async fn a_move_that_fails_halfway_tells_nothing_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn both_signals_end_it_cleanly_and_tell_the_clients_first() {
+async fn signals_shut_down_cleanly() {
     for signal in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
         let app =
@@ -331,9 +332,9 @@ async fn both_signals_end_it_cleanly_and_tell_the_clients_first() {
         assert_eq!(
             folder.path().read_dir().unwrap().count(),
             1,
-            "the database is in a temporary folder"
+            "the database is not in a temporary folder"
         );
-        // A keep-alive HTTP connection must not hold it up either.
+        // A keep-alive HTTP connection must not delay the shutdown.
         let kept_alive = reqwest::Client::new();
         kept_alive.get(app.url("/api/lists")).send().await.unwrap();
         let mut client = app.client().await;
@@ -345,13 +346,13 @@ async fn both_signals_end_it_cleanly_and_tell_the_clients_first() {
         assert_eq!(
             folder.path().read_dir().unwrap().count(),
             0,
-            "which is gone at exit"
+            "the database is still in the temporary folder"
         );
     }
 }
 
 #[tokio::test]
-async fn settings_are_checked_and_a_database_of_ones_own_stays() {
+async fn settings_are_checked_and_database_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!(
         "sqlite://{}?mode=rwc",
@@ -368,7 +369,7 @@ async fn settings_are_checked_and_a_database_of_ones_own_stays() {
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let occupied = occupied.local_addr().unwrap().to_string();
     let _holder = std::net::TcpListener::bind(&occupied);
-    for (name, value, said) in [
+    for (name, value, setting) in [
         ("TODOLIST_ADDR", "localhost", "TODOLIST_ADDR"),
         (
             "DATABASE_URL",
@@ -393,7 +394,7 @@ async fn settings_are_checked_and_a_database_of_ones_own_stays() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
             stderr.starts_with("todolist: ")
-                && stderr.contains(said)
+                && stderr.contains(setting)
                 && stderr.lines().count() == 1,
             "{name}={value}: {stderr}"
         );

@@ -1,17 +1,19 @@
-//! The event log in the application's PostgreSQL, on servers of its own: what it promises, while transactions overlap, abort,
-//! stay open, and the server dies.
+//! The outbox: an event log in the application's PostgreSQL. Each test starts its own server and
+//! checks the guarantees of the log while transactions overlap, abort or stay open, and while the
+//! server crashes.
 
+mod append;
 mod captured;
 mod contract;
-mod follow;
+mod follower;
 mod gaps;
-mod lives;
 mod nodes;
+mod notifications;
 mod opening;
+mod recovery;
 mod retention;
 mod storm;
 mod transactional;
-mod waking;
 
 use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{
@@ -22,10 +24,10 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, entity:
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 use serde_json::value::to_raw_value;
 
-use self::follow::Follower;
+use self::follower::Follower;
 use crate::support::{Engine, TestDatabase};
 
-/// A server, with the tables of the outbox on it.
+/// A PostgreSQL server with the tables of the outbox.
 struct Server {
     database: TestDatabase,
     db: DatabaseConnection,
@@ -39,7 +41,7 @@ impl Server {
         Self { database, db }
     }
 
-    /// One on which transactions can be prepared.
+    /// Starts a server that allows prepared transactions.
     async fn start_with_prepared() -> Self {
         let server = Self::start().await;
         server
@@ -63,7 +65,7 @@ impl Server {
         OutboxLog::open(self.db.clone()).await.unwrap()
     }
 
-    /// Writes an event of a model in a transaction of its own, and tells of it.
+    /// Appends an event in its own transaction, then reports the commit to the log.
     async fn write(&self, log: &OutboxLog, model: &str) {
         use rest_live::log::TransactionalLog;
         put(log, &self.db, model).await;
@@ -79,13 +81,13 @@ async fn down(db: &DatabaseConnection, migration: &dyn MigrationTrait) {
     migration.down(&SchemaManager::new(db)).await.unwrap();
 }
 
-/// Writes an event of a model, which is its name in these tests.
+/// Appends an event. In these tests, the name of the model identifies the event.
 async fn put(log: &OutboxLog, connection: &impl ConnectionTrait, model: &str) {
     let events = [event(model)];
     log.append_stored_in(connection, &events).await.unwrap();
 }
 
-/// An event with all that one can have, and with all that has a meaning to PostgreSQL.
+/// Returns an event with every field set, and with text that PostgreSQL could misinterpret.
 fn event(model: &str) -> StoredEvent {
     let text = "a \"b\" \\ {c,d} 'e' NULL\n\u{0}";
     StoredEvent {
@@ -100,7 +102,7 @@ fn event(model: &str) -> StoredEvent {
     }
 }
 
-/// A table with an own name for a column, a secret, and a type that has no operator to compare it.
+/// An entity with a renamed column and a secret column.
 mod task {
     use super::*;
 

@@ -1,15 +1,17 @@
-//! Three servers that are programs of their own, on one PostgreSQL and one shared log: the todolist example, as a
-//! stranger starts it. All of them are written to at once, clients come and go between them, servers and
-//! Redis are killed; and clients that know nothing but their frames, and fetch only when a reset tells them to, end with
-//! what is in the table.
+//! Three processes of the todolist example on one PostgreSQL and one shared log. Writers use all of
+//! them at once, clients come and go between them, and servers and Redis are killed. The clients
+//! know only their frames and fetch again only on a reset. At the end they must hold what is in the
+//! table.
 //!
-//! **Back in time.** A trigger puts a number behind the text of a task, which grows with each change of the row and under
-//! its lock (`cluster.rs`). So a client can tell an older state from a newer one (`view.rs`).
+//! **Back in time.** A trigger appends a version to the text of a task. The version grows with each
+//! change of the row, under the lock of the row (`cluster.rs`). A client can therefore order two
+//! states of a row (`view.rs`).
 //!
-//! **Resets.** Before anything is killed there must be none, and afterwards only those that the log's [`Rule`] names.
+//! **Resets.** There must be none before the first kill. Later resets must have a reason that the
+//! log's [`Rule`] allows.
 
-mod away;
 mod cluster;
+mod outage;
 mod rule;
 mod tally;
 mod view;
@@ -28,38 +30,38 @@ use self::{
     cluster::{Cluster, Shared},
     rule::Rule,
     tally::Tally,
-    watcher::{Manners, Watcher},
+    watcher::{Behavior, Watcher},
     writer::Writer,
 };
 use crate::support::{Example, Redis, TICK};
 
-/// How many write on each server.
+/// Number of writers on each server.
 const WRITERS: usize = 2;
 const WATCHERS: usize = 6;
 
-/// So long all goes well before the first kill.
+/// How long the servers run before the first kill.
 const CALM: Duration = Duration::from_secs(4);
-/// So long a killed server is away.
-const GONE: Duration = Duration::from_secs(2);
-/// So long after the last write a client may hold something else than the table: others find a dead server's lease after
-/// seven seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a killed server stays down.
+const DOWNTIME: Duration = Duration::from_secs(2);
+/// How long after the last write a client may differ from the table. The other servers find the
+/// lease of a dead server after seven seconds.
+const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_of_three_processes_over_redis_end_with_what_is_in_the_table() {
+async fn clients_converge_over_redis() {
     let redis = Redis::start().await;
     let cluster = Arc::new(Cluster::start(Shared::Redis(redis)).await);
     converge(&cluster, &rule::REDIS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_of_three_processes_over_the_outbox_end_with_what_is_in_the_table() {
+async fn clients_converge_over_the_outbox() {
     let cluster = Arc::new(Cluster::start(Shared::Outbox).await);
     converge(&cluster, &rule::OUTBOX).await;
 }
 
 #[tokio::test]
-async fn a_log_that_is_none_is_refused_with_what_to_write() {
+async fn unknown_log_is_refused_with_a_hint() {
     for (name, lines) in [
         (
             "kafka://me:secret@host",
@@ -74,10 +76,10 @@ async fn a_log_that_is_none_is_refused_with_what_to_write() {
                 .env_remove("DATABASE_URL")
                 .output()
                 .unwrap();
-            let said = String::from_utf8(output.stderr).unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
             assert!(!output.status.success(), "{name}");
-            assert!(lines.iter().all(|line| said.contains(line)), "{said}");
-            assert!(!said.contains("secret"), "{said}");
+            assert!(lines.iter().all(|line| stderr.contains(line)), "{stderr}");
+            assert!(!stderr.contains("secret"), "{stderr}");
         }
     }
 }
@@ -85,10 +87,10 @@ async fn a_log_that_is_none_is_refused_with_what_to_write() {
 async fn converge(cluster: &Arc<Cluster>, rule: &'static Rule) {
     let start = Instant::now();
     let watchers: Vec<_> = (0..WATCHERS)
-        .map(|number| Watcher::start(cluster, rule, number, Manners::Restless))
+        .map(|number| Watcher::start(cluster, rule, number, Behavior::Roaming))
         .collect();
     for watcher in &watchers {
-        watcher.begun().await;
+        watcher.wait_for_start().await;
     }
     let mut writers: Vec<_> = (0..WRITERS * Cluster::SERVERS)
         .map(|number| Writer::start(cluster, number, writer::ALL))
@@ -96,13 +98,13 @@ async fn converge(cluster: &Arc<Cluster>, rule: &'static Rule) {
     sleep(CALM).await;
 
     let mut tally = Tally::default();
-    if !rule.is_killed_while_written_to {
+    if !rule.allows_kill_during_writes {
         for writer in writers.drain(..) {
-            tally.add(&writer.ended().await);
+            tally.add(&writer.stop().await);
         }
     }
     cluster.kill(1);
-    sleep(GONE).await;
+    sleep(DOWNTIME).await;
     cluster.restart(1).await;
     let number = writers.len();
     writers.extend(
@@ -110,40 +112,40 @@ async fn converge(cluster: &Arc<Cluster>, rule: &'static Rule) {
             .map(|number| Writer::start(cluster, number, writer::ALL)),
     );
     if let Some(redis) = cluster.redis() {
-        // The others find out first that a server was lost.
+        // Until the other servers have noticed the lost server.
         sleep(Duration::from_secs(4)).await;
-        cluster.fault();
+        cluster.record_fault();
         redis.kill();
-        sleep(GONE).await;
+        sleep(DOWNTIME).await;
         redis.restart().await;
     }
     sleep(Duration::from_secs(3)).await;
 
     for writer in writers {
-        tally.add(&writer.ended().await);
+        tally.add(&writer.stop().await);
     }
     let written = start.elapsed();
     agree(cluster, &watchers).await;
     let converged = start.elapsed();
     for watcher in watchers {
-        eprintln!("{}", watcher.ended().await);
+        eprintln!("{}", watcher.stop().await);
     }
     eprintln!("{tally}; written after {written:?}, converged after {converged:?}");
     assert!(tally.done > 200, "too little was written: {tally}");
 }
 
-/// Writes one more row, and waits until the clients have it, and hold what is in the table.
+/// Writes one more row, and waits until the clients have it and agree with the table.
 async fn agree(cluster: &Arc<Cluster>, watchers: &[Watcher]) {
     let sentinel = cluster.insert(1, "the last").await;
     for watcher in watchers {
-        watcher.settle();
+        watcher.stop_roaming();
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CONVERGENCE_TIMEOUT;
     loop {
         let table = cluster.rows().await;
         let mut differences = Vec::new();
         for watcher in watchers {
-            watcher.is_well();
+            watcher.assert_alive();
             differences.extend(watcher.differences(&table, sentinel));
         }
         if differences.is_empty() {
@@ -151,7 +153,7 @@ async fn agree(cluster: &Arc<Cluster>, watchers: &[Watcher]) {
         }
         assert!(
             Instant::now() < deadline,
-            "the clients hold something else than the table:\n{}",
+            "the clients differ from the table:\n{}",
             differences.join("\n")
         );
         sleep(TICK * 10).await;

@@ -1,12 +1,12 @@
-//! The event log on Redis, against a server that is killed, stopped and emptied.
+//! The event log on Redis. The tests kill, pause and empty the server.
 
 mod address;
 mod application;
-mod away;
 mod contract;
 mod leases;
+mod outage;
 mod overflow;
-mod repeated;
+mod repeated_faults;
 mod restarts;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn event(row: i32, state: i32) -> Record {
     records(row, state as usize + 1).pop().unwrap()
 }
 
-/// Appends one event of a row after the other.
+/// Appends the events of a row one at a time.
 async fn append(log: &RedisLog, row: i32, states: std::ops::Range<i32>) {
     for state in states {
         let append = log.append(vec![event(row, state)]);
@@ -44,25 +44,25 @@ async fn head(log: &RedisLog) -> Cursor {
     soon("the head", log.head()).await.unwrap()
 }
 
-/// A tail and what came out of it.
+/// A reader of a tail.
 struct Watch(BoxStream<'static, Tail>);
 
 impl Watch {
-    /// Waits for its beginning.
+    /// Opens a tail and waits for its begin.
     async fn begin(log: &RedisLog) -> (Self, Cursor) {
         let mut watch = Self(log.tail());
         match watch.next().await {
             Tail::Begin(cursor) => (watch, cursor),
-            other => panic!("{other:?} is no beginning"),
+            other => panic!("the tail began with {other:?}"),
         }
     }
 
     async fn next(&mut self) -> Tail {
-        soon("something of the tail", self.0.next()).await.unwrap()
+        soon("an item of the tail", self.0.next()).await.unwrap()
     }
 
-    /// Returns the next of its kind; `Away` and `Back` are not looked at.
-    async fn next_but_outages(&mut self) -> Tail {
+    /// Returns the next item that is neither `Away` nor `Back`.
+    async fn next_except_outages(&mut self) -> Tail {
         loop {
             match self.next().await {
                 Tail::Away | Tail::Back => {}
@@ -71,47 +71,47 @@ impl Watch {
         }
     }
 
-    /// Waits for so many events, and nothing else.
+    /// Waits for `count` events. Any other item fails the test.
     async fn events(&mut self, count: usize) -> Vec<(i32, i32)> {
         let mut seen = Vec::new();
         while seen.len() < count {
-            match self.next_but_outages().await {
+            match self.next_except_outages().await {
                 Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
-                other => panic!("events were expected behind {seen:?}, and {other:?} came"),
+                other => panic!("expected more events after {seen:?}, but received {other:?}"),
             }
         }
         assert_eq!(seen.len(), count, "{seen:?}");
         seen
     }
 
-    /// Waits for a reset, whatever comes before it.
+    /// Waits for a reset, and skips events before it.
     async fn reset(&mut self) -> Cursor {
         loop {
-            match self.next_but_outages().await {
+            match self.next_except_outages().await {
                 Tail::Reset(cursor) => return cursor,
                 Tail::Entries { .. } => {}
-                other => panic!("a reset was expected, and {other:?} came"),
+                other => panic!("expected a reset, but received {other:?}"),
             }
         }
     }
 
-    /// Waits for the news of a lost node, and returns the events that come before it.
+    /// Waits for a lost node. Returns the events before it, and its cursor.
     async fn node_lost(&mut self) -> (Vec<(i32, i32)>, Cursor) {
         let mut seen = Vec::new();
         loop {
-            match self.next_but_outages().await {
+            match self.next_except_outages().await {
                 Tail::NodeLost(cursor) => return (seen, cursor),
                 Tail::Entries { entries, .. } => seen.extend(entries.iter().map(state)),
-                other => panic!("a lost node was expected, and {other:?} came"),
+                other => panic!("expected a lost node, but received {other:?}"),
             }
         }
     }
 }
 
-/// Returns the row of an event, and the state that it came to.
+/// Returns the row of an event and its new state.
 fn state(entry: &Entry) -> (i32, i32) {
     let LoggedEvent::Stored(event) = &entry.event else {
-        panic!("{entry:?} was not in Redis")
+        panic!("{entry:?} does not come from Redis")
     };
     let row: Value = serde_json::from_str(event.new.as_ref().unwrap().get()).unwrap();
     let number = |column: &str| row[column].as_i64().unwrap() as i32;
@@ -122,8 +122,8 @@ fn states(row: i32, states: std::ops::Range<i32>) -> Vec<(i32, i32)> {
     states.map(|state| (row, state)).collect()
 }
 
-/// Reads everything that is in the log behind a place.
-async fn everything(log: &RedisLog, mut after: Cursor) -> Vec<(i32, i32)> {
+/// Reads the log after a cursor to its end.
+async fn read_all(log: &RedisLog, mut after: Cursor) -> Vec<(i32, i32)> {
     let mut all = Vec::new();
     loop {
         let page = soon("a page", log.read(after.clone(), 1000)).await.unwrap();
@@ -133,7 +133,7 @@ async fn everything(log: &RedisLog, mut after: Cursor) -> Vec<(i32, i32)> {
     }
 }
 
-/// Waits until a question has the answer.
+/// Waits until a command has the answer.
 async fn until<T: redis::FromRedisValue + PartialEq>(redis: &Redis, words: &str, answer: T) {
     soon(&format!("an answer of {words}"), async {
         while redis.ask::<T>(words).await != answer {

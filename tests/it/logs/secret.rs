@@ -1,4 +1,5 @@
-//! `secret = [".."]`: columns that no log outside of the process gets, and that are blank in what comes back from it.
+//! `secret = [".."]`: logs outside the process never receive these columns, which are blank in the
+//! rows that come back.
 
 use rest_live::{Live, log::MemoryLog, subscribable, testing::Client};
 use sea_orm::{ActiveValue::Set, DerivePartialModel, IntoActiveModel, Schema, entity::prelude::*};
@@ -21,7 +22,7 @@ mod account {
         pub name: String,
         pub team_id: i32,
         pub password_hash: String,
-        /// Called otherwise in the database.
+        /// Has another name in the database.
         #[sea_orm(column_name = "the pin")]
         pub pin: Option<String>,
     }
@@ -29,7 +30,7 @@ mod account {
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
 
-    /// Shows what it should not, so that it is seen when it leaves.
+    /// Shows the secrets on purpose, so that a leak is visible.
     #[subscribable(model = "it.Account", secret = ["password_hash", "pin"])]
     #[subscribable(group_key = "team_id")]
     #[derive(Serialize, DerivePartialModel)]
@@ -76,7 +77,7 @@ async fn next(client: &mut Client, action: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_secret_does_not_leave_and_is_blank_where_it_comes_from_outside() {
+async fn secret_is_blank_outside_the_process() {
     let (db, _database) = table().await;
     let log = SharedLog::new();
     let build = || {
@@ -92,11 +93,11 @@ async fn a_secret_does_not_leave_and_is_blank_where_it_comes_from_outside() {
     let blank = |name: &str| json!({"id": 1, "name": name, "password_hash": "", "pin": null});
 
     let model = ada().insert(&writer).await.unwrap();
-    assert_eq!(model.password_hash, HASH, "the writer has it");
+    assert_eq!(model.password_hash, HASH, "the writer has the secret");
     for client in &mut clients {
         assert_eq!(next(client, "CREATED").await, blank("ada"));
     }
-    // Its old row is read, and goes with it.
+    // The event of a move also contains the old row.
     let mut moved = model.into_active_model();
     moved.name = Set("lovelace".to_owned());
     moved.team_id = Set(2);
@@ -124,9 +125,9 @@ async fn a_secret_does_not_leave_and_is_blank_where_it_comes_from_outside() {
     );
 }
 
-/// It never leaves: what a serializer shows is what is there.
+/// The row never leaves the process, so a serializer shows all of it.
 #[tokio::test]
-async fn in_a_log_of_the_process_the_row_is_whole() {
+async fn log_in_the_process_keeps_the_secret() {
     let (db, _database) = table().await;
     let live = Live::builder(db).log(MemoryLog::default()).build().unwrap();
     let mut client = subscribed(&live).await;

@@ -1,4 +1,4 @@
-//! What clients hear of a log that several servers share: that it cannot be reached, that it can again, and that a server died.
+//! What clients receive if a shared log is unreachable, if it is back, and if a server died.
 
 use rest_live::{
     Live,
@@ -15,7 +15,7 @@ fn v1(id: u32) -> Value {
     json!({"id": id, "model": "todolist.Task", "group": {"list_id": 1}})
 }
 
-/// A server whose log is in the test's hands, and has begun.
+/// Starts a server with a log that the test controls and that has begun.
 async fn start() -> (Live, ScriptedLog, Cursor, crate::support::TestDatabase) {
     let (db, database) = database().await;
     let head = Cursor {
@@ -36,7 +36,7 @@ async fn subscribed(live: &Live, id: u32) -> Client {
 }
 
 #[tokio::test]
-async fn clients_of_v1_hear_once_that_the_log_is_away_and_once_that_it_is_back() {
+async fn v1_clients_receive_stale_and_live_once() {
     let (live, log, _, _database) = start().await;
     let mut two_ids = subscribed(&live, 1).await;
     two_ids.send_json(v1(2)).await;
@@ -47,7 +47,7 @@ async fn clients_of_v1_hear_once_that_the_log_is_away_and_once_that_it_is_back()
 
     log.tell(Tail::Away);
     assert_eq!(two_ids.receive_text().await, r#"{"type":"stale"}"#);
-    // Who subscribes meanwhile hears it behind the answer, and not again.
+    // A client that subscribes meanwhile receives it after the answer, and only once.
     let mut late = subscribed(&live, 1).await;
     assert_eq!(late.receive_text().await, r#"{"type":"stale"}"#);
     late.send_json(v1(2)).await;
@@ -64,7 +64,7 @@ async fn clients_of_v1_hear_once_that_the_log_is_away_and_once_that_it_is_back()
 }
 
 #[tokio::test]
-async fn a_cursor_that_the_log_does_not_keep_is_expired() {
+async fn forgotten_cursor_is_expired() {
     let (live, _log, head, _database) = start().await;
     let mut client = subscribed(&live, 1).await;
     let before = Cursor {
@@ -85,7 +85,7 @@ async fn a_cursor_that_the_log_does_not_keep_is_expired() {
 }
 
 #[tokio::test]
-async fn a_node_that_died_is_a_reset_of_each_id() {
+async fn dead_node_resets_each_id() {
     let (live, log, head, _database) = start().await;
     let mut client = subscribed(&live, 1).await;
     client.send_json(v1(2)).await;

@@ -19,13 +19,13 @@ struct Scenario {
     steps: Vec<Step>,
 }
 
-/// What happens next. Writes go through SeaORM and the application's live connection.
+/// One step of a scenario. Writes go through SeaORM and the application's live connection.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    /// Sends what the server takes in without an answer.
+    /// Sends a request that the server does not answer.
     Request(String),
-    /// Sends what is answered by the next step.
+    /// Sends a request whose answer is the next step.
     Send(String),
     Receive(String),
     ReceiveError(Error),
@@ -37,7 +37,7 @@ enum Step {
     Shutdown,
 }
 
-/// An error frame has these keys in this order, and a message behind `code` and `error`.
+/// An error frame has these keys in this order, and a message after `code` and `error`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Error {
@@ -86,7 +86,7 @@ impl Task {
 }
 
 #[tokio::test]
-async fn the_plain_dialect_is_as_its_golden_frames() {
+async fn plain_matches_its_golden_frames() {
     play_all(
         include_str!("../../../protocol/plain.json"),
         Dialect::Plain,
@@ -96,12 +96,12 @@ async fn the_plain_dialect_is_as_its_golden_frames() {
 }
 
 #[tokio::test]
-async fn v1_is_as_its_golden_frames() {
+async fn v1_matches_its_golden_frames() {
     play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 20).await;
 }
 
 #[tokio::test]
-async fn the_0_7_dialect_is_as_its_golden_frames() {
+async fn v0_7_matches_its_golden_frames() {
     play_all(
         include_str!("../../../protocol/v0_7.json"),
         Dialect::V0_7,
@@ -110,7 +110,7 @@ async fn the_0_7_dialect_is_as_its_golden_frames() {
     .await;
 }
 
-/// Plays the scenarios of a file, all of which end in one dialect. `at_least` so many there are.
+/// Plays the scenarios of a file, which all end in one dialect. The file has `at_least` so many.
 async fn play_all(file: &str, dialect: Dialect, at_least: usize) {
     let scenarios: Vec<Scenario> = serde_json::from_str(file).unwrap();
     assert!(scenarios.len() >= at_least, "{}", scenarios.len());

@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_string_is_a_key() {
+async fn string_is_a_key() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -33,7 +33,7 @@ async fn a_string_is_a_key() {
 }
 
 #[tokio::test]
-async fn a_row_whose_group_is_null_is_in_no_group() {
+async fn row_with_a_null_group_is_in_no_group() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -59,7 +59,7 @@ async fn a_row_whose_group_is_null_is_in_no_group() {
 }
 
 #[tokio::test]
-async fn a_uuid_is_a_key_in_any_of_its_forms() {
+async fn uuid_is_a_key_in_each_of_its_forms() {
     let app = App::start().await;
     let id: Uuid = "67e55044-10b1-426f-9247-bb680e5fe0c8".parse().unwrap();
     let mut client = app.client().await;
@@ -87,7 +87,7 @@ async fn a_uuid_is_a_key_in_any_of_its_forms() {
             .expect(r#"{"model":"it.Device","payload":{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","site":9007199254740993},"action":"CREATED"}"#)
             .await;
     }
-    // 2^53: its neighbour is another group, although the two are one number in JavaScript.
+    // 2^53 is another group, although both are the same number in JavaScript.
     device::ActiveModel {
         id: Set(Uuid::nil()),
         site: Set(9_007_199_254_740_992),
@@ -100,7 +100,7 @@ async fn a_uuid_is_a_key_in_any_of_its_forms() {
 }
 
 #[tokio::test]
-async fn a_composite_key_is_an_array_in_column_order() {
+async fn composite_key_is_an_array_in_column_order() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -136,7 +136,7 @@ async fn a_composite_key_is_an_array_in_column_order() {
 }
 
 #[tokio::test]
-async fn an_enumeration_is_a_key_by_its_values() {
+async fn enumeration_is_a_key_by_its_values() {
     let app = App::start().await;
     let mut client = app.client().await;
     client

@@ -1,11 +1,11 @@
-//! The seed's session, from a client that was written without this project: Python's `websockets`.
+//! The session of django-rest-live's first README, with Python's `websockets` as the client.
 
 use std::process::Command;
 
 use crate::support::{Example, soon};
 
 #[tokio::test]
-async fn a_foreign_client_has_the_seeds_session_byte_for_byte() {
+async fn python_client_completes_the_seed_session() {
     let app = Example::start("todolist").await;
     let mut command = Command::new("/usr/bin/python3");
     command

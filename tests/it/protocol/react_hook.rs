@@ -1,5 +1,5 @@
-//! The React hook of django-rest-live 0.7, in a model of it: what it sends, to the byte, and what it
-//! makes of what comes. Both were measured on the real one, built from its source
+//! A model of the React hook of django-rest-live 0.7: the exact requests that it sends, and how it
+//! handles the frames that it receives. Both were measured on the real hook, built from its source
 //! (`@pennlabs/rest-live-hooks` 2.0.2-alpha.0).
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::{
     support::{App, Client},
 };
 
-/// What one use of the hook follows.
+/// The rows that a hook subscribes to.
 #[derive(Clone, Copy, PartialEq)]
 enum Selector {
     List(i32),
@@ -25,7 +25,7 @@ enum Selector {
 struct Hook {
     id: u64,
     selector: Selector,
-    /// What it shows, by `id`.
+    /// The rows that it shows, by `id`.
     rows: BTreeMap<u64, Value>,
     broadcasts: usize,
 }
@@ -43,9 +43,9 @@ impl Hook {
         }
     }
 
-    /// Takes in a broadcast that has its id. Rows are compared by `===`: one whose `id` is a string where
-    /// REST gave a number is another.
-    fn take(&mut self, broadcast: &Value) {
+    /// Applies a broadcast that has its id. The hook compares the ids of rows with `===`: a string
+    /// and a number are different ids.
+    fn apply(&mut self, broadcast: &Value) {
         self.broadcasts += 1;
         let instance = broadcast["instance"].as_object();
         let instance = instance.unwrap_or_else(|| panic!("the hook throws at {broadcast}"));
@@ -63,11 +63,11 @@ impl Hook {
             }
             (Some("DELETED"), Some(id)) => _ = self.rows.remove(&id),
             (Some("UPDATED" | "DELETED"), None) => {}
-            _ => panic!("the hook knows no such action: {broadcast}"),
+            _ => panic!("the hook does not know this action: {broadcast}"),
         }
     }
 
-    /// Fetches what it shows over REST, whose rows the serializer gives.
+    /// Fetches its rows as REST returns them.
     async fn revalidate(&mut self, app: &App) {
         self.rows = rest(app, self.selector).await;
     }
@@ -104,28 +104,29 @@ impl Page {
         }
     }
 
-    /// Sends requests, takes in what comes until the server has taken them in, and returns the errors.
+    /// Sends requests, handles frames until the server has processed all requests, and returns the
+    /// errors.
     async fn send(&mut self, requests: &[String]) -> Vec<Value> {
         for request in requests {
             self.client.send(request).await;
         }
-        self.client.send("this is no request").await;
+        self.client.send("this is not a request").await;
         let mut errors = Vec::new();
         loop {
             let frame = self.client.json().await;
             match (&frame["type"], frame.get("id")) {
                 (Value::String(error), None) if error == "error" => return errors,
                 (Value::String(error), Some(_)) if error == "error" => {
-                    self.take(&frame);
+                    self.receive(&frame);
                     errors.push(frame);
                 }
-                _ => self.take(&frame),
+                _ => self.receive(&frame),
             }
         }
     }
 
-    /// Mounts a hook, which subscribes and then fetches. The real one does not wait in between, for
-    /// there is no acknowledgement: what is written then may be missed, and here it is waited out.
+    /// Mounts a hook, which subscribes and then fetches. The real hook does not wait before it
+    /// fetches, because there is no acknowledgement, and may miss a write. This model waits.
     async fn mount(&mut self, app: &App, selector: Selector) -> u64 {
         let mut hook = Hook {
             id: self.next_id,
@@ -149,8 +150,8 @@ impl Page {
         format!(r#"{{"type":"unsubscribe","id":{id}}}"#)
     }
 
-    /// Connects anew. `queued` was sent while there was no connection: it goes out first, then every
-    /// hook subscribes under the id that it has. Returns the errors.
+    /// Connects again. Sends the requests that were `queued` without a connection, then subscribes
+    /// every hook under its id. Returns the errors.
     async fn reconnect(&mut self, app: &App, mut queued: Vec<String>) -> Vec<Value> {
         self.client = app.client().await;
         queued.extend(self.hooks.iter().map(Hook::request));
@@ -168,17 +169,17 @@ impl Page {
         hook.unwrap()
     }
 
-    /// Takes in a frame: only one with a `model` is looked at, and goes to the hooks with its id.
-    fn take(&mut self, frame: &Value) {
+    /// Applies a frame with a `model` to the hook with its id. Ignores other frames.
+    fn receive(&mut self, frame: &Value) {
         if frame["model"].is_null() {
             return;
         }
         let hook = self.hooks.iter_mut().find(|hook| frame["id"] == hook.id);
-        let hook = hook.unwrap_or_else(|| panic!("nobody asked for {frame}"));
-        hook.take(frame);
+        let hook = hook.unwrap_or_else(|| panic!("no hook subscribed to {frame}"));
+        hook.apply(frame);
     }
 
-    /// Takes in all that is under way, and asserts that each hook shows what REST does.
+    /// Handles all pending frames, and asserts that each hook shows the rows of REST.
     async fn assert_up_to_date(&mut self, app: &App) {
         let end = Hook {
             id: u64::MAX,
@@ -192,9 +193,9 @@ impl Page {
         app.insert_task(1_000_000, "the end", -1).await;
         while self.hook(u64::MAX).rows.is_empty() {
             let frame = self.client.json().await;
-            self.take(&frame);
+            self.receive(&frame);
         }
-        // On a plain connection, which tells nobody.
+        // On a plain connection, so that no client is notified.
         let delete = task::Entity::delete_by_id(1_000_000);
         delete.exec(&app.plain).await.unwrap();
         let request = self.unmount(u64::MAX);
@@ -208,10 +209,11 @@ impl Page {
 
 const NONE: Vec<Value> = Vec::new();
 
-/// Writes at random, the same in each run: inserts, updates, moves among the lists 1 to 3, deletes.
+/// Makes random writes, the same in each run: inserts, updates, moves among the lists 1 to 3,
+/// deletes.
 struct Writer {
     seed: u64,
-    /// The rows that there are.
+    /// Ids of the rows that exist.
     rows: Vec<i32>,
     next_row: i32,
 }
@@ -244,14 +246,14 @@ impl Writer {
                 self.rows.push(id);
                 continue;
             }
-            let place = self.random(self.rows.len());
+            let index = self.random(self.rows.len());
             let mut task = task::ActiveModel {
-                id: Set(self.rows[place]),
+                id: Set(self.rows[index]),
                 ..Default::default()
             };
             match kind {
                 2 => {
-                    self.rows.swap_remove(place);
+                    self.rows.swap_remove(index);
                     task.delete(&db).await.unwrap();
                     continue;
                 }
@@ -266,7 +268,7 @@ impl Writer {
 }
 
 #[tokio::test]
-async fn a_page_of_0_7_shows_what_rest_shows() {
+async fn page_of_0_7_shows_what_rest_shows() {
     let app = App::start().await;
     let mut writer = Writer {
         seed: 7,
@@ -276,7 +278,7 @@ async fn a_page_of_0_7_shows_what_rest_shows() {
     writer.write(&app, 20).await;
     app.insert_task(500, "the row", 1).await;
 
-    // Three hooks on one list, as in the application that this is taken from, and two others.
+    // Three hooks on one list, as in a real application, and two others.
     let mut page = Page::open(&app).await;
     for (id, selector) in [
         Selector::List(1),
@@ -299,16 +301,17 @@ async fn a_page_of_0_7_shows_what_rest_shows() {
     };
     row("the row, moved", 2).update(&app.db()).await.unwrap();
     page.assert_up_to_date(&app).await;
-    let heard: Vec<_> = page.hooks.iter().map(|hook| hook.broadcasts).collect();
-    assert!(heard.iter().all(|count| *count > 0), "{heard:?}");
+    let counts: Vec<_> = page.hooks.iter().map(|hook| hook.broadcasts).collect();
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 
-    // One hook goes: nothing more comes for it, and all for the others.
+    // One hook is unmounted. It receives nothing more, and the others receive everything.
     let request = page.unmount(1);
     assert_eq!(page.send(&[request]).await, NONE);
     writer.write(&app, 60).await;
     page.assert_up_to_date(&app).await;
 
-    // The connection is lost, another hook goes meanwhile, and the row that one follows.
+    // The connection is lost. Meanwhile another hook is unmounted, and the row of a third is
+    // deleted.
     page.client.socket.close(None).await.unwrap();
     let queued = page.unmount(2);
     writer.write(&app, 30).await;
@@ -317,11 +320,11 @@ async fn a_page_of_0_7_shows_what_rest_shows() {
     let errors: Vec<_> = errors.iter().map(|e| (&e["id"], &e["code"])).collect();
     let (unknown, gone) = (json!(2), json!(4));
     assert_eq!(errors, [(&unknown, &json!(404)), (&gone, &json!(404))]);
-    // What is written before REST is asked is told, and changes nothing.
+    // The page receives these writes before it fetches. They change nothing in the result.
     writer.write(&app, 10).await;
     page.revalidate(&app).await;
     writer.write(&app, 60).await;
     page.assert_up_to_date(&app).await;
     let rows: usize = page.hooks.iter().map(|hook| hook.rows.len()).sum();
-    assert!(rows > 0, "there is something to compare");
+    assert!(rows > 0, "the page shows no row");
 }

@@ -1,4 +1,4 @@
-//! django-rest-live 0.7, as far as its golden frames cannot say it: keys of every kind, the reset.
+//! The dialect of django-rest-live 0.7 beyond its golden frames: keys of every kind, resets.
 
 use rest_live::{
     Live,
@@ -59,10 +59,10 @@ async fn keys_of_every_kind_name_a_row() {
     app.assert_silent_in(Dialect::V0_7, &mut client).await;
 }
 
-/// The client finds its row by the key that REST showed it: its name is the field's, whatever the
-/// column is called, and its type the serializer's.
+/// The client finds its row by the key that REST returned. The key has the name of the field,
+/// whatever the name of the column, and the type that the serializer gives it.
 #[tokio::test]
-async fn the_key_of_a_row_that_disappears_is_as_rest_shows_it() {
+async fn deleted_row_has_its_key_as_in_rest() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -79,7 +79,7 @@ async fn the_key_of_a_row_that_disappears_is_as_rest_shows_it() {
 }
 
 #[tokio::test]
-async fn a_reset_names_each_model_once() {
+async fn reset_names_each_model_once() {
     let (db, _database) = database().await;
     let start = Cursor {
         epoch: Epoch::random(),
@@ -100,7 +100,7 @@ async fn a_reset_names_each_model_once() {
         ..start
     });
     let Outgoing::Frames(frames) = soon("the resets", session.outgoing()).await else {
-        panic!("it goes on");
+        panic!("the session was closed");
     };
     let mut models: Vec<_> = frames
         .iter()

@@ -1,4 +1,4 @@
-//! v1, as far as its golden frames cannot say it: the subprotocol, the pings, the limits, the resets.
+//! The dialect v1 beyond its golden frames: the subprotocol, the pings, the limits, the resets.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use crate::{
 const SUBPROTOCOL: &str = "rest-live.v1";
 
 #[tokio::test]
-async fn the_subprotocol_is_echoed_only_when_it_was_offered() {
+async fn subprotocol_is_echoed_only_if_offered() {
     let app = App::start().await;
     for (offers, is_taken) in [
         (&["rest-live.v1"][..], true),
@@ -44,13 +44,13 @@ async fn the_subprotocol_is_echoed_only_when_it_was_offered() {
         let taken = is_taken.then_some("sec-websocket-protocol: rest-live.v1");
         assert_eq!(echo, taken, "{offers:?}");
     }
-    // Without it nobody greets.
+    // Without it the server sends no greeting.
     let mut client = app.client().await;
     app.assert_silent(&mut client).await;
 }
 
 #[tokio::test]
-async fn hello_says_what_holds_for_this_connection() {
+async fn hello_has_the_limits_of_the_connection() {
     let limits = Limits::default()
         .ping_interval(Duration::from_secs(7))
         .max_subscriptions(3)
@@ -69,9 +69,9 @@ async fn hello_says_what_holds_for_this_connection() {
     assert_ne!(sessions[0], sessions[1]);
 }
 
-/// Browsers cannot see the websocket protocol's pings, so that they get some of their own.
+/// Browsers hide the pings of the websocket protocol from scripts, so v1 has ping messages.
 #[tokio::test]
-async fn who_chose_by_the_subprotocol_is_pinged_at_the_interval_and_need_not_answer() {
+async fn subprotocol_client_receives_ping_messages() {
     const INTERVAL: Duration = Duration::from_millis(50);
     let limits = Limits::default().ping_interval(INTERVAL);
     let app = App::start_with(limits).await;
@@ -85,7 +85,7 @@ async fn who_chose_by_the_subprotocol_is_pinged_at_the_interval_and_need_not_ans
 }
 
 #[tokio::test]
-async fn nobody_else_is_pinged_by_a_frame() {
+async fn other_clients_receive_no_ping_message() {
     let limits = Limits::default().ping_interval(Duration::from_millis(20));
     let app = App::start_with(limits).await;
     for request in [
@@ -128,7 +128,7 @@ fn error(id: &str, code: u16, error: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_subscription_too_many_is_refused_by_its_id() {
+async fn excess_subscription_is_refused_by_id() {
     let limits = Limits::default().max_subscriptions(2);
     let app = App::start_with(limits).await;
     let mut client = app.client().await;
@@ -141,7 +141,7 @@ async fn a_subscription_too_many_is_refused_by_its_id() {
     for (id, list) in [("1", 1), ("2", 1)] {
         assert!(subscribe(id, list).await.contains(r#""type":"subscribed""#));
     }
-    // A second id counts, also on a group that is there.
+    // A second id counts, even on a group that has a subscription.
     for list in [1, 2] {
         let answer = subscribe("3", list).await;
         Template::default().assert(&error("3", 429, "too_many_subscriptions"), &answer);
@@ -155,11 +155,11 @@ async fn a_subscription_too_many_is_refused_by_its_id() {
 }
 
 #[tokio::test]
-async fn messages_and_resumes_too_many_are_refused_by_their_id() {
+async fn excess_messages_and_resumes_are_refused_by_id() {
     let limits = Limits::default().resume_rate(1, 2);
     let app = App::start_with(limits.clone()).await;
     let mut client = app.client().await;
-    // One more a second is granted, so that it may take a few.
+    // The server grants one more per second, so this may take a few requests.
     let mut granted = 0;
     let refused = loop {
         let request = format!(
@@ -176,7 +176,7 @@ async fn messages_and_resumes_too_many_are_refused_by_their_id() {
     assert!(granted >= 2, "{granted}");
     let id = granted.to_string();
     Template::default().assert(&error(&id, 429, "too_many_resumes"), &refused);
-    // Without `since` it is no resume.
+    // Without `since` it is not a resume.
     client
         .send(r#"{"id":"fresh","model":"todolist.Task","group":{"pk":1}}"#)
         .await;
@@ -201,7 +201,7 @@ async fn messages_and_resumes_too_many_are_refused_by_their_id() {
     Template::default().assert(&error(&id, 429, "too_many_messages"), &refused);
 }
 
-/// Returns the ids of resets, sorted, and asserts what else they say.
+/// Asserts the content of resets, and returns their ids in order.
 fn ids_of_resets(frames: Vec<Value>, reason: &str, cursor: &Cursor) -> Vec<Value> {
     let mut ids = Vec::new();
     for mut frame in frames {
@@ -216,7 +216,7 @@ fn ids_of_resets(frames: Vec<Value>, reason: &str, cursor: &Cursor) -> Vec<Value
 }
 
 #[tokio::test]
-async fn a_reset_may_come_at_any_time_one_for_each_id() {
+async fn lost_events_reset_each_id() {
     let (db, _database) = database().await;
     let start = Cursor {
         epoch: Epoch::random(),
@@ -243,29 +243,32 @@ async fn a_reset_may_come_at_any_time_one_for_each_id() {
     log.lose_up_to(&head);
     assert_eq!(ids_of_resets(frames(&session).await, "lagged", &head), ids);
 
-    // It goes on from the cursor of the reset.
+    // The client continues from the cursor of the reset.
     let request =
         format!(r#"{{"id":4,"model":"todolist.Task","group":{{"pk":1}},"since":"{head}"}}"#);
     session.receive(&request).await;
     let [subscribed] = &frames(&session).await[..] else {
-        panic!("one answer");
+        panic!("expected one answer");
     };
     assert_eq!(
         (&subscribed["recovered"], &subscribed["cursor"]),
         (&json!(true), &json!(head.to_string()))
     );
 
-    let anew = Cursor {
+    let restarted = Cursor {
         epoch: Epoch::random(),
         position: 3,
     };
-    log.lose_up_to(&anew);
+    log.lose_up_to(&restarted);
     let ids = [json!("1"), json!(1), json!(2), json!(4)];
-    assert_eq!(ids_of_resets(frames(&session).await, "epoch", &anew), ids);
+    assert_eq!(
+        ids_of_resets(frames(&session).await, "epoch", &restarted),
+        ids
+    );
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_reached_refuses_for_now() {
+async fn unreachable_log_is_unavailable() {
     let (db, _database) = database().await;
     let log = ScriptedLog::new(Cursor {
         epoch: Epoch::random(),
@@ -278,19 +281,19 @@ async fn a_log_that_cannot_be_reached_refuses_for_now() {
         .receive(r#"{"id":1,"model":"todolist.Task","group":{"pk":1}}"#)
         .await;
     let [answer] = &texts(&session).await[..] else {
-        panic!("one answer");
+        panic!("expected one answer");
     };
     Template::default().assert(&error("1", 503, "unavailable"), answer);
     session.receive(r#"{"model":"todolist.Task","pk":1}"#).await;
     let [answer] = &texts(&session).await[..] else {
-        panic!("one answer");
+        panic!("expected one answer");
     };
     assert_error(answer, 503, "unavailable", true);
 }
 
-/// Served on a stream of any kind, and on a TCP connection.
+/// On any kind of stream, and on a TCP connection.
 #[tokio::test]
-async fn a_server_that_fails_closes_with_1011() {
+async fn failing_server_closes_with_1011() {
     let (here, there) = tokio::io::duplex(4096);
     closes_with_1011(here, there).await;
 
@@ -320,7 +323,7 @@ async fn closes_with_1011(here: impl Io, there: impl Io) {
 }
 
 #[tokio::test]
-async fn who_lags_is_told_to_reset_each_id() {
+async fn lagging_client_is_reset_for_each_id() {
     let limits = Limits::default().max_pending_messages(3);
     let app = App::start_with(limits).await;
     let mut witness = app.client().await;
@@ -357,7 +360,7 @@ async fn who_lags_is_told_to_reset_each_id() {
 }
 
 #[tokio::test]
-async fn keys_are_written_as_payloads_have_them() {
+async fn keys_are_written_as_in_payloads() {
     let app = App::start().await;
     let mut client = app.client().await;
     let mut subscribe = async |id: u32, model: &str, group: &str| {
@@ -401,6 +404,6 @@ async fn keys_are_written_as_payloads_have_them() {
 }
 
 async fn assert_begins(client: &mut Client, start: &str) {
-    let came = client.text().await;
-    assert!(came.starts_with(start), "{came}");
+    let received = client.text().await;
+    assert!(received.starts_with(start), "{received}");
 }

@@ -1,8 +1,9 @@
 //! The cases of the Autobahn testsuite that matter to a server, at the level of bytes.
 //!
-//! A table names the cases that a row stands for, so that a failure can be looked up at
-//! <https://github.com/crossbario/autobahn-testsuite>. Autobahn waits for an echo. This server echoes nothing, but answers
-//! what is no request with an error frame, which has the request's `id` in it.
+//! Each row of a table names the cases that it stands for, so that a failure can be looked up at
+//! <https://github.com/crossbario/autobahn-testsuite>. Autobahn expects an echo. This server echoes
+//! nothing. It answers an invalid request with an error frame that contains the `id` of the
+//! request.
 
 mod close;
 mod control;
@@ -10,22 +11,22 @@ mod forbidden;
 mod fragments;
 mod frame;
 mod limits;
-mod peer;
+mod raw_client;
 mod utf8;
 
 use rest_live::Limits;
 
-use self::peer::{Delivery, Peer, Reply};
+use self::raw_client::{Delivery, RawClient, Reply};
 use crate::support::{App, Client};
 
-/// What a client sends, and what it gets: the numbers of the cases, frames, replies.
+/// The numbers of the cases, the frames that a client sends, and the replies that it gets.
 type Case = (&'static str, Vec<Vec<u8>>, Vec<Reply>);
 
-/// A server, and a client that behaves, for which it must go on.
+/// A server, and a well-behaved client that it must continue to serve.
 struct Server {
     app: App,
     witness: Client,
-    /// Id of the last row that the witness was told of.
+    /// Id of the last row that the witness received.
     row: i32,
 }
 
@@ -47,11 +48,11 @@ impl Server {
         }
     }
 
-    async fn peer(&self, what: &str) -> Peer {
-        Peer::connect(&self.app, what).await
+    async fn connect(&self, what: &str) -> RawClient {
+        RawClient::connect(&self.app, what).await
     }
 
-    /// Tries each case in each way of delivery.
+    /// Tries each case with each delivery.
     async fn try_all(&mut self, cases: &[Case]) {
         for case in cases {
             for delivery in Delivery::ALL {
@@ -61,16 +62,17 @@ impl Server {
     }
 
     async fn try_case(&mut self, (numbers, frames, replies): &Case, delivery: Delivery) {
-        let mut peer = self.peer(&format!("case {numbers}, {delivery:?}")).await;
-        peer.send(frames, delivery).await;
-        peer.expect_all(replies).await;
-        self.finish(peer).await;
+        let mut client = self.connect(&format!("case {numbers}, {delivery:?}")).await;
+        client.send(frames, delivery).await;
+        client.expect_all(replies).await;
+        self.finish(client).await;
     }
 
-    /// Asserts that nothing more comes, and that others are served, while this connection is still there.
-    async fn finish(&mut self, mut peer: Peer) {
+    /// Asserts that others are served while this connection is open, and that nothing more arrives
+    /// on it.
+    async fn finish(&mut self, mut client: RawClient) {
         self.assert_serves().await;
-        peer.assert_over().await;
+        client.assert_over().await;
     }
 
     /// Asserts that a change reaches the witness.

@@ -1,5 +1,5 @@
-//! Clients that are wrong, broken or malicious: an error frame or the right close code, and the
-//! server goes on to serve the others.
+//! Broken and malicious clients get an error frame or the right close code, and the server
+//! continues to serve the others.
 
 use futures_util::SinkExt;
 use rest_live::Limits;
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{App, Client, TICK, raw, raw_on, soon};
 
-/// Proves that the server still serves.
+/// Asserts that the server still serves clients.
 async fn assert_alive(app: &App) {
     let mut client = app.client().await;
     client
@@ -30,7 +30,7 @@ async fn close_code(mut stream: TcpStream) -> u16 {
     u16::from_be_bytes([bytes[2], bytes[3]])
 }
 
-/// A client's frame with a mask of zeros.
+/// Returns a client's frame with a mask of zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
     bytes.extend(payload);
@@ -38,7 +38,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_binary_frame_closes_with_1003() {
+async fn binary_frame_closes_with_1003() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -51,7 +51,7 @@ async fn a_binary_frame_closes_with_1003() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_closes_with_1009() {
+async fn message_over_the_limit_closes_with_1009() {
     let app = App::start().await;
     for bytes in [64 * 1024 + 1, 1024 * 1024] {
         let mut client = app.client().await;
@@ -78,7 +78,7 @@ async fn fragments_count_towards_one_message() {
 }
 
 #[tokio::test]
-async fn a_broken_protocol_closes_with_1002_and_bad_utf8_with_1007() {
+async fn broken_protocol_closes_with_1002_or_1007() {
     let app = App::start().await;
     for (what, bytes, code) in [
         ("an unmasked frame", vec![0x81, 0x01, b'x'], 1002),
@@ -96,7 +96,7 @@ async fn a_broken_protocol_closes_with_1002_and_bad_utf8_with_1007() {
 }
 
 #[tokio::test]
-async fn what_comes_with_the_handshake_is_not_lost() {
+async fn message_with_the_handshake_is_not_lost() {
     let app = App::start().await;
     let mut stream = TcpStream::connect(app.addr).await.unwrap();
     let mut bytes = format!(
@@ -107,21 +107,21 @@ async fn what_comes_with_the_handshake_is_not_lost() {
     .into_bytes();
     bytes.extend(frame(0x81, br#"{"model":"a.B","pk":1}"#));
     stream.write_all(&bytes).await.unwrap();
-    let mut came = Vec::new();
-    while !String::from_utf8_lossy(&came).contains("unknown_model") {
+    let mut received = Vec::new();
+    while !String::from_utf8_lossy(&received).contains("unknown_model") {
         assert_ne!(
-            soon("the answer", stream.read_buf(&mut came))
+            soon("the answer", stream.read_buf(&mut received))
                 .await
                 .unwrap(),
             0,
             "{}",
-            String::from_utf8_lossy(&came)
+            String::from_utf8_lossy(&received)
         );
     }
 }
 
 #[tokio::test]
-async fn pings_are_answered_also_between_fragments() {
+async fn pings_between_fragments_are_answered() {
     let app = App::start().await;
     let mut stream = raw(&app).await;
     stream
@@ -145,22 +145,25 @@ async fn pings_are_answered_also_between_fragments() {
     assert_eq!(header[0], 0x81, "a text frame");
 }
 
-/// It must be made to wait, or dropped; its pongs must not pile up in the server.
+/// The server must stop reading from the client, or drop it. Pongs must not pile up in the server.
 #[tokio::test]
-async fn a_client_that_pings_and_reads_nothing_is_held_up() {
+async fn ping_flood_without_reads_is_throttled() {
     let limits = Limits::default().stall_timeout(std::time::Duration::from_secs(1));
     let app = App::start_with(limits).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = raw_on(&app, socket.connect(app.addr).await.unwrap()).await;
     let pings = frame(0x89, &[b'x'; 125]).repeat(1000);
-    // The kernels' buffers are full long before 64 MB, if the server stops to read; and a second
-    // later it drops the connection, which fails the write.
+    // If the server stops reading, the buffers of the kernels are full long before 64 MB. One
+    // second later it drops the connection, and the write fails.
     let mut sent = 0;
     let end = async {
         while stream.write_all(&pings).await.is_ok() {
             sent += pings.len();
-            assert!(sent < 64 * 1024 * 1024, "{sent} bytes of pings went in");
+            assert!(
+                sent < 64 * 1024 * 1024,
+                "the server took {sent} bytes of pings"
+            );
         }
     };
     soon("the end of the connection", end).await;
@@ -168,7 +171,7 @@ async fn a_client_that_pings_and_reads_nothing_is_held_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_gets_its_code_back() {
+async fn close_code_is_echoed() {
     let app = App::start().await;
     let mut stream = raw(&app).await;
     stream.write_all(&frame(0x88, &[0x03, 0xE8])).await.unwrap();
@@ -176,27 +179,27 @@ async fn a_client_that_closes_gets_its_code_back() {
 }
 
 #[tokio::test]
-async fn a_close_is_answered_also_when_something_waits_to_be_sent() {
+async fn close_is_answered_after_pending_frames() {
     let app = App::start().await;
     for round in 0..100 {
         let mut stream = raw(&app).await;
         let bytes = [frame(0x81, b"nonsense"), frame(0x88, &[0x03, 0xE8])].concat();
         stream.write_all(&bytes).await.unwrap();
-        let mut came = Vec::new();
-        soon("the end of the stream", stream.read_to_end(&mut came))
+        let mut received = Vec::new();
+        soon("the end of the stream", stream.read_to_end(&mut received))
             .await
             .unwrap();
         assert!(
-            came.ends_with(&[0x88, 0x02, 0x03, 0xE8]),
-            "round {round}: {came:?}"
+            received.ends_with(&[0x88, 0x02, 0x03, 0xE8]),
+            "round {round}: {received:?}"
         );
     }
 }
 
-/// A client that is still sending when it is closed must not be cut off by a reset, which could
-/// overtake the close frame.
+/// The server must not cut off a client that is still sending: the reset of the TCP connection
+/// could overtake the close frame.
 #[tokio::test]
-async fn what_a_closed_client_still_sends_is_read_out() {
+async fn data_after_the_close_frame_is_drained() {
     let app = App::start().await;
     let mut stream = raw(&app).await;
     let mut header = vec![0x81, 0x80 | 127];
@@ -227,7 +230,7 @@ async fn what_a_closed_client_still_sends_is_read_out() {
 }
 
 #[tokio::test]
-async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
+async fn malformed_and_nested_json_is_an_error() {
     let app = App::start().await;
     let mut client = app.client().await;
     let nested = format!(r#"{{"model":"todolist.Task","pk":{}"#, "[".repeat(60_000));
@@ -244,7 +247,7 @@ async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
         client.send(text).await;
         client.expect_error(400, "malformed_json", false).await;
     }
-    // Names are quoted, cut, and never believed.
+    // Names in error messages are quoted and truncated.
     client
         .send(&format!(
             r#"{{"model":{},"pk":1}}"#,
@@ -258,7 +261,7 @@ async fn malformed_and_deeply_nested_json_gets_an_error_frame() {
 }
 
 #[tokio::test]
-async fn the_129th_subscription_is_refused_and_the_others_go_on() {
+async fn subscription_129_is_refused() {
     let app = App::start().await;
     let mut client = app.client().await;
     for pk in 0..128 {
@@ -266,7 +269,7 @@ async fn the_129th_subscription_is_refused_and_the_others_go_on() {
             .send(&format!(r#"{{"model":"todolist.Task","pk":{pk}}}"#))
             .await;
     }
-    // One that is there already is not one more.
+    // A repeated subscription does not count.
     client.send(r#"{"model":"todolist.Task","pk":5}"#).await;
     client.send(r#"{"model":"todolist.Task","pk":128}"#).await;
     client
@@ -285,21 +288,22 @@ async fn the_129th_subscription_is_refused_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn clients_that_vanish_leave_nothing_behind() {
+async fn vanished_clients_leave_no_connection() {
     let app = App::start().await;
     for _ in 0..50 {
         let mut client = app.client().await;
         client
             .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
             .await;
-        drop(client); // no close frame: the connection is just gone
+        drop(client); // without a close frame
     }
-    let mut left: Client = app.client().await;
-    left.subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
+    let mut remaining: Client = app.client().await;
+    remaining
+        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
         .await;
-    app.insert_task(1, "for who is left", 1).await;
-    assert_eq!(left.json().await["payload"]["id"], 1);
-    drop(left);
+    app.insert_task(1, "for the remaining client", 1).await;
+    assert_eq!(remaining.json().await["payload"]["id"], 1);
+    drop(remaining);
     soon("the end of all connections", async {
         while app.live.connections() > 0 {
             tokio::time::sleep(TICK).await;
@@ -308,9 +312,9 @@ async fn clients_that_vanish_leave_nothing_behind() {
     .await;
 }
 
-/// Nothing of warp's makes it last; a transport of somebody's own may.
+/// An upgrade of warp is never slow, but that of a custom transport may be.
 #[tokio::test]
-async fn an_upgrade_that_takes_too_long_is_given_up() {
+async fn slow_upgrade_is_aborted() {
     let limits = Limits::default().handshake_timeout(std::time::Duration::from_millis(50));
     let app = App::start_with(limits).await;
     app.live.accept(

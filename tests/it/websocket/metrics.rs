@@ -1,10 +1,10 @@
-//! What is measured on the way to the socket.
+//! Metrics of frames and connections.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use crate::support::{App, TICK, soon};
 
-/// Starts an application, and what it is measured by.
+/// Starts an application with a recorder of its metrics.
 async fn measured() -> (App, DebuggingRecorder) {
     let recorder = DebuggingRecorder::new();
     let app = {
@@ -15,7 +15,7 @@ async fn measured() -> (App, DebuggingRecorder) {
 }
 
 #[tokio::test]
-async fn frames_and_the_time_from_write_to_send_are_measured() {
+async fn frames_and_write_to_send_time_are_measured() {
     let (app, recorder) = measured().await;
     let mut client = app.client().await;
     client
@@ -51,9 +51,9 @@ async fn frames_and_the_time_from_write_to_send_are_measured() {
     );
 }
 
-/// A client that takes nothing shows as long as it does; frames that wait together leave in one write.
+/// A client that reads nothing is counted as long as it is connected.
 #[tokio::test]
-async fn clients_that_take_nothing_are_counted() {
+async fn blocked_connections_are_counted() {
     let (app, recorder) = measured().await;
     let mut stalled = app.client().await;
     stalled
@@ -81,7 +81,7 @@ async fn clients_that_take_nothing_are_counted() {
     })
     .await;
     drop(stalled);
-    soon("its end", async {
+    soon("the end of the blocked connection", async {
         while blocked() > 0.0 {
             tokio::time::sleep(TICK).await;
         }

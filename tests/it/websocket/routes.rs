@@ -1,4 +1,4 @@
-//! The filter among other routes.
+//! The warp filter among other routes.
 
 use std::sync::{
     Arc,
@@ -13,7 +13,7 @@ use warp::Filter;
 use crate::support::{App, Client, Log, soon};
 
 #[tokio::test]
-async fn it_stands_at_any_path_and_lets_other_requests_pass() {
+async fn filter_works_at_any_path() {
     let app = App::start().await;
     let ws = rest_live::warp::subscriptions(&app.live);
     let routes = warp::path!("deep" / "down")
@@ -54,7 +54,7 @@ async fn it_stands_at_any_path_and_lets_other_requests_pass() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_none_is_refused() {
+async fn invalid_handshake_is_refused() {
     let app = App::start().await;
     let url = format!("http://{}/ws/subscribe", app.addr);
     let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
@@ -99,22 +99,26 @@ async fn a_handshake_that_is_none_is_refused() {
     );
 }
 
-/// What says whether TCP_NODELAY was set. It depends on what hyper's types are inside.
+/// The log message of the slow path, where TCP_NODELAY is not set. The fast path depends on private
+/// types of hyper.
 const SLOW_PATH: &str = "not a plain TCP stream";
 
 #[tokio::test]
-async fn a_tcp_connection_takes_the_fast_path() {
+async fn tcp_connection_takes_the_fast_path() {
     let log = Log::start();
     let app = App::start().await;
     app.client().await.synchronise().await;
     let log = log.end();
-    assert!(log.contains("live models="), "the log is seen: {log}");
+    assert!(
+        log.contains("live models="),
+        "the log was not captured: {log}"
+    );
     assert!(!log.contains(SLOW_PATH), "{log}");
 }
 
-/// Not TCP, so not the fast path: what a TLS stack of the application's own takes, too.
+/// Only plain TCP takes the fast path. A custom TLS stack takes this one.
 #[tokio::test]
-async fn it_serves_a_connection_that_is_no_tcp_stream() {
+async fn unix_socket_takes_the_slow_path() {
     let log = Log::start();
     let app = App::start().await;
     let folder = tempfile::tempdir().unwrap();
@@ -141,14 +145,14 @@ async fn it_serves_a_connection_that_is_no_tcp_stream() {
     assert!(log.contains(SLOW_PATH), "{log}");
 }
 
-/// Of a page of another origin nobody is asked who it is: that may cost a query.
+/// The user of a foreign page is not looked up, because that may cost a query.
 #[tokio::test]
-async fn a_foreign_page_is_refused_before_anybody_asks_for_its_user() {
+async fn foreign_origin_is_refused_before_user_lookup() {
     let app = App::start().await;
-    let asked = Arc::new(AtomicUsize::new(0));
+    let lookups = Arc::new(AtomicUsize::new(0));
     let user = warp::any().map({
-        let asked = Arc::clone(&asked);
-        move || _ = asked.fetch_add(1, Ordering::Relaxed)
+        let lookups = Arc::clone(&lookups);
+        move || _ = lookups.fetch_add(1, Ordering::Relaxed)
     });
     let ws = warp::path("ws").and(rest_live::warp::subscriptions_as(&app.live, user));
     let routes = ws.or(warp::path("ws").map(|| "the next route"));
@@ -156,7 +160,7 @@ async fn a_foreign_page_is_refused_before_anybody_asks_for_its_user() {
     let addr = listener.local_addr().unwrap();
     tokio::spawn(warp::serve(routes).incoming(listener).run());
 
-    for (origin, status, questions) in [
+    for (origin, status, expected) in [
         ("http://evil.example", StatusCode::FORBIDDEN, 0),
         ("null", StatusCode::FORBIDDEN, 0),
         (
@@ -174,6 +178,6 @@ async fn a_foreign_page_is_refused_before_anybody_asks_for_its_user() {
             .header("origin", origin);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), status, "{origin}");
-        assert_eq!(asked.load(Ordering::Relaxed), questions, "{origin}");
+        assert_eq!(lookups.load(Ordering::Relaxed), expected, "{origin}");
     }
 }

@@ -1,4 +1,4 @@
-//! How it ends: clients are told, and nothing is left.
+//! Shutdown and drop: clients are notified, and no task remains.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use rest_live::Limits;
@@ -7,7 +7,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Error};
 use crate::support::{App, soon};
 
 #[tokio::test]
-async fn shutdown_sends_what_was_written_and_then_1001() {
+async fn shutdown_sends_pending_frames_then_1001() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -21,7 +21,7 @@ async fn shutdown_sends_what_was_written_and_then_1001() {
     tokio::join!(read, soon("the shutdown", app.live.shutdown()));
     assert_eq!(app.live.connections(), 0);
 
-    // Writes go on, and newcomers are sent away.
+    // Writes still work, and new clients are refused.
     app.insert_task(2, "after the end", 1).await;
     match connect_async(app.url()).await {
         Err(Error::Http(response)) => assert_eq!(response.status(), 503),
@@ -31,7 +31,7 @@ async fn shutdown_sends_what_was_written_and_then_1001() {
 }
 
 #[tokio::test]
-async fn shutdown_does_not_wait_for_ever_for_a_client_that_does_not_answer() {
+async fn shutdown_does_not_wait_for_mute_clients() {
     let limits = Limits::default().drain_timeout(std::time::Duration::from_millis(100));
     let app = App::start_with(limits).await;
     let _mute = app.client().await; // never read, so its library never answers the close
@@ -40,7 +40,7 @@ async fn shutdown_does_not_wait_for_ever_for_a_client_that_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_live_that_is_dropped_takes_its_connections_along() {
+async fn dropped_live_closes_its_connections() {
     let App { live, addr, .. } = &App::start().await;
     let (other, database) = crate::support::database().await;
     let other = rest_live::Live::builder(other).build().unwrap();
@@ -52,14 +52,14 @@ async fn a_live_that_is_dropped_takes_its_connections_along() {
             .run(),
     );
     let (mut socket, _) = connect_async(format!("ws://{own}/")).await.unwrap();
-    // The server's routes hold the last handle but this one.
+    // Only this handle and the routes of the server are left.
     server.abort();
     _ = server.await;
     drop(other);
     let end = soon("the end of the connection", socket.next()).await;
     assert!(matches!(end, None | Some(Err(_))), "{end:?}");
     drop(database);
-    // And takes nobody else's.
+    // Connections of other instances stay open.
     assert!(
         connect_async(format!("ws://{addr}/ws/subscribe"))
             .await
@@ -68,9 +68,9 @@ async fn a_live_that_is_dropped_takes_its_connections_along() {
     assert!(!live.is_closed());
 }
 
-/// Whatever state its connections are in: one listens, one is stalled, one asks, one does not answer the close.
+/// Its connections are idle, subscribed, stalled, not TCP, and not yet upgraded.
 #[tokio::test]
-async fn a_live_that_is_dropped_leaves_no_task() {
+async fn dropped_live_leaves_no_task() {
     let (db, _database) = crate::support::database().await;
     let tasks = || {
         tokio::runtime::Handle::current()
@@ -101,7 +101,7 @@ async fn a_live_that_is_dropped_leaves_no_task() {
         client.flush().await.unwrap();
         clients.push(client);
     }
-    // Of a stream that is no TCP connection, and of an upgrade that never comes.
+    // A stream that is not a TCP connection, and an upgrade that never completes.
     let (_here, there) = tokio::io::duplex(64);
     live.accept((), async { Ok((there, Vec::new())) });
     live.accept(

@@ -1,4 +1,4 @@
-//! Everything hostile at once, on one server: well-behaved clients of it lose no frame meanwhile.
+//! All kinds of hostile clients attack one server at once. Its well-behaved clients lose no frame.
 
 use std::{
     sync::{
@@ -32,12 +32,15 @@ fn ping() -> Vec<u8> {
     bytes
 }
 
-/// Reads `WRITES` rows in order and returns how long each took from its write.
+/// Reads `WRITES` rows in order, and returns the time from each write to its frame.
 async fn read_all(mut client: Client, start: Instant) -> Vec<Duration> {
     let mut latencies = Vec::new();
     for id in 1..=WRITES {
         let frame: Value = client.json().await;
-        assert_eq!(frame["payload"]["id"], id, "nothing is missed: {frame}");
+        assert_eq!(
+            frame["payload"]["id"], id,
+            "a frame is missing before {frame}"
+        );
         let text = frame["payload"]["text"].as_str().unwrap();
         let written = Duration::from_nanos(text.trim_end().parse().unwrap());
         latencies.push(start.elapsed() - written);
@@ -45,7 +48,7 @@ async fn read_all(mut client: Client, start: Instant) -> Vec<Duration> {
     latencies
 }
 
-/// Writes at a pace, each row with its time in it, and reads it with the good clients.
+/// Writes rows at a steady pace, each with its time, and reads them with the good clients.
 async fn good_clients(app: &App, list: i32) -> Vec<Duration> {
     let mut clients = Vec::new();
     for _ in 0..GOOD_CLIENTS {
@@ -63,7 +66,7 @@ async fn good_clients(app: &App, list: i32) -> Vec<Duration> {
     let mut pace = tokio::time::interval(Duration::from_millis(5));
     for id in 1..=WRITES {
         pace.tick().await;
-        // Long enough that who does not read fills the buffers of both kernels.
+        // Long enough to fill the buffers of both kernels if a client does not read.
         let text = format!("{:<16000}", start.elapsed().as_nanos());
         let row = task(id, &text, list).insert(&app.db()).await.unwrap();
         sea_orm::ModelTrait::delete(row, &app.plain).await.unwrap();
@@ -77,13 +80,13 @@ async fn good_clients(app: &App, list: i32) -> Vec<Duration> {
     latencies
 }
 
-/// Asks for 10,000 subscriptions on one socket, and returns how many it got and how many were refused.
+/// Requests 10,000 subscriptions on one socket. Returns how many were granted and how many refused.
 async fn greedy(app: &App) -> (usize, usize) {
     let client = app.client().await;
     let (mut write, mut read) = client.socket.split();
     let asking = async {
         for id in 0..10_000 {
-            // Of rows that nobody writes.
+            // Rows that are never written.
             let pk = 100_000 + id;
             let request = format!(r#"{{"id":{id},"model":"todolist.Task","group":{{"pk":{pk}}}}}"#);
             write.feed(Message::text(request)).await.unwrap();
@@ -94,7 +97,7 @@ async fn greedy(app: &App) -> (usize, usize) {
         let (mut granted, mut refused) = (0, 0);
         while granted + refused < 10_000 {
             let Some(Ok(message)) = read.next().await else {
-                panic!("the server closed on {granted} and {refused} answers")
+                panic!("the server closed after {granted} granted and {refused} refused requests")
             };
             let Message::Text(text) = message else {
                 continue;
@@ -112,7 +115,7 @@ async fn greedy(app: &App) -> (usize, usize) {
     answers
 }
 
-/// Holds the connections of attackers, who go on until it is dropped.
+/// The connections of the attackers, which go on until this is dropped.
 #[derive(Default)]
 struct Attackers {
     tasks: Vec<JoinHandle<()>>,
@@ -128,7 +131,7 @@ impl Drop for Attackers {
 impl Attackers {
     async fn assemble(app: &App, at_work: &Arc<AtomicBool>) -> Self {
         let mut attackers = Self::default();
-        // Some say nothing at all, some half of a handshake, some all of it and then nothing.
+        // Some send nothing, some half of a handshake, some a handshake and then nothing.
         for _ in 0..100 {
             let stream = TcpStream::connect(app.addr).await.unwrap();
             attackers.streams.push(stream);
@@ -169,7 +172,7 @@ impl Attackers {
         self.tasks.push(tokio::spawn(async move {
             let mut scratch = [0; 4096];
             while reads && matches!(read.read(&mut scratch).await, Ok(1..)) {}
-            // Who does not read keeps the stream all the same.
+            // Keeps the stream open even if it is not read.
             std::future::pending::<()>().await;
         }));
     }
@@ -186,7 +189,7 @@ impl Attackers {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn well_behaved_clients_lose_no_frame_while_the_server_is_under_siege() {
+async fn good_clients_lose_no_frame_under_siege() {
     rlimit::increase_nofile_limit(16 * 1024).unwrap();
     let app = App::start().await;
     let in_peace = good_clients(&app, 1).await;
@@ -204,12 +207,15 @@ async fn well_behaved_clients_lose_no_frame_while_the_server_is_under_siege() {
     let (answers, under_siege) = tokio::join!(greedy(&app), good_clients(&app, 1));
     assert_eq!(answers, (128, 10_000 - 128));
     assert!(at_work.load(Ordering::Relaxed));
-    assert!(app.live.connections() > IDLE, "the idle ones are there");
+    assert!(
+        app.live.connections() > IDLE,
+        "the idle clients are connected"
+    );
 
-    // The idle ones have heard nothing, and hear what is theirs.
+    // The idle clients have received nothing so far, and receive their own frame.
     app.insert_task(-7, "for the idle", 2).await;
-    let mut heard = idle.iter_mut().map(Client::json).collect::<Vec<_>>();
-    for frame in soon("the frames", join_all(heard.drain(..))).await {
+    let mut reads = idle.iter_mut().map(Client::json).collect::<Vec<_>>();
+    for frame in soon("the frames", join_all(reads.drain(..))).await {
         assert_eq!(frame["payload"]["id"], -7);
     }
     drop(attackers);

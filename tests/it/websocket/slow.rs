@@ -1,4 +1,4 @@
-//! Clients that read too slowly: told to reset, then closed; and nobody else notices.
+//! Clients that read too slowly are reset, then closed. Other clients are not affected.
 
 use futures_util::{SinkExt, StreamExt};
 use rest_live::{
@@ -29,8 +29,8 @@ async fn outgoing(session: &Session) -> Result<Vec<String>, CloseCode> {
     }
 }
 
-/// Subscribes a session to list 1 that reads nothing by itself, and a witness: what reached the
-/// witness reached the session's outbox before or with it.
+/// Returns a subscribed session, which reads only if the test does. What has reached a witness of
+/// list 1 is also in the queue of the session.
 async fn session(app: &App) -> Session {
     let session = app.live.connect(());
     session
@@ -44,7 +44,7 @@ async fn session(app: &App) -> Session {
 }
 
 #[tokio::test]
-async fn a_session_that_lags_is_told_to_reset_each_model_and_goes_on() {
+async fn lagging_session_is_reset_for_each_model() {
     let app = App::start_with(limits(3)).await;
     let mut witness = app.client().await;
     witness
@@ -68,13 +68,13 @@ async fn a_session_that_lags_is_told_to_reset_each_model_and_goes_on() {
             (&"error".into(), &410.into(), &"reset".into(), &model.into())
         );
     }
-    // It has caught up: what happens now reaches it again.
+    // The session has caught up, and receives new changes again.
     app.insert_task(6, "after", 1).await;
     assert_eq!(outgoing(&slow).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_session_that_lags_for_the_third_time_is_closed() {
+async fn third_lag_closes_the_session() {
     let app = App::start_with(limits(3)).await;
     let mut witness = app.client().await;
     witness
@@ -100,7 +100,7 @@ async fn a_session_that_lags_for_the_third_time_is_closed() {
 }
 
 #[tokio::test]
-async fn an_answer_is_not_dropped_in_a_lag_and_drops_no_change() {
+async fn answers_survive_a_lag_and_drop_no_change() {
     let app = App::start_with(limits(3)).await;
     let mut witness = app.client().await;
     witness
@@ -136,9 +136,9 @@ async fn an_answer_is_not_dropped_in_a_lag_and_drops_no_change() {
     );
 }
 
-/// What makes a client slow is its reading, not the size of a transaction.
+/// A client is slow because it does not read, not because a transaction is large.
 #[tokio::test]
-async fn a_client_that_reads_gets_a_large_transaction_whole() {
+async fn reader_receives_a_large_transaction() {
     const ROWS: i32 = 40;
     let app = App::start().await;
     let mut client = app.client().await;
@@ -166,7 +166,7 @@ async fn a_client_that_reads_gets_a_large_transaction_whole() {
     assert_eq!(frames, ROWS);
 }
 
-/// A client of list 1 with little room, which reads only when it is told to.
+/// Connects a client of list 1 with a small receive buffer, which reads only if the test does.
 async fn stalled(app: &App) -> WebSocketStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -177,10 +177,10 @@ async fn stalled(app: &App) -> WebSocketStream<TcpStream> {
     stalled
 }
 
-/// The same over a real socket: a reader that stalls costs the server a bounded amount and the others
-/// nothing; when it reads again, it learns that it missed something.
+/// Over a real socket: a stalled reader costs the server bounded memory and does not delay other
+/// clients. When it reads again, it gets a reset or a close.
 #[tokio::test]
-async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
+async fn stalled_reader_is_reset_and_delays_no_client() {
     let app = App::start().await;
     let mut stalled = stalled(&app).await;
     let mut witness = app.client().await;
@@ -201,7 +201,7 @@ async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
         task.update(&app.db()).await.unwrap();
         assert!(
             witness.text().await.contains(&format!(r#""text":"{n} "#)),
-            "the witness misses nothing"
+            "the witness missed a change"
         );
     }
     let mut texts = Vec::new();
@@ -221,12 +221,16 @@ async fn a_stalled_reader_delays_nobody_and_learns_of_its_gap() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(texts.len() < 100, "what it missed it was not sent");
+    assert!(
+        texts.len() < 100,
+        "the stalled reader received every change"
+    );
 }
 
-/// With the system's own send buffer some megabytes would be gone before anybody noticed, of each client that reads nothing.
+/// With the system's default send buffer, the server would notice a client that reads nothing only
+/// after some megabytes.
 #[tokio::test]
-async fn a_reader_that_stalls_is_noticed_after_some_hundred_kilobytes() {
+async fn stalled_reader_is_noticed_early() {
     let app = App::start().await;
     let mut stalled = app.client().await;
     stalled
@@ -241,19 +245,19 @@ async fn a_reader_that_stalls_is_noticed_after_some_hundred_kilobytes() {
         app.insert_task(id, &text, 1).await;
         witness.json().await;
     }
-    let mut told = 0;
+    let mut sent = 0;
     while stalled.json().await["error"] != "reset" {
-        told += 1;
+        sent += 1;
     }
     assert!(
-        told < 100,
-        "1 MB of {told} rows was taken for a client that reads nothing"
+        sent < 100,
+        "1 MB of {sent} rows was sent to a client that reads nothing"
     );
     app.assert_silent(&mut witness).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_takes_nothing_for_too_long_is_dropped() {
+async fn stalled_connection_is_dropped() {
     let limits = Limits::default().stall_timeout(std::time::Duration::from_secs(2));
     let app = App::start_with(limits).await;
     let _stalled = stalled(&app).await;
@@ -276,19 +280,19 @@ async fn a_connection_that_takes_nothing_for_too_long_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_closed_after_two_pings() {
+async fn silent_client_is_closed_after_two_pings() {
     let limits = Limits::default()
         .ping_interval(std::time::Duration::from_secs(1))
         .idle_timeout(std::time::Duration::from_millis(2500))
         .stall_timeout(std::time::Duration::from_secs(2));
     let app = App::start_with(limits).await;
-    // It reads, and answers nothing.
+    // This client reads, but answers nothing.
     let mut silent = raw(&app).await;
-    // One that answers lives on meanwhile.
+    // A client that answers stays connected meanwhile.
     let mut lively = app.client().await;
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let (read, ()) = soon("the end of the silent connection", async {
-        tokio::join!(silent.read_to_end(&mut came), async {
+        tokio::join!(silent.read_to_end(&mut received), async {
             while app.live.connections() > 1 {
                 tokio::time::timeout(std::time::Duration::from_millis(10), lively.socket.next())
                     .await
@@ -299,12 +303,12 @@ async fn a_silent_peer_is_closed_after_two_pings() {
     .await;
     read.unwrap();
     let pings_and_close = [
-        &[0x89, 0, 0x89, 0, 0x88, came[5]],
+        &[0x89, 0, 0x89, 0, 0x88, received[5]],
         &4408_u16.to_be_bytes()[..],
         b"no traffic in time",
     ]
     .concat();
-    assert_eq!(came, pings_and_close);
+    assert_eq!(received, pings_and_close);
     app.assert_silent(&mut lively).await;
 }
 

@@ -1,4 +1,4 @@
-//! Who visits the members example, and what they do there.
+//! A visitor of the members example, over HTTP and over the websocket.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{client::IntoClientRequest, http::Request};
@@ -89,7 +89,7 @@ pub fn by(model: &str, key: &str, value: &Value) -> String {
     json!({ "model": format!("members.{model}"), key: value }).to_string()
 }
 
-/// Subscribes in the plain dialect, where silence is consent.
+/// Subscribes in the plain dialect, which does not acknowledge a subscription.
 pub async fn follow(client: &mut Client, model: &str, key: &str, value: &Value) {
     client.subscribe(&by(model, key, value)).await;
 }

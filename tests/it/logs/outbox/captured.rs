@@ -1,4 +1,4 @@
-//! The guarantee `Captured`: what anybody does to a table is an event.
+//! The guarantee `Captured`: every change of a table is an event, whichever program makes it.
 
 use std::{
     io::Write,
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Follower, Server, capture, down, task, up};
 use rest_live_outbox::{OutboxLog, migration::Capture};
 
-/// What the entity has of a row, without its secret.
+/// The columns of a row without the secret one.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -21,7 +21,7 @@ struct Row {
     list_id: i32,
     #[serde(rename = "text of it")]
     text: String,
-    /// A type without an operator that compares it.
+    /// `json`, a type without an equality operator.
     note: Option<serde_json::Value>,
 }
 
@@ -48,9 +48,10 @@ async fn start() -> Server {
     server
 }
 
-type Told = (Operation, Vec<Row>, Option<Row>);
+/// The operation, the old rows and the new row of an event.
+type Change = (Operation, Vec<Row>, Option<Row>);
 
-fn told(event: &StoredEvent) -> Told {
+fn change(event: &StoredEvent) -> Change {
     assert_eq!(event.model, "todolist.Task");
     assert!(event.node.is_none() && event.began.is_none());
     let read = |json: &serde_json::value::RawValue| serde_json::from_str(json.get()).unwrap();
@@ -58,8 +59,13 @@ fn told(event: &StoredEvent) -> Told {
     (event.operation, old, event.new.as_deref().map(read))
 }
 
-/// Returns what a statement of a foreign writer is told as.
-async fn told_of(server: &Server, follower: &mut Follower, sql: &str, count: usize) -> Vec<Told> {
+/// Runs a statement on a plain connection, and returns the changes that the log has for it.
+async fn changes_of(
+    server: &Server,
+    follower: &mut Follower,
+    sql: &str,
+    count: usize,
+) -> Vec<Change> {
     let before = follower.entries.len();
     server.run(sql).await;
     follower
@@ -69,13 +75,13 @@ async fn told_of(server: &Server, follower: &mut Follower, sql: &str, count: usi
         .number("SELECT last_value FROM live_event_seq_seq")
         .await;
     follower.until_watermark(last as u64).await;
-    let events: Vec<Told> = follower.stored().skip(before).map(told).collect();
+    let events: Vec<Change> = follower.stored().skip(before).map(change).collect();
     assert_eq!(events.len(), count, "{sql}: {events:?}");
     events
 }
 
 #[tokio::test]
-async fn what_anybody_does_is_told() {
+async fn every_kind_of_write_is_captured() {
     use Operation::{Delete, Insert, Reset, Update};
 
     let server = start().await;
@@ -83,34 +89,34 @@ async fn what_anybody_does_is_told() {
     let mut follower = Follower::of(&log).await;
     let follower = &mut follower;
     let insert = "INSERT INTO task VALUES (1, 1, 'milk')";
-    let events = told_of(&server, follower, insert, 1).await;
+    let events = changes_of(&server, follower, insert, 1).await;
     assert_eq!(events, [(Insert, vec![], Some(row(1, 1, "milk")))]);
     let update = "UPDATE task SET \"text of it\" = 'oat' WHERE id = 1";
-    let events = told_of(&server, follower, update, 1).await;
+    let events = changes_of(&server, follower, update, 1).await;
     assert_eq!(
         events,
         [(Update, vec![row(1, 1, "milk")], Some(row(1, 1, "oat")))]
     );
     let moved = "UPDATE task SET list_id = 2 WHERE id = 1";
-    let events = told_of(&server, follower, moved, 1).await;
+    let events = changes_of(&server, follower, moved, 1).await;
     assert_eq!(
         events,
         [(Update, vec![row(1, 1, "oat")], Some(row(1, 2, "oat")))]
     );
-    // Another key is another row.
+    // A new key means a new row.
     let rekeyed = "UPDATE task SET id = 9 WHERE id = 1";
-    let events = told_of(&server, follower, rekeyed, 2).await;
+    let events = changes_of(&server, follower, rekeyed, 2).await;
     let expected = [
         (Delete, vec![row(1, 2, "oat")], None),
         (Insert, vec![], Some(row(9, 2, "oat"))),
     ];
     assert_eq!(events, expected);
-    // Nothing changed, nothing is told; and then many rows by one statement.
+    // An update that changes nothing writes no event. Then one statement inserts many rows.
     server
         .run("UPDATE task SET list_id = 2, \"text of it\" = \"text of it\"")
         .await;
     let bulk = "INSERT INTO task SELECT n, 1, 'bulk' FROM generate_series(100, 149) n";
-    let events = told_of(&server, follower, bulk, 50).await;
+    let events = changes_of(&server, follower, bulk, 50).await;
     assert!(
         events
             .into_iter()
@@ -118,7 +124,7 @@ async fn what_anybody_does_is_told() {
     );
     let upsert = "INSERT INTO task VALUES (100, 1, 'twice'), (99, 1, 'new') \
                   ON CONFLICT (id) DO UPDATE SET \"text of it\" = excluded.\"text of it\"";
-    let events = told_of(&server, follower, upsert, 2).await;
+    let events = changes_of(&server, follower, upsert, 2).await;
     assert!(events.contains(&(
         Update,
         vec![row(100, 1, "bulk")],
@@ -126,13 +132,13 @@ async fn what_anybody_does_is_told() {
     )));
     assert!(events.contains(&(Insert, vec![], Some(row(99, 1, "new")))));
     let noted = "UPDATE task SET note = '{\"a\": 1}' WHERE id = 9";
-    let events = told_of(&server, follower, noted, 1).await;
+    let events = changes_of(&server, follower, noted, 1).await;
     assert_eq!(
         events[0].2.as_ref().unwrap().note,
         Some(serde_json::json!({"a": 1}))
     );
     let cascade = "DELETE FROM list WHERE id = 1";
-    let events = told_of(&server, follower, cascade, 51).await;
+    let events = changes_of(&server, follower, cascade, 51).await;
     assert!(
         events
             .iter()
@@ -141,12 +147,12 @@ async fn what_anybody_does_is_told() {
     let merge = "MERGE INTO task USING (VALUES (9, 'merged'), (10, 'merged')) AS v (id, word) ON task.id = v.id \
                  WHEN MATCHED THEN UPDATE SET \"text of it\" = v.word \
                  WHEN NOT MATCHED THEN INSERT VALUES (v.id, 2, v.word)";
-    let events = told_of(&server, follower, merge, 2).await;
+    let events = changes_of(&server, follower, merge, 2).await;
     assert_eq!(events.iter().filter(|event| event.0 == Insert).count(), 1);
     let truncate = "TRUNCATE task";
-    let events = told_of(&server, follower, truncate, 1).await;
+    let events = changes_of(&server, follower, truncate, 1).await;
     assert_eq!(events, [(Reset, vec![], None)]);
-    // What is rolled back is nothing, and no secret was ever written.
+    // A rollback leaves no event, and the log never contained a secret.
     let open = server.db.begin().await.unwrap();
     open.execute_unprepared("INSERT INTO task VALUES (5, 2, 'never')")
         .await
@@ -157,7 +163,7 @@ async fn what_anybody_does_is_told() {
     assert_eq!(server.number(leaks).await, 0);
     down(&server.db, &capture()).await;
     server
-        .run("INSERT INTO task VALUES (6, 2, 'not told')")
+        .run("INSERT INTO task VALUES (6, 2, 'not captured')")
         .await;
     let log = server.open().await;
     assert!(!rest_live::log::TransactionalLog::captures(
@@ -170,7 +176,7 @@ async fn what_anybody_does_is_told() {
 }
 
 #[tokio::test]
-async fn another_program_s_copy_is_found_by_looking() {
+async fn copy_by_psql_is_found_by_polling() {
     let server = start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -178,7 +184,7 @@ async fn another_program_s_copy_is_found_by_looking() {
     for round in 0..10 {
         let before = follower.entries.len();
         let url = server.database.url();
-        // On another thread, for it waits.
+        // On another thread, because it blocks.
         let copied = tokio::task::spawn_blocking(move || {
             let mut psql = Command::new("psql")
                 .args([
@@ -208,21 +214,21 @@ async fn another_program_s_copy_is_found_by_looking() {
     }
     took.sort();
     eprintln!(
-        "behind the end of psql: p50 {:?}, worst {:?}",
+        "after the end of psql: p50 {:?}, worst {:?}",
         took[5], took[9]
     );
     assert!(took[5] < Duration::from_secs(1));
 }
 
 #[tokio::test]
-async fn who_may_write_the_table_needs_no_right_on_the_log_and_gets_none() {
+async fn writers_need_and_get_no_right_on_the_log() {
     let server = start().await;
     server.run("CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE ON task TO app; GRANT SELECT ON list TO app").await;
     let url = server.database.url().replace("postgres@", "app@");
     let app = sea_orm::Database::connect(url).await.unwrap();
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
-    // A table of that name on its own path is not written to.
+    // The trigger ignores a table of the same name on the role's own search path.
     app.execute_unprepared(
         "CREATE TEMPORARY TABLE live_event (model text, op \"char\", old json, new json); \
          INSERT INTO task VALUES (1, 1, 'milk')",
@@ -247,13 +253,13 @@ async fn who_may_write_the_table_needs_no_right_on_the_log_and_gets_none() {
 }
 
 #[tokio::test]
-async fn a_row_without_secrets_is_written_as_it_is() {
+async fn row_without_secrets_is_written_verbatim() {
     let server = start().await;
     let all = Capture::of::<task::Entity>("todolist.Task").named("second");
     up(&server.db, &all).await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
-    // `jsonb` has no such text.
+    // `jsonb` cannot hold this text.
     server
         .run(r#"INSERT INTO task VALUES (1, 1, 'a', 'b', '{"nul": "\u0000"}')"#)
         .await;
@@ -272,7 +278,8 @@ async fn a_row_without_secrets_is_written_as_it_is() {
         new.contains(r#""token":"b""#) && new.contains(r"\u0000"),
         "{new}"
     );
-    // Many rows that differ in type only where they are stored, and long ones.
+    // A long text is stored out of line. The last update writes equal values, so it is not a
+    // change.
     server
         .run("UPDATE task SET \"text of it\" = repeat('long', 100000)")
         .await;
@@ -289,9 +296,9 @@ async fn a_row_without_secrets_is_written_as_it_is() {
     assert_eq!(last, 3);
 }
 
-/// Not a bound, a figure: what a row costs.
+/// Prints what a row costs. The bound is loose.
 #[tokio::test]
-async fn many_single_updates_cost_no_plan_each() {
+async fn single_updates_share_one_plan() {
     let server = start().await;
     let _log: OutboxLog = server.open().await;
     server
@@ -305,6 +312,6 @@ async fn many_single_updates_cost_no_plan_each() {
         )
         .await;
     let took = start.elapsed();
-    eprintln!("5000 single updates in one transaction behind bulk ones: {took:?}");
+    eprintln!("5000 single updates in one transaction after bulk updates: {took:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
 }

@@ -1,4 +1,4 @@
-//! The contract of every event log, on a server of its own for each property.
+//! The contract of every event log. Each property runs on its own server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,8 +17,8 @@ impl Subject for Server {
 
     fn trim(&self) -> BoxFuture<'_, ()> {
         async {
-            let keeps = OutboxLog::options().keep(Duration::ZERO);
-            let _keeper = keeps.open(self.db.clone()).await.unwrap();
+            let options = OutboxLog::options().keep(Duration::ZERO);
+            let _node = options.open(self.db.clone()).await.unwrap();
             soon("the removal", async {
                 while self.number("SELECT count(*) FROM live_event").await > 0 {
                     tokio::time::sleep(TICK).await;

@@ -1,16 +1,16 @@
-//! Numbers that are drawn in one order and committed in another, or never.
+//! Sequence numbers that commit in another order than they were drawn, or never commit.
 
 use rest_live::log::{EventLog, TransactionalLog};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::{
     Follower, Server, event,
-    follow::{read_all, seen},
+    follower::{fingerprint, read_all},
     put,
 };
 
 #[tokio::test]
-async fn a_row_is_told_past_an_open_transaction_and_the_watermark_stays_before_it() {
+async fn open_transaction_holds_only_the_watermark() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -20,7 +20,7 @@ async fn a_row_is_told_past_an_open_transaction_and_the_watermark_stays_before_i
     server.write(&log, "early").await;
     follower.until_model("early").await;
     assert_eq!(follower.watermark.position, 0);
-    // Neither who begins now, nor a node that starts now, is behind it.
+    // A new tail and a new node both begin before the open transaction.
     assert_eq!(log.head().await.unwrap().position, 0);
     let other = server.open().await;
     let second = Follower::of(&other).await;
@@ -38,14 +38,14 @@ async fn a_row_is_told_past_an_open_transaction_and_the_watermark_stays_before_i
     second.until_watermark(3).await;
     assert_eq!(second.entries.len(), 3);
     assert_eq!(log.head().await.unwrap().position, 3);
-    // What is read is what was told, in order.
-    let mut told: Vec<_> = follower.entries.iter().map(seen).collect();
-    told.sort();
-    assert_eq!(read_all(&log, &follower.begin).await, told);
+    // `read` returns what the tail delivered, in order.
+    let mut delivered: Vec<_> = follower.entries.iter().map(fingerprint).collect();
+    delivered.sort();
+    assert_eq!(read_all(&log, &follower.begin).await, delivered);
 }
 
 #[tokio::test]
-async fn a_large_transaction_that_commits_late_is_told_before_what_is_behind_it() {
+async fn late_transaction_precedes_later_writes() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -55,7 +55,8 @@ async fn a_large_transaction_that_commits_late_is_told_before_what_is_behind_it(
     server.write(&log, "early").await;
     follower.until_model("early").await;
     open.commit().await.unwrap();
-    // In one look with them, of more than it takes at once: it may be of the same row.
+    // One poll finds this event together with the others, more than one batch holds. The order
+    // matters, because the events may concern one row.
     server.write(&log, "after").await;
     follower.until_watermark(2_502).await;
     let late = late.iter().map(|event| event.model.as_str());
@@ -64,7 +65,7 @@ async fn a_large_transaction_that_commits_late_is_told_before_what_is_behind_it(
 }
 
 #[tokio::test]
-async fn what_is_rolled_back_is_passed() {
+async fn watermark_passes_rolled_back_numbers() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -75,7 +76,7 @@ async fn what_is_rolled_back_is_passed() {
     server.write(&log, "early").await;
     follower.until_model("early").await;
     aborted.rollback().await.unwrap();
-    // To a savepoint, and the transaction commits.
+    // A rollback to a savepoint, in a transaction that commits.
     let outer = server.db.begin().await.unwrap();
     put(&log, &outer, "outer").await;
     let inner = outer.begin().await.unwrap();
@@ -87,14 +88,14 @@ async fn what_is_rolled_back_is_passed() {
     follower.until_model("outer too").await;
     assert_eq!(
         follower.watermark.position, 0,
-        "one of the numbers may be of the open one"
+        "the open transaction may own one of the numbers"
     );
     open.commit().await.unwrap();
     log.committed();
     follower.until_watermark(6).await;
     let models: Vec<&str> = follower.models().collect();
     assert_eq!(models, ["early", "outer", "outer too", "late"]);
-    // At the end of the log, too, where no row shows that there was a number.
+    // The same at the end of the log, where no later row reveals the gap.
     let aborted = server.db.begin().await.unwrap();
     put(&log, &aborted, "never").await;
     aborted.rollback().await.unwrap();
@@ -108,7 +109,7 @@ async fn what_is_rolled_back_is_passed() {
 }
 
 #[tokio::test]
-async fn a_savepoint_that_is_released_holds_the_watermark() {
+async fn released_savepoint_holds_the_watermark() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -129,7 +130,7 @@ async fn a_savepoint_that_is_released_holds_the_watermark() {
 }
 
 #[tokio::test]
-async fn a_prepared_transaction_holds_the_watermark_until_it_is_over() {
+async fn prepared_transaction_holds_the_watermark() {
     let server = Server::start_with_prepared().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -139,7 +140,8 @@ async fn a_prepared_transaction_holds_the_watermark_until_it_is_over() {
         let late = format!("late {commits}");
         let open = server.db.begin().await.unwrap();
         put(&log, &open, &late).await;
-        // It is seen while it runs, under its one name, and then is prepared, under another.
+        // PostgreSQL lists a running transaction and a prepared one in different places. The log
+        // sees both.
         for round in 0..3 {
             let model = format!("running {commits} {round}");
             server.write(&log, &model).await;
@@ -148,7 +150,7 @@ async fn a_prepared_transaction_holds_the_watermark_until_it_is_over() {
         open.execute_unprepared("PREPARE TRANSACTION 'one'")
             .await
             .unwrap();
-        // Nothing is left of it in the session: its commit commits nothing.
+        // The session no longer owns the transaction, so this commit does nothing.
         open.commit().await.unwrap();
         for round in 0..10 {
             let model = format!("prepared {commits} {round}");
@@ -165,7 +167,7 @@ async fn a_prepared_transaction_holds_the_watermark_until_it_is_over() {
 }
 
 #[tokio::test]
-async fn one_that_was_prepared_before_the_server_died_holds_it_too() {
+async fn prepared_transaction_survives_a_restart() {
     let server = Server::start_with_prepared().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -180,7 +182,7 @@ async fn one_that_was_prepared_before_the_server_died_holds_it_too() {
     server.database.restart().await;
     for round in 0..5 {
         let model = format!("after {round}");
-        super::lives::write_when_there(&server, &log, &model).await;
+        super::recovery::write_with_retries(&server, &log, &model).await;
         follower.until_model(&model).await;
         assert_eq!(follower.watermark.position, 0);
     }

@@ -1,4 +1,5 @@
-//! Whole applications on the outbox: what one of them writes, or `psql`, reaches the clients of the others.
+//! Applications that share an outbox: a write by one of them, or by `psql`, reaches the clients of
+//! the others.
 
 use rest_live::{Live, testing::Client};
 use rest_live_outbox::{
@@ -19,14 +20,15 @@ async fn node(db: &DatabaseConnection) -> Live {
     Live::builder(db.clone()).log(log).build().unwrap()
 }
 
-/// Connects to a node that has begun to read, which a client of it finds by a write.
+/// Connects a client, and writes sentinels until its node delivers one: then the node reads the
+/// log.
 async fn subscribed(live: &Live, db: &DatabaseConnection, request: Value) -> Client {
     let mut client = Client::connect(live, ());
     client.send_json(request).await;
     client
         .send_json(json!({"model": "todolist.Task", "list_id": -1}))
         .await;
-    soon("that the node reads", async {
+    soon("the first event on the node", async {
         for id in 1000.. {
             let sentinel = new_task(id, "sentinel", -1);
             sentinel.insert(&live.db()).await.unwrap();
@@ -42,7 +44,7 @@ async fn subscribed(live: &Live, db: &DatabaseConnection, request: Value) -> Cli
     client
 }
 
-/// Returns the next frame that is not of the sentinel.
+/// Returns the next frame that is not about a sentinel.
 async fn next(client: &mut Client) -> Value {
     loop {
         let frame = client.receive_json().await;
@@ -53,7 +55,7 @@ async fn next(client: &mut Client) -> Value {
 }
 
 #[tokio::test]
-async fn what_one_node_writes_reaches_the_clients_of_another() {
+async fn write_reaches_clients_of_another_node() {
     let (db, _database) = database_of(Engine::Postgres).await;
     up(&db, &Outbox).await;
     let (here, there) = (node(&db).await, node(&db).await);
@@ -71,7 +73,7 @@ async fn what_one_node_writes_reaches_the_clients_of_another() {
 }
 
 #[tokio::test]
-async fn what_psql_writes_reaches_clients_where_there_are_triggers() {
+async fn triggers_deliver_writes_by_psql() {
     let (db, _database) = database_of(Engine::Postgres).await;
     up(&db, &Outbox).await;
     up(

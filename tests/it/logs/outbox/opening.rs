@@ -1,11 +1,11 @@
-//! What is checked before anything is written.
+//! Checks that `OutboxLog::open` makes.
 
 use rest_live::log::{EventLog, TransactionalLog};
 use rest_live_outbox::{OutboxError, OutboxLog, migration::Outbox};
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use super::{Follower, Server, capture, down, event, follow::stored, put, up};
+use super::{Follower, Server, capture, down, event, put, up};
 use crate::support::{Engine, TestDatabase};
 
 struct Migrator;
@@ -17,7 +17,7 @@ impl MigratorTrait for Migrator {
 }
 
 #[tokio::test]
-async fn what_is_not_as_it_has_to_be_is_said() {
+async fn wrong_installation_is_an_error() {
     let database = TestDatabase::start(Engine::Postgres).await;
     let db = database.connect().await;
     let missing = OutboxLog::open(db.clone()).await.unwrap_err();
@@ -61,7 +61,7 @@ async fn what_is_not_as_it_has_to_be_is_said() {
 }
 
 #[tokio::test]
-async fn another_database_is_refused() {
+async fn other_engine_is_refused() {
     let database = TestDatabase::start(Engine::Sqlite).await;
     let db = database.connect().await;
     let refused = OutboxLog::open(db.clone()).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn another_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_schema_and_a_plain_role_of_its_own_will_do() {
+async fn custom_schema_and_plain_role_suffice() {
     let server = Server::start().await;
     server
         .run(
@@ -101,8 +101,8 @@ async fn a_schema_and_a_plain_role_of_its_own_will_do() {
     put(&log, &plain, "plain").await;
     log.committed();
     follower.until_model("plain").await;
-    let told = serde_json::to_string(follower.stored().next().unwrap()).unwrap();
-    assert_eq!(told, serde_json::to_string(&event("plain")).unwrap());
+    let delivered = serde_json::to_string(follower.stored().next().unwrap()).unwrap();
+    assert_eq!(delivered, serde_json::to_string(&event("plain")).unwrap());
     assert_eq!(
         server
             .number("SELECT count(*) FROM public.live_event")
@@ -111,37 +111,4 @@ async fn a_schema_and_a_plain_role_of_its_own_will_do() {
     );
     drop((log, follower));
     down(&owner, &Outbox).await;
-}
-
-#[tokio::test]
-async fn several_events_are_written_as_one_is() {
-    let server = Server::start().await;
-    let log = server.open().await;
-    let begin = log.head().await.unwrap();
-    let events = [event("one"), event("two")];
-    log.append_stored_in(&server.db, &events[..1])
-        .await
-        .unwrap();
-    log.append_stored_in(&server.db, &events).await.unwrap();
-    log.append_stored_in(&server.db, &[]).await.unwrap();
-    let text = |event| serde_json::to_string(event).unwrap();
-    let read = log.read(begin, 10).await.unwrap();
-    let read: Vec<_> = read.iter().map(|entry| text(stored(entry))).collect();
-    assert_eq!(read, [text(&events[0]), text(&events[0]), text(&events[1])]);
-}
-
-#[tokio::test]
-async fn many_events_are_in_their_order() {
-    let server = Server::start().await;
-    let log = server.open().await;
-    let mut follower = Follower::of(&log).await;
-    let events: Vec<_> = (0..12_000)
-        .map(|number| {
-            rest_live::log::Record::from(rest_live::log::Event::reset(format!("{number}").into()))
-        })
-        .collect();
-    log.append(events).await.unwrap();
-    follower.until_watermark(12_000).await;
-    let expected: Vec<String> = (0..12_000).map(|number| number.to_string()).collect();
-    assert!(follower.models().eq(expected.iter()));
 }

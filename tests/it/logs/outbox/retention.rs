@@ -1,4 +1,4 @@
-//! Old events are removed, and who needed them is told.
+//! Old events are removed, and readers that still need them are reset.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ async fn until_empty(server: &Server) {
 }
 
 #[tokio::test]
-async fn who_reads_too_slowly_is_told_and_who_kept_up_is_not() {
+async fn only_slow_readers_are_reset() {
     let server = Server::start().await;
-    // The events of these tests are of 2023.
+    // The events of these tests are from 2023, so they are old.
     let log = server.open().await;
     let mut slow = Follower::of(&log).await;
     let mut fast = Follower::of(&log).await;
@@ -30,11 +30,11 @@ async fn who_reads_too_slowly_is_told_and_who_kept_up_is_not() {
         server.write(&log, &format!("{event}")).await;
     }
     fast.until_watermark(10).await;
-    // Two nodes that remove, of which one does.
-    let keeps = OutboxLog::options().keep(Duration::from_millis(200));
-    let _keepers = [
-        keeps.clone().open(server.db.clone()).await.unwrap(),
-        keeps.open(server.db.clone()).await.unwrap(),
+    // Two nodes try to remove the events. One of them does it.
+    let options = OutboxLog::options().keep(Duration::from_millis(200));
+    let _nodes = [
+        options.clone().open(server.db.clone()).await.unwrap(),
+        options.open(server.db.clone()).await.unwrap(),
     ];
     until_empty(&server).await;
     assert_eq!(
@@ -57,10 +57,10 @@ async fn who_reads_too_slowly_is_told_and_who_kept_up_is_not() {
 }
 
 #[tokio::test]
-async fn nothing_is_removed_behind_an_open_transaction() {
+async fn events_after_an_open_transaction_stay() {
     let server = Server::start().await;
-    let keeps = OutboxLog::options().keep(Duration::from_millis(100));
-    let log = keeps.open(server.db.clone()).await.unwrap();
+    let options = OutboxLog::options().keep(Duration::from_millis(100));
+    let log = options.open(server.db.clone()).await.unwrap();
     let mut follower = Follower::of(&log).await;
     server.write(&log, "before").await;
     follower.until_model("before").await;
@@ -68,13 +68,13 @@ async fn nothing_is_removed_behind_an_open_transaction() {
     put(&log, &open, "late").await;
     server.write(&log, "early").await;
     follower.until_model("early").await;
-    soon("the removal of what is before it", async {
+    soon("the removal of the first event", async {
         while server.number("SELECT first_retained FROM live_meta").await < 2 {
             tokio::time::sleep(TICK).await;
         }
     })
     .await;
-    // It looks again and again, and leaves the one behind it.
+    // The removal runs repeatedly, and keeps the event after the open transaction.
     let settled = server.number("SELECT settled FROM live_meta").await;
     assert_eq!(settled, 1);
     assert_eq!(server.number("SELECT count(*) FROM live_event").await, 1);
@@ -91,19 +91,19 @@ async fn nothing_is_removed_behind_an_open_transaction() {
 }
 
 #[tokio::test]
-async fn a_node_that_starts_beside_a_long_transaction_begins_where_an_earlier_one_was() {
+async fn new_node_begins_before_a_long_transaction() {
     let server = Server::start().await;
-    // It keeps all, and looks often.
-    let keeps = OutboxLog::options().keep(Duration::from_secs(1));
-    let log = keeps.open(server.db.clone()).await.unwrap();
-    let stay = "ALTER TABLE live_event ALTER at SET DEFAULT '3000-01-01'";
-    server.run(stay).await;
+    // This node often looks for old events, and finds none.
+    let options = OutboxLog::options().keep(Duration::from_secs(1));
+    let log = options.open(server.db.clone()).await.unwrap();
+    let never_expire = "ALTER TABLE live_event ALTER at SET DEFAULT '3000-01-01'";
+    server.run(never_expire).await;
     for _ in 0..5 {
         server
             .run("INSERT INTO live_event (model, op) VALUES ('before', 'T')")
             .await;
     }
-    soon("the place", async {
+    soon("the settled position", async {
         while server.number("SELECT settled FROM live_meta").await < 5 {
             tokio::time::sleep(TICK).await;
         }

@@ -1,4 +1,5 @@
-//! Many writers on few rows, which abort and sleep; and two nodes that hear all of it, each once, in the order of each row.
+//! Many writers change few rows, and abort and sleep. Two nodes receive every event once, in the
+//! order of each row.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,15 +14,15 @@ use tokio::task::JoinSet;
 
 use super::{
     Follower, Server,
-    follow::{read_all, seen},
+    follower::{fingerprint, read_all},
 };
 
 const WRITERS: u64 = 8;
-const LASTS: Duration = Duration::from_secs(8);
+const DURATION: Duration = Duration::from_secs(8);
 const ROWS: u64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_hear_of_all_once_and_in_the_order_of_each_row() {
+async fn nodes_receive_each_event_once_and_in_order() {
     let server = Server::start().await;
     server
         .run("CREATE TABLE hot (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 0)")
@@ -59,7 +60,7 @@ async fn two_nodes_hear_of_all_once_and_in_the_order_of_each_row() {
     server.write(&log, "end").await;
     assert!(
         aborted * 10 > committed,
-        "{aborted} of {committed} is no storm"
+        "too few aborts: {aborted}, and {committed} commits"
     );
     let read = read_all(&log, &begin).await;
     let events = server.number("SELECT count(*) FROM live_event").await as usize;
@@ -72,27 +73,27 @@ async fn two_nodes_hear_of_all_once_and_in_the_order_of_each_row() {
         assert!(head >= last);
         follower.until_watermark(last).await;
         assert!(follower.signals.is_empty(), "{:?}", follower.signals);
-        let mut told: Vec<_> = follower.entries.iter().map(seen).collect();
-        told.sort();
-        assert_eq!(told, read, "missed, or twice");
+        let mut delivered: Vec<_> = follower.entries.iter().map(fingerprint).collect();
+        delivered.sort();
+        assert_eq!(delivered, read, "an event was missed or delivered twice");
         let mut versions = BTreeMap::new();
-        let mut ahead = 0;
+        let mut late = 0;
         let mut greatest = 0;
         for (entry, event) in follower.entries.iter().zip(follower.stored()) {
-            ahead += usize::from(entry.position < greatest);
+            late += usize::from(entry.position < greatest);
             greatest = greatest.max(entry.position);
             let Some(key) = event.key.as_ref().filter(|_| event.model == "hot") else {
                 continue;
             };
             let version: i64 = serde_json::from_str(event.new.as_ref().unwrap().get()).unwrap();
             let before = versions.insert(key.get().to_owned(), version).unwrap_or(0);
-            assert_eq!(version, before + 1, "row {key} was told out of order");
+            assert_eq!(version, before + 1, "row {key} was delivered out of order");
         }
-        eprintln!("a tail told {ahead} of them behind a greater number");
+        eprintln!("a tail delivered {late} of them after a greater position");
     }
 }
 
-/// Writes until the time is over; returns how many transactions were committed, and how many were not.
+/// Writes for `DURATION`. Returns how many transactions committed and how many aborted.
 async fn write(
     db: &sea_orm::DatabaseConnection,
     log: &OutboxLog,
@@ -100,9 +101,9 @@ async fn write(
     start: Instant,
 ) -> (u64, u64) {
     let (mut committed, mut aborted) = (0, 0);
-    while start.elapsed() < LASTS {
+    while start.elapsed() < DURATION {
         let transaction = db.begin().await.unwrap();
-        // In one order, so that no two wait for each other.
+        // Sorted, so that transactions cannot deadlock.
         let rows: BTreeSet<u64> = (0..random.u64(1..4)).map(|_| random.u64(0..ROWS)).collect();
         for row in rows {
             let update =

@@ -1,4 +1,4 @@
-//! What the ORM writes is committed with its events, or not at all.
+//! A write and its events commit in one transaction, or not at all.
 
 use rest_live::{
     __private::{Declaration, GroupDeclaration, Permission},
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    /// Returns the letters of the events that are there.
+    /// Returns the letters of the operations in the log.
     async fn events(&self) -> String {
         let sql = "SELECT coalesce(string_agg(op::text, '' ORDER BY seq), '') FROM live_event";
         let statement = Statement::from_string(DbBackend::Postgres, sql);
@@ -56,7 +56,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn events_are_there_when_the_write_is_and_not_before() {
+async fn events_commit_with_their_write() {
     let world = World::start().await;
     let db = world.live.db();
     let row = new_task(1, "a", 1).insert(&db).await.unwrap();
@@ -88,7 +88,7 @@ async fn events_are_there_when_the_write_is_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_write_whose_event_cannot_be_kept_is_none() {
+async fn write_fails_if_its_event_fails() {
     let world = World::start().await;
     let db = world.live.db();
     new_task(1, "a", 1).insert(&db).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_write_whose_event_cannot_be_kept_is_none() {
     new_task(3, "c", 1).insert(&transaction).await.unwrap();
     transaction.commit().await.unwrap_err();
     assert_eq!((world.rows().await, &*world.events().await), (1, "I"));
-    // The connections are as good as before.
+    // The connections still work.
     let sql = "ALTER TABLE live_event DROP CONSTRAINT live_event_model_check";
     world.plain.execute_unprepared(sql).await.unwrap();
     new_task(2, "b", 1).insert(&db).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_write_whose_event_cannot_be_kept_is_none() {
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_leaves_nothing_and_says_why() {
+async fn failed_statement_leaves_no_event() {
     let world = World::start().await;
     let db = world.live.db();
     new_task(1, "a", 1).insert(&db).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_statement_that_fails_leaves_nothing_and_says_why() {
         "{error}"
     );
     assert_eq!((world.rows().await, &*world.events().await), (1, "I"));
-    // What cannot be known row by row is a reset, in the same transaction.
+    // A bulk update of unknown rows is a reset, in the same transaction.
     task::Entity::update_many()
         .col_expr(task::Column::ListId, Expr::value(2))
         .filter(task::Column::Id.eq(1))
@@ -129,12 +129,12 @@ async fn a_statement_that_fails_leaves_nothing_and_says_why() {
         .await
         .unwrap();
     assert_eq!(world.events().await, "IT");
-    // What PostgreSQL does not run in a transaction runs.
+    // A statement that PostgreSQL refuses in a transaction still works.
     db.execute_unprepared("VACUUM task").await.unwrap();
 }
 
 #[tokio::test]
-async fn what_a_trigger_writes_nobody_else_does() {
+async fn captured_table_gets_no_second_event() {
     let (plain, database) = database_of(Engine::Postgres).await;
     up(&plain, &Outbox).await;
     let capture = Capture::of::<task::Entity>("todolist.Task").named("tasks");
@@ -150,7 +150,7 @@ async fn what_a_trigger_writes_nobody_else_does() {
     assert_eq!(world.events().await, "IUID");
 }
 
-/// A serializer of tasks that not everybody may see, in no registry but of this test.
+/// A serializer of tasks with a permission check, registered in this test only.
 #[derive(serde::Serialize)]
 struct Guarded {}
 
@@ -176,9 +176,9 @@ impl Subscribable for Guarded {
     }
 }
 
-/// A trigger writes what a transaction shows in between, too: rows that were never committed so.
+/// A trigger also captures the intermediate states of a transaction, which were never committed.
 #[tokio::test]
-async fn triggers_are_refused_for_rows_that_not_everybody_may_see() {
+async fn triggers_are_refused_for_guarded_rows() {
     let (plain, _database) = database_of(Engine::Postgres).await;
     up(&plain, &Outbox).await;
     let build = async || {
@@ -190,7 +190,7 @@ async fn triggers_are_refused_for_rows_that_not_everybody_may_see() {
     let capture = Capture::of::<task::Entity>("todolist.Task").named("tasks");
     up(&plain, &capture).await;
     let Err(BuildError::Registry(errors)) = build().await else {
-        panic!("it is built");
+        panic!("the build succeeded");
     };
     let label = "todolist.Task".to_owned();
     assert_eq!(errors, [RegistryError::CapturedPermission { label }]);

@@ -1,4 +1,4 @@
-//! The servers, which are the todolist example, and what they share.
+//! The servers, which are processes of the todolist example, and what they share.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use super::view::Row;
 use crate::support::{Engine, Example, Redis, TestDatabase};
 
-/// Which log they share.
+/// The log that the servers share.
 pub enum Shared {
     Redis(Redis),
     Outbox,
@@ -21,19 +21,19 @@ pub enum Shared {
 
 pub struct Cluster {
     servers: Mutex<Vec<Option<Example>>>,
-    /// When something was killed.
+    /// When a server or Redis was killed.
     faults: Mutex<Vec<Instant>>,
-    /// The newest task that a writer knows of.
+    /// The greatest id of a task that a writer knows.
     newest: AtomicI32,
     plain: DatabaseConnection,
     pub http: reqwest::Client,
     shared: Shared,
-    /// Last: it goes when they are gone.
+    /// Declared last, so that it is dropped after the servers.
     database: TestDatabase,
 }
 
-/// Behind each text there is a number, which no writer knows: `milk #3`.
-const COUNTED: &[&str] = &[
+/// A trigger appends a version to each text, which no writer knows: `milk #3`.
+const VERSIONING: &[&str] = &[
     r"CREATE FUNCTION count_task() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
         NEW.text := regexp_replace(NEW.text, ' #[0-9]+$', '') || ' #' || CASE TG_OP
@@ -41,19 +41,19 @@ const COUNTED: &[&str] = &[
         RETURN NEW;
       END $$",
     "CREATE TRIGGER count_task BEFORE INSERT OR UPDATE ON task FOR EACH ROW EXECUTE FUNCTION count_task()",
-    // Of a second, which is long when it comes a hundred times.
+    // The default is one second, too long for a run with a hundred deadlocks.
     "ALTER SYSTEM SET deadlock_timeout = '50ms'",
     "SELECT pg_reload_conf()",
 ];
 
-/// So long after a kill it is the reason for what happens.
+/// How long after a kill resets and errors count as its consequences.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
 impl Cluster {
     pub const SERVERS: usize = 3;
-    /// Tasks are in lists 1 to this.
+    /// Tasks are in the lists 1 to `LISTS`.
     pub const LISTS: i32 = 3;
-    /// Tasks 1 to this are never deleted.
+    /// The tasks 1 to `LASTING` are never deleted.
     pub const LASTING: i32 = 3;
 
     pub async fn start(shared: Shared) -> Self {
@@ -67,12 +67,12 @@ impl Cluster {
             shared,
             database,
         };
-        // One after the other: the first makes the tables.
+        // One after the other, because the first server creates the tables.
         for number in 0..Self::SERVERS {
             let server = cluster.launch().await;
             cluster.servers().push(Some(server));
             if number == 0 {
-                for statement in COUNTED {
+                for statement in VERSIONING {
                     cluster.plain.execute_unprepared(statement).await.unwrap();
                 }
             }
@@ -113,7 +113,7 @@ impl Cluster {
         self.servers.lock().unwrap()
     }
 
-    /// Returns the address of a server, or of the next one that is there.
+    /// Returns the address of a server, or of the next one that runs.
     pub fn address(&self, number: usize) -> String {
         let servers = self.servers();
         let mut numbers = (number..).map(|number| number % servers.len());
@@ -121,10 +121,10 @@ impl Cluster {
         server.unwrap().addr.clone()
     }
 
-    /// Ends a server as a crash does.
+    /// Kills a server.
     pub fn kill(&self, number: usize) {
-        self.fault();
-        // Dropped, it is killed.
+        self.record_fault();
+        // Dropping an `Example` kills its process.
         let server = self.servers()[number].take();
         drop(server);
     }
@@ -134,8 +134,8 @@ impl Cluster {
         self.servers()[number] = Some(server);
     }
 
-    /// Notes that something is killed now.
-    pub fn fault(&self) {
+    /// Records that a server or Redis is being killed.
+    pub fn record_fault(&self) {
         self.faults.lock().unwrap().push(Instant::now());
     }
 
@@ -144,21 +144,21 @@ impl Cluster {
         faults.last().is_none_or(|last| last.elapsed() > AFTERMATH)
     }
 
-    /// Returns one of the tasks that were inserted last.
+    /// Returns the id of one of the newest tasks.
     pub fn recent(&self, among: i32) -> i32 {
         let newest = self.newest.load(Ordering::Relaxed);
         let oldest = (newest - among).max(Self::LASTING + 1);
         fastrand::i32(oldest..=newest.max(oldest))
     }
 
-    pub fn note(&self, task: i32) {
+    pub fn record_task(&self, task: i32) {
         self.newest.fetch_max(task, Ordering::Relaxed);
     }
 
-    /// Sends a request, and returns its status and its body.
+    /// Sends a request, and returns the status and the body of the response.
     ///
     /// # Errors
-    /// The server's end.
+    /// Fails if the server is gone.
     pub async fn send(
         &self,
         number: usize,
@@ -172,17 +172,17 @@ impl Cluster {
         Ok((response.status().as_u16(), response.text().await?))
     }
 
-    /// Inserts a task, which must succeed, and returns its number.
+    /// Inserts a task and returns its id.
     pub async fn insert(&self, list: i32, text: &str) -> i32 {
         let body = format!(r#"{{"text":"{text}","list_id":{list}}}"#);
         let (status, text) = self.send(0, "POST", "/api/tasks", body).await.unwrap();
         assert_eq!(status, 201, "{text}");
         let row: Row = serde_json::from_str(&text).unwrap();
-        self.note(row.id);
+        self.record_task(row.id);
         row.id
     }
 
-    /// Returns the table: the list of each row, and the row.
+    /// Returns all rows of the table, each with its list.
     pub async fn rows(&self) -> Vec<(i32, Row)> {
         let all = Statement::from_string(
             DbBackend::Postgres,

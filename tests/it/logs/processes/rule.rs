@@ -1,33 +1,33 @@
-//! When a log may have clients fetch again, and what it survives.
+//! Which resets a log may cause, and which kills it survives.
 
-/// What a log promises.
+/// The guarantees of a log.
 pub struct Rule {
-    /// Reasons of resets before anything was killed.
+    /// Allowed reasons of resets before anything is killed.
     pub in_calm: &'static [&'static str],
-    /// Reasons of resets after something was killed.
+    /// Allowed reasons of resets after a kill.
     pub after_a_kill: &'static [&'static str],
     /// Whether a server may be killed between its commits and their events.
-    pub is_killed_while_written_to: bool,
+    pub allows_kill_during_writes: bool,
 }
 
-/// `AfterCommit`: what a dead server did not append is found by the others.
+/// `AfterCommit`: the other servers find out that a dead server may not have appended its events.
 pub const REDIS: Rule = Rule {
     in_calm: &[],
-    // The last one where the writers are so fast that more happens to a list than a client is told one by one.
+    // `too_far` happens if fast writers make more changes of a list than a client may replay.
     after_a_kill: &["epoch", "expired", "ahead", "node_lost", "bulk", "too_far"],
-    is_killed_while_written_to: true,
+    allows_kill_during_writes: true,
 };
 
-/// `Transactional`: events commit with their rows, and a dead server takes none with it.
+/// `Transactional`: events commit with their rows, so a dead server loses none.
 pub const OUTBOX: Rule = Rule {
     in_calm: &[],
     after_a_kill: &[],
-    is_killed_while_written_to: true,
+    allows_kill_during_writes: true,
 };
 
-/// Nothing is killed, and nothing is lost.
-pub const AWAY: Rule = Rule {
+/// Nothing is killed, so nothing may be lost.
+pub const OUTAGE: Rule = Rule {
     in_calm: &[],
     after_a_kill: &[],
-    is_killed_while_written_to: false,
+    allows_kill_during_writes: false,
 };

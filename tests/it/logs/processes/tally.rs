@@ -1,17 +1,17 @@
-//! What the writers did.
+//! Counts of the writes and their results.
 
 use std::{fmt, time::Duration};
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub done: u32,
-    /// There was no such row.
+    /// The row did not exist.
     pub missing: u32,
-    /// The database refused: two waited for each other.
+    /// The database refused the write because of a deadlock.
     pub refused: u32,
     /// The server was gone.
     pub unanswered: u32,
-    /// How long one took at most.
+    /// Duration of the slowest write.
     pub slowest: Duration,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Tally {
         } = self;
         write!(
             f,
-            "{done} writes done, {missing} of no row, {refused} refused, {unanswered} unanswered, the slowest took {slowest:?}"
+            "{done} writes done, {missing} of missing rows, {refused} refused, {unanswered} unanswered, the slowest took {slowest:?}"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! What a client holds of its groups, and what it must never be told.
+//! The rows that a client holds of its groups, and checks of what it receives.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -15,14 +15,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Returns what the database counts: it grows with each change of the row.
+    /// Returns the version from the trigger. It grows with each change of the row.
     fn version(&self) -> u64 {
         let number = self.text.rsplit_once('#').map(|(_, number)| number.parse());
         number.unwrap().unwrap()
     }
 }
 
-/// What a client subscribes to.
+/// A group that a client subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Group {
     Task(i32),
@@ -30,7 +30,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// Returns those of a client. Their places are the ids of its requests.
+    /// Returns the groups of a client. Their indexes are the ids of its requests.
     pub fn all() -> Vec<Self> {
         let lists = (1..=Cluster::LISTS).map(Self::List);
         lists
@@ -45,7 +45,7 @@ impl Group {
         }
     }
 
-    /// Returns where its rows are fetched.
+    /// Returns the path to fetch its rows from.
     pub fn path(self) -> String {
         match self {
             Self::Task(id) => format!("/api/tasks/{id}"),
@@ -61,7 +61,7 @@ impl Group {
     }
 }
 
-/// A change that a client is told.
+/// A change that a client receives.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Broadcast {
     pub action: String,
@@ -72,72 +72,74 @@ pub struct Broadcast {
 #[derive(Debug, Default)]
 pub struct View {
     rows: BTreeMap<i32, Row>,
-    /// What was told since the rows are being fetched.
-    behind: Option<Vec<Broadcast>>,
-    /// Counts how often they were.
+    /// Broadcasts that arrived during the current fetch; `None` without a fetch.
+    pending: Option<Vec<Broadcast>>,
+    /// Number of fetches so far.
     fetches: u32,
-    told: HashMap<i32, Told>,
+    histories: HashMap<i32, History>,
 }
 
-/// What was told of one row.
+/// What the client received about one row.
 #[derive(Debug, Default)]
-struct Told {
-    /// The newest version that was shown, and that which left.
+struct History {
+    /// Newest version in a CREATED or UPDATED.
     newest: u64,
+    /// Newest version in a DELETED.
     left: u64,
-    /// What was in the row with each version.
+    /// State of the row at each version.
     states: HashMap<u64, Row>,
-    /// The last frames, for who looks for the mistake.
+    /// The last frames, for the error message.
     last: VecDeque<String>,
 }
 
 impl View {
-    /// Forgets all, to fetch it: returns the number of what will be fetched.
-    pub fn forget(&mut self) -> u32 {
+    /// Drops all rows before a fetch. Returns the number of the fetch.
+    pub fn begin_fetch(&mut self) -> u32 {
         self.rows.clear();
-        self.behind = Some(Vec::new());
+        self.pending = Some(Vec::new());
         self.fetches += 1;
         self.fetches
     }
 
     pub fn is_being_fetched(&self) -> bool {
-        self.behind.is_some()
+        self.pending.is_some()
     }
 
-    /// Takes in what was fetched, if it was not forgotten once more; what was told meanwhile comes after it.
-    pub fn fetched(&mut self, number: u32, rows: Vec<Row>) {
+    /// Applies the fetched rows and then the pending broadcasts, if no newer fetch has begun.
+    pub fn finish_fetch(&mut self, number: u32, rows: Vec<Row>) {
         if number != self.fetches {
             return;
         }
         self.rows = rows.into_iter().map(|row| (row.id, row)).collect();
-        for broadcast in self.behind.take().unwrap_or_default() {
+        for broadcast in self.pending.take().unwrap_or_default() {
             self.apply(broadcast);
         }
     }
 
-    /// Takes in a broadcast.
+    /// Checks and applies a broadcast.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn take(&mut self, broadcast: Broadcast) -> Result<(), String> {
-        let told = self.told.entry(broadcast.payload.id).or_default();
-        told.last.push_back(format!("{broadcast:?}"));
-        if told.last.len() > 24 {
-            told.last.pop_front();
+    /// Returns what is wrong with the broadcast.
+    pub fn receive(&mut self, broadcast: Broadcast) -> Result<(), String> {
+        let history = self.histories.entry(broadcast.payload.id).or_default();
+        history.last.push_back(format!("{broadcast:?}"));
+        if history.last.len() > 24 {
+            history.last.pop_front();
         }
-        told.check(&broadcast)
-            .map_err(|mistake| format!("{mistake}; told was\n{}", told.history()))?;
-        match &mut self.behind {
-            Some(behind) => behind.push(broadcast),
+        history
+            .check(&broadcast)
+            .map_err(|mistake| format!("{mistake}; received:\n{}", history.format()))?;
+        match &mut self.pending {
+            Some(pending) => pending.push(broadcast),
             None => self.apply(broadcast),
         }
         Ok(())
     }
 
-    /// Notes where the client was told something else than a change.
-    pub fn note(&mut self, what: &str) {
-        for told in self.told.values_mut() {
-            told.last.push_back(what.to_owned());
+    /// Adds a frame that is not a change to the history of each row.
+    pub fn record(&mut self, frame: &str) {
+        for history in self.histories.values_mut() {
+            history.last.push_back(frame.to_owned());
         }
     }
 
@@ -152,7 +154,7 @@ impl View {
         self.rows.contains_key(&id)
     }
 
-    /// Returns in what it differs from the table.
+    /// Returns the differences from the table.
     pub fn differences(&self, group: Group, table: &[(i32, Row)]) -> Vec<String> {
         if self.is_being_fetched() {
             return vec![format!("{group:?} is being fetched")];
@@ -163,17 +165,17 @@ impl View {
         let ids: std::collections::BTreeSet<i32> = ids.copied().collect();
         let differences = ids.into_iter().filter_map(|id| {
             let (held, row) = (self.rows.get(&id), rows.get(&id).copied());
-            let history = self.told.get(&id).map(Told::history).unwrap_or_default();
+            let history = self.histories.get(&id).map(History::format).unwrap_or_default();
             (held != row).then(|| {
                 let anywhere = table.iter().find(|(_, row)| row.id == id);
-                format!("{group:?}: {held:?} is held, {row:?} is there, the row is {anywhere:?}; told was\n{history}")
+                format!("{group:?}: the client holds {held:?}, the group has {row:?}, the table has {anywhere:?}; received:\n{history}")
             })
         });
         differences.collect()
     }
 }
 
-impl Told {
+impl History {
     fn check(&mut self, Broadcast { action, payload }: &Broadcast) -> Result<(), String> {
         let version = payload.version();
         let known = self
@@ -181,14 +183,16 @@ impl Told {
             .entry(version)
             .or_insert_with(|| payload.clone());
         if known != payload {
-            return Err(format!("one version is two states: {known:?}, {payload:?}"));
+            return Err(format!(
+                "one version has two states: {known:?}, {payload:?}"
+            ));
         }
         match &**action {
             "CREATED" | "UPDATED" if version < self.newest => {
                 Err(format!("the row goes back in time: {payload:?}"))
             }
             "CREATED" | "UPDATED" if version <= self.left => Err(format!(
-                "the row is back as it was when it left: {payload:?}"
+                "the row is back in a state from before its DELETED: {payload:?}"
             )),
             "CREATED" | "UPDATED" => {
                 self.newest = version;
@@ -198,11 +202,11 @@ impl Told {
                 self.left = version.max(self.left);
                 Ok(())
             }
-            other => Err(format!("{other} is no action")),
+            other => Err(format!("unknown action {other}")),
         }
     }
 
-    fn history(&self) -> String {
+    fn format(&self) -> String {
         let lines = self.last.iter().map(|line| format!("    {line}\n"));
         lines.collect()
     }

@@ -1,4 +1,4 @@
-//! A client in v1, as the test sees it: what it holds, and whether all is well.
+//! A v1 client as the test sees it: what it holds, and whether it still runs.
 
 mod reader;
 
@@ -20,93 +20,95 @@ use super::{
 };
 use crate::support::{TICK, soon};
 
-/// How long a client stays.
+/// Whether a client keeps its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manners {
-    /// It drops its connection again and again, and resumes on any server.
-    Restless,
-    /// It stays, and so does its connection.
+pub enum Behavior {
+    /// Drops its connection again and again, and resumes on any server.
+    Roaming,
+    /// Keeps its connection.
     Steady,
 }
 
 pub struct Watcher {
-    held: Arc<Mutex<Held>>,
-    settles: Arc<AtomicBool>,
+    state: Arc<Mutex<State>>,
+    stays: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
-/// What a client knows.
+/// The state of a client.
 #[derive(Default)]
-struct Held {
-    views: BTreeMap<Group, Followed>,
+struct State {
+    views: BTreeMap<Group, Subscription>,
     is_stale: bool,
     connections: u32,
     frames: u64,
     resets: BTreeMap<String, u32>,
 }
 
+/// A group with what the client holds of it.
 #[derive(Default)]
-struct Followed {
+struct Subscription {
     view: View,
-    /// Behind what it is told: its own cursor, since a connection may end between the replays of two groups.
+    /// The cursor to resume from. Each group has its own, because a connection may end between the
+    /// replays of two groups.
     cursor: Option<String>,
-    /// A reset is what comes next.
-    is_lost: bool,
+    /// Whether the next frame must be a reset.
+    expects_reset: bool,
 }
 
 impl Watcher {
-    /// Starts a client. Every second one has the page loaded before it subscribes, `since` the page's cursor.
+    /// Starts a client. Every second client loads a page before it subscribes with the page's
+    /// cursor.
     pub fn start(
         cluster: &Arc<Cluster>,
         rule: &'static Rule,
         number: usize,
-        manners: Manners,
+        behavior: Behavior,
     ) -> Self {
-        let held = Arc::new(Mutex::new(Held::default()));
-        let settles = Arc::new(AtomicBool::new(false));
+        let state = Arc::new(Mutex::new(State::default()));
+        let stays = Arc::new(AtomicBool::new(false));
         let reader = Reader {
             cluster: Arc::clone(cluster),
             rule,
-            manners,
+            behavior,
             number,
-            held: Arc::clone(&held),
-            settles: Arc::clone(&settles),
+            state: Arc::clone(&state),
+            stays: Arc::clone(&stays),
             fetches: Fetches::new(),
         };
         let task = tokio::spawn(reader.run());
-        Self {
-            held,
-            settles,
-            task,
-        }
+        Self { state, stays, task }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is subscribed, and holds what was there.
-    pub async fn begun(&self) {
-        self.until("the beginning", |held| {
-            let mut views = held.views.values();
-            held.views.len() == Group::all().len()
-                && views
-                    .all(|followed| followed.cursor.is_some() && !followed.view.is_being_fetched())
+    /// Waits until the client is subscribed to all groups and has fetched them.
+    pub async fn wait_for_start(&self) {
+        self.until("the start", |state| {
+            let mut views = state.views.values();
+            state.views.len() == Group::all().len()
+                && views.all(|subscription| {
+                    subscription.cursor.is_some() && !subscription.view.is_being_fetched()
+                })
         })
         .await;
     }
 
-    /// Waits until it is told that what it holds may be old, or is not.
-    pub async fn stale(&self, is_stale: bool) {
-        self.until("the word on staleness", |held| held.is_stale == is_stale)
-            .await;
+    /// Waits until the client knows that its rows may be stale, or that they are not.
+    pub async fn wait_for_stale(&self, is_stale: bool) {
+        self.until("the frame about staleness", |state| {
+            state.is_stale == is_stale
+        })
+        .await;
     }
 
-    async fn until(&self, what: &str, is_so: impl Fn(&Held) -> bool) {
+    async fn until(&self, what: &str, condition: impl Fn(&State) -> bool) {
         soon(what, async {
             loop {
-                self.is_well();
-                if is_so(&self.held()) {
+                self.assert_alive();
+                if condition(&self.state()) {
                     return;
                 }
                 sleep(TICK).await;
@@ -115,39 +117,42 @@ impl Watcher {
         .await;
     }
 
-    /// Has it stay where it is.
-    pub fn settle(&self) {
-        self.settles.store(true, Ordering::Relaxed);
+    /// Makes the client keep its connection from now on.
+    pub fn stop_roaming(&self) {
+        self.stays.store(true, Ordering::Relaxed);
     }
 
-    /// Asserts that it was told nothing that it must not be told.
-    pub fn is_well(&self) {
-        assert!(!self.task.is_finished(), "a client has ended: see above");
+    /// Asserts that the client has not failed on a wrong frame.
+    pub fn assert_alive(&self) {
+        assert!(
+            !self.task.is_finished(),
+            "a client has failed: see its panic above"
+        );
     }
 
-    /// Returns in what it differs from the table, and whether it has the last row.
+    /// Returns the differences from the table, also if the last row is missing.
     pub fn differences(&self, table: &[(i32, Row)], last: i32) -> Vec<String> {
-        let held = self.held();
-        let of_view = |(group, followed): (&Group, &Followed)| {
-            let view = &followed.view;
+        let state = self.state();
+        let of_view = |(group, subscription): (&Group, &Subscription)| {
+            let view = &subscription.view;
             let mut differences = view.differences(*group, table);
             if *group == Group::List(1) && !view.holds(last) {
-                differences.push("the last row has not come".to_owned());
+                differences.push("the last row has not arrived".to_owned());
             }
             differences
         };
-        held.views.iter().flat_map(of_view).collect()
+        state.views.iter().flat_map(of_view).collect()
     }
 
-    /// Ends it, and says what it was told.
-    pub async fn ended(self) -> String {
-        self.is_well();
+    /// Stops the client, and returns a summary of what it received.
+    pub async fn stop(self) -> String {
+        self.assert_alive();
         self.task.abort();
         _ = self.task.await;
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         format!(
             "{} connections, {} frames, resets {:?}",
-            held.connections, held.frames, held.resets
+            state.connections, state.frames, state.resets
         )
     }
 }

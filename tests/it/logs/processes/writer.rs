@@ -1,4 +1,4 @@
-//! One of many who write at once, over HTTP.
+//! A writer over HTTP, one of many.
 
 use std::{
     sync::{
@@ -12,13 +12,13 @@ use tokio::task::JoinHandle;
 
 use super::{cluster::Cluster, tally::Tally, view::Row};
 
-/// Writes until it is told to end.
+/// Writes until it is stopped.
 pub struct Writer {
-    ends: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     task: JoinHandle<Tally>,
 }
 
-/// A way to write: what is sent, and where.
+/// A kind of write.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Insert,
@@ -30,13 +30,13 @@ pub enum Kind {
     InsertMany,
     TickMany,
     MoveAll,
-    /// Rolled back, when all has been written.
+    /// Moves to a list that does not exist, and is rolled back after all its writes.
     MoveAllNowhere,
 }
 
 use Kind::*;
 
-/// Of twenty writes each is how often.
+/// The mix of writes: each entry is one of twenty.
 pub const ALL: &[Kind] = &[
     Insert,
     Insert,
@@ -60,18 +60,18 @@ pub const ALL: &[Kind] = &[
     MoveAllNowhere,
 ];
 
-/// Those that the database refuses nobody: they lock a list and a row, in this order.
+/// Writes that cannot deadlock, because they lock a list and then a row.
 pub const SINGLE: &[Kind] = &[Insert, Update, Update, Tick, Move, UpdateAndMove, Delete];
 
 impl Writer {
-    /// Starts to write, on one server as long as it is there.
+    /// Starts to write on one server, or on the next one that runs.
     pub fn start(cluster: &Arc<Cluster>, number: usize, kinds: &'static [Kind]) -> Self {
-        let ends = Arc::new(AtomicBool::new(false));
-        let (cluster, told) = (Arc::clone(cluster), Arc::clone(&ends));
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let (cluster, stopped) = (Arc::clone(cluster), Arc::clone(&is_stopped));
         let task = tokio::spawn(async move {
             let mut tally = Tally::default();
             let mut count = 0;
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 count += 1;
                 let kind = kinds[fastrand::usize(..kinds.len())];
                 let text = format!("{number}.{count}");
@@ -81,12 +81,12 @@ impl Writer {
             }
             tally
         });
-        Self { ends, task }
+        Self { is_stopped, task }
     }
 
-    /// Has it end, once what it writes now is done.
-    pub async fn ended(self) -> Tally {
-        self.ends.store(true, Ordering::Relaxed);
+    /// Stops the writer after its current write, and returns its tally.
+    pub async fn stop(self) -> Tally {
+        self.is_stopped.store(true, Ordering::Relaxed);
         self.task.await.unwrap()
     }
 }
@@ -146,7 +146,7 @@ async fn write(cluster: &Cluster, number: usize, kind: Kind, text: &str, tally: 
             tally.done += 1;
             let one = serde_json::from_str::<Row>(&text).map(|row| vec![row]);
             for row in one.or_else(|_| serde_json::from_str(&text)).unwrap() {
-                cluster.note(row.id);
+                cluster.record_task(row.id);
             }
         }
         Ok((404, _)) => tally.missing += 1,

@@ -1,4 +1,4 @@
-//! What the URL says, and what is said of a wrong one.
+//! The URL of the log, and the errors about wrong ones.
 
 use std::error::Error;
 
@@ -23,7 +23,7 @@ async fn refusal(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn prefixes_and_databases_are_logs_of_their_own() {
+async fn prefixes_and_databases_separate_logs() {
     let redis = Redis::start().await;
     let urls = ["", "?prefix=a", "?prefix=b", "3?prefix=a"].map(|rest| redis.url() + rest);
     let mut tails = Vec::new();
@@ -48,7 +48,7 @@ async fn prefixes_and_databases_are_logs_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_used_is_an_error_at_once() {
+async fn unusable_server_is_an_error_at_once() {
     let redis = Redis::start().await;
     let port = redis.port();
     let error = refusal(&format!("redis://:secret@127.0.0.1:{port}/")).await;
@@ -69,24 +69,25 @@ async fn a_server_that_cannot_be_used_is_an_error_at_once() {
     let error = refusal(&format!("{}?prefx=a", redis.url())).await;
     assert!(error.contains("write prefix=.. or keep=.."), "{error}");
     assert!(!error.contains(Redis::ENCODED), "{error}");
-    let log = format!("{:?}", node_of_another().await);
+    let log = format!("{:?}", node_on_new_redis().await);
     assert!(
         !log.contains(Redis::PASSWORD) && !log.contains(Redis::ENCODED),
         "{log}"
     );
 }
 
-/// Answers every question as a Redis does that has no password and says this of itself.
+/// Answers every command like a Redis without a password, and `INFO server` with `info`.
 async fn pretend(listener: TcpListener, info: &'static str) {
     let (mut socket, _) = listener.accept().await.unwrap();
-    let mut question = [0; 4096];
+    let mut command = [0; 4096];
     loop {
-        let length = socket.read(&mut question).await.unwrap();
-        let question = String::from_utf8_lossy(&question[..length]);
-        let answer = match question.contains("INFO\r\n$6\r\nserver") {
-            true => format!("${}\r\n{info}\r\n", info.len()),
-            // One for each question of a pipeline.
-            false => "+OK\r\n".repeat(question.matches('*').count()),
+        let length = socket.read(&mut command).await.unwrap();
+        let command = String::from_utf8_lossy(&command[..length]);
+        let answer = if command.contains("INFO\r\n$6\r\nserver") {
+            format!("${}\r\n{info}\r\n", info.len())
+        } else {
+            // One answer for each command of a pipeline.
+            "+OK\r\n".repeat(command.matches('*').count())
         };
         socket.write_all(answer.as_bytes()).await.unwrap();
         if length == 0 {
@@ -96,7 +97,7 @@ async fn pretend(listener: TcpListener, info: &'static str) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_too_old_is_refused() {
+async fn old_server_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("redis://{address}/");
@@ -110,12 +111,12 @@ async fn a_server_that_is_too_old_is_refused() {
     );
 }
 
-async fn node_of_another() -> RedisLog {
+async fn node_on_new_redis() -> RedisLog {
     node(&Redis::start().await).await
 }
 
 #[tokio::test]
-async fn about_as_many_events_are_kept_as_are_asked_for() {
+async fn log_keeps_about_the_requested_number() {
     let redis = Redis::start().await;
     let log = connect(&format!("{}?keep=100", redis.url())).await.unwrap();
     let start = head(&log).await;
@@ -131,16 +132,16 @@ async fn about_as_many_events_are_kept_as_are_asked_for() {
 }
 
 #[tokio::test]
-async fn connections_end_with_what_they_are_for() {
+async fn connections_close_with_their_owner() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     append(&log, 1, 0..1).await;
-    // Appending, asking, and a tail.
+    // One to append, one for queries, and one for the tail.
     let connections = async |expected: usize| {
         soon(&format!("{expected} connections"), async {
             loop {
                 let list: String = redis.ask("CLIENT LIST TYPE normal").await;
-                // And the one that asks.
+                // One more, for this query.
                 if list.lines().count() == expected + 1 {
                     break;
                 }

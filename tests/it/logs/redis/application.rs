@@ -8,7 +8,7 @@ use super::{Redis, append, node};
 use crate::support::{Engine, database_of, task};
 
 #[tokio::test]
-async fn what_is_written_on_one_server_is_seen_on_another() {
+async fn write_reaches_clients_of_another_server() {
     let redis = Redis::start().await;
     let (db, _database) = database_of(Engine::Sqlite).await;
     let mut lives = Vec::new();
@@ -25,18 +25,18 @@ async fn what_is_written_on_one_server_is_seen_on_another() {
     }
     let writer = lives[0].db();
     let milk = task(1, "milk", 1).insert(&writer).await.unwrap();
-    told(&mut clients, "CREATED", "milk").await;
+    assert_received(&mut clients, "CREATED", "milk").await;
     let mut bread = milk.into_active_model();
     bread.text = Set("bread".to_owned());
     let bread = bread.update(&lives[1].db()).await.unwrap();
-    told(&mut clients, "UPDATED", "bread").await;
-    // An event of a model that they do not know is nobody's.
+    assert_received(&mut clients, "UPDATED", "bread").await;
+    // The servers ignore an event of an unknown model.
     append(&node(&redis).await, 1, 0..1).await;
     bread.delete(&writer).await.unwrap();
-    told(&mut clients, "DELETED", "bread").await;
+    assert_received(&mut clients, "DELETED", "bread").await;
 }
 
-async fn told(clients: &mut [Client], action: &str, text: &str) {
+async fn assert_received(clients: &mut [Client], action: &str, text: &str) {
     for client in clients {
         let frame = client.receive_json().await;
         assert_eq!(frame["action"], action, "{frame}");

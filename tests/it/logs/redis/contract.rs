@@ -1,4 +1,4 @@
-//! What every event log does.
+//! The contract of every event log.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Nodes that end, with and without a goodbye.
+//! The leases of nodes that leave, and of nodes that die.
 
 use rest_live_runtime::EventLog;
 
@@ -7,7 +7,7 @@ use crate::support::TICK;
 
 const LEASES: &str = "ZCARD rest-live:nodes";
 
-async fn refreshed(redis: &Redis, times: usize) {
+async fn wait_for_refreshes(redis: &Redis, times: usize) {
     for _ in 0..times {
         let last: u64 = redis.ask("GET rest-live:nodes:refreshed").await;
         soon("a lease", async {
@@ -20,7 +20,7 @@ async fn refreshed(redis: &Redis, times: usize) {
 }
 
 #[tokio::test]
-async fn a_node_that_ends_without_a_goodbye_is_told_once() {
+async fn dead_node_is_reported_once() {
     let redis = Redis::start().await;
     let [dying, log, other] = [node(&redis).await, node(&redis).await, node(&redis).await];
     let (mut tail, begin) = Watch::begin(&log).await;
@@ -34,7 +34,7 @@ async fn a_node_that_ends_without_a_goodbye_is_told_once() {
         assert_eq!(cursor.position, begin.position + 3);
         assert_eq!(cursor.epoch, begin.epoch);
     }
-    // Nobody gets over it by reading.
+    // No reader can skip the loss.
     for position in 0..3 {
         let after = rest_live_runtime::Cursor {
             position,
@@ -47,7 +47,7 @@ async fn a_node_that_ends_without_a_goodbye_is_told_once() {
         );
     }
     assert_eq!(redis.ask::<u64>(LEASES).await, 2);
-    refreshed(&redis, 4).await;
+    wait_for_refreshes(&redis, 4).await;
     append(&log, 2, 0..1).await;
     for tail in [&mut tail, &mut other_tail] {
         assert_eq!(tail.events(1).await, states(2, 0..1));
@@ -55,16 +55,16 @@ async fn a_node_that_ends_without_a_goodbye_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_node_that_leaves_is_gone_with_all_that_it_had_to_say() {
+async fn leaving_node_delivers_its_events() {
     let redis = Redis::start().await;
     let [leaving, log] = [node(&redis).await, node(&redis).await];
     let (mut tail, _) = Watch::begin(&log).await;
-    // Nobody waits for these.
+    // The test does not await these appends.
     let appends: Vec<_> = (0..50)
         .map(|state| leaving.append(vec![event(1, state)]))
         .collect();
     drop(appends);
-    soon("a goodbye", leaving.leave()).await;
+    soon("the departure", leaving.leave()).await;
     assert_eq!(redis.ask::<u64>(LEASES).await, 1);
     assert_eq!(
         redis
@@ -74,17 +74,17 @@ async fn a_node_that_leaves_is_gone_with_all_that_it_had_to_say() {
         0
     );
     assert_eq!(tail.events(50).await, states(1, 0..50));
-    // Of a request that was under way.
+    // An append by a request that was still running.
     leaving.append(vec![event(1, 50)]).await.unwrap();
     assert_eq!(tail.events(1).await, states(1, 50..51));
-    soon("a second goodbye", leaving.leave()).await;
-    refreshed(&redis, 2).await;
+    soon("a second departure", leaving.leave()).await;
+    wait_for_refreshes(&redis, 2).await;
     assert_eq!(head(&log).await.position, 51);
     assert_eq!(redis.ask::<u64>(LEASES).await, 1);
 }
 
 #[tokio::test]
-async fn a_node_whose_lease_was_taken_takes_another() {
+async fn node_replaces_a_lost_lease() {
     let redis = Redis::start().await;
     let _nodes = [node(&redis).await, node(&redis).await];
     let _: u64 = redis.ask("DEL rest-live:nodes").await;
@@ -93,16 +93,16 @@ async fn a_node_whose_lease_was_taken_takes_another() {
 }
 
 #[tokio::test]
-async fn after_an_outage_everybody_has_a_new_term_and_the_dead_are_found() {
+async fn outage_extends_leases_and_finds_dead_nodes() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     let (mut tail, _) = Watch::begin(&log).await;
-    // As if nobody had refreshed for long.
+    // As if no node had refreshed its lease for a long time.
     let outage = "EVAL redis.call('SET',KEYS[1],5);redis.call('ZADD',KEYS[2],5,'ghost') 2 \
                   rest-live:nodes:refreshed rest-live:nodes";
     let outage: Vec<_> = outage.split_whitespace().collect();
     let _: redis::Value = redis.ask(&outage.join(" ")).await;
-    refreshed(&redis, 1).await;
+    wait_for_refreshes(&redis, 1).await;
     let term: f64 = redis.ask("ZSCORE rest-live:nodes ghost").await;
     assert!(term > 1e12, "{term}");
     assert_eq!(head(&log).await.position, 0);

@@ -1,17 +1,17 @@
-//! More events than can wait for Redis.
+//! More events than may wait for Redis.
 
 use rest_live_runtime::{EventLog, testing::contract::records};
 
 use super::{Redis, Watch, node, soon, states};
 
 #[tokio::test]
-async fn what_does_not_fit_is_dropped_and_everybody_told() {
+async fn overflow_is_dropped_and_reported() {
     let redis = Redis::start().await;
     let [log, other] = [node(&redis).await, node(&redis).await];
     let (mut tail, _) = Watch::begin(&log).await;
     let (mut other_tail, _) = Watch::begin(&other).await;
     redis.pause();
-    // The last one drops those before it, though the first may be in Redis's socket.
+    // The last append drops those before it, but the first may already be in Redis's socket.
     for row in 0..11 {
         soon("an append", log.append(records(row, 1000)))
             .await
@@ -37,7 +37,7 @@ async fn what_does_not_fit_is_dropped_and_everybody_told() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_what_is_dropped_is_told() {
+async fn dropped_append_is_an_error() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     redis.pause();

@@ -1,12 +1,12 @@
-//! A Redis that is killed: with nothing, with something and with everything on its disk.
+//! Redis is killed with nothing, something or everything on its disk.
 
 use std::time::{Duration, Instant};
 
 use rest_live_runtime::{Cursor, EventLog, ReadError};
 
-use super::{Redis, Watch, append, everything, head, node, states, until};
+use super::{Redis, Watch, append, head, node, read_all, states, until};
 
-/// Kills a Redis between appends, and asserts what is in the log afterwards: of two rows, states in this order.
+/// Kills Redis between appends, and asserts the states of two rows in the log afterwards.
 async fn assert_after_a_kill(redis: &Redis, snapshot: bool, expected: [Vec<(i32, i32)>; 2]) {
     let [log, other] = [node(redis).await, node(redis).await];
     let (mut tail, _) = Watch::begin(&log).await;
@@ -35,15 +35,15 @@ async fn assert_after_a_kill(redis: &Redis, snapshot: bool, expected: [Vec<(i32,
     assert_eq!(now.epoch, other_tail.reset().await.epoch);
     assert_ne!(now.epoch, before.epoch);
     for position in [0, 5, before.position] {
-        let place = Cursor {
+        let cursor = Cursor {
             position,
             ..before.clone()
         };
-        let read = other.read(place, 10).await;
+        let read = other.read(cursor, 10).await;
         assert!(matches!(read, Err(ReadError::Epoch)), "{read:?}");
     }
     if snapshot {
-        // That alone would have said that nothing happened.
+        // This key alone would not reveal the loss.
         assert_eq!(
             redis.ask::<Option<String>>("GET rest-live:epoch").await,
             name
@@ -58,7 +58,7 @@ async fn assert_after_a_kill(redis: &Redis, snapshot: bool, expected: [Vec<(i32,
         ..head(&log).await
     };
     assert_eq!(begin.epoch, now.epoch);
-    let all = everything(&other, begin).await;
+    let all = read_all(&other, begin).await;
     for (row, expected) in [1, 2].into_iter().zip(expected) {
         let of_row: Vec<_> = all.iter().copied().filter(|(of, _)| *of == row).collect();
         assert_eq!(of_row, expected);
@@ -66,21 +66,21 @@ async fn assert_after_a_kill(redis: &Redis, snapshot: bool, expected: [Vec<(i32,
 }
 
 #[tokio::test]
-async fn without_persistence_what_waited_is_there() {
+async fn waiting_events_survive_without_persistence() {
     let redis = Redis::start().await;
     let expected = [states(1, 10..21), states(2, 10..11)];
     assert_after_a_kill(&redis, false, expected).await;
 }
 
 #[tokio::test]
-async fn with_an_append_only_file_everything_is_there() {
+async fn append_only_file_keeps_all_events() {
     let redis = Redis::start_durable().await;
     let expected = [states(1, 0..21), states(2, 0..11)];
     assert_after_a_kill(&redis, false, expected).await;
 }
 
 #[tokio::test]
-async fn an_old_snapshot_does_not_pass_for_the_log() {
+async fn old_snapshot_is_a_new_epoch() {
     let redis = Redis::start().await;
     let expected = [states(1, 0..21), states(2, 10..11)];
     assert_after_a_kill(&redis, true, expected).await;

@@ -1,5 +1,5 @@
-//! Between the request of a page and its subscription nothing is missed: a thousand clients GET a list while it is written at
-//! full speed, and subscribe with the cursor of the response.
+//! A client misses no change between loading a page and subscribing: a thousand clients GET a list
+//! during heavy writes, and subscribe with the cursor of the response.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ const ROUNDS: i32 = 20;
 const CLIENTS: i32 = 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_page_misses_nothing_between_its_request_and_its_subscription() {
+async fn page_misses_nothing_before_it_subscribes() {
     let (plain, database) = database_of(Engine::Postgres).await;
     let live = Live::builder(database.connect().await).build().unwrap();
     let server = Server::start(&live).await;
@@ -45,8 +45,8 @@ async fn a_page_misses_nothing_between_its_request_and_its_subscription() {
         let mut pages = pages.join_all().await;
         stop.store(true, Relaxed);
         let written: u32 = writers.join_all().await.iter().sum();
-        assert!(written > 0, "nobody wrote");
-        // Behind all that was written.
+        assert!(written > 0, "no write succeeded");
+        // After all other writes.
         let last = ROWS + 1 + round;
         for list in 1..=LISTS {
             let id = last * 1000 + list;
@@ -63,23 +63,26 @@ async fn a_page_misses_nothing_between_its_request_and_its_subscription() {
                 .map(|row| (row.id, json!(TaskSerializer::from(row))))
                 .collect();
             let last = last * 1000 + page.list;
-            // Rows that several wrote at once are read again, and may come behind the last one.
+            // Rows with concurrent writes are read again, and may arrive after the last one.
             let agrees = page.follow(|held| held.contains_key(&last) && *held == rows);
             if timeout(DEADLINE, agrees).await.is_err() {
-                panic!("in round {round} {:?} is held, and not {rows:?}", page.held);
+                panic!(
+                    "round {round}: the page holds {:?}, not {rows:?}",
+                    page.held
+                );
             }
         }
     }
 }
 
-/// Inserts, changes, moves and deletes until it is told to stop. Returns how often.
+/// Inserts, updates, moves and deletes rows until `stop` is set. Returns the number of writes.
 async fn write(db: LiveConnection, stop: Arc<AtomicBool>) -> u32 {
     let mut written = 0;
     while !stop.load(Relaxed) {
         let id = fastrand::i32(1..=ROWS);
         let list = fastrand::i32(1..=LISTS);
         let row = task(id, &fastrand::u32(..).to_string(), list);
-        // Many are refused, for another has inserted the row, or deleted it.
+        // Many writes fail, because another writer has inserted or deleted the row.
         let result = match fastrand::u8(..4) {
             0 => row.insert(&db).await.map(drop),
             1 => row.delete(&db).await.map(drop),
@@ -130,7 +133,7 @@ impl Drop for Server {
     }
 }
 
-/// What a browser has open.
+/// A page in a browser.
 struct Page {
     client: Client,
     list: i32,
@@ -148,7 +151,7 @@ impl Page {
         let rows: Vec<Value> = response.json().await.unwrap();
         let id = |row: &Value| row["id"].as_i64().unwrap().try_into().unwrap();
         let held = rows.into_iter().map(|row| (id(&row), row)).collect();
-        // A script that takes its time.
+        // As if the script of the page were slow.
         for _ in 0..fastrand::u32(..100) {
             tokio::task::yield_now().await;
         }
@@ -163,7 +166,7 @@ impl Page {
         Self { client, list, held }
     }
 
-    /// Takes in what comes until that is as it should be.
+    /// Applies frames until `agrees` returns true for the rows.
     async fn follow(&mut self, agrees: impl Fn(&BTreeMap<i32, Value>) -> bool) {
         while !agrees(&self.held) {
             let mut frame = self.client.json().await;

@@ -2,21 +2,21 @@
 
 use super::{
     Case, Server,
-    frame::{close, farewell, fragments, ping, text},
-    peer::{Delivery, Reply},
+    frame::{close, close_payload, fragments, ping, text},
+    raw_client::{Delivery, Reply},
 };
 
-fn goodbye() -> Vec<u8> {
-    farewell(1000, b"")
+fn normal_close() -> Vec<u8> {
+    close_payload(1000, b"")
 }
 
-/// Each ends with one close frame, and nothing behind it.
-fn endings() -> Vec<Case> {
+/// Each case ends with one close frame, and nothing after it.
+fn closing_cases() -> Vec<Case> {
     let echoed = |numbers, frames: &[Vec<u8>]| {
-        let replies = vec![Reply::CloseWith(goodbye())];
+        let replies = vec![Reply::CloseWith(normal_close())];
         (numbers, frames.to_vec(), replies)
     };
-    let ended = || close(&goodbye());
+    let ended = || close(&normal_close());
     let [begun, continued] = &fragments(["fragment1", "fragment2"])[..] else {
         unreachable!("two parts are two frames")
     };
@@ -27,52 +27,55 @@ fn endings() -> Vec<Case> {
         echoed("7.1.3", &[ended(), ping(b"")]),
         echoed("7.1.4", &[ended(), text(b"Hello World!")]),
         echoed("7.1.5", &[begun.clone(), ended(), continued.clone()]),
-        // Autobahn leaves it to the server whether the message before is answered.
+        // Autobahn leaves it to the server whether to answer the messages before.
         (
             "7.1.6, with less",
             vec![text(&[b'x'; 3000]), text(b"Hello"), ended(), ping(b"")],
             vec![
                 Reply::MaybeAnswer,
                 Reply::MaybeAnswer,
-                Reply::CloseWith(goodbye()),
+                Reply::CloseWith(normal_close()),
             ],
         ),
         (
             "7.1.3, the ping is before it",
             vec![ping(b"before"), ended()],
-            vec![Reply::Pong(b"before".to_vec()), Reply::CloseWith(goodbye())],
+            vec![
+                Reply::Pong(b"before".to_vec()),
+                Reply::CloseWith(normal_close()),
+            ],
         ),
     ]
 }
 
 #[tokio::test]
 async fn nothing_follows_a_close() {
-    Server::start().await.try_all(&endings()).await;
+    Server::start().await.try_all(&closing_cases()).await;
 }
 
-/// Who reads and who writes are two tasks: here they run at the same time.
+/// The server reads and writes in two tasks. Here they run at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_follows_a_close_on_several_threads() {
-    Server::start().await.try_all(&endings()).await;
+    Server::start().await.try_all(&closing_cases()).await;
 }
 
-/// 7.1.1: what was answered before the close has arrived before it.
+/// 7.1.1: the answer arrives before the close.
 #[tokio::test]
-async fn a_message_and_then_a_close_are_both_answered() {
+async fn message_before_a_close_is_answered() {
     let mut server = Server::start().await;
-    let mut peer = server.peer("case 7.1.1").await;
-    peer.send(&[text(b"Hello World!")], Delivery::Whole).await;
-    peer.expect(&Reply::Answer).await;
-    server.finish(peer).await;
+    let mut client = server.connect("case 7.1.1").await;
+    client.send(&[text(b"Hello World!")], Delivery::Whole).await;
+    client.expect(&Reply::Answer).await;
+    server.finish(client).await;
 }
 
 #[tokio::test]
-async fn a_close_is_echoed() {
+async fn close_is_echoed() {
     let longest = "*".repeat(123);
     let greek = "κόσμε".repeat(11);
     let mut cases = vec![("7.3.1", vec![close(b"")], vec![Reply::CloseWith(vec![])])];
     let mut echoed = |numbers, code, reason: &str| {
-        let payload = farewell(code, reason.as_bytes());
+        let payload = close_payload(code, reason.as_bytes());
         cases.push((
             numbers,
             vec![close(&payload)],
@@ -104,8 +107,8 @@ async fn a_close_is_echoed() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_wrong_closes_with_1002() {
-    let too_long = farewell(1000, &[b'*'; 124]);
+async fn invalid_close_closes_with_1002() {
+    let too_long = close_payload(1000, &[b'*'; 124]);
     let mut cases = vec![
         ("7.3.2", vec![close(b"a")], vec![Reply::Close(1002)]),
         ("7.3.6", vec![close(&too_long)], vec![Reply::Close(1002)]),
@@ -120,22 +123,22 @@ async fn a_close_that_is_wrong_closes_with_1002() {
         ("7.9.7", 1100),
         ("7.9.8", 2000),
         ("7.9.9", 2999),
-        // Autobahn leaves these to the server; RFC 6455, section 7.4.2, has no codes over 4999.
+        // Autobahn leaves these to the server. RFC 6455, section 7.4.2, has no codes above 4999.
         ("7.13.1", 5000),
         ("7.13.2", 65535),
     ] {
         for reason in ["", "reason"] {
-            let frames = vec![close(&farewell(code, reason.as_bytes()))];
+            let frames = vec![close(&close_payload(code, reason.as_bytes()))];
             cases.push((numbers, frames, vec![Reply::Close(1002)]));
         }
     }
     Server::start().await.try_all(&cases).await;
 }
 
-/// Autobahn takes 1002 and 1007. It is 1007 here as for any text: RFC 6455, section 8.1, fails the connection where a text is
-/// not UTF-8, and 1007 is the code for that, while 1002 would not say what is wrong.
+/// Autobahn accepts 1002 and 1007. This server sends 1007, as for any text: RFC 6455, section 8.1,
+/// fails a connection on invalid UTF-8, and 1007 is the specific code for that.
 #[tokio::test]
-async fn a_reason_that_is_not_utf8_closes_with_1007() {
+async fn reason_with_invalid_utf8_closes_with_1007() {
     let cases = [
         (
             "7.5.1",
@@ -145,7 +148,7 @@ async fn a_reason_that_is_not_utf8_closes_with_1007() {
         ("7.5.1, overlong", b"\xC0\xAF"),
     ]
     .map(|(numbers, reason)| {
-        let frames = vec![close(&farewell(1000, reason)), ping(b"")];
+        let frames = vec![close(&close_payload(1000, reason)), ping(b"")];
         (numbers, frames, vec![Reply::Close(1007)])
     });
     Server::start().await.try_all(&cases).await;

@@ -2,12 +2,12 @@
 
 use super::{
     Server,
-    frame::{FIN, PING, PONG, close, farewell, frame, ping, pong, text},
-    peer::Reply,
+    frame::{FIN, PING, PONG, close, close_payload, frame, ping, pong, text},
+    raw_client::Reply,
 };
 
 #[tokio::test]
-async fn a_ping_gets_its_payload_back() {
+async fn pong_echoes_the_payload() {
     let every_byte = |from: u8| (from..=from + 124).collect::<Vec<u8>>();
     let mut cases = Vec::new();
     for (numbers, payload) in [
@@ -25,7 +25,7 @@ async fn a_ping_gets_its_payload_back() {
 }
 
 #[tokio::test]
-async fn ten_pings_get_ten_pongs_in_their_order() {
+async fn ten_pings_get_ten_pongs_in_order() {
     let payloads: Vec<_> = (0..10).map(|number| format!("payload-{number}")).collect();
     let pings = payloads.iter().map(|payload| ping(payload.as_bytes()));
     let pongs = payloads.iter().map(|p| Reply::Pong(p.clone().into_bytes()));
@@ -34,7 +34,7 @@ async fn ten_pings_get_ten_pongs_in_their_order() {
 }
 
 #[tokio::test]
-async fn pings_and_messages_are_answered_in_their_order() {
+async fn pings_and_messages_are_answered_in_order() {
     let pong = |payload: &[u8]| Reply::Pong(payload.to_vec());
     let frames = [ping(b"1"), text(b"2"), ping(b"3"), ping(b"4"), text(b"5")];
     let replies = vec![
@@ -49,19 +49,19 @@ async fn pings_and_messages_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_pong_that_nobody_asked_for_is_ignored() {
+async fn unsolicited_pong_is_ignored() {
     let unsolicited = || pong(b"unsolicited pong payload");
-    let goodbye = farewell(1000, b"");
+    let normal_close = close_payload(1000, b"");
     let cases = [
         (
             "2.7",
-            vec![pong(b""), close(&goodbye)],
-            vec![Reply::CloseWith(goodbye.clone())],
+            vec![pong(b""), close(&normal_close)],
+            vec![Reply::CloseWith(normal_close.clone())],
         ),
         (
             "2.8",
-            vec![unsolicited(), close(&goodbye)],
-            vec![Reply::CloseWith(goodbye)],
+            vec![unsolicited(), close(&normal_close)],
+            vec![Reply::CloseWith(normal_close)],
         ),
         (
             "2.9",
@@ -73,7 +73,7 @@ async fn a_pong_that_nobody_asked_for_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_control_frame_of_126_bytes_closes_with_1002() {
+async fn control_frame_of_126_bytes_closes_with_1002() {
     let closed = || vec![Reply::Close(1002)];
     let cases = [
         ("2.5", vec![frame(FIN | PING, &[0xFE; 126])], closed()),

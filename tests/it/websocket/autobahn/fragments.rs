@@ -3,22 +3,22 @@
 use super::{
     Case, Server,
     frame::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, fragments, frame, ping, text},
-    peer::{Delivery, Reply},
+    raw_client::{Delivery, Reply},
 };
 
-/// A message whose answer says that all of it has arrived.
+/// A message whose answer proves that all of it has arrived.
 const MESSAGE: &str = r#"{"type":"nonsense","id":"all of it"}"#;
 
 fn echo() -> Reply {
     Reply::Echo("all of it".to_owned())
 }
 
-/// The message in pieces of so many bytes.
+/// Returns the message in fragments of `size` bytes.
 fn pieces(size: usize) -> Vec<Vec<u8>> {
     fragments(MESSAGE.as_bytes().chunks(size))
 }
 
-fn allowed() -> Vec<Case> {
+fn valid_cases() -> Vec<Case> {
     let (first, second) = MESSAGE.split_at(MESSAGE.len() / 2);
     let between = |frame: Vec<u8>| {
         let [first, second] = &fragments([first, second])[..] else {
@@ -72,31 +72,31 @@ fn allowed() -> Vec<Case> {
 
 #[tokio::test]
 async fn fragments_are_one_message() {
-    Server::start().await.try_all(&allowed()).await;
+    Server::start().await.try_all(&valid_cases()).await;
 }
 
-/// Who reads and who writes are two tasks: here they run at the same time.
+/// The server reads and writes in two tasks. Here they run at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fragments_are_one_message_on_several_threads() {
-    Server::start().await.try_all(&allowed()).await;
+    Server::start().await.try_all(&valid_cases()).await;
 }
 
-/// 5.19 and 5.20: the pong may not wait for the message's end.
+/// 5.19 and 5.20: the pong must not wait for the end of the message.
 #[tokio::test]
-async fn a_ping_is_answered_before_the_message_has_ended() {
+async fn ping_within_a_message_is_answered_at_once() {
     let mut server = Server::start().await;
     let frames = pieces(MESSAGE.len().div_ceil(5));
     assert_eq!(frames.len(), 5);
     for delivery in Delivery::ALL {
-        let mut peer = server.peer(&format!("case 5.19, {delivery:?}")).await;
+        let mut client = server.connect(&format!("case 5.19, {delivery:?}")).await;
         let begin = [&frames[..2], &[ping(b"pongme 1!")]].concat();
-        peer.send(&begin, delivery).await;
-        peer.expect(&Reply::Pong(b"pongme 1!".to_vec())).await;
+        client.send(&begin, delivery).await;
+        client.expect(&Reply::Pong(b"pongme 1!".to_vec())).await;
         let end = [&frames[2..4], &[ping(b"pongme 2!")], &frames[4..]].concat();
-        peer.send(&end, delivery).await;
-        peer.expect(&Reply::Pong(b"pongme 2!".to_vec())).await;
-        peer.expect(&echo()).await;
-        server.finish(peer).await;
+        client.send(&end, delivery).await;
+        client.expect(&Reply::Pong(b"pongme 2!".to_vec())).await;
+        client.expect(&echo()).await;
+        server.finish(client).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn fragments_in_a_wrong_order_close_with_1002() {
         ("5.17", repeated(continued(FIN)), closed()),
         ("5.18", vec![begun(TEXT), whole()], closed()),
         (
-            "5.18, which goes on",
+            "5.18, with a continuation",
             vec![begun(TEXT), begun(TEXT), continued(FIN)],
             closed(),
         ),

@@ -1,4 +1,4 @@
-//! Frames as a client sends them, right and wrong ones (RFC 6455, section 5.2).
+//! Valid and invalid frames of a client (RFC 6455, section 5.2).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,10 +9,10 @@ pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xA;
 
-/// The bit of a message's last frame.
+/// The bit that marks the last frame of a message.
 pub(crate) const FIN: u8 = 0x80;
 
-/// How the length of a payload is written.
+/// The encoding of a payload's length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Length {
     Bits7,
@@ -21,7 +21,7 @@ pub(crate) enum Length {
 }
 
 impl Length {
-    /// The only one that is allowed.
+    /// Returns the only encoding that is allowed.
     fn shortest(length: usize) -> Self {
         match length {
             0..126 => Self::Bits7,
@@ -31,12 +31,12 @@ impl Length {
     }
 }
 
-/// A masked frame, whose first byte has the opcode and the bits beside it.
+/// Returns a masked frame. Its first byte contains the opcode and the flags.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame_with(first, Length::shortest(payload.len()), payload)
 }
 
-/// A masked frame, with the length written in a way of its own.
+/// Returns a masked frame with a chosen encoding of its length.
 pub(crate) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
     let mut bytes = header(first, length, payload.len() as u64);
     let mask: [u8; 4] = bytes[bytes.len() - 4..].try_into().unwrap();
@@ -45,7 +45,7 @@ pub(crate) fn frame_with(first: u8, length: Length, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The head of a masked frame, which ends with the mask. The payload may never come.
+/// Returns the header of a masked frame, which ends with the mask.
 pub(crate) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match length {
@@ -63,14 +63,14 @@ pub(crate) fn header(first: u8, length: Length, announced: u64) -> Vec<u8> {
     bytes
 }
 
-/// A frame without a mask, which no client may send.
+/// Returns a frame without a mask, which clients must not send.
 pub(crate) fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first, payload.len() as u8];
     bytes.extend(payload);
     bytes
 }
 
-/// Another one each time, without a zero, and the same ones in each run.
+/// Returns another mask each time, without zero bytes, and the same masks in each run.
 fn mask() -> [u8; 4] {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let mask = LAST.fetch_add(0x9E37_79B9, Ordering::Relaxed);
@@ -93,12 +93,12 @@ pub(crate) fn close(payload: &[u8]) -> Vec<u8> {
     frame(FIN | CLOSE, payload)
 }
 
-/// What a close frame says.
-pub(crate) fn farewell(code: u16, reason: &[u8]) -> Vec<u8> {
+/// Returns the payload of a close frame.
+pub(crate) fn close_payload(code: u16, reason: &[u8]) -> Vec<u8> {
     [&code.to_be_bytes(), reason].concat()
 }
 
-/// A text message with a frame for each part.
+/// Returns a text message with one frame for each part.
 pub(crate) fn fragments<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Vec<Vec<u8>> {
     let mut parts = parts.into_iter().peekable();
     let mut opcode = TEXT;

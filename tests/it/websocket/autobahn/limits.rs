@@ -1,4 +1,4 @@
-//! Messages as long as they may be, and longer ones (1.1.x, 9.x).
+//! Messages of the maximum size, and longer ones (1.1.x, 9.x).
 
 use rest_live::Limits;
 
@@ -7,13 +7,13 @@ use super::{
     frame::{
         BINARY, CONTINUATION, FIN, Length, PING, TEXT, fragments, frame, frame_with, header, text,
     },
-    peer::{Delivery, Reply},
+    raw_client::{Delivery, Reply},
 };
 
-/// As long as a message may be.
-const MOST: usize = 64 * 1024;
+/// Maximum size of a message.
+const MAX_BYTES: usize = 64 * 1024;
 
-/// What is in no way a request, however long.
+/// Returns a text that is not a request, whatever its length.
 fn nonsense(length: usize) -> Vec<u8> {
     b"BAsd7&jh23".iter().copied().cycle().take(length).collect()
 }
@@ -28,9 +28,9 @@ async fn messages_up_to_the_limit_are_answered() {
         ("1.1.4", 127),
         ("1.1.5", 128),
         ("1.1.6", 65535),
-        ("1.1.7, 1.1.8, 9.1.1", MOST),
+        ("1.1.7, 1.1.8, 9.1.1", MAX_BYTES),
     ] {
-        for delivery in [Delivery::Whole, Delivery::Chops(997)] {
+        for delivery in [Delivery::Whole, Delivery::Chunks(997)] {
             let case = (numbers, vec![text(&nonsense(length))], vec![Reply::Answer]);
             server.try_case(&case, delivery).await;
         }
@@ -40,7 +40,7 @@ async fn messages_up_to_the_limit_are_answered() {
 #[tokio::test]
 async fn fragments_up_to_the_limit_are_answered() {
     let mut server = Server::start().await;
-    let whole = nonsense(MOST);
+    let whole = nonsense(MAX_BYTES);
     for (numbers, size) in [
         ("9.3.1", 64),
         ("9.3.2", 256),
@@ -49,7 +49,7 @@ async fn fragments_up_to_the_limit_are_answered() {
         ("9.3.5", 16 * 1024),
     ] {
         let case = (numbers, fragments(whole.chunks(size)), vec![Reply::Answer]);
-        for delivery in [Delivery::Whole, Delivery::Frames, Delivery::Chops(997)] {
+        for delivery in [Delivery::Whole, Delivery::Frames, Delivery::Chunks(997)] {
             server.try_case(&case, delivery).await;
         }
     }
@@ -58,8 +58,8 @@ async fn fragments_up_to_the_limit_are_answered() {
 #[tokio::test]
 async fn one_byte_more_closes_with_1009() {
     let closed = || vec![Reply::Close(1009)];
-    let whole = nonsense(MOST + 1);
-    let (most, last) = whole.split_at(MOST);
+    let whole = nonsense(MAX_BYTES + 1);
+    let (most, last) = whole.split_at(MAX_BYTES);
     let begin = || frame(TEXT, most);
     let cases = [
         ("9.1.1", vec![text(&whole)], closed()),
@@ -74,13 +74,13 @@ async fn one_byte_more_closes_with_1009() {
     ];
     let mut server = Server::start().await;
     for case in &cases {
-        for delivery in [Delivery::Whole, Delivery::Frames, Delivery::Chops(997)] {
+        for delivery in [Delivery::Whole, Delivery::Frames, Delivery::Chunks(997)] {
             server.try_case(case, delivery).await;
         }
     }
 }
 
-/// A header is enough to know: the payload is not waited for.
+/// The server closes after the header, without waiting for the payload.
 async fn assert_too_big(server: &mut Server, length: Length, announced: u64) {
     let header = |first| header(first, length, announced);
     for frames in [
@@ -90,7 +90,7 @@ async fn assert_too_big(server: &mut Server, length: Length, announced: u64) {
         vec![frame(TEXT, b"begun"), header(CONTINUATION)],
         vec![frame(TEXT, b"begun"), header(FIN | CONTINUATION)],
     ] {
-        let numbers = "9.1.1, of which the header has come";
+        let numbers = "9.1.1, only the header";
         let case = (numbers, frames, vec![Reply::Close(1009)]);
         for delivery in [Delivery::Whole, Delivery::OCTETS] {
             server.try_case(&case, delivery).await;
@@ -99,10 +99,10 @@ async fn assert_too_big(server: &mut Server, length: Length, announced: u64) {
 }
 
 #[tokio::test]
-async fn a_header_that_announces_too_much_closes_with_1009_at_once() {
+async fn oversized_header_closes_with_1009_at_once() {
     let mut server = Server::start().await;
     for announced in [
-        MOST as u64 + 1,
+        MAX_BYTES as u64 + 1,
         1 << 32,
         1 << 62,
         1 << 63,
@@ -113,9 +113,9 @@ async fn a_header_that_announces_too_much_closes_with_1009_at_once() {
     }
 }
 
-/// The usual limit is over what seven or sixteen bits can announce.
+/// The default limit is above what seven or sixteen bits can announce.
 #[tokio::test]
-async fn a_lower_limit_holds_for_every_way_to_write_a_length() {
+async fn lower_limit_holds_for_every_length_encoding() {
     let limits = Limits::default().max_message_bytes(100);
     let mut server = Server::start_with(limits).await;
     for (length, announced) in [
@@ -130,10 +130,11 @@ async fn a_lower_limit_holds_for_every_way_to_write_a_length() {
     }
 }
 
-/// RFC 6455, section 5.2, has a client write a length in the shortest way, and no word on a server that finds another.
-/// tungstenite reads them all. What must not be is that the frames get out of step.
+/// RFC 6455, section 5.2, requires the shortest encoding of a length, but does not define how a
+/// server reacts to another one. tungstenite reads all of them. The server must not lose the frame
+/// boundaries.
 #[tokio::test]
-async fn a_length_that_is_written_too_long_breaks_nothing() {
+async fn overlong_length_keeps_frame_boundaries() {
     let mut server = Server::start().await;
     for (length, payload) in [
         (Length::Bits16, &nonsense(0)),
@@ -149,16 +150,17 @@ async fn a_length_that_is_written_too_long_breaks_nothing() {
             opcodes.push((FIN | PING, Reply::Pong(payload.clone())));
         }
         for (first, reply) in opcodes {
-            for delivery in [Delivery::Whole, Delivery::Chops(997)] {
+            for delivery in [Delivery::Whole, Delivery::Chunks(997)] {
                 let what = format!("{length:?} for {} bytes, {first:#x}", payload.len());
-                let mut peer = server.peer(&what).await;
-                let frames = [frame_with(first, length, payload), text(b"behind it")];
-                peer.send(&frames, delivery).await;
-                match peer.is_closing().await {
-                    true => peer.expect(&Reply::Close(1002)).await,
-                    false => peer.expect_all(&[reply.clone(), Reply::Answer]).await,
+                let mut client = server.connect(&what).await;
+                let frames = [frame_with(first, length, payload), text(b"after it")];
+                client.send(&frames, delivery).await;
+                if client.is_closing().await {
+                    client.expect(&Reply::Close(1002)).await;
+                } else {
+                    client.expect_all(&[reply.clone(), Reply::Answer]).await;
                 }
-                server.finish(peer).await;
+                server.finish(client).await;
             }
         }
     }

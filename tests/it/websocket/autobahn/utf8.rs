@@ -1,4 +1,4 @@
-//! Texts that are UTF-8, and texts that are not (6.x).
+//! Texts of valid and of invalid UTF-8 (6.x).
 
 mod sequences;
 
@@ -6,10 +6,10 @@ use self::sequences::{INVALID, VALID};
 use super::{
     Server,
     frame::{CONTINUATION, FIN, TEXT, fragments, frame, ping, text},
-    peer::{Delivery, Reply},
+    raw_client::{Delivery, Reply},
 };
 
-/// A message with these bytes in a string, and where in it they are.
+/// Returns a message with these bytes in a string, and their range in the message.
 fn message(bytes: &[u8]) -> (Vec<u8>, std::ops::Range<usize>) {
     const BEGIN: &[u8] = br#"{"type":"nonsense","id":""#;
     let whole = [BEGIN, bytes, br#""}"#].concat();
@@ -17,7 +17,7 @@ fn message(bytes: &[u8]) -> (Vec<u8>, std::ops::Range<usize>) {
 }
 
 #[tokio::test]
-async fn utf8_arrives_however_it_is_cut() {
+async fn utf8_survives_any_fragmentation() {
     let mut server = Server::start().await;
     for (numbers, valid) in VALID {
         let (whole, at) = message(valid.as_bytes());
@@ -25,9 +25,9 @@ async fn utf8_arrives_however_it_is_cut() {
         // 6.2.3: octets.
         messages.push(fragments(whole.chunks(1)));
         for cut in at.start..=at.end {
-            let (before, behind) = whole.split_at(cut);
-            messages.push(fragments([before, behind]));
-            messages.push(fragments([before, b"", behind]));
+            let (before, after) = whole.split_at(cut);
+            messages.push(fragments([before, after]));
+            messages.push(fragments([before, b"", after]));
         }
         let frames = messages.concat();
         let replies = vec![Reply::Echo((*valid).to_owned()); messages.len()];
@@ -38,14 +38,14 @@ async fn utf8_arrives_however_it_is_cut() {
     }
 }
 
-/// Nobody is confused by a control frame in the middle of a character.
+/// A control frame may arrive in the middle of a character.
 #[tokio::test]
-async fn a_ping_may_stand_within_a_character() {
+async fn ping_within_a_character_is_answered() {
     let character = "\u{24B62}";
     let (whole, at) = message(character.as_bytes());
     let cases = (at.start..at.end).map(|cut| {
-        let (before, behind) = whole.split_at(cut);
-        let mut frames = fragments([before, behind]);
+        let (before, after) = whole.split_at(cut);
+        let mut frames = fragments([before, after]);
         frames.insert(1, ping(character.as_bytes()));
         let replies = vec![
             Reply::Pong(character.into()),
@@ -69,7 +69,7 @@ async fn messages_without_a_character_are_answered() {
 }
 
 #[tokio::test]
-async fn what_is_not_utf8_closes_with_1007() {
+async fn invalid_utf8_closes_with_1007() {
     let mut server = Server::start().await;
     for (numbers, invalid) in INVALID {
         let (whole, at) = message(invalid);
@@ -80,24 +80,26 @@ async fn what_is_not_utf8_closes_with_1007() {
             vec![text(&whole)],
             fragments(whole.chunks(1)),
         ];
-        // The long ones say nothing more where they are cut.
+        // More cuts of the long sequences test nothing new.
         for cut in at.clone().skip(1).take(6) {
-            let (before, behind) = whole.split_at(cut);
-            messages.push(fragments([before, behind]));
+            let (before, after) = whole.split_at(cut);
+            messages.push(fragments([before, after]));
         }
         for frames in messages {
-            let mut peer = server.peer(&format!("case {numbers}, {frames:x?}")).await;
-            peer.send(&frames, Delivery::Whole).await;
-            peer.expect(&Reply::Close(1007)).await;
+            let mut client = server
+                .connect(&format!("case {numbers}, {frames:x?}"))
+                .await;
+            client.send(&frames, Delivery::Whole).await;
+            client.expect(&Reply::Close(1007)).await;
         }
         let case = (*numbers, vec![text(&whole)], vec![Reply::Close(1007)]);
         server.try_case(&case, Delivery::OCTETS).await;
     }
 }
 
-/// 6.4.1 and 6.4.2: the message need not have ended.
+/// 6.4.1 and 6.4.2: the server closes before the end of the message.
 #[tokio::test]
-async fn a_fragment_that_is_not_utf8_closes_at_once() {
+async fn invalid_utf8_fragment_closes_at_once() {
     let mut server = Server::start().await;
     for (numbers, first, second) in [
         (
@@ -110,33 +112,38 @@ async fn a_fragment_that_is_not_utf8_closes_at_once() {
         ("6.4.2, overlong", b"\xCE\xBA\xF0", b"\x8F"),
     ] {
         for delivery in Delivery::ALL {
-            let mut peer = server.peer(&format!("case {numbers}, {delivery:?}")).await;
-            peer.send(&[frame(TEXT, first), ping(b"")], delivery).await;
-            peer.expect(&Reply::Pong(vec![])).await;
-            peer.send(&[frame(CONTINUATION, second)], delivery).await;
-            peer.expect(&Reply::Close(1007)).await;
-            server.finish(peer).await;
+            let mut client = server
+                .connect(&format!("case {numbers}, {delivery:?}"))
+                .await;
+            client
+                .send(&[frame(TEXT, first), ping(b"")], delivery)
+                .await;
+            client.expect(&Reply::Pong(vec![])).await;
+            client.send(&[frame(CONTINUATION, second)], delivery).await;
+            client.expect(&Reply::Close(1007)).await;
+            server.finish(client).await;
         }
     }
 }
 
-/// 6.4.3 and 6.4.4: within one frame it may be seen at the frame's end only, which Autobahn calls non-strict.
+/// 6.4.3 and 6.4.4: the server may detect it only at the end of the frame. Autobahn calls that
+/// non-strict.
 #[tokio::test]
-async fn a_frame_that_is_not_utf8_closes_at_its_end() {
+async fn invalid_utf8_frame_closes_at_its_end() {
     let whole = frame(
         FIN | TEXT,
         b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80edited",
     );
     // The header has six bytes.
-    let chops = |cuts: [usize; 2]| {
+    let chunks = |cuts: [usize; 2]| {
         let (first, rest) = whole.split_at(6 + cuts[0]);
         let (second, third) = rest.split_at(cuts[1]);
         vec![first.to_vec(), second.to_vec(), third.to_vec()]
     };
     let closed = || vec![Reply::Close(1007)];
     let cases = [
-        ("6.4.3", chops([11, 4]), closed()),
-        ("6.4.4", chops([12, 1]), closed()),
+        ("6.4.3", chunks([11, 4]), closed()),
+        ("6.4.4", chunks([12, 1]), closed()),
     ];
     let mut server = Server::start().await;
     for case in &cases {

@@ -1,4 +1,4 @@
-//! The client itself: it comes and goes between the servers, and takes in what they say.
+//! The task of a client: it moves between the servers and processes their frames.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use super::{Followed, Held, Manners};
+use super::{Behavior, State, Subscription};
 use crate::{
     logs::processes::{
         cluster::Cluster,
@@ -28,14 +28,14 @@ use crate::{
 pub(crate) struct Reader {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) rule: &'static Rule,
-    pub(crate) manners: Manners,
+    pub(crate) behavior: Behavior,
     pub(crate) number: usize,
-    pub(crate) held: Arc<Mutex<Held>>,
-    pub(crate) settles: Arc<AtomicBool>,
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) stays: Arc<AtomicBool>,
     pub(crate) fetches: Fetches,
 }
 
-/// What a server says in v1.
+/// A frame of a server in v1.
 #[derive(Debug, Deserialize)]
 struct Frame {
     r#type: String,
@@ -49,43 +49,43 @@ struct Frame {
     broadcast: Option<Broadcast>,
 }
 
-/// What is fetched: of which group, with which number, and the rows.
+/// A running fetch: the group, the number of the fetch, and the rows.
 type Fetch = Pin<Box<dyn Future<Output = (Group, u32, Vec<Row>)> + Send>>;
 
-/// Those that are under way.
+/// The running fetches of a client.
 pub(crate) type Fetches = FuturesUnordered<Fetch>;
 
 impl Reader {
     pub(crate) async fn run(mut self) {
         for group in Group::all() {
-            let mut followed = Followed::default();
-            let number = followed.view.forget();
+            let mut subscription = Subscription::default();
+            let number = subscription.view.begin_fetch();
             if self.number.is_multiple_of(2) {
                 let (cursor, rows) = fetch(&self.cluster, group).await;
-                followed.cursor = cursor;
-                followed.view.fetched(number, rows);
+                subscription.cursor = cursor;
+                subscription.view.finish_fetch(number, rows);
             }
-            self.held().views.insert(group, followed);
+            self.state().views.insert(group, subscription);
         }
         loop {
             self.connect().await;
             assert!(
-                self.manners == Manners::Restless,
+                self.behavior == Behavior::Roaming,
                 "the connection has ended"
             );
             sleep(TICK * 20).await;
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
-    /// Subscribes on some server, and follows it for a while.
+    /// Subscribes on a server, and processes its frames for a while.
     async fn connect(&mut self) {
-        let number = match self.manners {
-            Manners::Restless => fastrand::usize(..Cluster::SERVERS),
-            Manners::Steady => self.number,
+        let number = match self.behavior {
+            Behavior::Roaming => fastrand::usize(..Cluster::SERVERS),
+            Behavior::Steady => self.number,
         };
         let url = format!("ws://{}/ws/subscribe/", self.cluster.address(number));
         let Ok(Ok((mut socket, _))) = timeout(Duration::from_secs(5), connect_async(url)).await
@@ -93,12 +93,12 @@ impl Reader {
             return;
         };
         {
-            let mut held = self.held();
-            held.is_stale = false;
-            held.connections += 1;
+            let mut state = self.state();
+            state.is_stale = false;
+            state.connections += 1;
         }
         for (id, group) in Group::all().into_iter().enumerate() {
-            let since = self.held().views[&group].cursor.clone();
+            let since = self.state().views[&group].cursor.clone();
             let since = since.map(|cursor| format!(r#","since":"{cursor}""#));
             let request = format!(
                 r#"{{"id":{id},"model":"todolist.Task","group":{}{}}}"#,
@@ -109,30 +109,30 @@ impl Reader {
                 return;
             }
         }
-        let mut stays = Box::pin(sleep(Duration::from_millis(fastrand::u64(100..2500))));
-        let mut leaves = self.manners == Manners::Restless;
+        let mut departure = Box::pin(sleep(Duration::from_millis(fastrand::u64(100..2500))));
+        let mut may_leave = self.behavior == Behavior::Roaming;
         loop {
             tokio::select! {
                 message = socket.next() => match message {
                     Some(Ok(Message::Text(text))) => {
-                        let goes_on = self.take(&text).unwrap_or_else(|mistake| {
+                        let is_usable = self.process(&text).unwrap_or_else(|mistake| {
                             panic!("client {}: {mistake}", self.number)
                         });
-                        if !goes_on {
+                        if !is_usable {
                             return;
                         }
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    // The server's end.
+                    // The server is gone.
                     Some(_) | None => return,
                 },
                 Some((group, number, rows)) = self.fetches.next() => {
-                    let mut held = self.held();
-                    held.views.get_mut(&group).unwrap().view.fetched(number, rows);
+                    let mut state = self.state();
+                    state.views.get_mut(&group).unwrap().view.finish_fetch(number, rows);
                 }
-                () = &mut stays, if leaves => {
-                    leaves = false;
-                    if !self.settles.load(Ordering::Relaxed) {
+                () = &mut departure, if may_leave => {
+                    may_leave = false;
+                    if !self.stays.load(Ordering::Relaxed) {
                         return;
                     }
                 }
@@ -140,10 +140,10 @@ impl Reader {
         }
     }
 
-    /// Takes in a frame, and returns whether the connection is of use.
-    fn take(&self, text: &str) -> Result<bool, String> {
+    /// Processes a frame. Returns whether the connection is still usable.
+    fn process(&self, text: &str) -> Result<bool, String> {
         let frame: Frame = serde_json::from_str(text).map_err(|e| format!("{text}: {e}"))?;
-        let mut held = self.held();
+        let mut state = self.state();
         let group = match (&frame.group, frame.id) {
             (Some(named), _) => match named.iter().next() {
                 Some((key, id)) if key == "pk" => Some(Group::Task(*id)),
@@ -154,58 +154,59 @@ impl Reader {
             (None, None) => None,
         };
         match (&*frame.r#type, group) {
-            ("stale", _) => held.is_stale = true,
-            ("live", _) => held.is_stale = false,
+            ("stale", _) => state.is_stale = true,
+            ("live", _) => state.is_stale = false,
             ("error", _) if frame.retry == Some(true) && !self.cluster.is_calm() => {
                 return Ok(false);
             }
             ("subscribed", Some(group)) => {
-                let followed = held.views.get_mut(&group).unwrap();
-                followed.view.note(text);
+                let subscription = state.views.get_mut(&group).unwrap();
+                subscription.view.record(text);
                 if frame.recovered == Some(false) {
-                    followed.is_lost = true;
-                } else if followed.cursor.is_none() {
-                    self.fetch(group, &mut followed.view);
+                    subscription.expects_reset = true;
+                } else if subscription.cursor.is_none() {
+                    self.fetch(group, &mut subscription.view);
                 }
-                followed.cursor = frame.cursor;
+                subscription.cursor = frame.cursor;
             }
             ("reset", Some(group)) => {
                 let reason = frame.reason.unwrap_or_default();
-                let allowed = match self.cluster.is_calm() {
-                    true => self.rule.in_calm,
-                    false => self.rule.after_a_kill,
+                let allowed = if self.cluster.is_calm() {
+                    self.rule.in_calm
+                } else {
+                    self.rule.after_a_kill
                 };
                 if !allowed.contains(&&*reason) {
-                    return Err(format!("{text} came, and {allowed:?} are allowed"));
+                    return Err(format!("received {text}, but only {allowed:?} are allowed"));
                 }
-                *held.resets.entry(reason).or_default() += 1;
-                let followed = held.views.get_mut(&group).unwrap();
-                followed.view.note(text);
-                followed.is_lost = false;
-                followed.cursor = frame.cursor;
-                self.fetch(group, &mut followed.view);
+                *state.resets.entry(reason).or_default() += 1;
+                let subscription = state.views.get_mut(&group).unwrap();
+                subscription.view.record(text);
+                subscription.expects_reset = false;
+                subscription.cursor = frame.cursor;
+                self.fetch(group, &mut subscription.view);
             }
             ("broadcast", Some(group)) => {
-                held.frames += 1;
+                state.frames += 1;
                 let broadcast = frame
                     .broadcast
-                    .ok_or_else(|| format!("{text} is no change"))?;
-                let followed = held.views.get_mut(&group).unwrap();
-                if followed.is_lost {
-                    return Err(format!("{text} came instead of a reset"));
+                    .ok_or_else(|| format!("{text} is not a change"))?;
+                let subscription = state.views.get_mut(&group).unwrap();
+                if subscription.expects_reset {
+                    return Err(format!("received {text} instead of a reset"));
                 }
-                let taken = followed.view.take(broadcast);
-                taken.map_err(|mistake| format!("{group:?}: {mistake}"))?;
-                followed.cursor = frame.cursor;
+                let result = subscription.view.receive(broadcast);
+                result.map_err(|mistake| format!("{group:?}: {mistake}"))?;
+                subscription.cursor = frame.cursor;
             }
-            _ => return Err(format!("{text} came")),
+            _ => return Err(format!("received {text} unexpectedly")),
         }
         Ok(true)
     }
 
-    /// Fetches a group again. Several may be under way, of which the last is of use.
+    /// Starts a fetch of a group. Several may run at once; only the last one counts.
     fn fetch(&self, group: Group, view: &mut View) {
-        let number = view.forget();
+        let number = view.begin_fetch();
         let cluster = Arc::clone(&self.cluster);
         self.fetches.push(Box::pin(async move {
             let (_, rows) = fetch(&cluster, group).await;
@@ -214,7 +215,7 @@ impl Reader {
     }
 }
 
-/// Fetches a group from any server: the cursor from before, and the rows.
+/// Fetches a group from any server. Returns the cursor from before the read, and the rows.
 async fn fetch(cluster: &Cluster, group: Group) -> (Option<String>, Vec<Row>) {
     loop {
         let address = cluster.address(fastrand::usize(..Cluster::SERVERS));

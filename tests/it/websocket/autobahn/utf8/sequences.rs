@@ -1,7 +1,8 @@
-//! The sequences of Autobahn's cases 6.x, most of which are of Markus Kuhn's
-//! <https://www.cl.cam.ac.uk/~mgk25/ucs/examples/UTF-8-test.txt>. One that is in several cases is here once.
+//! The sequences of Autobahn's cases 6.x, most of them from Markus Kuhn's
+//! <https://www.cl.cam.ac.uk/~mgk25/ucs/examples/UTF-8-test.txt>. A sequence of several cases
+//! appears once.
 
-#[rustfmt::skip] // A line for each.
+#[rustfmt::skip] // One line for each.
 pub(crate) const VALID: &[(&str, &str)] = &[
     ("6.2.1", "Hello-\u{B5}@\u{DF}\u{F6}\u{E4}\u{FC}\u{E0}\u{E1}-UTF-8!!"),
     ("6.5.1", "hello$world"),

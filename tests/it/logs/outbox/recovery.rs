@@ -1,4 +1,4 @@
-//! The server dies and comes back, and may come back as another.
+//! The server crashes and comes back, with the same data or with other data.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::{
     Follower, Server,
-    follow::{read_all, seen},
+    follower::{fingerprint, read_all},
 };
 use crate::support::{TICK, soon};
 
-/// Writes an event as soon as the server takes one, and says whether it took it at once.
-pub(crate) async fn write_when_there(server: &Server, log: &OutboxLog, model: &str) {
+/// Writes an event, and retries until the server accepts it.
+pub(crate) async fn write_with_retries(server: &Server, log: &OutboxLog, model: &str) {
     let event = rest_live::log::StoredEvent {
         model: model.to_owned(),
         operation: rest_live::log::Operation::Reset,
@@ -43,7 +43,7 @@ pub(crate) async fn write_when_there(server: &Server, log: &OutboxLog, model: &s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
+async fn crash_of_the_server_loses_nothing() {
     let server = Server::start().await;
     let log = server.open().await;
     let begin = log.head().await.unwrap();
@@ -56,37 +56,37 @@ async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
     });
     for round in 0..3 {
         for event in 0..50 {
-            write_when_there(&server, &log, &format!("{round} {event}")).await;
+            write_with_retries(&server, &log, &format!("{round} {event}")).await;
         }
-        // Something is open when it dies, and a number is drawn for nothing.
+        // A transaction is open during the crash, and its number never commits.
         let open = server.db.begin().await.unwrap();
         super::put(&log, &open, "never").await;
-        write_when_there(&server, &log, &format!("{round} last")).await;
+        write_with_retries(&server, &log, &format!("{round} last")).await;
         server.database.kill().await;
         drop(open);
         server.database.restart().await;
     }
-    write_when_there(&server, &log, "end").await;
+    write_with_retries(&server, &log, "end").await;
     let mut follower = reads.await.unwrap();
-    // That it was away may be told; that something is lost may not.
+    // The tail may report an outage, but not a loss.
     let lost = follower
         .signals
         .iter()
         .find(|signal| !matches!(signal, Tail::Away | Tail::Back));
     assert!(lost.is_none(), "{lost:?}");
-    let mut told: Vec<_> = follower.entries.iter().map(seen).collect();
-    told.sort();
-    assert_eq!(told, read_all(&log, &begin).await);
+    let mut delivered: Vec<_> = follower.entries.iter().map(fingerprint).collect();
+    delivered.sort();
+    assert_eq!(delivered, read_all(&log, &begin).await);
     assert_eq!(
-        told.len() as i64,
+        delivered.len() as i64,
         server.number("SELECT count(*) FROM live_event").await
     );
     assert!(!follower.has("never"));
-    follower.until_watermark(told.last().unwrap().0).await;
+    follower.until_watermark(delivered.last().unwrap().0).await;
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_is_told_of_and_so_is_its_return() {
+async fn outage_and_recovery_are_reported() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -94,7 +94,7 @@ async fn a_server_that_stays_away_is_told_of_and_so_is_its_return() {
     follower.until_model("before").await;
     server.database.kill().await;
     let killed = std::time::Instant::now();
-    let away = follower.signal("that it is away").await;
+    let away = follower.signal("the outage").await;
     assert!(matches!(away, Tail::Away), "{away:?}");
     eprintln!("away after {:?}", killed.elapsed());
     assert!(killed.elapsed() >= Duration::from_millis(2900));
@@ -102,7 +102,7 @@ async fn a_server_that_stays_away_is_told_of_and_so_is_its_return() {
     assert!(soon("the end of an append", append).await.is_err());
     assert!(log.head().await.is_err());
     server.database.restart().await;
-    let back = follower.signal("that it is back").await;
+    let back = follower.signal("the recovery").await;
     assert!(matches!(back, Tail::Back), "{back:?}");
     log.append(vec![Record::from(Event::reset("after".into()))])
         .await
@@ -113,7 +113,7 @@ async fn a_server_that_stays_away_is_told_of_and_so_is_its_return() {
 }
 
 #[tokio::test]
-async fn an_append_waits_for_a_server_that_comes_back_soon() {
+async fn append_waits_for_a_short_outage() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -131,14 +131,14 @@ async fn an_append_waits_for_a_server_that_comes_back_soon() {
 }
 
 #[tokio::test]
-async fn another_epoch_is_a_reset() {
+async fn new_epoch_is_a_reset() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
     server.write(&log, "before").await;
     follower.until_model("before").await;
     let old = follower.watermark.clone();
-    // What is to be done where a backup was restored.
+    // Operators run this after they restore a backup.
     server
         .run("UPDATE live_meta SET epoch = gen_random_uuid()")
         .await;
@@ -153,7 +153,7 @@ async fn another_epoch_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_dump_that_is_brought_back_is_another_life() {
+async fn restored_dump_is_a_new_epoch() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -162,7 +162,7 @@ async fn a_dump_that_is_brought_back_is_another_life() {
     }
     follower.until_model("three").await;
     let old = follower.watermark.clone();
-    // As `pg_restore --clean` does: the same meta, the same events, in a new table.
+    // As `pg_restore --clean` does: the same metadata and the same events, in a new table.
     server
         .run(
             "CREATE TABLE saved AS SELECT * FROM live_event WHERE seq < 3; DROP TABLE live_event; \
@@ -180,7 +180,7 @@ async fn a_dump_that_is_brought_back_is_another_life() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_lost_events_is_a_reset() {
+async fn lost_events_are_a_reset() {
     let server = Server::start().await;
     let log = server.open().await;
     let mut follower = Follower::of(&log).await;
@@ -205,7 +205,7 @@ async fn a_log_that_has_lost_events_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_standby_that_became_the_primary_is_another_life() {
+async fn promoted_standby_is_a_new_epoch() {
     let server = Server::start().await;
     let log = server.open().await;
     let old = log.head().await.unwrap();
@@ -218,7 +218,7 @@ async fn a_standby_that_became_the_primary_is_another_life() {
     let folder: String = folder.await.unwrap().unwrap().try_get_by_index(0).unwrap();
     let mut follower = Follower::of(&log).await;
     server.database.kill().await;
-    // It comes up as a standby that follows nobody, and is told to lead.
+    // The server starts as a standby without a primary, and is then promoted.
     std::fs::write(format!("{folder}/standby.signal"), "").unwrap();
     server.database.restart().await;
     soon("a connection", async {

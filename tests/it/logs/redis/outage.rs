@@ -1,13 +1,13 @@
-//! A Redis that does not answer for a while, and has lost nothing.
+//! Redis does not answer for a while, is emptied, or refuses writes.
 
 use std::time::{Duration, Instant};
 
 use rest_live_runtime::{EventLog, Tail};
 
-use super::{Redis, Watch, append, event, everything, head, node, states};
+use super::{Redis, Watch, append, event, head, node, read_all, states};
 
 #[tokio::test]
-async fn nobody_waits_for_long_and_nothing_is_lost() {
+async fn pause_delays_no_write_and_loses_nothing() {
     let redis = Redis::start().await;
     let [log, other] = [node(&redis).await, node(&redis).await];
     let (mut tail, begin) = Watch::begin(&other).await;
@@ -30,20 +30,21 @@ async fn nobody_waits_for_long_and_nothing_is_lost() {
         known.elapsed()
     );
     assert!(matches!(tail.next().await, Tail::Away));
-    let told = paused.elapsed();
+    let noticed = paused.elapsed();
     assert!(
-        told >= Duration::from_secs(2) && told < Duration::from_secs(5),
-        "{told:?}"
+        noticed >= Duration::from_secs(2) && noticed < Duration::from_secs(5),
+        "{noticed:?}"
     );
     log.head().await.expect_err("Redis does not answer");
-    // By now the node has given up its first attempt to append, which waits in Redis's socket: after it, it is made again.
+    // After this wait the node has abandoned its first attempt to append. That attempt still waits
+    // in Redis's socket, and the node repeats it.
     tokio::time::sleep(Duration::from_secs(7).saturating_sub(paused.elapsed())).await;
 
     redis.resume();
     assert!(matches!(tail.next().await, Tail::Back));
     assert_eq!(tail.events(97).await, states(1, 3..100));
-    assert_eq!(everything(&other, begin).await, states(1, 0..100));
-    // Not one lease was lost: it was not the nodes that were away.
+    assert_eq!(read_all(&other, begin).await, states(1, 0..100));
+    // No lease was lost, because the nodes themselves were not away.
     assert_eq!(head(&log).await.position, 100);
     let known = Instant::now();
     log.append(vec![event(1, 100)]).await.unwrap();
@@ -51,7 +52,7 @@ async fn nobody_waits_for_long_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_emptied_is_another() {
+async fn emptied_log_is_a_new_epoch() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     let (mut tail, mut before) = Watch::begin(&log).await;
@@ -72,12 +73,12 @@ async fn a_log_that_is_emptied_is_another() {
 }
 
 #[tokio::test]
-async fn a_redis_that_nobody_can_write_to_is_away() {
+async fn read_only_redis_is_away() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     let (mut tail, begin) = Watch::begin(&log).await;
     let other = node(&redis).await;
-    for (refusing, taking) in [
+    for (refusing, accepting) in [
         ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
         (
             "CONFIG SET min-replicas-to-write 1",
@@ -86,19 +87,19 @@ async fn a_redis_that_nobody_can_write_to_is_away() {
     ] {
         let _: String = redis.ask(refusing).await;
         let before = Instant::now();
-        // The other node has nothing to append, and is told, too.
+        // The node that appends nothing also notices.
         append(&other, 1, 0..10).await;
         assert!(before.elapsed() < Duration::from_secs(2));
         assert!(matches!(tail.next().await, Tail::Away), "{refusing}");
-        let _: String = redis.ask(taking).await;
-        assert!(matches!(tail.next().await, Tail::Back), "{taking}");
+        let _: String = redis.ask(accepting).await;
+        assert!(matches!(tail.next().await, Tail::Back), "{accepting}");
         assert_eq!(tail.events(10).await, states(1, 0..10));
     }
-    assert_eq!(everything(&log, begin).await.len(), 20);
+    assert_eq!(read_all(&log, begin).await.len(), 20);
 }
 
 #[tokio::test]
-async fn a_replica_is_no_log_and_another_when_it_is_the_master() {
+async fn replica_is_away_and_then_a_new_epoch() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     let (mut tail, begin) = Watch::begin(&log).await;

@@ -1,4 +1,4 @@
-//! Connections that break, and servers that die, again and again, while three nodes append.
+//! Connections break and servers die, again and again, while three nodes append.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 use rest_live_redis::RedisLog;
 use rest_live_runtime::{Cursor, EventLog};
 
-use super::{Redis, Watch, append, everything, head, node, states};
+use super::{Redis, Watch, append, head, node, read_all, states};
 
 const NODES: i32 = 3;
 
@@ -21,8 +21,8 @@ async fn nodes(redis: &Redis) -> Vec<RedisLog> {
     nodes
 }
 
-/// Has each node append events of its own row, until `trouble` is over; returns how many each appended.
-async fn appending(logs: &[RedisLog], trouble: impl Future<Output = ()>) -> Vec<i32> {
+/// Appends events of one row on each node until `trouble` is over. Returns how many.
+async fn append_during(logs: &[RedisLog], trouble: impl Future<Output = ()>) -> Vec<i32> {
     let is_over = AtomicBool::new(false);
     let appends = (0..).zip(logs).map(|(row, log)| {
         let is_over = &is_over;
@@ -32,7 +32,7 @@ async fn appending(logs: &[RedisLog], trouble: impl Future<Output = ()>) -> Vec<
                 append(log, row, count..count + 1).await;
                 count += 1;
                 if count % 8 == 0 {
-                    // A Redis that is away is no reason to fill the queue.
+                    // Keeps the queue from filling up while Redis is away.
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
@@ -55,7 +55,7 @@ fn assert_complete(all: &[(i32, i32)], counts: &[i32]) {
 }
 
 #[tokio::test]
-async fn connections_that_break_lose_and_repeat_nothing() {
+async fn broken_connections_lose_and_repeat_nothing() {
     let redis = Redis::start().await;
     let logs = nodes(&redis).await;
     let (mut tail, begin) = Watch::begin(&logs[0]).await;
@@ -66,16 +66,16 @@ async fn connections_that_break_lose_and_repeat_nothing() {
             let _: u64 = redis.ask("CLIENT KILL TYPE normal SKIPME yes").await;
         }
     };
-    let counts = appending(&logs, trouble).await;
+    let counts = append_during(&logs, trouble).await;
     let total = counts.iter().sum::<i32>() as usize;
-    // Neither a reset nor a lost node comes, or this panics.
-    let told = tail.events(total).await;
-    assert_complete(&told, &counts);
-    assert_eq!(everything(&logs[1], begin).await, told);
+    // Panics on a reset or a lost node.
+    let received = tail.events(total).await;
+    assert_complete(&received, &counts);
+    assert_eq!(read_all(&logs[1], begin).await, received);
 }
 
 #[tokio::test]
-async fn servers_that_die_lose_and_repeat_nothing_that_they_keep() {
+async fn durable_servers_lose_and_repeat_nothing() {
     let redis = Redis::start_durable().await;
     let logs = nodes(&redis).await;
     let (mut tail, _) = Watch::begin(&logs[0]).await;
@@ -87,9 +87,9 @@ async fn servers_that_die_lose_and_repeat_nothing_that_they_keep() {
             redis.restart().await;
         }
     };
-    let counts = appending(&logs, trouble).await;
+    let counts = append_during(&logs, trouble).await;
     for (row, log) in (0..).zip(&logs) {
-        // Behind all that waits.
+        // After everything that waits.
         append(log, row, counts[row as usize]..counts[row as usize] + 1).await;
     }
     let counts: Vec<_> = counts.iter().map(|count| count + 1).collect();
@@ -99,9 +99,9 @@ async fn servers_that_die_lose_and_repeat_nothing_that_they_keep() {
         position: 0,
         ..head(&logs[2]).await
     };
-    let all = everything(&logs[2], begin.clone()).await;
+    let all = read_all(&logs[2], begin.clone()).await;
     assert_complete(&all, &counts);
-    // Each life of the log is told by a reset; the last is the one that is.
+    // Each epoch of the log sends a reset, and the last one is the current epoch.
     while tail.reset().await.epoch != begin.epoch {}
     for log in &logs {
         log.leave().await;

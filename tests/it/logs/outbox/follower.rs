@@ -1,4 +1,4 @@
-//! Who reads a tail to its end, and checks all the time what every tail promises.
+//! A reader of a tail that checks the guarantees of every tail at each step.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ pub(crate) struct Follower {
     tail: BoxStream<'static, Tail>,
     pub(crate) begin: Cursor,
     pub(crate) watermark: Cursor,
-    /// All that came, in the order in which it did.
+    /// All entries, in the order in which they arrived.
     pub(crate) entries: Vec<Entry>,
     positions: BTreeSet<u64>,
-    /// What came that was neither events nor the begin.
+    /// Everything that arrived except the entries and the begin.
     pub(crate) signals: Vec<Tail>,
 }
 
@@ -24,7 +24,7 @@ impl Follower {
         let mut tail = log.tail();
         let begin = match soon("the begin", tail.next()).await {
             Some(Tail::Begin(begin)) => begin,
-            other => panic!("{other:?} is no begin"),
+            other => panic!("the tail began with {other:?}"),
         };
         Self {
             tail,
@@ -36,24 +36,24 @@ impl Follower {
         }
     }
 
-    /// Takes in what comes next, without a deadline.
+    /// Waits for the next item of the tail, without a deadline, and checks it.
     pub(crate) async fn step(&mut self) {
-        match self.tail.next().await.expect("a tail has no end") {
+        match self.tail.next().await.expect("a tail never ends") {
             Tail::Entries { entries, watermark } => {
                 assert_eq!(watermark.epoch, self.watermark.epoch);
                 assert!(
                     watermark.position >= self.watermark.position,
-                    "it went back"
+                    "the watermark went back"
                 );
                 assert!(entries.is_sorted_by_key(|entry| entry.position));
                 for entry in &entries {
                     assert!(
                         entry.position > self.watermark.position,
-                        "behind the watermark"
+                        "the entry is not after the watermark"
                     );
                     assert!(
                         self.positions.insert(entry.position),
-                        "{} twice",
+                        "position {} came twice",
                         entry.position
                     );
                 }
@@ -70,9 +70,10 @@ impl Follower {
         }
     }
 
-    pub(crate) async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+    /// Reads until a condition holds.
+    pub(crate) async fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         soon(what, async {
-            while !is_so(self) {
+            while !condition(self) {
                 self.step().await;
             }
         })
@@ -82,7 +83,7 @@ impl Follower {
     pub(crate) async fn until_model(&mut self, model: &str) {
         let what = format!("an event of {model}");
         self.until(&what, |follower| {
-            follower.models().any(|seen| seen == model)
+            follower.models().any(|found| found == model)
         })
         .await;
     }
@@ -93,7 +94,7 @@ impl Follower {
             .await;
     }
 
-    /// Waits for a signal, and takes it out.
+    /// Waits for a signal and removes it.
     pub(crate) async fn signal(&mut self, what: &str) -> Tail {
         self.until(what, |follower| !follower.signals.is_empty())
             .await;
@@ -109,18 +110,18 @@ impl Follower {
     }
 
     pub(crate) fn has(&self, model: &str) -> bool {
-        self.models().any(|seen| seen == model)
+        self.models().any(|found| found == model)
     }
 }
 
 pub(crate) fn stored(entry: &Entry) -> &StoredEvent {
     match &entry.event {
         LoggedEvent::Stored(event) => event,
-        other => panic!("{other:?} was not stored"),
+        other => panic!("{other:?} is not a stored event"),
     }
 }
 
-/// Reads all behind a place, a few at a time.
+/// Reads all entries after a cursor, a few at a time.
 pub(crate) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, String)> {
     let mut all = Vec::new();
     let mut after = after.clone();
@@ -130,12 +131,12 @@ pub(crate) async fn read_all(log: &OutboxLog, after: &Cursor) -> Vec<(u64, Strin
             return all;
         };
         after.position = last.position;
-        all.extend(entries.iter().map(seen));
+        all.extend(entries.iter().map(fingerprint));
     }
 }
 
-/// What there is of an entry to compare.
-pub(crate) fn seen(entry: &Entry) -> (u64, String) {
+/// Returns what tests compare of an entry.
+pub(crate) fn fingerprint(entry: &Entry) -> (u64, String) {
     (
         entry.position,
         serde_json::to_string(stored(entry)).unwrap(),

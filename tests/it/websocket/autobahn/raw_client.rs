@@ -1,4 +1,5 @@
-//! The client's end of a connection: it sends frames however they are cut, and reads what the server says to the byte.
+//! The client's end of a connection: it sends frames in chunks of any size, and reads the frames of
+//! the server byte by byte.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,7 @@ use tokio::{
     task::yield_now,
 };
 
-use super::frame::{close, farewell, ping};
+use super::frame::{close, close_payload, ping};
 use crate::support::{App, raw, soon};
 
 /// How frames reach the server.
@@ -17,23 +18,23 @@ use crate::support::{App, raw, soon};
 pub(crate) enum Delivery {
     /// All of them in one write.
     Whole,
-    /// A write for each.
+    /// One write for each frame.
     Frames,
-    /// A write for so many bytes.
-    Chops(usize),
+    /// One write for so many bytes.
+    Chunks(usize),
 }
 
 impl Delivery {
     pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::Frames, Self::OCTETS];
-    pub(crate) const OCTETS: Self = Self::Chops(1);
+    pub(crate) const OCTETS: Self = Self::Chunks(1);
 }
 
-/// What the server is to say.
+/// A reply that the client expects.
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// An error frame: a message has arrived.
     Answer,
-    /// An error frame, or none: the cases that Autobahn calls non-strict without.
+    /// An error frame or none. Autobahn calls the cases without one non-strict.
     MaybeAnswer,
     /// An error frame that names the request's `id`: the message has arrived as it was sent.
     Echo(String),
@@ -44,24 +45,24 @@ pub(crate) enum Reply {
     CloseWith(Vec<u8>),
 }
 
-/// What the server says.
+/// A frame from the server.
 #[derive(Debug)]
-enum Said {
+enum Incoming {
     Text(Value),
     Pong(Vec<u8>),
     Close(Vec<u8>),
 }
 
-pub(crate) struct Peer {
+pub(crate) struct RawClient {
     stream: TcpStream,
-    /// Which case this is.
+    /// The name of the case.
     what: String,
-    /// What was read and not looked at yet.
-    read: VecDeque<Said>,
+    /// Frames that were read but not checked yet.
+    read: VecDeque<Incoming>,
     is_closed: bool,
 }
 
-impl Peer {
+impl RawClient {
     pub(crate) async fn connect(app: &App, what: &str) -> Self {
         let stream = raw(app).await;
         stream.set_nodelay(true).unwrap();
@@ -82,15 +83,15 @@ impl Peer {
                     self.write(frame).await;
                 }
             }
-            Delivery::Chops(size) => {
-                for chop in whole.chunks(size) {
-                    self.write(chop).await;
+            Delivery::Chunks(size) => {
+                for chunk in whole.chunks(size) {
+                    self.write(chunk).await;
                 }
             }
         }
     }
 
-    /// Writes, and gives the server a turn to read just that.
+    /// Writes, then yields so that the server can read just these bytes.
     async fn write(&mut self, bytes: &[u8]) {
         soon(&self.what, self.stream.write_all(bytes))
             .await
@@ -98,7 +99,7 @@ impl Peer {
         yield_now().await;
     }
 
-    /// Asserts what comes next, in this order.
+    /// Asserts that these replies come next, in this order.
     pub(crate) async fn expect_all(&mut self, replies: &[Reply]) {
         for reply in replies {
             self.expect(reply).await;
@@ -106,31 +107,32 @@ impl Peer {
     }
 
     pub(crate) async fn expect(&mut self, reply: &Reply) {
-        let said = self.next().await;
-        match (reply, &said) {
-            (Reply::Answer | Reply::MaybeAnswer, Said::Text(json)) if json["type"] == "error" => {}
-            (Reply::MaybeAnswer, _) => self.read.push_front(said),
-            (Reply::Echo(id), Said::Text(json)) if json["type"] == "error" => {
+        let frame = self.next().await;
+        match (reply, &frame) {
+            (Reply::Answer | Reply::MaybeAnswer, Incoming::Text(json))
+                if json["type"] == "error" => {}
+            (Reply::MaybeAnswer, _) => self.read.push_front(frame),
+            (Reply::Echo(id), Incoming::Text(json)) if json["type"] == "error" => {
                 assert_eq!(json["id"], *id, "{}: {json}", self.what);
             }
-            (Reply::Pong(payload), Said::Pong(came)) if came == payload => {}
-            (Reply::Close(code), Said::Close(came))
-                if came.get(..2) == Some(&code.to_be_bytes()) =>
+            (Reply::Pong(payload), Incoming::Pong(received)) if received == payload => {}
+            (Reply::Close(code), Incoming::Close(received))
+                if received.get(..2) == Some(&code.to_be_bytes()) =>
             {
                 self.expect_end().await;
             }
-            (Reply::CloseWith(payload), Said::Close(came)) if came == payload => {
+            (Reply::CloseWith(payload), Incoming::Close(received)) if received == payload => {
                 self.expect_end().await;
             }
-            _ => panic!("{}: {said:?} came instead of {reply:?}", self.what),
+            _ => panic!("{}: received {frame:?} instead of {reply:?}", self.what),
         }
     }
 
-    /// Returns whether the next that comes is a close. It still has to be expected.
+    /// Returns whether the next frame is a close, without consuming it.
     pub(crate) async fn is_closing(&mut self) -> bool {
-        let said = self.next().await;
-        let is_close = matches!(said, Said::Close(_));
-        self.read.push_front(said);
+        let frame = self.next().await;
+        let is_close = matches!(frame, Incoming::Close(_));
+        self.read.push_front(frame);
         is_close
     }
 
@@ -139,25 +141,25 @@ impl Peer {
         soon(&self.what, self.stream.read_to_end(&mut rest))
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", self.what));
-        assert!(rest.is_empty(), "{}: {rest:?} behind a close", self.what);
+        assert!(rest.is_empty(), "{}: {rest:?} after a close", self.what);
         self.is_closed = true;
     }
 
-    /// Asserts that nothing more comes. What is still open answers, and closes as it should.
+    /// Asserts that nothing more arrives. An open connection must answer a ping and close cleanly.
     pub(crate) async fn assert_over(&mut self) {
         if !self.is_closed {
             let payload = b"the end".to_vec();
             self.send(&[ping(&payload)], Delivery::Whole).await;
             self.expect(&Reply::Pong(payload)).await;
-            let payload = farewell(1000, b"");
+            let payload = close_payload(1000, b"");
             self.send(&[close(&payload)], Delivery::Whole).await;
             self.expect(&Reply::CloseWith(payload)).await;
         }
     }
 
-    async fn next(&mut self) -> Said {
-        if let Some(said) = self.read.pop_front() {
-            return said;
+    async fn next(&mut self) -> Incoming {
+        if let Some(frame) = self.read.pop_front() {
+            return frame;
         }
         let what = &self.what;
         soon(what, read_frame(&mut self.stream))
@@ -166,21 +168,24 @@ impl Peer {
     }
 }
 
-/// Reads a frame, which must be such as a server may send.
-async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Said> {
+/// Reads a frame, which must be one that a server may send.
+async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Incoming> {
     let (first, second) = (stream.read_u8().await?, stream.read_u8().await?);
     let length = match second {
         ..126 => usize::from(second),
         126 => usize::from(stream.read_u16().await?),
         _ => panic!("a mask, or an error frame over 64 KiB: {second}"),
     };
-    assert!(second < 126 || length >= 126, "written too long: {length}");
+    assert!(
+        second < 126 || length >= 126,
+        "not the shortest encoding of the length {length}"
+    );
     let mut payload = vec![0; length];
     stream.read_exact(&mut payload).await?;
     Ok(match first {
-        0x81 => Said::Text(serde_json::from_slice(&payload).unwrap()),
-        0x88 => Said::Close(payload),
-        0x8A => Said::Pong(payload),
-        _ => panic!("no frame of a server: {first:#x}"),
+        0x81 => Incoming::Text(serde_json::from_slice(&payload).unwrap()),
+        0x88 => Incoming::Close(payload),
+        0x8A => Incoming::Pong(payload),
+        _ => panic!("not a frame of a server: {first:#x}"),
     })
 }

@@ -1,4 +1,4 @@
-//! How soon a node hears of what another has committed.
+//! How soon a node reads what another node has committed.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use rest_live_outbox::OutboxLog;
 
 use super::{Follower, Server};
 
-/// Measures how long events of one node are under way to another, in the middle.
+/// Returns the median time from a commit on one node to its arrival on another.
 async fn latency(server: &Server, log: &OutboxLog, follower: &mut Follower, of: &str) -> Duration {
     let mut took = Vec::new();
     for event in 0..40 {
@@ -27,42 +27,43 @@ async fn latency(server: &Server, log: &OutboxLog, follower: &mut Follower, of: 
 }
 
 #[tokio::test]
-async fn another_node_is_told_at_once() {
+async fn other_nodes_are_notified_at_once() {
     let server = Server::start().await;
     let (log, other) = (server.open().await, server.open().await);
     let mut follower = Follower::of(&other).await;
-    // Only then the polls are seconds apart.
-    let hears = Instant::now();
+    // The node polls often until notifications arrive. Only then are its polls seconds apart.
+    let start = Instant::now();
     while latency(&server, &log, &mut follower, "warm up").await > Duration::from_millis(500) {
-        assert!(hears.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
     let slow = OutboxLog::options().poll(Duration::from_secs(30));
     let slow = slow.open(server.db.clone()).await.unwrap();
-    let mut patient = Follower::of(&slow).await;
+    let mut slow_follower = Follower::of(&slow).await;
     super::put(&log, &server.db, "first").await;
-    // It hears it when it begins to listen, or by the notification.
+    // The node reads it when it begins to listen, or when the notification arrives.
     rest_live::log::TransactionalLog::committed(&log);
-    patient.until_model("first").await;
-    let took = latency(&server, &log, &mut patient, "notified").await;
+    slow_follower.until_model("first").await;
+    let took = latency(&server, &log, &mut slow_follower, "notified").await;
     assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[tokio::test]
-async fn where_nothing_is_heard_it_looks() {
+async fn node_polls_without_notifications() {
     let server = Server::start().await;
     let log = server.open().await;
     let elsewhere = Server::start().await;
-    let deaf = [
+    let without_notifications = [
         OutboxLog::options().without_listen(),
-        // Nobody is there.
+        // No server listens there.
         OutboxLog::options().listen_on("postgres://postgres@127.0.0.1:1/postgres"),
-        // It takes LISTEN, and nothing comes, as of a pooler in transaction mode.
+        // This server accepts LISTEN but sends nothing, like a pooler in transaction mode.
         OutboxLog::options().listen_on(elsewhere.database.url()),
     ];
-    for options in deaf {
+    for options in without_notifications {
         let other = options.open(server.db.clone()).await.unwrap();
         let mut follower = Follower::of(&other).await;
-        // It waits two seconds for what does not come, and is not to believe then that it hears.
+        // The node waits two seconds for a notification. After that it must not assume that
+        // notifications work.
         let opened = Instant::now();
         while opened.elapsed() < Duration::from_millis(2_500) {
             let took = latency(&server, &log, &mut follower, "polled").await;
@@ -72,7 +73,7 @@ async fn where_nothing_is_heard_it_looks() {
 }
 
 #[tokio::test]
-async fn its_own_tail_is_told_without_the_database() {
+async fn own_tail_needs_no_notification() {
     let server = Server::start().await;
     let options = OutboxLog::options()
         .without_listen()
@@ -84,7 +85,7 @@ async fn its_own_tail_is_told_without_the_database() {
 }
 
 #[tokio::test]
-async fn a_node_that_has_left_has_told_all_and_holds_no_task() {
+async fn leaving_node_delivers_its_last_event() {
     let server = Server::start().await;
     let (log, other) = (server.open().await, server.open().await);
     let mut follower = Follower::of(&other).await;
@@ -92,7 +93,7 @@ async fn a_node_that_has_left_has_told_all_and_holds_no_task() {
     log.leave().await;
     log.leave().await;
     follower.until_model("last").await;
-    // It reads and writes all the same.
+    // The node still reads and writes.
     server.write(&log, "after").await;
     let mut own = Follower::of(&log).await;
     server.write(&log, "after that").await;
