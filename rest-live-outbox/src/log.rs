@@ -55,38 +55,12 @@ impl OutboxLog {
     /// # Errors
     /// [`OutboxError`]: the tables are missing, or the database is not what it has to be.
     pub async fn open(db: DatabaseConnection) -> Result<Self, OutboxError> {
-        Self::open_with(&db, Options::default()).await
+        Options::default().open(db).await
     }
 
     /// Returns the options to open one with.
     pub fn options() -> Options {
         Options::default()
-    }
-
-    pub(crate) async fn open_with(
-        db: &DatabaseConnection,
-        options: Options,
-    ) -> Result<Self, OutboxError> {
-        let DatabaseConnectionType::SqlxPostgresPoolConnection(_) = db.inner else {
-            return Err(OutboxError::Backend);
-        };
-        let theirs = db.get_postgres_connection_pool();
-        let ours = theirs.options().clone();
-        let pool = ours
-            .min_connections(0)
-            .max_connections(Self::CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            // One that is dead is an error like others, and is asked again.
-            .test_before_acquire(false)
-            .connect_lazy_with((*theirs.connect_options()).clone());
-        let listening = options.listening_pool(&pool)?;
-        let mut connection = pool.acquire().await?;
-        let tables = Tables::find(&mut connection).await?;
-        drop(connection);
-        let name = RandomState::new().hash_one(SystemTime::now());
-        let node = Arc::new(Node::new(pool, tables, options, format!("{name:016x}")));
-        let tasks = Arc::new(Tasks::spawn(&node, listening));
-        Ok(Self { node, tasks })
     }
 
     /// Writes stored events into an open transaction: what [`append_in`](TransactionalLog::append_in) does with records.
@@ -127,6 +101,36 @@ impl OutboxLog {
             insert.execute(&mut *transaction).await?;
         }
         transaction.commit().await
+    }
+}
+
+// Here and not in `options.rs`, so that imports go one way: the log knows its options, not the other way round.
+impl Options {
+    /// Opens the outbox.
+    ///
+    /// # Errors
+    /// [`OutboxError`]: the tables are missing, or the database is not what it has to be.
+    pub async fn open(self, db: DatabaseConnection) -> Result<OutboxLog, OutboxError> {
+        let DatabaseConnectionType::SqlxPostgresPoolConnection(_) = db.inner else {
+            return Err(OutboxError::Backend);
+        };
+        let theirs = db.get_postgres_connection_pool();
+        let ours = theirs.options().clone();
+        let pool = ours
+            .min_connections(0)
+            .max_connections(OutboxLog::CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            // One that is dead is an error like others, and is asked again.
+            .test_before_acquire(false)
+            .connect_lazy_with((*theirs.connect_options()).clone());
+        let listening = self.listening_pool(&pool)?;
+        let mut connection = pool.acquire().await?;
+        let tables = Tables::find(&mut connection).await?;
+        drop(connection);
+        let name = RandomState::new().hash_one(SystemTime::now());
+        let node = Arc::new(Node::new(pool, tables, self, format!("{name:016x}")));
+        let tasks = Arc::new(Tasks::spawn(&node, listening));
+        Ok(OutboxLog { node, tasks })
     }
 }
 

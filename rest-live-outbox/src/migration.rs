@@ -34,29 +34,6 @@
 
 mod capture;
 mod outbox;
+mod sql;
 
 pub use self::{capture::Capture, outbox::Outbox};
-
-use sea_orm_migration::{DbErr, SchemaManager, sea_orm::DbBackend};
-
-/// Refuses what is not PostgreSQL.
-fn check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    match manager.get_database_backend() {
-        DbBackend::Postgres => Ok(()),
-        _ => Err(DbErr::Migration(
-            "the outbox of rest-live is for PostgreSQL".to_owned(),
-        )),
-    }
-}
-
-/// Writes a name as SQL does.
-fn name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Writes a text as SQL does.
-fn text(text: &str) -> String {
-    // Whatever `standard_conforming_strings` says.
-    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
-    format!("E'{escaped}'")
-}

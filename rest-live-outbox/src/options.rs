@@ -2,14 +2,11 @@
 
 use std::{str::FromStr, time::Duration};
 
-use sea_orm::{
-    DatabaseConnection,
-    sqlx::{PgPool, postgres::PgConnectOptions},
-};
+use sea_orm::sqlx::{PgPool, postgres::PgConnectOptions};
 
-use crate::{error::OutboxError, log::OutboxLog};
+use crate::error::OutboxError;
 
-/// How a node uses the outbox. [`Options::default`] is what [`OutboxLog::open`] uses.
+/// How a node uses the outbox. [`Options::default`] is what [`OutboxLog::open`](crate::OutboxLog::open) uses.
 #[derive(Clone, Debug)]
 pub struct Options {
     keep: Duration,
@@ -60,14 +57,6 @@ impl Options {
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every.max(Duration::from_millis(1)));
         self
-    }
-
-    /// Opens the outbox.
-    ///
-    /// # Errors
-    /// [`OutboxError`]: the tables are missing, or the database is not what it has to be.
-    pub async fn open(self, db: DatabaseConnection) -> Result<OutboxLog, OutboxError> {
-        OutboxLog::open_with(&db, self).await
     }
 
     pub(crate) fn retention(&self) -> Duration {

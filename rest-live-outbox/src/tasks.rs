@@ -15,9 +15,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::node::Node;
 
-/// The channel that nodes are told on. There is one for each database.
-const CHANNEL: &str = "live_event";
-
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,7 @@ use sea_orm_migration::{
     },
 };
 
-use super::{check, name, text};
+use super::sql::{quote_identifier, quote_literal, require_postgres};
 use crate::tables::TRIGGERS;
 
 /// The guarantee `Captured`: triggers write the events of a table, whoever changes it, by whichever statement.
@@ -67,7 +67,7 @@ impl Capture {
 
     fn qualified(&self) -> String {
         let parts = self.schema.iter().chain([&self.table]);
-        let parts: Vec<String> = parts.map(|part| name(part)).collect();
+        let parts: Vec<String> = parts.map(|part| quote_identifier(part)).collect();
         parts.join(".")
     }
 
@@ -89,12 +89,16 @@ impl Capture {
 
     /// Returns the body of the function.
     fn body(&self, event: &str) -> String {
-        let model = text(&self.model);
+        let model = quote_literal(&self.model);
         let row = |row: &str| {
             if self.without.is_empty() {
                 return format!("row_to_json({row})");
             }
-            let columns: Vec<String> = self.without.iter().map(|column| text(column)).collect();
+            let columns: Vec<String> = self
+                .without
+                .iter()
+                .map(|column| quote_literal(column))
+                .collect();
             format!(
                 "(to_jsonb({row}) - ARRAY[{}]::text[])::json",
                 columns.join(", ")
@@ -104,7 +108,7 @@ impl Capture {
             let columns = self
                 .key
                 .iter()
-                .map(|column| format!("{row}.{}", name(column)));
+                .map(|column| format!("{row}.{}", quote_identifier(column)));
             format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
         };
         // A row that has another key is another row, and its old one is gone. `*<>` compares what is stored: it needs no
@@ -146,7 +150,7 @@ impl MigrationName for Capture {
 #[async_trait]
 impl MigrationTrait for Capture {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
+        require_postgres(manager)?;
         if let Some(column) = self.key.iter().find(|column| self.without.contains(column)) {
             return Err(DbErr::Migration(format!(
                 "{column} is of the primary key of {}, and cannot be left out",
@@ -158,7 +162,7 @@ impl MigrationTrait for Capture {
         let event = find(connection, "live_event").await.map_err(|_| {
             DbErr::Migration("`Outbox` comes before `Capture` in the migrations".to_owned())
         })?;
-        let function = format!("{}.{}", table.schema, name(&self.function()));
+        let function = format!("{}.{}", table.schema, quote_identifier(&self.function()));
         // With the rights of who owns it: who may write the table needs none on the outbox, and can forge no event. That is safe
         // with a path on which nobody else puts anything, and where nobody else may make a trigger of it. Row by row: a
         // statement's trigger has to join the old rows with the new ones, by a plan made for the first statement it saw,
@@ -172,7 +176,7 @@ impl MigrationTrait for Capture {
              CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
              EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
-            body = text(&self.body(&event.qualified)),
+            body = quote_literal(&self.body(&event.qualified)),
             drop = drop_triggers(&table.qualified),
             table = table.qualified,
             row = TRIGGERS[0],
@@ -184,14 +188,14 @@ impl MigrationTrait for Capture {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
+        require_postgres(manager)?;
         let connection = manager.get_connection();
         let table = find(connection, &self.qualified()).await?;
         let statements = format!(
             "{} DROP FUNCTION IF EXISTS {}.{}();",
             drop_triggers(&table.qualified),
             table.schema,
-            name(&self.function()),
+            quote_identifier(&self.function()),
         );
         connection.execute_unprepared(&statements).await?;
         Ok(())

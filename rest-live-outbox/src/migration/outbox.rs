@@ -5,7 +5,7 @@ use sea_orm_migration::{
     sea_orm::ConnectionTrait,
 };
 
-use super::check;
+use super::sql::require_postgres;
 use crate::tables::VERSION;
 
 /// Makes `live_event`, which holds the events, and `live_meta`, which says what it holds. They are in the first schema of
@@ -29,7 +29,7 @@ impl MigrationName for Outbox {
 #[async_trait]
 impl MigrationTrait for Outbox {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
+        require_postgres(manager)?;
         // The key and the rows are `json` and not `jsonb`: a text that is kept as it is, with the escape \u0000, too, which a
         // column may hold and which `jsonb` refuses; a write never fails for its event. Not UNLOGGED: it is the log.
         let tables = format!(

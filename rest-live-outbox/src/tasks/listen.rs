@@ -8,7 +8,7 @@ use std::{
 use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
 use tokio::time::{interval, sleep, timeout};
 
-use super::{CHANNEL, notify::tell};
+use super::notify::{CHANNEL, tell};
 use crate::node::{Node, timed};
 
 /// How long this node's own notification may be under way, by which it finds that it hears any.

@@ -9,8 +9,10 @@ use sea_orm::sqlx;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::CHANNEL;
 use crate::node::{Node, timed};
+
+/// The channel that nodes are told on. There is one for each database.
+pub(super) const CHANNEL: &str = "live_event";
 
 /// Notifications are at least so far apart.
 const PACE: Duration = Duration::from_millis(2);
