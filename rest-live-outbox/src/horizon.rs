@@ -7,8 +7,8 @@ use rest_live_runtime::Cursor;
 use sea_orm::sqlx::{self, PgConnection};
 
 use crate::{
+    log_state::Life,
     marks::{Holders, Marks},
-    rows::Life,
     statements::Statements,
 };
 

@@ -77,7 +77,9 @@
 
 mod error;
 mod horizon;
+mod insert;
 mod log;
+mod log_state;
 mod marks;
 pub mod migration;
 mod node;

@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     error::OutboxError,
+    insert,
     node::{Node, PATIENCE, timed},
     options::Options,
-    rows,
     tables::Tables,
     tail,
     tasks::Tasks,
@@ -73,7 +73,7 @@ impl OutboxLog {
         transaction: &impl ConnectionTrait,
         events: &[StoredEvent],
     ) -> Result<(), DbErr> {
-        for piece in rows::pieces(events) {
+        for piece in insert::pieces(events) {
             let sql = self.node.tables.statements.append(piece.is_one).as_str();
             let values = piece.columns.map(sea_orm::Value::from);
             let insert = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
@@ -92,7 +92,7 @@ impl OutboxLog {
         };
         let lock = sqlx::query(lock).bind(UNIT);
         lock.execute(&mut *transaction).await?;
-        for piece in rows::pieces(events) {
+        for piece in insert::pieces(events) {
             let sql = self.node.tables.statements.append(piece.is_one).to_sql();
             let mut insert = sqlx::query(sql);
             for column in piece.columns {
@@ -145,7 +145,7 @@ impl EventLog for OutboxLog {
             if events.is_empty() {
                 return Ok(());
             }
-            let events = rows::stored(&events);
+            let events = insert::stored(&events);
             let deadline = Instant::now() + APPENDS_FOR;
             let mut pause = Duration::from_millis(20);
             while let Err(error) = timed(self.append_alone(&events)).await {
@@ -206,7 +206,7 @@ impl TransactionalLog for OutboxLog {
         events: Vec<Record>,
     ) -> BoxFuture<'t, Result<(), DbErr>> {
         async move {
-            let events = rows::stored(&events);
+            let events = insert::stored(&events);
             self.append_stored_in(transaction, &events).await
         }
         .boxed()

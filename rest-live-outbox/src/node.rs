@@ -17,8 +17,9 @@ use tokio::{
 
 use crate::{
     horizon::{Horizon, View},
+    log_state::Life,
     options::Options,
-    rows::{self, Life},
+    rows,
     tables::Tables,
 };
 

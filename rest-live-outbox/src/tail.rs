@@ -20,8 +20,9 @@ use tokio::{
 
 use crate::{
     horizon::holders,
+    log_state::Life,
     node::{Node, PATIENCE, timed},
-    rows::{self, Life},
+    rows,
     tracker::Tracker,
 };
 

@@ -58,7 +58,10 @@ mod error;
 mod log;
 mod node;
 mod queue;
+mod reconnecting;
 mod script;
+mod shared;
+mod state;
 mod tail;
 
 pub use self::{error::RedisLogError, log::RedisLog};

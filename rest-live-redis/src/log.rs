@@ -18,7 +18,7 @@ use crate::{
     error::RedisLogError,
     node::Node,
     queue::Pushed,
-    script::State,
+    state::State,
 };
 
 /// How long an append waits for Redis before it leaves its events in the queue and returns.

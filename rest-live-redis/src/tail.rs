@@ -17,8 +17,8 @@ use crate::{
     backoff::Backoff,
     connection::Connection,
     entry::{Told, position},
-    node::Shared,
-    script::State,
+    shared::Shared,
+    state::State,
 };
 
 /// How long a read blocks.
