@@ -4,14 +4,14 @@ use rest_live_runtime::{Record, StoredEvent};
 use serde_json::value::RawValue;
 
 /// What one statement appends: [`Statements::append`](crate::statements::Statements::append) says which.
-pub(crate) struct Piece {
-    pub(crate) is_one: bool,
+pub(crate) struct Insert {
+    pub(crate) is_single: bool,
     /// Its parameters, all of them texts: of the event's columns, or of arrays of them.
-    pub(crate) columns: [Option<String>; 8],
+    pub(crate) parameters: [Option<String>; 8],
 }
 
 /// So many events are appended by one statement.
-const MOST: usize = 5_000;
+const MAX_EVENTS_PER_INSERT: usize = 5_000;
 
 /// Returns events as they are stored.
 pub(crate) fn stored(records: &[Record]) -> Vec<StoredEvent> {
@@ -19,22 +19,25 @@ pub(crate) fn stored(records: &[Record]) -> Vec<StoredEvent> {
 }
 
 /// Returns what the statements are that append these events: one, but for very many.
-pub(crate) fn pieces(events: &[StoredEvent]) -> impl Iterator<Item = Piece> {
-    events.chunks(MOST).map(|events| match events {
-        [event] => Piece {
-            is_one: true,
-            columns: columns(event),
-        },
-        events => Piece {
-            is_one: false,
-            columns: arrays(events),
-        },
-    })
+pub(crate) fn inserts(events: &[StoredEvent]) -> impl Iterator<Item = Insert> {
+    events
+        .chunks(MAX_EVENTS_PER_INSERT)
+        .map(|events| match events {
+            [event] => Insert {
+                is_single: true,
+                parameters: columns(event),
+            },
+            events => Insert {
+                is_single: false,
+                parameters: arrays(events),
+            },
+        })
 }
 
 fn columns(event: &StoredEvent) -> [Option<String>; 8] {
-    let raw = |value: &Option<Box<RawValue>>| value.as_deref().map(|json| json.get().to_owned());
-    let old = || {
+    let json_text =
+        |value: &Option<Box<RawValue>>| value.as_deref().map(|json| json.get().to_owned());
+    let old_rows = || {
         let rows: Vec<&str> = event.old.iter().map(|row| row.get()).collect();
         format!("[{}]", rows.join(","))
     };
@@ -43,9 +46,9 @@ fn columns(event: &StoredEvent) -> [Option<String>; 8] {
         Some(event.captured.min(i64::MAX as u64).to_string()),
         Some(event.model.clone()),
         Some(event.operation.as_str().to_owned()),
-        raw(&event.key),
-        (!event.old.is_empty()).then(old),
-        raw(&event.new),
+        json_text(&event.key),
+        (!event.old.is_empty()).then(old_rows),
+        json_text(&event.new),
         event.node.clone(),
         event.began.clone(),
     ]
@@ -59,7 +62,7 @@ fn arrays(events: &[StoredEvent]) -> [Option<String>; 8] {
         for (array, item) in arrays.iter_mut().zip(columns(event)) {
             array.push(if array.is_empty() { '{' } else { ',' });
             match item {
-                Some(item) => quote(array, &item),
+                Some(item) => push_quoted(array, &item),
                 None => array.push_str("NULL"),
             }
         }
@@ -67,7 +70,7 @@ fn arrays(events: &[StoredEvent]) -> [Option<String>; 8] {
     arrays.map(|array| Some(array + "}"))
 }
 
-fn quote(array: &mut String, item: &str) {
+fn push_quoted(array: &mut String, item: &str) {
     array.push('"');
     for c in item.chars() {
         if matches!(c, '"' | '\\') {

@@ -34,7 +34,7 @@
 //!   seconds.
 //!
 //! # What it costs
-//! A write inserts one row more. A node has up to [`OutboxLog::CONNECTIONS`] connections of its own and one that
+//! A write inserts one row more. A node has up to [`OutboxLog::MAX_CONNECTIONS`] connections of its own and one that
 //! listens. After a commit other nodes are told by `NOTIFY`, at most every 2 ms and never in the transaction that wrote: that
 //! would have all commits of the database wait for each other. What nobody tells of is found by looking: every second
 //! where the node is known to hear notifications, every 100 ms where triggers write events, too (so a row that `psql` changes is
@@ -76,6 +76,7 @@
 //! is for PostgreSQL and says so when it is opened.
 
 mod error;
+mod gap_tracker;
 mod horizon;
 mod insert;
 mod log;
@@ -89,6 +90,5 @@ mod statements;
 mod tables;
 mod tail;
 mod tasks;
-mod tracker;
 
 pub use self::{error::OutboxError, log::OutboxLog, options::Options};

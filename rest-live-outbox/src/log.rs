@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     error::OutboxError,
     insert,
-    node::{Node, PATIENCE, timed},
+    node::{Node, QUERY_TIMEOUT, with_timeout},
     options::Options,
     tables::Tables,
     tail,
@@ -28,11 +28,11 @@ use crate::{
 };
 
 /// How long [`EventLog::append`] tries. It is for events that could be in no transaction.
-const APPENDS_FOR: Duration = Duration::from_secs(5);
+const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The advisory lock of who appends events outside of the application's transactions: of several events it is held alone,
 /// of one it is shared. A transaction that changes rows never holds it: all would wait for each other's commits.
-const UNIT: i64 = 0x7265_7374_6c69_7666;
+const APPEND_LOCK: i64 = 0x7265_7374_6c69_7666;
 
 /// The event log in the application's PostgreSQL.
 ///
@@ -45,7 +45,7 @@ pub struct OutboxLog {
 
 impl OutboxLog {
     /// Connections that a node has of its own, beside the application's and the one that listens.
-    pub const CONNECTIONS: u32 = 4;
+    pub const MAX_CONNECTIONS: u32 = 4;
 
     /// Opens the outbox of a database, as [`Options::default`] says.
     ///
@@ -73,16 +73,21 @@ impl OutboxLog {
         transaction: &impl ConnectionTrait,
         events: &[StoredEvent],
     ) -> Result<(), DbErr> {
-        for piece in insert::pieces(events) {
-            let sql = self.node.tables.statements.append(piece.is_one).as_str();
-            let values = piece.columns.map(sea_orm::Value::from);
-            let insert = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-            transaction.execute_raw(insert).await?;
+        for insert in insert::inserts(events) {
+            let sql = self
+                .node
+                .tables
+                .statements
+                .append(insert.is_single)
+                .as_str();
+            let values = insert.parameters.map(sea_orm::Value::from);
+            let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+            transaction.execute_raw(statement).await?;
         }
         Ok(())
     }
 
-    async fn append_alone(&self, events: &[StoredEvent]) -> Result<(), sqlx::Error> {
+    async fn append_in_own_transaction(&self, events: &[StoredEvent]) -> Result<(), sqlx::Error> {
         let mut transaction = self.node.pool.begin().await?;
         // Next to each other: numbers are drawn one by one, and others that append would draw theirs in between. Many may
         // append one event each at once.
@@ -90,15 +95,20 @@ impl OutboxLog {
             1 => "SELECT pg_advisory_xact_lock_shared($1)",
             _ => "SELECT pg_advisory_xact_lock($1)",
         };
-        let lock = sqlx::query(lock).bind(UNIT);
+        let lock = sqlx::query(lock).bind(APPEND_LOCK);
         lock.execute(&mut *transaction).await?;
-        for piece in insert::pieces(events) {
-            let sql = self.node.tables.statements.append(piece.is_one).to_sql();
-            let mut insert = sqlx::query(sql);
-            for column in piece.columns {
-                insert = insert.bind(column);
+        for insert in insert::inserts(events) {
+            let sql = self
+                .node
+                .tables
+                .statements
+                .append(insert.is_single)
+                .to_sql();
+            let mut query = sqlx::query(sql);
+            for parameter in insert.parameters {
+                query = query.bind(parameter);
             }
-            insert.execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }
@@ -114,22 +124,22 @@ impl Options {
         let DatabaseConnectionType::SqlxPostgresPoolConnection(_) = db.inner else {
             return Err(OutboxError::Backend);
         };
-        let theirs = db.get_postgres_connection_pool();
-        let ours = theirs.options().clone();
-        let pool = ours
+        let application_pool = db.get_postgres_connection_pool();
+        let pool_options = application_pool.options().clone();
+        let pool = pool_options
             .min_connections(0)
-            .max_connections(OutboxLog::CONNECTIONS)
-            .acquire_timeout(PATIENCE)
+            .max_connections(OutboxLog::MAX_CONNECTIONS)
+            .acquire_timeout(QUERY_TIMEOUT)
             // One that is dead is an error like others, and is asked again.
             .test_before_acquire(false)
-            .connect_lazy_with((*theirs.connect_options()).clone());
-        let listening = self.listening_pool(&pool)?;
+            .connect_lazy_with((*application_pool.connect_options()).clone());
+        let listen_pool = self.listen_pool(&pool)?;
         let mut connection = pool.acquire().await?;
         let tables = Tables::find(&mut connection).await?;
         drop(connection);
         let name = RandomState::new().hash_one(SystemTime::now());
         let node = Arc::new(Node::new(pool, tables, self, format!("{name:016x}")));
-        let tasks = Arc::new(Tasks::spawn(&node, listening));
+        let tasks = Arc::new(Tasks::spawn(&node, listen_pool));
         Ok(OutboxLog { node, tasks })
     }
 }
@@ -146,9 +156,9 @@ impl EventLog for OutboxLog {
                 return Ok(());
             }
             let events = insert::stored(&events);
-            let deadline = Instant::now() + APPENDS_FOR;
+            let deadline = Instant::now() + APPEND_TIMEOUT;
             let mut pause = Duration::from_millis(20);
-            while let Err(error) = timed(self.append_alone(&events)).await {
+            while let Err(error) = with_timeout(self.append_in_own_transaction(&events)).await {
                 if Instant::now() + pause > deadline {
                     return Err(LogError::new(error));
                 }
@@ -169,10 +179,10 @@ impl EventLog for OutboxLog {
     /// smaller number, and who began behind it would miss it. It waits up to 100 ms for those that are open.
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         async {
-            let view = self.node.head().await.map_err(LogError::new)?;
+            let horizon = self.node.head().await.map_err(LogError::new)?;
             Ok(Cursor {
-                position: view.place(),
-                epoch: view.life.epoch,
+                position: horizon.start_position(),
+                epoch: horizon.state.epoch,
             })
         }
         .boxed()
@@ -191,7 +201,7 @@ impl EventLog for OutboxLog {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        self.tasks.end().boxed()
+        self.tasks.stop().boxed()
     }
 
     fn transactional(&self) -> Option<&dyn TransactionalLog> {
@@ -214,7 +224,7 @@ impl TransactionalLog for OutboxLog {
 
     fn committed(&self) {
         self.node.wake();
-        self.node.committed.notify_one();
+        self.node.commits.notify_one();
     }
 
     fn captures(&self, schema: Option<&str>, table: &str) -> bool {

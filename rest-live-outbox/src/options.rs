@@ -6,6 +6,16 @@ use sea_orm::sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::error::OutboxError;
 
+/// How often a node reads the table if it receives no notifications.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often a node reads the table if it receives notifications.
+const POLL_INTERVAL_WITH_LISTEN: Duration = Duration::from_secs(1);
+
+/// How often a node reads the table if it receives notifications, but triggers write events, which
+/// send none.
+const POLL_INTERVAL_WITH_TRIGGERS: Duration = Duration::from_millis(100);
+
 /// How a node uses the outbox. [`Options::default`] is what [`OutboxLog::open`](crate::OutboxLog::open) uses.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -18,9 +28,9 @@ pub struct Options {
 #[derive(Clone, Debug)]
 enum Listen {
     /// One like the application's.
-    Beside,
+    SameServer,
     /// One to this address.
-    On(String),
+    At(String),
     Never,
 }
 
@@ -39,7 +49,7 @@ impl Options {
     /// a pooler in transaction mode, which does not pass notifications on.
     #[must_use]
     pub fn listen_on(mut self, address: impl Into<String>) -> Self {
-        self.listen = Listen::On(address.into());
+        self.listen = Listen::At(address.into());
         self
     }
 
@@ -63,28 +73,26 @@ impl Options {
         self.keep
     }
 
-    pub(crate) fn poll_alone(&self) -> Duration {
-        self.poll.unwrap_or(Duration::from_millis(20))
-    }
-
-    pub(crate) fn poll_beside_listen(&self, has_triggers: bool) -> Duration {
-        let default = match has_triggers {
-            true => Duration::from_millis(100),
-            false => Duration::from_secs(1),
-        };
-        self.poll.unwrap_or(default)
+    pub(crate) fn poll_interval(&self, is_listening: bool, has_triggers: bool) -> Duration {
+        self.poll.unwrap_or(if !is_listening {
+            POLL_INTERVAL
+        } else if has_triggers {
+            POLL_INTERVAL_WITH_TRIGGERS
+        } else {
+            POLL_INTERVAL_WITH_LISTEN
+        })
     }
 
     /// Returns the pool that the one connection is of which listens.
-    pub(crate) fn listening_pool(&self, beside: &PgPool) -> Result<Option<PgPool>, OutboxError> {
+    pub(crate) fn listen_pool(&self, pool: &PgPool) -> Result<Option<PgPool>, OutboxError> {
         let address = match &self.listen {
             Listen::Never => return Ok(None),
-            Listen::Beside => (*beside.connect_options()).clone(),
-            Listen::On(address) => {
+            Listen::SameServer => (*pool.connect_options()).clone(),
+            Listen::At(address) => {
                 PgConnectOptions::from_str(address).map_err(OutboxError::Address)?
             }
         };
-        let options = beside.options().clone();
+        let options = pool.options().clone();
         let options = options
             .max_connections(1)
             .idle_timeout(None)
@@ -98,7 +106,7 @@ impl Default for Options {
         Self {
             keep: Self::DEFAULT_KEEP,
             poll: None,
-            listen: Listen::Beside,
+            listen: Listen::SameServer,
         }
     }
 }

@@ -5,8 +5,8 @@ use sea_orm::sqlx::{self, Row, postgres::PgRow};
 use serde_json::value::RawValue;
 
 /// Reads the event of a row, if it has one.
-pub(crate) fn entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
-    let Some(position) = number(row, "seq")? else {
+pub(crate) fn read_entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
+    let Some(position) = read_number(row, "seq")? else {
         return Ok(None);
     };
     let operation: &str = row.try_get("op")?;
@@ -14,27 +14,27 @@ pub(crate) fn entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
     let event = StoredEvent {
         model: row.try_get("model")?,
         operation: Operation::from_letter(operation).unwrap_or(Operation::Reset),
-        key: json(row, "key")?,
-        old: old.map(rows).transpose()?.unwrap_or_default(),
-        new: json(row, "new")?,
-        captured: number(row, "at")?.unwrap_or_default(),
+        key: read_json(row, "key")?,
+        old: old.map(parse_rows).transpose()?.unwrap_or_default(),
+        new: read_json(row, "new")?,
+        captured: read_number(row, "at")?.unwrap_or_default(),
         node: row.try_get("node")?,
         began: row.try_get("began")?,
     };
     Ok(Some(Entry::stored(position, event)))
 }
 
-pub(crate) fn number(row: &PgRow, column: &str) -> Result<Option<u64>, sqlx::Error> {
+pub(crate) fn read_number(row: &PgRow, column: &str) -> Result<Option<u64>, sqlx::Error> {
     let number: Option<i64> = row.try_get(column)?;
     Ok(number.map(|number| number.try_into().unwrap_or_default()))
 }
 
-fn json(row: &PgRow, column: &str) -> Result<Option<Box<RawValue>>, sqlx::Error> {
+fn read_json(row: &PgRow, column: &str) -> Result<Option<Box<RawValue>>, sqlx::Error> {
     let text: Option<String> = row.try_get(column)?;
     let json = text.map(RawValue::from_string).transpose();
     json.map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-fn rows(text: &str) -> Result<Vec<Box<RawValue>>, sqlx::Error> {
+fn parse_rows(text: &str) -> Result<Vec<Box<RawValue>>, sqlx::Error> {
     serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

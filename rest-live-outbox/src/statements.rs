@@ -7,20 +7,20 @@ use sea_orm::sqlx::AssertSqlSafe;
 /// The statements, with the names of the tables in them: who has another `search_path` means the same tables.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    append_one: Text,
-    append_many: Text,
-    pub(crate) life: Text,
-    pub(crate) read: Text,
-    pub(crate) holders: Text,
-    pub(crate) trim: Text,
-    pub(crate) settle: Text,
+    append_one: Sql,
+    append_many: Sql,
+    pub(crate) state: Sql,
+    pub(crate) read: Sql,
+    pub(crate) lock_holders: Sql,
+    pub(crate) trim: Sql,
+    pub(crate) save_horizon: Sql,
 }
 
 /// The text of a statement, which names nothing but what PostgreSQL itself has quoted.
 #[derive(Clone, Debug)]
-pub(crate) struct Text(Arc<str>);
+pub(crate) struct Sql(Arc<str>);
 
-impl Text {
+impl Sql {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -31,7 +31,7 @@ impl Text {
 }
 
 /// The quoted names: `"public"."live_event"`, and so on.
-struct Names<'a> {
+struct TableNames<'a> {
     event: &'a str,
     meta: &'a str,
     sequence: &'a str,
@@ -39,28 +39,29 @@ struct Names<'a> {
 
 impl Statements {
     pub(crate) fn on(event: &str, meta: &str, sequence: &str) -> Self {
-        let names = &Names {
+        let names = &TableNames {
             event,
             meta,
             sequence,
         };
-        let text = |text: String| Text(text.into());
+        let sql = |text: String| Sql(text.into());
         Self {
-            append_one: text(append_one(names)),
-            append_many: text(append_many(names)),
-            life: text(life(names)),
-            read: text(read(names)),
-            holders: text(holders(names)),
-            trim: text(trim(names)),
-            settle: text(settle(names)),
+            append_one: sql(append_one(names)),
+            append_many: sql(append_many(names)),
+            state: sql(state(names)),
+            read: sql(read(names)),
+            lock_holders: sql(lock_holders(names)),
+            trim: sql(trim(names)),
+            save_horizon: sql(save_horizon(names)),
         }
     }
 
     /// Returns the statement that appends one event, or several.
-    pub(crate) fn append(&self, is_one: bool) -> &Text {
-        match is_one {
-            true => &self.append_one,
-            false => &self.append_many,
+    pub(crate) fn append(&self, is_single: bool) -> &Sql {
+        if is_single {
+            &self.append_one
+        } else {
+            &self.append_many
         }
     }
 }
@@ -68,7 +69,7 @@ impl Statements {
 const COLUMNS: &str = "at, model, op, key, old, new, node, began";
 
 /// Returns the statement that appends an event: a fifth more transactions with one event each than by the other.
-fn append_one(names: &Names<'_>) -> String {
+fn append_one(names: &TableNames<'_>) -> String {
     let event = names.event;
     format!(
         "INSERT INTO {event} ({COLUMNS}) VALUES ('epoch'::timestamptz + $1::text::bigint * interval '1 microsecond', \
@@ -77,7 +78,7 @@ fn append_one(names: &Names<'_>) -> String {
 }
 
 /// Returns the statement that appends events, each parameter the text of an array.
-fn append_many(names: &Names<'_>) -> String {
+fn append_many(names: &TableNames<'_>) -> String {
     // With ORDER BY, the numbers are drawn in the order of the rows.
     format!(
         "INSERT INTO {event} ({COLUMNS}) \
@@ -92,7 +93,7 @@ fn append_many(names: &Names<'_>) -> String {
 
 /// Returns the statement that reads which life of the log this is: the columns `epoch`, `first_retained`, `drawn` and
 /// `settled`.
-fn life(names: &Names<'_>) -> String {
+fn state(names: &TableNames<'_>) -> String {
     // The timeline is that of the file that is written now: the one that `pg_control_checkpoint` says is of the last
     // checkpoint, which comes some time after a standby has become the primary. The table's oid tells it from one that a
     // dump brought back to the same server.
@@ -110,7 +111,7 @@ fn life(names: &Names<'_>) -> String {
 
 /// Returns the statement that reads events, of one moment: those in the gaps from `$1` to `$2`, and of those behind `$3` the
 /// first `$5`; of all that the first `$4`, ascending. There is a row without an event, too, where there is none.
-fn read(names: &Names<'_>) -> String {
+fn read(names: &TableNames<'_>) -> String {
     let columns = format!("seq, {COLUMNS}");
     format!(
         "WITH life AS MATERIALIZED ({life}) \
@@ -124,13 +125,13 @@ fn read(names: &Names<'_>) -> String {
          UNION ALL \
          (SELECT {columns} FROM {event} WHERE seq > $3 ORDER BY seq LIMIT $5) \
          ORDER BY seq LIMIT $4) e ON true ORDER BY e.seq",
-        life = life(names),
+        life = state(names),
         event = names.event,
     )
 }
 
 /// Returns the statement that reads who holds the table for writing.
-fn holders(names: &Names<'_>) -> String {
+fn lock_holders(names: &TableNames<'_>) -> String {
     // Who is prepared has no process. Where it has no name either, any that is prepared is it.
     format!(
         "SELECT DISTINCT coalesce(virtualtransaction, 'prepared') AS name, pid IS NULL AS is_prepared FROM pg_locks \
@@ -142,7 +143,7 @@ fn holders(names: &Names<'_>) -> String {
 }
 
 /// Returns the statement that removes a piece of what is older than `$2` seconds, up to the number `$1`, and says how much.
-fn trim(names: &Names<'_>) -> String {
+fn trim(names: &TableNames<'_>) -> String {
     // From where the last piece ended: what was removed is passed over slowly, until a vacuum.
     format!(
         "WITH bound AS (SELECT max(seq) AS up_to FROM ( \
@@ -159,7 +160,7 @@ fn trim(names: &Names<'_>) -> String {
 }
 
 /// Returns the statement that keeps the place up to which a node has found all transactions done.
-fn settle(names: &Names<'_>) -> String {
+fn save_horizon(names: &TableNames<'_>) -> String {
     let meta = names.meta;
     format!("UPDATE {meta} SET settled = $1 WHERE id = 1 AND settled < $1")
 }

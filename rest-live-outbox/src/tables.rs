@@ -7,10 +7,10 @@ use sea_orm::sqlx::{self, PgConnection, Row};
 use crate::{error::OutboxError, statements::Statements};
 
 /// The version of the tables that this crate writes and reads.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const SCHEMA_VERSION: i32 = 1;
 
 /// What the triggers of a captured table are called: on rows, on updated rows, on TRUNCATE.
-pub(crate) const TRIGGERS: [&str; 3] = ["live_row", "live_update", "live_truncate"];
+pub(crate) const TRIGGER_NAMES: [&str; 3] = ["live_row", "live_update", "live_truncate"];
 
 /// What was found.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ impl Tables {
     /// # Errors
     /// That they are not there, or not as they have to be.
     pub(crate) async fn find(connection: &mut PgConnection) -> Result<Self, OutboxError> {
-        let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
+        let is_standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
             .fetch_one(&mut *connection)
             .await?;
-        if standby {
+        if is_standby {
             return Err(OutboxError::Standby);
         }
         let names = sqlx::query(
@@ -49,11 +49,11 @@ impl Tables {
         let version = sqlx::query_scalar(sqlx::AssertSqlSafe(version));
         let version: Option<i32> = version.fetch_optional(&mut *connection).await?;
         match version.ok_or(OutboxError::NotInstalled)? {
-            VERSION => {}
+            SCHEMA_VERSION => {}
             found => {
                 return Err(OutboxError::Version {
                     found,
-                    needed: VERSION,
+                    needed: SCHEMA_VERSION,
                 });
             }
         }
@@ -67,7 +67,7 @@ impl Tables {
         }
         Ok(Self {
             statements: Statements::on(&event, &meta, &sequence),
-            captured: captured(connection).await?,
+            captured: find_captured(connection).await?,
         })
     }
 
@@ -83,7 +83,7 @@ impl Tables {
     }
 }
 
-async fn captured(
+async fn find_captured(
     connection: &mut PgConnection,
 ) -> Result<HashSet<(Option<String>, String)>, sqlx::Error> {
     let tables = "SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid) FROM pg_class c \
@@ -91,8 +91,8 @@ async fn captured(
          WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgname::text = ANY($1) \
          GROUP BY n.nspname, c.relname, c.oid HAVING count(*) = $2";
     let tables = sqlx::query(tables)
-        .bind(&TRIGGERS[..])
-        .bind(TRIGGERS.len() as i64)
+        .bind(&TRIGGER_NAMES[..])
+        .bind(TRIGGER_NAMES.len() as i64)
         .fetch_all(connection)
         .await?;
     let mut captured = HashSet::new();

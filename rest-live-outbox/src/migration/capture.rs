@@ -10,7 +10,7 @@ use sea_orm_migration::{
 };
 
 use super::sql::{quote_identifier, quote_literal, require_postgres};
-use crate::tables::TRIGGERS;
+use crate::tables::TRIGGER_NAMES;
 
 /// The guarantee `Captured`: triggers write the events of a table, whoever changes it, by whichever statement.
 ///
@@ -36,11 +36,11 @@ impl Capture {
         let entity = E::default();
         let schema = entity.schema_name().map(str::to_owned);
         let table = entity.table_name().to_owned();
-        let place = schema.iter().chain([&table]);
-        let place: Vec<&str> = place.map(String::as_str).collect();
+        let path = schema.iter().chain([&table]);
+        let path: Vec<&str> = path.map(String::as_str).collect();
         let key = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned());
         Self {
-            migration: format!("rest_live_capture_{}", place.join(".")),
+            migration: format!("rest_live_capture_{}", path.join(".")),
             model: model.to_owned(),
             key: key.collect(),
             without: Vec::new(),
@@ -65,14 +65,14 @@ impl Capture {
         self
     }
 
-    fn qualified(&self) -> String {
+    fn quoted_table(&self) -> String {
         let parts = self.schema.iter().chain([&self.table]);
         let parts: Vec<String> = parts.map(|part| quote_identifier(part)).collect();
         parts.join(".")
     }
 
     /// Returns the name of the function, which is in the schema of the table. PostgreSQL cuts names at 63 bytes.
-    fn function(&self) -> String {
+    fn function_name(&self) -> String {
         let function = format!("live_capture_{}", self.table);
         if function.len() <= 63 {
             return function;
@@ -88,7 +88,7 @@ impl Capture {
     }
 
     /// Returns the body of the function.
-    fn body(&self, event: &str) -> String {
+    fn function_body(&self, event: &str) -> String {
         let model = quote_literal(&self.model);
         let row = |row: &str| {
             if self.without.is_empty() {
@@ -158,11 +158,15 @@ impl MigrationTrait for Capture {
             )));
         }
         let connection = manager.get_connection();
-        let table = find(connection, &self.qualified()).await?;
-        let event = find(connection, "live_event").await.map_err(|_| {
+        let table = find_table(connection, &self.quoted_table()).await?;
+        let event = find_table(connection, "live_event").await.map_err(|_| {
             DbErr::Migration("`Outbox` comes before `Capture` in the migrations".to_owned())
         })?;
-        let function = format!("{}.{}", table.schema, quote_identifier(&self.function()));
+        let function = format!(
+            "{}.{}",
+            table.schema,
+            quote_identifier(&self.function_name())
+        );
         // With the rights of who owns it: who may write the table needs none on the outbox, and can forge no event. That is safe
         // with a path on which nobody else puts anything, and where nobody else may make a trigger of it. Row by row: a
         // statement's trigger has to join the old rows with the new ones, by a plan made for the first statement it saw,
@@ -176,12 +180,12 @@ impl MigrationTrait for Capture {
              CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
              EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
-            body = quote_literal(&self.body(&event.qualified)),
+            body = quote_literal(&self.function_body(&event.qualified)),
             drop = drop_triggers(&table.qualified),
             table = table.qualified,
-            row = TRIGGERS[0],
-            update = TRIGGERS[1],
-            truncate = TRIGGERS[2],
+            row = TRIGGER_NAMES[0],
+            update = TRIGGER_NAMES[1],
+            truncate = TRIGGER_NAMES[2],
         );
         connection.execute_unprepared(&statements).await?;
         Ok(())
@@ -190,12 +194,12 @@ impl MigrationTrait for Capture {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         require_postgres(manager)?;
         let connection = manager.get_connection();
-        let table = find(connection, &self.qualified()).await?;
+        let table = find_table(connection, &self.quoted_table()).await?;
         let statements = format!(
             "{} DROP FUNCTION IF EXISTS {}.{}();",
             drop_triggers(&table.qualified),
             table.schema,
-            quote_identifier(&self.function()),
+            quote_identifier(&self.function_name()),
         );
         connection.execute_unprepared(&statements).await?;
         Ok(())
@@ -203,27 +207,28 @@ impl MigrationTrait for Capture {
 }
 
 fn drop_triggers(table: &str) -> String {
-    let drops = TRIGGERS.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
+    let drops =
+        TRIGGER_NAMES.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
     drops.join(" ")
 }
 
 /// A table, in names that are quoted.
-struct Found {
+struct TableName {
     schema: String,
     qualified: String,
 }
 
 /// Finds a table by its quoted name, on the `search_path` where it has no schema.
-async fn find(connection: &impl ConnectionTrait, table: &str) -> Result<Found, DbErr> {
-    let question = Statement::from_sql_and_values(
+async fn find_table(connection: &impl ConnectionTrait, table: &str) -> Result<TableName, DbErr> {
+    let query = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT quote_ident(n.nspname), format('%I.%I', n.nspname, c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
         [table.into()],
     );
-    let row = connection.query_one_raw(question).await?;
+    let row = connection.query_one_raw(query).await?;
     let row = row.ok_or_else(|| DbErr::Migration(format!("there is no table {table}")))?;
-    Ok(Found {
+    Ok(TableName {
         schema: row.try_get_by_index(0)?,
         qualified: row.try_get_by_index(1)?,
     })

@@ -6,7 +6,7 @@ use sea_orm_migration::{
 };
 
 use super::sql::require_postgres;
-use crate::tables::VERSION;
+use crate::tables::SCHEMA_VERSION;
 
 /// Makes `live_event`, which holds the events, and `live_meta`, which says what it holds. They are in the first schema of
 /// the `search_path`.
@@ -39,7 +39,7 @@ impl MigrationTrait for Outbox {
              epoch uuid NOT NULL DEFAULT gen_random_uuid(), \
              first_retained bigint NOT NULL DEFAULT 1, \
              settled bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50); \
-             INSERT INTO live_meta (id, version) VALUES (1, {VERSION}); \
+             INSERT INTO live_meta (id, version) VALUES (1, {SCHEMA_VERSION}); \
              CREATE TABLE live_event ( \
              seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY, \
              at timestamptz NOT NULL DEFAULT clock_timestamp(), \

@@ -9,36 +9,36 @@ use sea_orm::sqlx;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::node::{Node, timed};
+use crate::node::{Node, with_timeout};
 
 /// The channel that nodes are told on. There is one for each database.
 pub(super) const CHANNEL: &str = "live_event";
 
 /// Notifications are at least so far apart.
-const PACE: Duration = Duration::from_millis(2);
+const MIN_NOTIFY_INTERVAL: Duration = Duration::from_millis(2);
 
-pub(super) async fn run(node: Arc<Node>, end: CancellationToken) {
-    while end
-        .run_until_cancelled(node.committed.notified())
+pub(super) async fn run(node: Arc<Node>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(node.commits.notified())
         .await
         .is_some()
     {
-        tell(&node, &node.name).await;
-        _ = end.run_until_cancelled(sleep(PACE)).await;
+        notify(&node, &node.name).await;
+        _ = stop.run_until_cancelled(sleep(MIN_NOTIFY_INTERVAL)).await;
     }
     // What was committed in the meantime.
-    tell(&node, &node.name).await;
+    notify(&node, &node.name).await;
 }
 
 /// Sends one notification. Where that fails the others find the events all the same, by looking.
-pub(super) async fn tell(node: &Node, payload: &str) {
-    let notify = async {
+pub(super) async fn notify(node: &Node, payload: &str) {
+    let query = async {
         let notify = sqlx::query("SELECT pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(payload);
         notify.execute(&node.pool).await
     };
-    if let Err(error) = timed(notify).await {
+    if let Err(error) = with_timeout(query).await {
         tracing::debug!(%error, "the other nodes cannot be told of what was committed");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::marks::{Holders, Marks};
+use crate::marks::{LockHolders, Marks};
 
 /// The place of one tail.
 #[derive(Debug)]
-pub(crate) struct Tracker {
+pub(crate) struct GapTracker {
     /// All up to here was yielded that will ever be there.
     watermark: u64,
     /// What was yielded above the watermark, as ranges that do not touch: first to last number.
@@ -17,9 +17,9 @@ pub(crate) struct Tracker {
 }
 
 /// So many ranges are yielded above a gap. Then the tail waits at it, and still loses nothing: the rows are in the table.
-const MOST: usize = 8_192;
+const MAX_RANGES: usize = 8_192;
 
-impl Tracker {
+impl GapTracker {
     pub(crate) fn new(watermark: u64) -> Self {
         Self {
             watermark,
@@ -54,25 +54,25 @@ impl Tracker {
 
     /// Returns whether there is room for what is behind the last number.
     pub(crate) fn has_room(&self) -> bool {
-        self.yielded.len() < MOST
+        self.yielded.len() < MAX_RANGES
     }
 
     /// Takes in who holds the lock, asked since the last rows were, and before the next are.
-    pub(crate) fn look(&mut self, holders: &Holders) {
-        let proven = self.marks.look(self.last(), holders);
+    pub(crate) fn observe(&mut self, holders: &LockHolders) {
+        let proven = self.marks.observe(self.last(), holders);
         self.proven = self.proven.max(proven.unwrap_or_default());
     }
 
     /// Takes in what one statement saw of the [gaps](Self::gaps) and behind the last number, ascending; not all of it if
-    /// `is_cut`. Returns whether the watermark moved.
-    pub(crate) fn saw(&mut self, numbers: &[u64], is_cut: bool) -> bool {
+    /// `is_truncated`. Returns whether the watermark moved.
+    pub(crate) fn record(&mut self, numbers: &[u64], is_truncated: bool) -> bool {
         for &number in numbers {
             self.insert(number);
         }
         let before = self.watermark;
         // Of what is behind the cut this statement says nothing.
         let up_to = match numbers.last() {
-            Some(&last) if is_cut => self.proven.min(last),
+            Some(&last) if is_truncated => self.proven.min(last),
             _ => self.proven,
         };
         self.watermark = self.watermark.max(up_to);

@@ -12,80 +12,81 @@ use tokio::time::{Instant, sleep};
 use crate::node::Node;
 
 /// How often it looks: an eighth of how long events are kept, between these.
-const EVERY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+const MIN_TRIM_INTERVAL: Duration = Duration::from_millis(50);
+const MAX_TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The lock of the node that does the work, among the advisory locks of the database. Its number is "rest-live" in a hurry.
-const LOCK: i64 = 0x7265_7374_6c69_7665;
+const TRIM_LOCK: i64 = 0x7265_7374_6c69_7665;
 
 /// After so long without a step forward, something is wrong.
-const STALLED: Duration = Duration::from_secs(5 * 60);
+const STALL_WARNING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 pub(super) async fn run(node: Arc<Node>) {
-    let every = (node.options.retention() / 8).clamp(EVERY.0, EVERY.1);
-    let mut keeper = Keeper {
-        before: None,
-        moved: Instant::now(),
+    let interval = (node.options.retention() / 8).clamp(MIN_TRIM_INTERVAL, MAX_TRIM_INTERVAL);
+    let mut retention = Retention {
+        previous: None,
+        moved_at: Instant::now(),
     };
     loop {
-        sleep(every).await;
-        if let Err(error) = keeper.look(&node).await {
+        sleep(interval).await;
+        if let Err(error) = retention.trim(&node).await {
             tracing::debug!(%error, "old events cannot be removed now");
         }
     }
 }
 
-struct Keeper {
+struct Retention {
     /// Up to where all was settled when it last looked.
-    before: Option<(Epoch, u64)>,
-    moved: Instant,
+    previous: Option<(Epoch, u64)>,
+    moved_at: Instant,
 }
 
-impl Keeper {
-    async fn look(&mut self, node: &Node) -> Result<(), sqlx::Error> {
-        let view = node.look().await?;
-        let Some(settled) = view.settled else {
+impl Retention {
+    async fn trim(&mut self, node: &Node) -> Result<(), sqlx::Error> {
+        let horizon = node.update_horizon().await?;
+        let Some(position) = horizon.position else {
             return Ok(());
         };
-        let now = (view.life.epoch, settled);
-        let before = self.before.replace(now.clone());
-        if before.as_ref() != Some(&now) || settled >= view.life.drawn {
-            self.moved = Instant::now();
-        } else if self.moved.elapsed() > STALLED {
-            self.moved = Instant::now();
+        let current = (horizon.state.epoch, position);
+        let previous = self.previous.replace(current.clone());
+        if previous.as_ref() != Some(&current) || position >= horizon.state.last_drawn {
+            self.moved_at = Instant::now();
+        } else if self.moved_at.elapsed() > STALL_WARNING_INTERVAL {
+            self.moved_at = Instant::now();
             tracing::warn!(
-                settled,
+                position,
                 "a transaction has been open for minutes that may hold events: clients that come back are sent all since then. \
                  Look for it in pg_stat_activity and pg_prepared_xacts"
             );
         }
-        let removable = before
-            .filter(|(epoch, _)| *epoch == now.0)
-            .map(|(_, settled)| settled);
+        let removable = previous
+            .filter(|(epoch, _)| *epoch == current.0)
+            .map(|(_, position)| position);
         let mut connection = node.pool.acquire().await?;
-        while piece(node, &mut connection, settled, removable).await? > 0 {}
+        while trim_batch(node, &mut connection, position, removable).await? > 0 {}
         Ok(())
     }
 }
 
 /// Removes a piece, in a transaction of its own, and returns how much; nothing while another node is at it.
-async fn piece(
+async fn trim_batch(
     node: &Node,
     connection: &mut PgConnection,
-    settled: u64,
+    position: u64,
     removable: Option<u64>,
 ) -> Result<i64, sqlx::Error> {
     let statements = &node.tables.statements;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut transaction = connection.begin().await?;
-    let is_mine: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
-        .bind(LOCK)
+    let has_lock: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        .bind(TRIM_LOCK)
         .fetch_one(&mut *transaction)
         .await?;
-    if !is_mine {
+    if !has_lock {
         return Ok(0);
     }
-    sqlx::query(statements.settle.to_sql())
-        .bind(number(settled))
+    sqlx::query(statements.save_horizon.to_sql())
+        .bind(number(position))
         .execute(&mut *transaction)
         .await?;
     let mut removed = 0;
