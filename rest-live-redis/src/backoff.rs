@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-const FIRST: Duration = Duration::from_millis(20);
-const LAST: Duration = Duration::from_secs(1);
+const MIN_DELAY: Duration = Duration::from_millis(20);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// Nothing before the first attempt, then twice as long each time, to a second; less by a random part, so that nodes
 /// that lost Redis in one moment do not come back in one.
@@ -16,12 +16,12 @@ pub(crate) struct Backoff(Option<Duration>);
 impl Backoff {
     /// Waits until the next attempt is due.
     pub(crate) async fn wait(&mut self) {
-        let most = self.0;
-        self.0 = Some(most.map_or(FIRST, |most| (most * 2).min(LAST)));
-        if let Some(most) = most {
+        let delay = self.0;
+        self.0 = Some(delay.map_or(MIN_DELAY, |delay| (delay * 2).min(MAX_DELAY)));
+        if let Some(delay) = delay {
             // The standard library seeds each of them anew.
             let part = RandomState::new().hash_one(()) % 500;
-            tokio::time::sleep(most - most * part as u32 / 1000).await;
+            tokio::time::sleep(delay - delay * part as u32 / 1000).await;
         }
     }
 

@@ -8,10 +8,10 @@ use redis::{
 use tokio::time::timeout;
 
 /// How long a connection may take to be made, from the name of the host to the choice of the database.
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection, as long as it lasts.
 #[derive(Clone)]
@@ -19,26 +19,26 @@ pub(crate) struct Connection(MultiplexedConnection);
 
 impl Connection {
     pub(crate) async fn open(client: &Client) -> RedisResult<Self> {
-        // Each question says how long it waits: the library's own half second is less than a blocking read.
+        // Each command says how long it waits: the library's own half second is less than a blocking read.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None);
         let open = client.get_multiplexed_async_connection_with_config(&config);
-        within(CONNECT, open).await.map(Self)
+        with_timeout(CONNECT_TIMEOUT, open).await.map(Self)
     }
 
     /// Asks, and waits for the answer.
-    pub(crate) async fn ask<T: FromRedisValue>(&mut self, question: &Cmd) -> RedisResult<T> {
-        self.ask_within(ANSWER, question).await
+    pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        self.query_within(REPLY_TIMEOUT, command).await
     }
 
     /// Asks, and waits so long for the answer.
-    pub(crate) async fn ask_within<T: FromRedisValue>(
+    pub(crate) async fn query_within<T: FromRedisValue>(
         &mut self,
-        patience: Duration,
-        question: &Cmd,
+        limit: Duration,
+        command: &Cmd,
     ) -> RedisResult<T> {
-        within(patience, question.query_async(&mut self.0)).await
+        with_timeout(limit, command.query_async(&mut self.0)).await
     }
 }
 
@@ -48,11 +48,11 @@ impl fmt::Debug for Connection {
     }
 }
 
-async fn within<T>(
-    patience: Duration,
-    answer: impl Future<Output = RedisResult<T>>,
+async fn with_timeout<T>(
+    limit: Duration,
+    reply: impl Future<Output = RedisResult<T>>,
 ) -> RedisResult<T> {
-    timeout(patience, answer)
+    timeout(limit, reply)
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

@@ -58,7 +58,7 @@ mod error;
 mod log;
 mod node;
 mod queue;
-mod reconnecting;
+mod reconnecting_connection;
 mod script;
 mod shared;
 mod state;

@@ -14,18 +14,18 @@ use tokio::time::timeout;
 use crate::{
     address::Address,
     connection::Connection,
-    entry::{Told, position},
+    entry::{StreamEntry, parse_position},
     error::RedisLogError,
     node::Node,
-    queue::Pushed,
-    state::State,
+    queue::PushOutcome,
+    state::LogState,
 };
 
 /// How long an append waits for Redis before it leaves its events in the queue and returns.
-const PATIENCE: Duration = Duration::from_millis(250);
+const APPEND_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The first version whose streams number their entries without gaps: `XADD .. 0-*`.
-const FIRST_VERSION: u32 = 7;
+const MIN_VERSION: u32 = 7;
 
 /// An event log that servers share: one Redis Stream. See the [crate] for what it promises, and what it needs.
 ///
@@ -49,45 +49,45 @@ impl RedisLog {
     /// # Errors
     /// [`RedisLogError`]: the URL is wrong, the server cannot be used, or is older than 7.0.
     pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
-        let address = Address::read(url)?;
-        let shown = address.shown.clone();
+        let address = Address::parse(url)?;
+        let host_and_port = address.host_and_port.clone();
         let unusable = |source: RedisError| RedisLogError::Unusable {
-            address: shown.clone(),
+            address: host_and_port.clone(),
             source: source.into(),
         };
         let mut connection = Connection::open(&address.client).await.map_err(unusable)?;
         let info: String = connection
-            .ask(redis::cmd("INFO").arg("server"))
+            .query(redis::cmd("INFO").arg("server"))
             .await
             .map_err(unusable)?;
-        let version = version(&info);
-        if !is_new_enough(version) {
+        let version = server_version(&info);
+        if !is_supported(version) {
             return Err(RedisLogError::TooOld {
                 version: version.to_owned(),
-                address: shown,
+                address: host_and_port,
             });
         }
         let node = Node::new(address);
-        node.shared.refresh().await.map_err(unusable)?;
+        node.shared.refresh_lease().await.map_err(unusable)?;
         node.start();
         Ok(Self {
             node: Arc::new(node),
         })
     }
 
-    async fn state(&self, question: &redis::Cmd) -> Result<State, LogError> {
-        let answer: Result<Value, _> = self.node.shared.line.ask(question).await;
-        answer.and_then(State::read).map_err(LogError::new)
+    async fn state(&self, command: &redis::Cmd) -> Result<LogState, LogError> {
+        let reply: Result<Value, _> = self.node.shared.connection.query(command).await;
+        reply.and_then(LogState::parse).map_err(LogError::new)
     }
 
-    async fn entries(&self, after: Cursor, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        let question = self
+    async fn read_entries(&self, after: Cursor, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        let command = self
             .node
             .shared
             .scripts
             .state_and_entries(after.position, limit);
-        let state = self.state(&question).await?;
-        if !state.is_of(&after) {
+        let state = self.state(&command).await?;
+        if !state.has_epoch_of(&after) {
             return Err(ReadError::Epoch);
         }
         if state.is_behind(after.position) {
@@ -104,13 +104,13 @@ impl RedisLog {
             .take(limit)
             .zip(after.position + 1..)
         {
-            let position = position(&entry.id).map_err(LogError::new)?;
-            match Told::read(entry) {
-                Told::Event(event) if position == expected => {
+            let position = parse_position(&entry.id).map_err(LogError::new)?;
+            match StreamEntry::parse(entry) {
+                StreamEntry::Event(event) if position == expected => {
                     entries.push(Entry::stored(position, event));
                 }
                 // Events are lost there: nobody gets from before to behind it.
-                Told::Event(_) | Told::Lost => return Err(ReadError::Expired),
+                StreamEntry::Event(_) | StreamEntry::Lost => return Err(ReadError::Expired),
             }
         }
         Ok(entries)
@@ -132,16 +132,16 @@ impl EventLog for RedisLog {
             Err(error) => return future::ready(Err(LogError::new(error))).boxed(),
         };
         match pushed {
-            Pushed::Kept => future::ready(Ok(())).boxed(),
-            Pushed::Dropped(why) => future::ready(Err(LogError::new(why))).boxed(),
-            Pushed::Waiting(done) => async {
-                match timeout(PATIENCE, done).await {
+            PushOutcome::Queued => future::ready(Ok(())).boxed(),
+            PushOutcome::Dropped(reason) => future::ready(Err(LogError::new(reason))).boxed(),
+            PushOutcome::Waiting(acknowledged) => async {
+                match timeout(APPEND_TIMEOUT, acknowledged).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => {
-                        let why = "more events wait for Redis than can be kept";
-                        return Err(LogError::new(why));
+                        let reason = "more events wait for Redis than can be kept";
+                        return Err(LogError::new(reason));
                     }
-                    Err(_) => self.node.shared.away(&"no answer in time"),
+                    Err(_) => self.node.shared.mark_unavailable(&"no answer in time"),
                 }
                 Ok(())
             }
@@ -162,7 +162,7 @@ impl EventLog for RedisLog {
     }
 
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
-        self.entries(after, limit).boxed()
+        self.read_entries(after, limit).boxed()
     }
 
     fn is_shared(&self) -> bool {
@@ -177,18 +177,18 @@ impl EventLog for RedisLog {
 }
 
 /// Returns the version in what INFO says; Valkey says which Redis it is like.
-fn version(info: &str) -> &str {
+fn server_version(info: &str) -> &str {
     let mut lines = info.lines();
     lines
         .find_map(|line| line.strip_prefix("redis_version:"))
         .unwrap_or("without a version")
 }
 
-fn is_new_enough(version: &str) -> bool {
+fn is_supported(version: &str) -> bool {
     let major = version.split('.').next();
     major
         .and_then(|major| major.parse::<u32>().ok())
-        .is_some_and(|major| major >= FIRST_VERSION)
+        .is_some_and(|major| major >= MIN_VERSION)
 }
 
 #[cfg(test)]
@@ -198,14 +198,14 @@ mod tests {
     #[test]
     fn versions_before_streams_without_gaps_are_refused() {
         let info = "# Server\r\nredis_version:7.0.15\r\nredis_git_sha1:00000000\r\n";
-        assert_eq!(version(info), "7.0.15");
+        assert_eq!(server_version(info), "7.0.15");
         for (version, expected) in [
             ("7.0.15", true),
             ("10.2", true),
             ("6.2.14", false),
-            (super::version(""), false),
+            (server_version(""), false),
         ] {
-            assert_eq!(is_new_enough(version), expected, "{version}");
+            assert_eq!(is_supported(version), expected, "{version}");
         }
     }
 }

@@ -13,21 +13,21 @@ use tokio::{
 use crate::{
     address::Address,
     backoff::Backoff,
-    reconnecting::Line,
+    reconnecting_connection::ReconnectingConnection,
     shared::{Shared, lock},
 };
 
 /// How often a node refreshes its lease.
-const REFRESH: Duration = Duration::from_secs(1);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a goodbye waits for Redis to have everything.
-const GOODBYE: Duration = Duration::from_secs(5);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One node of a log: what its handles share. Its tasks end with it.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) shared: Arc<Shared>,
-    appending: Mutex<JoinSet<()>>,
-    lease: Mutex<JoinSet<()>>,
+    append_task: Mutex<JoinSet<()>>,
+    lease_task: Mutex<JoinSet<()>>,
 }
 
 impl Node {
@@ -35,15 +35,15 @@ impl Node {
     pub(crate) fn new(address: Address) -> Self {
         Self {
             shared: Arc::new(Shared::new(address)),
-            appending: Mutex::default(),
-            lease: Mutex::default(),
+            append_task: Mutex::default(),
+            lease_task: Mutex::default(),
         }
     }
 
     /// Starts its tasks.
     pub(crate) fn start(&self) {
-        lock(&self.appending).spawn(append(Arc::clone(&self.shared)));
-        lock(&self.lease).spawn(keep_lease(Arc::clone(&self.shared)));
+        lock(&self.append_task).spawn(append_queued(Arc::clone(&self.shared)));
+        lock(&self.lease_task).spawn(keep_lease(Arc::clone(&self.shared)));
     }
 
     /// Waits until what was appended so far is in Redis, and gives up the lease. What comes later is appended, too, and nobody
@@ -51,12 +51,12 @@ impl Node {
     /// others tell their clients.
     pub(crate) async fn leave(&self) {
         let flushed = lock(&self.shared.queue).flushed();
-        let is_flushed = timeout(GOODBYE, flushed).await.is_ok();
-        let mut lease = std::mem::take(&mut *lock(&self.lease));
-        lease.shutdown().await;
+        let is_flushed = timeout(LEAVE_TIMEOUT, flushed).await.is_ok();
+        let mut lease_task = std::mem::take(&mut *lock(&self.lease_task));
+        lease_task.shutdown().await;
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
-            if let Err(error) = self.shared.line.ask::<u64>(&leave).await {
+            if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
                 tracing::warn!(%error, "the other nodes were not told that this one leaves the log");
             }
         } else {
@@ -65,8 +65,8 @@ impl Node {
     }
 }
 
-async fn append(shared: Arc<Shared>) {
-    let line = Line::new(shared.address.client.clone());
+async fn append_queued(shared: Arc<Shared>) {
+    let connection = ReconnectingConnection::new(shared.address.client.clone());
     let mut backoff = Backoff::default();
     loop {
         let batch = lock(&shared.queue).batch();
@@ -76,17 +76,19 @@ async fn append(shared: Arc<Shared>) {
         };
         backoff.wait().await;
         let entries = batch.entries();
-        let append = shared.scripts.append(&shared.name, batch.first, entries);
-        match line.ask::<u64>(&append).await {
+        let append = shared
+            .scripts
+            .append(&shared.name, batch.first_number, entries);
+        match connection.query::<u64>(&append).await {
             Ok(_) => {
                 backoff.reset();
                 let mut queue = lock(&shared.queue);
-                if queue.is_away() {
+                if queue.is_unavailable() {
                     tracing::info!("Redis is there again: what waited is appended");
                 }
-                queue.done(batch.last);
+                queue.acknowledge(batch.last_number);
             }
-            Err(error) => shared.away(&error),
+            Err(error) => shared.mark_unavailable(&error),
         }
     }
 }
@@ -94,11 +96,11 @@ async fn append(shared: Arc<Shared>) {
 async fn keep_lease(shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
     loop {
-        sleep(REFRESH).await;
+        sleep(REFRESH_INTERVAL).await;
         loop {
             backoff.wait().await;
-            let refreshed = shared.refresh().await;
-            shared.note(&refreshed);
+            let refreshed = shared.refresh_lease().await;
+            shared.record_refresh(&refreshed);
             match refreshed {
                 Ok(()) => break,
                 Err(error) => tracing::debug!(%error, "the lease of this node cannot be refreshed"),

@@ -36,20 +36,20 @@ impl Scripts {
     }
 
     /// The key of the stream.
-    pub(crate) fn events(&self) -> String {
+    pub(crate) fn stream_key(&self) -> String {
         format!("{}:events", self.prefix)
     }
 
-    fn call(&self, script: &str, node: &str) -> Cmd {
-        let mut call = redis::cmd("EVAL");
-        call.arg(script).arg(5).arg(self.events());
+    fn eval(&self, script: &str, node: &str) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(5).arg(self.stream_key());
         for key in ["epoch", "nodes"] {
-            call.arg(format!("{}:{key}", self.prefix));
+            command.arg(format!("{}:{key}", self.prefix));
         }
-        call.arg(format!("{}:nodes:{node}:appended", self.prefix));
-        call.arg(format!("{}:nodes:refreshed", self.prefix));
-        call.arg(Epoch::random().to_string());
-        call
+        command.arg(format!("{}:nodes:{node}:appended", self.prefix));
+        command.arg(format!("{}:nodes:refreshed", self.prefix));
+        command.arg(Epoch::random().to_string());
+        command
     }
 
     /// Appends entries, of which the first is a node's entry with this number, those that are not there yet.
@@ -59,48 +59,53 @@ impl Scripts {
         first: u64,
         entries: impl Iterator<Item = Field<'a>>,
     ) -> Cmd {
-        let mut call = self.call(APPEND, node);
-        call.arg(self.keep).arg(first);
+        let mut command = self.eval(APPEND, node);
+        command.arg(self.keep).arg(first);
         for (field, value) in entries {
-            call.arg(field).arg(value);
+            command.arg(field).arg(value);
         }
-        call
+        command
     }
 
     /// Refreshes the lease of a node, and says of others that they are lost. The times are in milliseconds.
-    pub(crate) fn lease(&self, node: &str, term: u64, pause: u64) -> Cmd {
-        let mut call = self.call(LEASE, node);
-        call.arg(self.keep).arg(node).arg(term).arg(pause);
-        call
+    pub(crate) fn lease(&self, node: &str, duration_ms: u64, max_pause_ms: u64) -> Cmd {
+        let mut command = self.eval(LEASE, node);
+        command
+            .arg(self.keep)
+            .arg(node)
+            .arg(duration_ms)
+            .arg(max_pause_ms);
+        command
     }
 
     /// Gives up the lease of a node.
     pub(crate) fn leave(&self, node: &str) -> Cmd {
-        let mut call = self.call(LEAVE, node);
-        call.arg(node);
-        call
+        let mut command = self.eval(LEAVE, node);
+        command.arg(node);
+        command
     }
 
     /// Asks how the log is.
     pub(crate) fn state(&self) -> Cmd {
-        self.call(STATE, "none")
+        self.eval(STATE, "none")
     }
 
     /// Asks how the log is, and for at most `limit` entries behind a position.
     pub(crate) fn state_and_entries(&self, after: u64, limit: usize) -> Cmd {
-        let mut call = self.call(STATE, "none");
-        call.arg(format!("0-{}", after.saturating_add(1)))
+        let mut command = self.eval(STATE, "none");
+        command
+            .arg(format!("0-{}", after.saturating_add(1)))
             .arg(limit.max(1));
-        call
+        command
     }
 
     /// Waits for entries behind a position.
-    pub(crate) fn wait(&self, after: u64, count: usize, block: u128) -> Cmd {
-        let mut call = redis::cmd("XREAD");
-        call.arg("COUNT").arg(count);
-        call.arg("BLOCK").arg(block.to_string());
-        call.arg("STREAMS").arg(self.events());
-        call.arg(format!("0-{after}"));
-        call
+    pub(crate) fn read_blocking(&self, after: u64, count: usize, block_ms: u128) -> Cmd {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(count);
+        command.arg("BLOCK").arg(block_ms.to_string());
+        command.arg("STREAMS").arg(self.stream_key());
+        command.arg(format!("0-{after}"));
+        command
     }
 }
