@@ -53,7 +53,7 @@ where
                 let cursor = cursor.filter(|_| response.status().is_success());
                 if let Some(cursor) = cursor.and_then(|c| HeaderValue::try_from(c.to_string()).ok())
                 {
-                    mark(response.headers_mut(), cursor);
+                    insert_cursor(response.headers_mut(), cursor);
                 }
                 response
             })
@@ -61,7 +61,7 @@ where
     }
 }
 
-fn mark(headers: &mut HeaderMap, cursor: HeaderValue) {
+fn insert_cursor(headers: &mut HeaderMap, cursor: HeaderValue) {
     headers.insert(LIVE_CURSOR, cursor);
     // Beside those that the application exposes.
     headers.append(

@@ -12,7 +12,7 @@ use rest_live_runtime::Live;
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
 pub use self::cursor::with_cursor;
-use self::handshake::Request;
+use self::handshake::UpgradeRequest;
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.
 ///
@@ -66,14 +66,14 @@ where
     warp::get()
         .and(warp::header::exact_ignore_case("upgrade", "websocket"))
         // First: a foreign page has no business with who is signed in.
-        .and(origin::allowed(&live))
+        .and(origin::check(&live))
         .and(user.boxed())
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
         .and(warp::ext::optional())
         .map(
             move |user: U, headers: HeaderMap, address: Option<SocketAddr>, upgrade| {
-                let request = Request {
+                let request = UpgradeRequest {
                     headers: &headers,
                     address: address.map(|address| address.ip()),
                     upgrade,
@@ -81,6 +81,6 @@ where
                 handshake::respond(&live, user, request)
             },
         )
-        .recover(origin::refuse)
+        .recover(origin::recover)
         .unify()
 }

@@ -13,34 +13,35 @@ use warp::{
     reply::Response,
 };
 
-use crate::handshake::refusal;
+use crate::handshake::error_response;
 
 /// A page that may not open a websocket here.
 #[derive(Debug)]
-struct Foreign;
+struct ForbiddenOrigin;
 
-impl Reject for Foreign {}
+impl Reject for ForbiddenOrigin {}
 
 /// Lets through what comes from no page, or from one that may. Only browsers send an `Origin`, and they
 /// always do; pages cannot forge it.
-pub(crate) fn allowed<U: Send + Sync + 'static>(
+pub(crate) fn check<U: Send + Sync + 'static>(
     live: &Live<U>,
 ) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static + use<U> {
     let live = live.clone();
     warp::header::headers_cloned()
         .and_then(move |headers: HeaderMap| {
-            future::ready(match is_allowed(&live, &headers) {
-                true => Ok(()),
-                false => Err(reject::custom(Foreign)),
+            future::ready(if is_allowed(&live, &headers) {
+                Ok(())
+            } else {
+                Err(reject::custom(ForbiddenOrigin))
             })
         })
         .untuple_one()
 }
 
-/// Answers what [`allowed`] did not let through; what others rejected is theirs.
-pub(crate) async fn refuse(rejection: Rejection) -> Result<Response, Rejection> {
-    match rejection.find::<Foreign>() {
-        Some(Foreign) => Ok(refusal(
+/// Answers what [`check`] did not let through; what others rejected is theirs.
+pub(crate) async fn recover(rejection: Rejection) -> Result<Response, Rejection> {
+    match rejection.find::<ForbiddenOrigin>() {
+        Some(ForbiddenOrigin) => Ok(error_response(
             StatusCode::FORBIDDEN,
             "web pages of this origin may not open a websocket here: LiveBuilder::origins lists those that may",
         )),
