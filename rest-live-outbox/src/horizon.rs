@@ -1,7 +1,9 @@
-//! Up to which number all transactions are done: where a subscriber may begin.
+//! The horizon: the largest number such that every transaction that drew it, or a smaller one, has
+//! ended. A subscriber may start there.
 //!
-//! That is not the last event, and not the last number: a transaction that is still open may have last_drawn a smaller number,
-//! and commits its event later. Who began behind it would never hear of it.
+//! The horizon is neither the last event nor the last number. A transaction that is still open may
+//! have drawn a smaller number and commit its event later. A subscriber that started past that
+//! number would miss the event.
 
 use rest_live_runtime::Cursor;
 use sea_orm::sqlx::{self, PgConnection};
@@ -12,26 +14,28 @@ use crate::{
     statements::Statements,
 };
 
-/// What this node has found out.
+/// Finds the horizon from successive observations of the database.
 #[derive(Debug, Default)]
 pub(crate) struct HorizonTracker {
-    /// Of one life of the log: in another, nothing of this holds.
+    /// The last state that was read. Marks and position are valid only for its epoch.
     state: Option<LogState>,
     marks: Marks,
     position: Option<u64>,
 }
 
-/// What is known now.
+/// The horizon at the moment of an observation.
 #[derive(Clone, Debug)]
 pub(crate) struct Horizon {
     pub(crate) state: LogState,
-    /// All up to here is done, whichever statement looks from now on; none where nothing is proven yet.
+    /// The proven horizon: every later statement sees all committed events up to it. `None` until a
+    /// first number is proven.
     pub(crate) position: Option<u64>,
 }
 
 impl Horizon {
-    /// Returns a place that is safe to begin at: the last that is proven, or what an earlier node has found, or the
-    /// beginning of what is kept.
+    /// Returns a position at which a subscriber can safely start: the largest of the proven
+    /// horizon, the horizon that a node saved earlier, and the position before the first retained
+    /// event.
     pub(crate) fn start_position(&self) -> u64 {
         let known = self
             .state
@@ -44,7 +48,7 @@ impl Horizon {
 }
 
 impl HorizonTracker {
-    /// Takes in up to where a tail of this node has yielded all, which proves as much.
+    /// Raises the horizon to the watermark of a tail on this node, which proves the same.
     fn raise(&mut self, watermark: Option<&Cursor>) {
         let state = self.state.as_ref();
         let watermark =
@@ -54,8 +58,8 @@ impl HorizonTracker {
             .max(watermark.map(|watermark| watermark.position));
     }
 
-    /// Asks the database: first how many numbers were last_drawn, then who holds the table, which is the order that proves
-    /// something.
+    /// Reads the database and updates the horizon. The order of the two queries is essential: the
+    /// number must be drawn before the lock holders are read.
     pub(crate) async fn update(
         &mut self,
         connection: &mut PgConnection,
@@ -65,7 +69,7 @@ impl HorizonTracker {
         let state = read_state(connection, statements).await?;
         let holders = read_lock_holders(connection, statements).await?;
         let is_continued = self.state.as_ref().is_some_and(|known| {
-            // A number that is last_drawn again is of a log that has lost some.
+            // A number that is drawn again belongs to a log that has lost events.
             known.epoch == state.epoch && known.last_drawn <= state.last_drawn
         });
         if !is_continued {
@@ -86,7 +90,7 @@ impl HorizonTracker {
     }
 }
 
-/// Reads which life of the log it is.
+/// Reads the state of the log.
 pub(crate) async fn read_state(
     connection: &mut PgConnection,
     statements: &Statements,
@@ -95,7 +99,7 @@ pub(crate) async fn read_state(
     LogState::from_row(&row.fetch_one(connection).await?)
 }
 
-/// Reads who holds the table for writing.
+/// Reads the transactions that hold a write lock on the event table.
 pub(crate) async fn read_lock_holders(
     connection: &mut PgConnection,
     statements: &Statements,

@@ -1,24 +1,25 @@
-//! Events on their way into `live_event`: the parameters of the statements that append them.
+//! The parameters of the statements that append events to `live_event`.
 
 use rest_live_runtime::{Record, StoredEvent};
 use serde_json::value::RawValue;
 
-/// What one statement appends: [`Statements::append`](crate::statements::Statements::append) says which.
+/// One statement that appends events. [`Statements::append`](crate::statements::Statements::append)
+/// returns its SQL.
 pub(crate) struct Insert {
     pub(crate) is_single: bool,
-    /// Its parameters, all of them texts: of the event's columns, or of arrays of them.
+    /// One text parameter for each column of the event, or for the array of each column.
     pub(crate) parameters: [Option<String>; 8],
 }
 
-/// So many events are appended by one statement.
+/// Maximum number of events that one statement appends.
 const MAX_EVENTS_PER_INSERT: usize = 5_000;
 
-/// Returns events as they are stored.
+/// Converts records to stored events.
 pub(crate) fn stored(records: &[Record]) -> Vec<StoredEvent> {
     records.iter().map(Record::store).collect()
 }
 
-/// Returns what the statements are that append these events: one, but for very many.
+/// Returns the statements that append these events: usually one, several for a large batch.
 pub(crate) fn inserts(events: &[StoredEvent]) -> impl Iterator<Item = Insert> {
     events
         .chunks(MAX_EVENTS_PER_INSERT)
@@ -42,7 +43,7 @@ fn columns(event: &StoredEvent) -> [Option<String>; 8] {
         format!("[{}]", rows.join(","))
     };
     [
-        // The last moment that PostgreSQL knows is a little later.
+        // Larger than any timestamp that PostgreSQL can represent.
         Some(event.captured.min(i64::MAX as u64).to_string()),
         Some(event.model.clone()),
         Some(event.operation.as_str().to_owned()),
@@ -54,8 +55,9 @@ fn columns(event: &StoredEvent) -> [Option<String>; 8] {
     ]
 }
 
-/// Writes PostgreSQL's text of an array for each column. SeaORM has arrays as a feature, which changes its types; and as one
-/// text is one parameter, any number of events is one prepared statement.
+/// Returns the text of a PostgreSQL array for each column. SeaORM supports arrays only with a
+/// feature that changes its types. One text parameter per column also keeps one prepared statement
+/// for any number of events.
 fn arrays(events: &[StoredEvent]) -> [Option<String>; 8] {
     let mut arrays = [const { String::new() }; 8];
     for event in events {

@@ -1,19 +1,19 @@
-//! The state of the log, as a row of a statement has it.
+//! The state of the log, decoded from a row.
 
 use rest_live_runtime::Epoch;
 use sea_orm::sqlx::{self, Row, postgres::PgRow};
 
 use crate::rows::read_number;
 
-/// Which life of the log it is, and where it is.
+/// The epoch of the log, and the numbers that delimit it.
 #[derive(Clone, Debug)]
 pub(crate) struct LogState {
     pub(crate) epoch: Epoch,
-    /// All before this number is not kept any more.
+    /// Events before this number have been removed.
     pub(crate) first_retained: u64,
-    /// What a node has found settled some time ago.
+    /// The horizon that some node saved, a while ago.
     pub(crate) horizon: u64,
-    /// The last number that was drawn: for an event, or for one that was rolled back.
+    /// The last number that was drawn, possibly by a transaction that was rolled back.
     pub(crate) last_drawn: u64,
 }
 

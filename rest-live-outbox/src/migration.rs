@@ -1,6 +1,7 @@
 //! Migrations for the application's own `Migrator`.
 //!
-//! [`Outbox`] makes the tables; [`Capture`] has triggers write the events of one table, whoever changes it.
+//! [`Outbox`] creates the tables. [`Capture`] adds triggers that write the events of one table,
+//! whichever program changes it.
 //!
 //! ```no_run
 //! use rest_live_outbox::migration::{Capture, Outbox};
@@ -24,9 +25,11 @@
 //! impl MigratorTrait for Migrator {
 //!     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 //!         vec![
-//!             // The application's own, and then
+//!             // After the application's own migrations:
 //!             Box::new(Outbox),
-//!             Box::new(Capture::of::<task::Entity>("todolist.Task").without([task::Column::Token])),
+//!             Box::new(
+//!                 Capture::of::<task::Entity>("todolist.Task").without([task::Column::Token]),
+//!             ),
 //!         ]
 //!     }
 //! }

@@ -1,4 +1,4 @@
-//! What one node has of the outbox: connections of its own, and what its tasks and tails share.
+//! [`Node`]: the connections of one node, and the state that its tasks and tails share.
 
 use std::{
     sync::{
@@ -23,31 +23,33 @@ use crate::{
     tables::Tables,
 };
 
-/// How long one query to the database may take.
+/// How long one query may take, including the wait for a connection.
 pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long [`Node::head`] waits for transactions that were open when it was asked.
+/// How long [`Node::head`] waits for transactions that were open when it was called.
 const HEAD_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The same, where nothing was proven yet.
+/// How long [`Node::head`] waits if no horizon is proven yet.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// One node of the log. [`OutboxLog`](crate::OutboxLog) is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// Not the application's, which may use up all of its own and wait for an event.
+    /// A pool of the node's own. The application may use up its connections while it waits for an
+    /// event.
     pub(crate) pool: PgPool,
     pub(crate) tables: Tables,
     pub(crate) options: Options,
-    /// Tells this node's notifications from the others'.
+    /// Distinguishes this node's notifications from those of other nodes.
     pub(crate) name: String,
-    /// Counts what may have brought events; tails look at the table then.
+    /// Changes when there may be new events. Tails then read the table.
     pub(crate) wakeups: watch::Sender<u64>,
-    /// Something was committed that other nodes have not been told of.
+    /// Signals a commit of which the other nodes have not been notified.
     pub(crate) commits: Notify,
-    /// Whether other nodes' notifications come here.
+    /// Whether this node receives the notifications of other nodes.
     pub(crate) is_listening: AtomicBool,
     horizon: Mutex<HorizonTracker>,
-    /// The place up to which the tail of this node has yielded all that was the last to move.
+    /// The largest watermark of this node's tails, in the epoch of the last one that moved.
     tail_watermark: StdMutex<Option<Cursor>>,
 }
 
@@ -66,20 +68,20 @@ impl Node {
         }
     }
 
-    /// Has the tails of this node look.
+    /// Wakes the tails of this node, so that they read the table.
     pub(crate) fn wake(&self) {
         self.wakeups
             .send_modify(|wakeups| *wakeups = wakeups.wrapping_add(1));
     }
 
-    /// Returns how long a tail waits that nobody wakes.
+    /// Returns how long a tail waits if it is not woken.
     pub(crate) fn poll_interval(&self) -> Duration {
         let is_listening = self.is_listening.load(Ordering::Relaxed);
         self.options
             .poll_interval(is_listening, self.tables.captures_any())
     }
 
-    /// Takes in the watermark of a tail.
+    /// Records the watermark of a tail.
     pub(crate) fn record_watermark(&self, watermark: &Cursor) {
         let mut known = self
             .tail_watermark
@@ -93,7 +95,7 @@ impl Node {
         }
     }
 
-    /// Forgets what the tails were at: in a log that has lost events, their numbers come again.
+    /// Forgets the watermark of the tails. A log that has lost events draws their numbers again.
     pub(crate) fn forget_watermark(&self) {
         let mut known = self
             .tail_watermark
@@ -103,7 +105,7 @@ impl Node {
     }
 
     fn watermark(&self) -> Option<Cursor> {
-        // Nothing panics while it is held.
+        // No code panics while it holds this lock.
         let known = self
             .tail_watermark
             .lock()
@@ -111,7 +113,7 @@ impl Node {
         known.clone()
     }
 
-    /// Looks how far all transactions are done.
+    /// Reads the database and returns the horizon.
     pub(crate) async fn update_horizon(&self) -> Result<Horizon, sqlx::Error> {
         let update = async {
             let mut horizon = self.horizon.lock().await;
@@ -123,8 +125,9 @@ impl Node {
         with_timeout(update).await
     }
 
-    /// Returns the place up to which all is done. It waits a little for what is open now, so that who has just
-    /// written begins behind it; a long transaction it does not wait for, and is before it.
+    /// Returns the horizon, after a short wait for transactions that are open now, so that a client
+    /// that has just written starts past its own write. It does not wait for a long transaction and
+    /// returns a horizon before it.
     pub(crate) async fn head(&self) -> Result<Horizon, sqlx::Error> {
         let start = Instant::now();
         let first = self.update_horizon().await?;
@@ -148,7 +151,7 @@ impl Node {
         }
     }
 
-    /// Reads a range; `Ok(Err(..))` where the log does not have it.
+    /// Reads a range of events. Returns `Ok(Err(..))` if the log does not contain it.
     pub(crate) async fn read(
         &self,
         after: &Cursor,
@@ -188,7 +191,7 @@ impl Node {
     }
 }
 
-/// Gives up on a server that does not answer.
+/// Runs a query, and fails if the server does not answer within [`QUERY_TIMEOUT`].
 pub(crate) async fn with_timeout<T>(
     query: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {

@@ -1,10 +1,10 @@
-//! Entries of the log, read from rows of `live_event`.
+//! Log entries, decoded from rows of `live_event`.
 
 use rest_live_runtime::{Entry, Operation, StoredEvent};
 use sea_orm::sqlx::{self, Row, postgres::PgRow};
 use serde_json::value::RawValue;
 
-/// Reads the event of a row, if it has one.
+/// Decodes the event of a row. Returns `None` for a row that carries only the state of the log.
 pub(crate) fn read_entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
     let Some(position) = read_number(row, "seq")? else {
         return Ok(None);

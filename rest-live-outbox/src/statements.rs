@@ -1,10 +1,11 @@
-//! The statements on the tables of the outbox.
+//! The SQL statements on the tables of the outbox.
 
 use std::sync::Arc;
 
 use sea_orm::sqlx::AssertSqlSafe;
 
-/// The statements, with the names of the tables in them: who has another `search_path` means the same tables.
+/// The statements, with qualified table names: a connection with another `search_path` uses the
+/// same tables.
 #[derive(Debug)]
 pub(crate) struct Statements {
     append_one: Sql,
@@ -16,7 +17,7 @@ pub(crate) struct Statements {
     pub(crate) save_horizon: Sql,
 }
 
-/// The text of a statement, which names nothing but what PostgreSQL itself has quoted.
+/// The text of a statement. Every name in it was quoted by PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Sql(Arc<str>);
 
@@ -30,7 +31,7 @@ impl Sql {
     }
 }
 
-/// The quoted names: `"public"."live_event"`, and so on.
+/// The quoted names, such as `"public"."live_event"`.
 struct TableNames<'a> {
     event: &'a str,
     meta: &'a str,
@@ -56,7 +57,7 @@ impl Statements {
         }
     }
 
-    /// Returns the statement that appends one event, or several.
+    /// Returns the statement that appends a single event, or the one for several.
     pub(crate) fn append(&self, is_single: bool) -> &Sql {
         if is_single {
             &self.append_one
@@ -68,7 +69,8 @@ impl Statements {
 
 const COLUMNS: &str = "at, model, op, key, old, new, node, began";
 
-/// Returns the statement that appends an event: a fifth more transactions with one event each than by the other.
+/// Returns the statement that appends one event. With it, a node commits a fifth more transactions
+/// of one event each than with [`append_many`].
 fn append_one(names: &TableNames<'_>) -> String {
     let event = names.event;
     format!(
@@ -77,9 +79,9 @@ fn append_one(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that appends events, each parameter the text of an array.
+/// Returns the statement that appends events. Each parameter is the text of an array.
 fn append_many(names: &TableNames<'_>) -> String {
-    // With ORDER BY, the numbers are drawn in the order of the rows.
+    // ORDER BY makes the sequence draw the numbers in the order of the rows.
     format!(
         "INSERT INTO {event} ({COLUMNS}) \
          SELECT 'epoch'::timestamptz + e.at * interval '1 microsecond', e.model, e.op::\"char\", e.key::json, e.old::json, \
@@ -91,12 +93,12 @@ fn append_many(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that reads which life of the log this is: the columns `epoch`, `first_retained`, `drawn` and
-/// `settled`.
+/// Returns the statement that reads the state of the log: the columns `epoch`, `first_retained`,
+/// `drawn` and `settled`.
 fn state(names: &TableNames<'_>) -> String {
-    // The timeline is that of the file that is written now: the one that `pg_control_checkpoint` says is of the last
-    // checkpoint, which comes some time after a standby has become the primary. The table's oid tells it from one that a
-    // dump brought back to the same server.
+    // The timeline is that of the WAL file being written. `pg_control_checkpoint` would return the
+    // timeline of the last checkpoint, which lags behind a promotion. The oid distinguishes the
+    // table from one that a dump restored on the same server.
     format!(
         "SELECT left(encode(sha256(convert_to(concat_ws('/', m.epoch, \
          (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8), \
@@ -109,8 +111,9 @@ fn state(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that reads events, of one moment: those in the gaps from `$1` to `$2`, and of those behind `$3` the
-/// first `$5`; of all that the first `$4`, ascending. There is a row without an event, too, where there is none.
+/// Returns the statement that reads the state of the log and events, all from one snapshot: the
+/// events in the gaps from `$1` to `$2`, and the first `$5` after `$3`. Of both it returns the
+/// first `$4`, in ascending order. Without events it returns one row with the state alone.
 fn read(names: &TableNames<'_>) -> String {
     let columns = format!("seq, {COLUMNS}");
     format!(
@@ -130,9 +133,10 @@ fn read(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that reads who holds the table for writing.
+/// Returns the statement that reads which transactions hold a write lock on the event table.
 fn lock_holders(names: &TableNames<'_>) -> String {
-    // Who is prepared has no process. Where it has no name either, any that is prepared is it.
+    // A prepared transaction has no process. If it has no name either, one name stands for all of
+    // them.
     format!(
         "SELECT DISTINCT coalesce(virtualtransaction, 'prepared') AS name, pid IS NULL AS is_prepared FROM pg_locks \
          WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted \
@@ -142,9 +146,10 @@ fn lock_holders(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that removes a piece of what is older than `$2` seconds, up to the number `$1`, and says how much.
+/// Returns the statement that removes a batch of events up to the number `$1` that are older than
+/// `$2` seconds. It returns how many were removed.
 fn trim(names: &TableNames<'_>) -> String {
-    // From where the last piece ended: what was removed is passed over slowly, until a vacuum.
+    // Starts where the last batch ended: an index scan over removed rows is slow until a vacuum.
     format!(
         "WITH bound AS (SELECT max(seq) AS up_to FROM ( \
          SELECT seq, at FROM {event} WHERE seq <= $1 AND seq >= (SELECT first_retained FROM {meta} WHERE id = 1) \
@@ -159,7 +164,7 @@ fn trim(names: &TableNames<'_>) -> String {
     )
 }
 
-/// Returns the statement that keeps the place up to which a node has found all transactions done.
+/// Returns the statement that saves the horizon that a node has found.
 fn save_horizon(names: &TableNames<'_>) -> String {
     let meta = names.meta;
     format!("UPDATE {meta} SET settled = $1 WHERE id = 1 AND settled < $1")

@@ -1,4 +1,4 @@
-//! The tables of the outbox as they are found in the database.
+//! [`Tables`]: the tables of the outbox in the database, and the tables with triggers.
 
 use std::collections::HashSet;
 
@@ -6,26 +6,27 @@ use sea_orm::sqlx::{self, PgConnection, Row};
 
 use crate::{error::OutboxError, statements::Statements};
 
-/// The version of the tables that this crate writes and reads.
+/// The version of the tables that this crate reads and writes.
 pub(crate) const SCHEMA_VERSION: i32 = 1;
 
-/// What the triggers of a captured table are called: on rows, on updated rows, on TRUNCATE.
+/// The names of the triggers on a captured table: for inserts and deletes, for updates, and for
+/// `TRUNCATE`.
 pub(crate) const TRIGGER_NAMES: [&str; 3] = ["live_row", "live_update", "live_truncate"];
 
-/// What was found.
+/// The tables that were found in a database.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) statements: Statements,
-    /// Tables whose triggers write events, by schema and name; those that are found by their name alone are there without
-    /// a schema, too.
+    /// The tables whose triggers write events, by schema and name. A table on the `search_path` is
+    /// also listed without a schema.
     captured: HashSet<(Option<String>, String)>,
 }
 
 impl Tables {
-    /// Finds the tables.
+    /// Finds the tables and checks that they can be used.
     ///
     /// # Errors
-    /// That they are not there, or not as they have to be.
+    /// Returns an error if the tables are missing or do not meet the requirements.
     pub(crate) async fn find(connection: &mut PgConnection) -> Result<Self, OutboxError> {
         let is_standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
             .fetch_one(&mut *connection)
@@ -77,7 +78,7 @@ impl Tables {
         self.captured.contains(&key)
     }
 
-    /// Returns whether triggers write any events.
+    /// Returns whether triggers write the events of any table.
     pub(crate) fn captures_any(&self) -> bool {
         !self.captured.is_empty()
     }

@@ -1,9 +1,10 @@
-//! The tail of the outbox: a reader that yields rows as soon as they can be seen, and loses none.
+//! The tail of the outbox: it yields rows as soon as they become visible, and misses none.
 //!
-//! Numbers are drawn in one order and committed in another. So it yields what is there, past the numbers that are missing,
-//! and moves its watermark past one only when it is proven that it will never be there (see [`crate::marks`]). What is
-//! told of one row is told in order all the same: who writes its event has the row locked, and the next who gets
-//! the lock draws a greater number. Each statement sees one moment, and its rows are yielded in their order.
+//! Numbers are drawn in one order and committed in another. The tail therefore yields rows past
+//! missing numbers. It moves its watermark past a missing number only once that number is proven
+//! never to appear (see [`crate::marks`]). Events of one row still arrive in order: the transaction
+//! that writes an event has the row locked, and the next transaction that locks the row draws a
+//! larger number. Each statement reads one snapshot, and its rows are yielded in order.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -26,21 +27,25 @@ use crate::{
     rows,
 };
 
-/// So many rows are read at once.
+/// Maximum number of rows that one statement returns.
 const MAX_ROWS_PER_READ: i64 = 1_000;
 
-/// Looks are at least so far apart: many commits are one look.
+/// Minimum time between two reads, so that one read covers many commits.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How often it looks whether a gap is proven, at first and after a while.
+/// How often a tail checks first whether its gaps are proven. The interval doubles up to
+/// [`MAX_GAP_INTERVAL`].
 const GAP_INTERVAL: Duration = Duration::from_millis(10);
+/// Maximum time between two checks of gaps.
 const MAX_GAP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long it waits for a server that is away, at first and after a while.
+/// How long a tail waits first before it retries an unreachable server. The interval doubles up to
+/// [`MAX_RETRY_INTERVAL`].
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum wait before a retry.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Returns the tail of a node. Nothing runs while nobody polls it.
+/// Returns a tail of the node. It does nothing while it is not polled.
 pub(crate) fn tail(node: &Arc<Node>) -> BoxStream<'static, Tail> {
     let reader = TailReader {
         node: Arc::clone(node),
@@ -59,24 +64,25 @@ pub(crate) fn tail(node: &Arc<Node>) -> BoxStream<'static, Tail> {
     stream::unfold(reader, next).boxed()
 }
 
+/// Reads the table for one tail.
 struct TailReader {
     node: Arc<Node>,
     wakeups: watch::Receiver<u64>,
     position: Option<TailPosition>,
     has_started: bool,
-    /// Three at most.
+    /// Items to yield before the next read; at most three.
     pending: VecDeque<Tail>,
     last_read: Instant,
-    /// There is more than the last statement returned.
+    /// Whether the last statement stopped at its row limit.
     is_truncated: bool,
     gap_interval: Duration,
-    /// Since when the server does not answer.
+    /// The time of the first read that failed in a row.
     failing_since: Option<Instant>,
     retry_interval: Duration,
     is_away: bool,
 }
 
-/// One life of the log, and the place in it.
+/// The position of a tail within one epoch of the log.
 struct TailPosition {
     epoch: Epoch,
     tracker: GapTracker,
@@ -90,8 +96,8 @@ impl TailPosition {
         }
     }
 
-    /// Returns whether the log has all that this place still needs: it is the same life of it, nothing behind the
-    /// watermark is removed, and no number is drawn again.
+    /// Returns whether the tail can continue in this state of the log: the epoch is the same, no
+    /// event past the watermark was removed, and no number is drawn twice.
     fn continues_in(&self, state: &LogState) -> bool {
         self.epoch == state.epoch
             && state.first_retained <= self.tracker.watermark() + 1
@@ -114,7 +120,7 @@ impl TailReader {
         }
     }
 
-    /// Waits until it is time to look.
+    /// Waits until the next read is due.
     async fn wait(&mut self) {
         if self.failing_since.is_some() {
             sleep(self.retry_interval).await;
@@ -125,7 +131,7 @@ impl TailReader {
                 poll = poll.min(self.gap_interval);
                 self.gap_interval = (self.gap_interval * 2).min(MAX_GAP_INTERVAL);
             }
-            // The sender is the node's, which is here.
+            // The node owns the sender and outlives this wait.
             _ = timeout_at(self.last_read + poll, self.wakeups.changed()).await;
             sleep_until(self.last_read + MIN_READ_INTERVAL).await;
         }
@@ -155,7 +161,7 @@ impl TailReader {
         Ok(())
     }
 
-    /// Finds the place to go on from, at first or where continuity is lost.
+    /// Finds the position to start from, at first and after continuity was lost.
     async fn start(&mut self) -> Result<(), sqlx::Error> {
         let horizon = self.node.head().await?;
         let position = TailPosition {
@@ -176,7 +182,7 @@ impl TailReader {
     fn on_success(&mut self) {
         (self.failing_since, self.retry_interval) = (None, RETRY_INTERVAL);
         if std::mem::take(&mut self.is_away) {
-            // Behind a reset, and before what is new.
+            // `Back` comes after a reset, but before new events.
             let index = match self.pending.front() {
                 Some(Tail::Reset(_)) => 1,
                 _ => 0,
@@ -187,16 +193,16 @@ impl TailReader {
 
     fn on_error(&mut self, error: &sqlx::Error) {
         let since = *self.failing_since.get_or_insert(self.last_read);
-        tracing::debug!(%error, "the outbox cannot be read");
+        tracing::debug!(%error, "reading the outbox failed; it is retried");
         if since.elapsed() >= QUERY_TIMEOUT && self.has_started && !self.is_away {
-            tracing::warn!(%error, "the outbox cannot be reached");
+            tracing::warn!(%error, "the outbox is unreachable: clients are notified that their data may be stale");
             self.is_away = true;
             self.pending.push_back(Tail::Away);
         }
     }
 }
 
-/// Reads what is new; before, where numbers are missing, who may own them.
+/// Reads new rows. If there are gaps, it first reads which transactions may own their numbers.
 async fn read_rows(
     node: &Node,
     tracker: &mut GapTracker,

@@ -1,4 +1,4 @@
-//! The tasks of a node: telling the others, hearing them, removing what is old. They end with their owner.
+//! The background tasks of a node: notify other nodes, listen to them, remove old events.
 
 mod listen;
 mod notify;
@@ -15,10 +15,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::node::Node;
 
-/// How long a goodbye may take.
+/// How long stopping the tasks may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Owns the tasks; dropped, they end.
+/// Owns the tasks and stops them when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     tasks: Mutex<JoinSet<()>>,
@@ -42,10 +42,10 @@ impl Tasks {
         }
     }
 
-    /// Ends them, and waits a little until they have.
+    /// Stops the tasks and waits up to [`STOP_TIMEOUT`] until they have ended.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
-        // Nothing panics while it is held.
+        // No code panics while it holds this lock.
         let mut tasks = {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *tasks)

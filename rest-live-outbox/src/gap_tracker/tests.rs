@@ -1,4 +1,5 @@
-//! The tracker against a simulated server: transactions draw numbers, commit and abort in any order.
+//! Tests the tracker on a simulated server, whose transactions draw numbers, commit and abort in
+//! any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +7,12 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// A server as the reader sees it.
+/// The state of a simulated server.
 #[derive(Default)]
 struct Server {
     drawn: u64,
     clock: u64,
-    /// Name and numbers of the open transactions.
+    /// The names of the open transactions, with their numbers.
     open: BTreeMap<String, Vec<u64>>,
     prepared: BTreeMap<String, Vec<u64>>,
     visible: BTreeSet<u64>,
@@ -85,7 +86,7 @@ impl Server {
         }
     }
 
-    /// What the reader's statement sees.
+    /// Returns the rows that the reader's statement sees.
     fn rows(&self, tracker: &GapTracker, limit: usize) -> Vec<u64> {
         let (firsts, lasts) = tracker.gaps();
         let gaps: Vec<_> = firsts.into_iter().zip(lasts).collect();
@@ -132,7 +133,7 @@ impl Reader {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_or_twice_and_the_watermark_comes_to_the_end(steps in vec(step(), 0..120)) {
+    fn every_event_is_yielded_exactly_once(steps in vec(step(), 0..120)) {
         let mut server = Server::default();
         let mut reader = Reader { tracker: GapTracker::new(0), yielded: Vec::new() };
         for step in &steps {
@@ -143,7 +144,7 @@ proptest! {
                 _ => {}
             }
         }
-        // All end, and then it comes to the last number that is there.
+        // Once all transactions have ended, the watermark reaches the last number.
         while !server.open.is_empty() {
             server.apply(&Step::End { index: 0, commits: true });
         }
@@ -161,7 +162,7 @@ proptest! {
 }
 
 #[test]
-fn ranges_that_meet_are_one() {
+fn adjacent_ranges_merge() {
     let mut tracker = GapTracker::new(10);
     assert!(!tracker.record(&[13, 14, 17], false));
     assert_eq!(tracker.gaps(), (vec![11, 15], vec![12, 16]));
@@ -173,7 +174,7 @@ fn ranges_that_meet_are_one() {
 }
 
 #[test]
-fn it_waits_at_a_gap_when_there_are_too_many() {
+fn too_many_ranges_leave_no_room() {
     let mut tracker = GapTracker::new(0);
     let max = MAX_RANGES as u64;
     for number in 1..=max {
@@ -188,7 +189,7 @@ fn it_waits_at_a_gap_when_there_are_too_many() {
 }
 
 #[test]
-fn what_is_behind_the_cut_of_a_statement_is_not_passed() {
+fn truncated_read_holds_the_watermark() {
     let mut tracker = GapTracker::new(0);
     tracker.record(&[3, 6], false);
     tracker.observe(&LockHolders::default());

@@ -1,4 +1,4 @@
-//! The tables of the outbox.
+//! The migration that creates the tables of the outbox.
 
 use sea_orm_migration::{
     DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait,
@@ -8,11 +8,12 @@ use sea_orm_migration::{
 use super::sql::require_postgres;
 use crate::tables::SCHEMA_VERSION;
 
-/// Makes `live_event`, which holds the events, and `live_meta`, which says what it holds. They are in the first schema of
-/// the `search_path`.
+/// Creates `live_event`, which holds the events, and `live_meta`, which describes the log. Both are
+/// in the first schema of the `search_path`.
 ///
-/// Who writes through the outbox needs `SELECT, INSERT, DELETE` on `live_event`, `SELECT, UPDATE` on `live_meta` and
-/// `SELECT` on `live_event_seq_seq`; the owner has all that.
+/// A role that writes through the outbox needs `SELECT, INSERT, DELETE` on `live_event`, `SELECT,
+/// UPDATE` on `live_meta` and `SELECT` on `live_event_seq_seq`. The owner of the tables has all of
+/// these.
 #[derive(Clone, Copy, Debug)]
 pub struct Outbox;
 
@@ -30,8 +31,9 @@ impl MigrationName for Outbox {
 impl MigrationTrait for Outbox {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         require_postgres(manager)?;
-        // The key and the rows are `json` and not `jsonb`: a text that is kept as it is, with the escape \u0000, too, which a
-        // column may hold and which `jsonb` refuses; a write never fails for its event. Not UNLOGGED: it is the log.
+        // `json`, not `jsonb`: it keeps the text as it is, including the escape \u0000, which a
+        // column may contain and `jsonb` refuses. A write must never fail because of its event. Not
+        // UNLOGGED: these tables are the log.
         let tables = format!(
             "CREATE TABLE live_meta ( \
              id integer PRIMARY KEY CHECK (id = 1), \

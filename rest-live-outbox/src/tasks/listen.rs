@@ -1,4 +1,4 @@
-//! Hears what other nodes have committed.
+//! Receives the notifications of other nodes.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -11,14 +11,17 @@ use tokio::time::{interval, sleep, timeout};
 use super::notify::{CHANNEL, notify};
 use crate::node::{Node, with_timeout};
 
-/// How long this node's own notification may be under way, by which it finds that it hears any.
+/// How long this node waits for its own notification. If it does not arrive, the node receives
+/// none.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often it looks whether it still does: a connection may end without a word.
+/// How often the node checks that notifications still arrive: a connection may end without notice.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);
 
-/// When it tries again, at first and after a while.
+/// How long the node waits first before it listens again. The interval doubles up to
+/// [`MAX_RETRY_INTERVAL`].
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Maximum wait before the node listens again.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
@@ -28,24 +31,30 @@ pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
         if node.is_listening.swap(false, Ordering::Relaxed) {
             retry_interval = RETRY_INTERVAL;
         }
-        // What came while nobody listened; and from now on they look more often.
+        // Events may have arrived while the node was not listening. Tails also switch to shorter
+        // polls.
         node.wake();
         match result {
             Ok(()) => {
-                tracing::debug!("no notification comes back: there may be a pooler in between");
+                tracing::debug!(
+                    "this node receives no notifications, perhaps because of a pooler; it polls the outbox more often"
+                );
             }
-            Err(error) => tracing::debug!(%error, "other nodes are not heard"),
+            Err(error) => {
+                tracing::debug!(%error, "listening for notifications failed; this node polls the outbox more often")
+            }
         }
         sleep(retry_interval).await;
         retry_interval = (retry_interval * 2).min(MAX_RETRY_INTERVAL);
     }
 }
 
-/// Listens until the connection ends, or nothing comes back of what this node tells itself.
+/// Listens until the connection fails. Returns `Ok` if this node's own notifications do not come
+/// back.
 async fn listen(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
     let mut listener = with_timeout(PgListener::connect_with(pool)).await?;
     with_timeout(listener.listen(CHANNEL)).await?;
-    // A pooler in transaction mode takes LISTEN, and then nothing comes.
+    // A pooler in transaction mode accepts LISTEN, but passes no notifications on.
     let echo = format!("{}?", node.name);
     notify(node, &echo).await;
     let first_echo = async {
@@ -60,14 +69,14 @@ async fn listen(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
     node.wake();
     listener.eager_reconnect(false);
     let mut echo_interval = interval(ECHO_INTERVAL);
-    echo_interval.tick().await; // at once
+    echo_interval.tick().await; // The first tick is immediate.
     let mut is_echoed = true;
     loop {
         tokio::select! {
             notification = listener.try_recv() => match notification?.as_ref().map(|n| n.payload()) {
                 None => return Err(sqlx::Error::WorkerCrashed),
                 Some(payload) if payload == echo => is_echoed = true,
-                // Its own tails know already.
+                // The tails of this node were woken at the commit.
                 Some(payload) if payload == node.name => {}
                 Some(_) => node.wake(),
             },

@@ -1,7 +1,8 @@
-//! Removes what is older than events are kept, and keeps up to where all is settled.
+//! Removes events older than the retention time, and saves the horizon.
 //!
-//! Every node has this task, and at any time one does the work. It removes nothing that a transaction still may write
-//! before, and nothing that it did not find settled a while ago: the other nodes have had the time to find that, too.
+//! Every node runs this task, but only one at a time does the work. It removes nothing past the
+//! previous horizon: open transactions may still commit there, and the other nodes need time to
+//! find the same horizon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,14 +12,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::node::Node;
 
-/// How often it looks: an eighth of how long events are kept, between these.
+/// Minimum time between two runs. The interval is an eighth of the retention time, within these
+/// limits.
 const MIN_TRIM_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum time between two runs.
 const MAX_TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The lock of the node that does the work, among the advisory locks of the database. Its number is "rest-live" in a hurry.
+/// The advisory lock of the node that removes events. The number spells "restlive" in ASCII.
 const TRIM_LOCK: i64 = 0x7265_7374_6c69_7665;
 
-/// After so long without a step forward, something is wrong.
+/// How long the horizon may stand still before each warning.
 const STALL_WARNING_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 pub(super) async fn run(node: Arc<Node>) {
@@ -30,13 +33,14 @@ pub(super) async fn run(node: Arc<Node>) {
     loop {
         sleep(interval).await;
         if let Err(error) = retention.trim(&node).await {
-            tracing::debug!(%error, "old events cannot be removed now");
+            tracing::debug!(%error, "removing old events failed; it is retried in the next run");
         }
     }
 }
 
+/// The state of the task between two runs.
 struct Retention {
-    /// Up to where all was settled when it last looked.
+    /// The horizon of the previous run.
     previous: Option<(Epoch, u64)>,
     moved_at: Instant,
 }
@@ -55,8 +59,8 @@ impl Retention {
             self.moved_at = Instant::now();
             tracing::warn!(
                 position,
-                "a transaction has been open for minutes that may hold events: clients that come back are sent all since then. \
-                 Look for it in pg_stat_activity and pg_prepared_xacts"
+                "a transaction that may hold events has been open for minutes: later events are not removed, and \
+                 clients that resume receive all of them; find it in pg_stat_activity or pg_prepared_xacts"
             );
         }
         let removable = previous
@@ -68,7 +72,8 @@ impl Retention {
     }
 }
 
-/// Removes a piece, in a transaction of its own, and returns how much; nothing while another node is at it.
+/// Removes one batch in its own transaction and returns its size, or 0 while another node does the
+/// work.
 async fn trim_batch(
     node: &Node,
     connection: &mut PgConnection,
