@@ -1,34 +1,35 @@
-//! The URL of a log: the server, the database, the prefix of the keys, and how much is kept.
+//! The URL of a log: the server, the database, the key prefix and the number of events to keep.
 
 use redis::Client;
 use url::Url;
 
 use crate::error::RedisLogError;
 
-/// What the keys of a log begin with, unless the URL says otherwise.
+/// The default prefix of all keys.
 const DEFAULT_PREFIX: &str = "rest-live";
 
-/// How many events are kept, unless the URL says otherwise.
+/// The default number of events to keep.
 const DEFAULT_KEEP: u64 = 100_000;
 
-const URL_FORM: &str = "redis://user:password@host:6379/0?prefix=rest-live&keep=100000, of which all but the host may be left \
-                    out, and rediss:// for TLS";
+/// The form of a URL, shown in errors.
+const URL_FORM: &str = "redis://user:password@host:6379/0?prefix=rest-live&keep=100000 \
+                        (only the host is required), or rediss:// for TLS";
 
-/// What a URL says.
+/// The parsed URL of a log.
 #[derive(Debug)]
 pub(crate) struct Address {
     pub(crate) client: Client,
-    /// Host and port, without the password.
+    /// Host and port, without the password: safe to show in errors.
     pub(crate) host_and_port: String,
     pub(crate) prefix: String,
     pub(crate) keep: u64,
 }
 
 impl Address {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// The first part of it that is not understood. A password is in no error.
+    /// Returns an error for the first part that is wrong. The error never contains the password.
     pub(crate) fn parse(text: &str) -> Result<Self, RedisLogError> {
         let mut url =
             Url::parse(text).map_err(|error| url_error(format!("no URL ({error})"), URL_FORM))?;
@@ -37,10 +38,15 @@ impl Address {
             "redis" => {}
             "rediss" if cfg!(feature = "tls") => install_crypto_provider(),
             "rediss" => {
-                let instead = "rest-live-redis with the feature `tls` into Cargo.toml";
+                let instead = "the feature `tls` of rest-live-redis into Cargo.toml";
                 return Err(url_error("TLS is not compiled in".to_owned(), instead));
             }
-            _ => return Err(url_error(format!("`{scheme}://` is not Redis's"), URL_FORM)),
+            _ => {
+                return Err(url_error(
+                    format!("`{scheme}://` is not a scheme of Redis"),
+                    URL_FORM,
+                ));
+            }
         }
         let host = url.host_str().filter(|host| !host.is_empty());
         let Some(host) = host else {
@@ -50,11 +56,14 @@ impl Address {
         let database = url.path().trim_start_matches('/');
         if !database.is_empty() && database.parse::<u32>().is_err() {
             let instead = "the number of a database, as in redis://host/0";
-            return Err(url_error(format!("`{database}` is no database"), instead));
+            return Err(url_error(
+                format!("`{database}` is no database number"),
+                instead,
+            ));
         }
         if let Some(fragment) = url.fragment() {
             return Err(url_error(
-                format!("`#{fragment}` means nothing here"),
+                format!("the fragment `#{fragment}` has no meaning"),
                 URL_FORM,
             ));
         }
@@ -99,11 +108,12 @@ fn url_error(mistake: String, instead: &'static str) -> RedisLogError {
     RedisLogError::Url { mistake, instead }
 }
 
-/// Has rustls use ring where the program has not chosen yet: redis brings no cryptography, and would panic.
+/// Installs ring as the rustls provider unless the program has chosen one. The `redis` crate brings
+/// no provider, and rustls would panic.
 fn install_crypto_provider() {
     #[cfg(feature = "tls")]
     {
-        // An error is that somebody was faster.
+        // An error means that another thread was faster.
         _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
@@ -113,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_where_and_how_much() {
+    fn parses_every_part_of_the_url() {
         let address = Address::parse("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500");
         let address = address.expect("it is right");
         assert_eq!(address.host_and_port, "redis.example:7000");
@@ -136,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_says_what_to_write() {
+    fn mistake_says_what_to_write() {
         for (url, mistake) in [
             ("localhost", "no URL"),
             ("http://localhost", "`http://`"),
@@ -156,14 +166,14 @@ mod tests {
 
     #[cfg(not(feature = "tls"))]
     #[test]
-    fn tls_asks_for_its_feature() {
+    fn tls_requires_its_feature() {
         let error = Address::parse("rediss://localhost").expect_err("no TLS");
         assert!(error.to_string().contains("the feature `tls`"), "{error}");
     }
 
     #[cfg(feature = "tls")]
     #[test]
-    fn tls_has_its_cryptography() {
+    fn tls_installs_a_crypto_provider() {
         let address = Address::parse("rediss://localhost").expect("it is right");
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());
         assert!(format!("{:?}", address.client).contains("TcpTls"));

@@ -7,19 +7,20 @@ use redis::{
 };
 use tokio::time::timeout;
 
-/// How long a connection may take to be made, from the name of the host to the choice of the database.
+/// How long opening a connection may take, from the DNS query to the selection of the database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take.
+/// How long the server may take to reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection, as long as it lasts.
+/// A connection that is not reopened once it breaks.
 #[derive(Clone)]
 pub(crate) struct Connection(MultiplexedConnection);
 
 impl Connection {
     pub(crate) async fn open(client: &Client) -> RedisResult<Self> {
-        // Each command says how long it waits: the library's own half second is less than a blocking read.
+        // Each command sets its own timeout: the library's default of half a second is shorter than
+        // a blocking read.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None);
@@ -27,12 +28,12 @@ impl Connection {
         with_timeout(CONNECT_TIMEOUT, open).await.map(Self)
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a command and waits up to [`REPLY_TIMEOUT`] for the reply.
     pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         self.query_within(REPLY_TIMEOUT, command).await
     }
 
-    /// Asks, and waits so long for the answer.
+    /// Sends a command and waits up to `limit` for the reply.
     pub(crate) async fn query_within<T: FromRedisValue>(
         &mut self,
         limit: Duration,

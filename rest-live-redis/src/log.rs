@@ -1,4 +1,4 @@
-//! The log as the runtime uses it.
+//! [`RedisLog`]: the log trait of the runtime, implemented on a Redis Stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,17 +21,19 @@ use crate::{
     state::LogState,
 };
 
-/// How long an append waits for Redis before it leaves its events in the queue and returns.
+/// How long an append waits for Redis before it returns and leaves its events in the queue.
 const APPEND_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The first version whose streams number their entries without gaps: `XADD .. 0-*`.
+/// The first major version in which streams number entries without gaps (`XADD .. 0-*`).
 const MIN_VERSION: u32 = 7;
 
-/// An event log that servers share: one Redis Stream. See the [crate] for what it promises, and what it needs.
+/// An event log on one Redis Stream, shared by several servers. See the [crate] for its guarantee
+/// and requirements.
 ///
-/// Each connected log is a node, as are all clones of it together, and has a lease, which others take for lost if it is not
-/// refreshed for five seconds. When the last clone is dropped without [`leave`](EventLog::leave), its tasks end, what waits
-/// for Redis is gone, and the others find the lease.
+/// Each connected log is a node; its clones belong to the same node. A node holds a lease. Other
+/// nodes consider it lost if the lease is not refreshed for five seconds. If the last clone is
+/// dropped without [`leave`](EventLog::leave), the node's tasks stop, its queued events are lost,
+/// and the other nodes notice the expired lease.
 #[derive(Clone, Debug)]
 pub struct RedisLog {
     node: Arc<Node>,
@@ -40,14 +42,16 @@ pub struct RedisLog {
 impl RedisLog {
     /// Connects to a server: `redis://user:password@host:6379/0?prefix=rest-live&keep=100000`.
     ///
-    /// All but the host may be left out. `rediss://` is TLS, and needs the feature `tls`. The path is the number of the
-    /// database. All keys begin with `prefix` and a colon: applications that share a database need one each. About `keep`
-    /// events stay in the log, for clients that come back.
+    /// Only the host is required. `rediss://` means TLS and needs the feature `tls`. The path is
+    /// the number of the database. All keys begin with `prefix` and a colon; applications that
+    /// share a database need different prefixes. The log keeps about `keep` events for clients that
+    /// resume.
     ///
-    /// It must be called within a tokio runtime, on which the node's two tasks run from then on.
+    /// Call it within a tokio runtime, which then runs the node's two tasks.
     ///
     /// # Errors
-    /// [`RedisLogError`]: the URL is wrong, the server cannot be used, or is older than 7.0.
+    /// Returns [`RedisLogError`] if the URL is wrong, the server cannot be used, or it is older
+    /// than 7.0.
     pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
         let address = Address::parse(url)?;
         let host_and_port = address.host_and_port.clone();
@@ -109,7 +113,7 @@ impl RedisLog {
                 StreamEntry::Event(event) if position == expected => {
                     entries.push(Entry::stored(position, event));
                 }
-                // Events are lost there: nobody gets from before to behind it.
+                // Events were lost here, so a client cannot resume across this point.
                 StreamEntry::Event(_) | StreamEntry::Lost => return Err(ReadError::Expired),
             }
         }
@@ -118,8 +122,8 @@ impl RedisLog {
 }
 
 impl EventLog for RedisLog {
-    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while Redis is known to be away:
-    /// they stay in the queue then.
+    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while
+    /// Redis is known to be unavailable. After that the events stay in the queue.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         if events.is_empty() {
             return future::ready(Ok(())).boxed();
@@ -138,10 +142,10 @@ impl EventLog for RedisLog {
                 match timeout(APPEND_TIMEOUT, acknowledged).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => {
-                        let reason = "more events wait for Redis than can be kept";
+                        let reason = "the queue for Redis overflowed, so these events were dropped";
                         return Err(LogError::new(reason));
                     }
-                    Err(_) => self.node.shared.mark_unavailable(&"no answer in time"),
+                    Err(_) => self.node.shared.mark_unavailable(&"no reply in time"),
                 }
                 Ok(())
             }
@@ -169,14 +173,15 @@ impl EventLog for RedisLog {
         true
     }
 
-    /// Waits until Redis has all events, for five seconds at most, and gives up the lease. What is appended later is appended,
-    /// too, but nobody notices if it is lost with this process.
+    /// Waits until Redis has all events, for five seconds at most, and releases the lease. Later
+    /// events are still appended, but no other node notices if this process dies with them.
     fn leave(&self) -> BoxFuture<'_, ()> {
         self.node.leave().boxed()
     }
 }
 
-/// Returns the version in what INFO says; Valkey says which Redis it is like.
+/// Returns the version in the reply to INFO. Valkey reports the Redis version that it is compatible
+/// with.
 fn server_version(info: &str) -> &str {
     let mut lines = info.lines();
     lines
@@ -196,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_before_streams_without_gaps_are_refused() {
+    fn versions_before_7_are_refused() {
         let info = "# Server\r\nredis_version:7.0.15\r\nredis_git_sha1:00000000\r\n";
         assert_eq!(server_version(info), "7.0.15");
         for (version, expected) in [

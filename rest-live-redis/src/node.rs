@@ -1,4 +1,4 @@
-//! What a node does beside what it is asked for: append what waits, and keep its lease.
+//! [`Node`]: one node of a log, and the tasks that append its events and keep its lease.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,10 +19,10 @@ use crate::{
 
 /// How often a node refreshes its lease.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a goodbye waits for Redis to have everything.
+/// How long leaving waits until Redis has all events.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One node of a log: what its handles share. Its tasks end with it.
+/// One node of a log. Its tasks stop when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) shared: Arc<Shared>,
@@ -31,7 +31,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Begins a node. It has no lease yet.
+    /// Creates a node without a lease and without running tasks.
     pub(crate) fn new(address: Address) -> Self {
         Self {
             shared: Arc::new(Shared::new(address)),
@@ -40,15 +40,16 @@ impl Node {
         }
     }
 
-    /// Starts its tasks.
+    /// Starts the tasks.
     pub(crate) fn start(&self) {
         lock(&self.append_task).spawn(append_queued(Arc::clone(&self.shared)));
         lock(&self.lease_task).spawn(keep_lease(Arc::clone(&self.shared)));
     }
 
-    /// Waits until what was appended so far is in Redis, and gives up the lease. What comes later is appended, too, and nobody
-    /// notices if it is lost with this process. A node that could not append everything leaves its lease behind, so that the
-    /// others tell their clients.
+    /// Waits until Redis has the events appended so far, and releases the lease. Later events are
+    /// still appended, but no other node notices if this process dies with them. A node that could
+    /// not append everything keeps its lease, so that it expires and the other nodes reset their
+    /// clients.
     pub(crate) async fn leave(&self) {
         let flushed = lock(&self.shared.queue).flushed();
         let is_flushed = timeout(LEAVE_TIMEOUT, flushed).await.is_ok();
@@ -57,10 +58,12 @@ impl Node {
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
             if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
-                tracing::warn!(%error, "the other nodes were not told that this one leaves the log");
+                tracing::warn!(%error, "releasing the lease of this node failed: it expires, and the other nodes reset their subscribers");
             }
         } else {
-            tracing::error!("this node leaves the log before Redis has all of its events");
+            tracing::error!(
+                "this node leaves the log before Redis has all of its events: they may be lost, and its lease expires, so that the other nodes reset their subscribers"
+            );
         }
     }
 }
@@ -84,7 +87,7 @@ async fn append_queued(shared: Arc<Shared>) {
                 backoff.reset();
                 let mut queue = lock(&shared.queue);
                 if queue.is_unavailable() {
-                    tracing::info!("Redis is there again: what waited is appended");
+                    tracing::info!("Redis is available again: the queued events were appended");
                 }
                 queue.acknowledge(batch.last_number);
             }
@@ -103,7 +106,9 @@ async fn keep_lease(shared: Arc<Shared>) {
             shared.record_refresh(&refreshed);
             match refreshed {
                 Ok(()) => break,
-                Err(error) => tracing::debug!(%error, "the lease of this node cannot be refreshed"),
+                Err(error) => {
+                    tracing::debug!(%error, "refreshing the lease of this node failed; it is retried")
+                }
             }
         }
         backoff.reset();

@@ -1,4 +1,4 @@
-//! What this node has to append, in order, until Redis has it.
+//! The events that a node has yet to append, in order.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
@@ -9,23 +9,24 @@ use crate::{
     script::Field,
 };
 
-/// The most events that wait.
+/// Maximum number of events in the queue.
 pub(crate) const MAX_EVENTS: usize = 10_000;
-/// The most bytes of them.
+/// Maximum size of the events in the queue.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
 
-/// From so many events or bytes on, a batch takes no further unit: Redis does nothing else meanwhile.
+/// A batch takes no further append once it has this many events or bytes. Redis serves no other
+/// command while it appends a batch.
 const TARGET_BATCH_EVENTS: usize = 500;
 const TARGET_BATCH_BYTES: usize = 1 << 20;
 
-/// The events of one committed unit, or a mark for events that are lost.
+/// The events of one append, which stay together, or a mark for lost events.
 #[derive(Debug)]
 struct QueuedAppend {
-    /// What its first entry is numbered; this node's entries are numbered from 1.
+    /// The number of its first entry. The entries of a node are numbered from 1.
     first_number: u64,
     content: Content,
     bytes: usize,
-    /// Whoever waits for it. Dropped without an answer where it is lost.
+    /// Notifies the waiting caller. It is dropped without a message if the events are lost.
     acknowledged: Option<oneshot::Sender<()>>,
 }
 
@@ -35,7 +36,7 @@ enum Content {
     Lost,
 }
 
-/// What is appended in one step.
+/// The appends that one command sends to Redis.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) first_number: u64,
@@ -44,43 +45,46 @@ pub(crate) struct Batch {
     appends: Vec<Content>,
 }
 
-/// The queue of a node. Its entries are numbered without a gap from the first that waits.
+/// The queue of a node. Its entries are numbered without a gap from the first one in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     appends: VecDeque<QueuedAppend>,
     events: usize,
     bytes: usize,
-    /// The number of the last entry ever pushed.
+    /// The number of the last entry that was ever pushed.
     last_number: u64,
     is_unavailable: bool,
-    /// Who waits until nothing waits.
+    /// Callers that wait until the queue is empty.
     flush_waiters: Vec<oneshot::Sender<()>>,
 }
 
-/// What became of events.
+/// The outcome of a push.
 #[derive(Debug)]
 pub(crate) enum PushOutcome {
-    /// They wait, and it is told when Redis has them.
+    /// The events are queued, and the receiver is notified when Redis has them.
     Waiting(oneshot::Receiver<()>),
-    /// They wait for a Redis that is away.
+    /// The events are queued, but Redis is unavailable.
     Queued,
-    /// They are dropped.
+    /// The events are dropped, for this reason.
     Dropped(&'static str),
 }
 
 impl Queue {
-    /// Takes the events of one unit in, unless there are more than can wait. If there is no room for them, all that
-    /// waits is dropped: a hole in the order is a hole, however small, and every client fetches again.
+    /// Queues the events of one append, unless they alone exceed the limits. If the queue has no
+    /// room for them, everything in it is dropped. A gap of any size makes every client fetch
+    /// again, so keeping a part would gain nothing.
     pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
         if events.len() > MAX_EVENTS || bytes > MAX_BYTES {
             self.push_lost();
-            return PushOutcome::Dropped("a unit of so many events does not fit the queue");
+            return PushOutcome::Dropped(
+                "one append is larger than the queue for Redis (10,000 events, 32 MiB): split the transaction",
+            );
         }
         if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > MAX_BYTES {
             tracing::error!(
                 events = self.events,
-                "what waits for Redis is dropped: all subscribers are told to fetch again"
+                "the queue for Redis overflowed and all queued events were dropped: all subscribers are reset"
             );
             self.appends.clear();
             (self.events, self.bytes) = (0, 0);
@@ -117,7 +121,8 @@ impl Queue {
         });
     }
 
-    /// Returns what is to be appended next, if anything waits. It waits on until [`acknowledge`](Self::acknowledge).
+    /// Returns the next batch, or `None` if the queue is empty. The batch stays in the queue until
+    /// it is [acknowledged](Self::acknowledge).
     pub(crate) fn batch(&self) -> Option<Batch> {
         let (mut events, mut bytes) = (0, 0);
         let appends = self.appends.iter().take_while(|append| {
@@ -136,7 +141,7 @@ impl Queue {
         })
     }
 
-    /// Says that Redis has everything up to a number.
+    /// Removes the entries up to a number, which Redis now has, and notifies their callers.
     pub(crate) fn acknowledge(&mut self, last_number: u64) {
         self.is_unavailable = false;
         while let Some(append) = self
@@ -146,7 +151,7 @@ impl Queue {
             self.events -= append.content.count();
             self.bytes -= append.bytes;
             if let Some(sender) = append.acknowledged {
-                // Whoever waited may have lost patience.
+                // The caller may have timed out.
                 _ = sender.send(());
             }
         }
@@ -155,7 +160,8 @@ impl Queue {
         }
     }
 
-    /// Says that Redis is away, and to nobody any more that they should wait. Returns whether that is news.
+    /// Records that Redis is unavailable and releases all waiting callers. Returns whether Redis
+    /// was available until now.
     pub(crate) fn mark_unavailable(&mut self) -> bool {
         for append in &mut self.appends {
             if let Some(sender) = append.acknowledged.take() {
@@ -165,12 +171,12 @@ impl Queue {
         !mem::replace(&mut self.is_unavailable, true)
     }
 
-    /// Returns whether Redis is known to be away.
+    /// Returns whether Redis is known to be unavailable.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.is_unavailable
     }
 
-    /// Returns what is told when nothing waits.
+    /// Returns a receiver that is notified when the queue is empty.
     pub(crate) fn flushed(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.flush_waiters.push(sender);
@@ -203,7 +209,7 @@ impl Content {
 }
 
 impl Batch {
-    /// Returns its entries, in order.
+    /// Returns the entries of the batch, in order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Field<'_>> {
         self.appends.iter().flat_map(|content| {
             let (events, lost) = match content {
@@ -227,22 +233,22 @@ mod tests {
     }
 
     fn fields(queue: &Queue) -> Vec<&'static str> {
-        let batch = queue.batch().expect("something waits");
+        let batch = queue.batch().expect("the queue is not empty");
         batch.entries().map(|(field, _)| field).collect()
     }
 
     #[test]
-    fn units_stay_whole_and_are_numbered_on() {
+    fn batches_never_split_an_append() {
         let mut queue = Queue::default();
         assert!(queue.batch().is_none());
         for count in [3, 600, 2] {
             queue.push(events(count));
         }
-        let batch = queue.batch().expect("something waits");
+        let batch = queue.batch().expect("the queue is not empty");
         assert_eq!((batch.first_number, batch.last_number), (1, 603));
         assert_eq!(batch.entries().count(), 603);
         queue.acknowledge(batch.last_number);
-        let batch = queue.batch().expect("something waits");
+        let batch = queue.batch().expect("the queue is not empty");
         assert_eq!((batch.first_number, batch.last_number), (604, 605));
         queue.acknowledge(batch.last_number);
         assert!(queue.batch().is_none());
@@ -250,37 +256,37 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_told() {
+    fn waiting_appends_are_acknowledged() {
         let mut queue = Queue::default();
         let PushOutcome::Waiting(mut first) = queue.push(events(1)) else {
-            panic!("Redis is not away")
+            panic!("Redis is available")
         };
         let PushOutcome::Waiting(mut second) = queue.push(events(1)) else {
-            panic!("Redis is not away")
+            panic!("Redis is available")
         };
         queue.acknowledge(1);
         first.try_recv().expect("it is appended");
         second.try_recv().expect_err("it is not");
         assert!(queue.mark_unavailable());
-        second.try_recv().expect("Redis is away");
+        second.try_recv().expect("Redis is unavailable");
         assert!(!queue.mark_unavailable());
         assert!(matches!(queue.push(events(1)), PushOutcome::Queued));
         let mut flushed = queue.flushed();
-        flushed.try_recv().expect_err("something waits");
+        flushed.try_recv().expect_err("the queue is not empty");
         queue.acknowledge(3);
-        flushed.try_recv().expect("nothing waits");
+        flushed.try_recv().expect("the queue is empty");
     }
 
     #[test]
-    fn what_overflows_is_marked() {
+    fn overflow_is_marked_as_lost() {
         let mut queue = Queue::default();
         let PushOutcome::Waiting(mut first) = queue.push(events(MAX_EVENTS)) else {
-            panic!("Redis is not away")
+            panic!("Redis is available")
         };
         assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
         assert!(first.try_recv().is_err());
         assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
-        // An answer to what was dropped says nothing of what came behind.
+        // A late acknowledgment of dropped entries does not cover the later ones.
         queue.acknowledge(MAX_EVENTS as u64);
         assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
         assert!(matches!(
@@ -292,7 +298,7 @@ mod tests {
             PushOutcome::Dropped(_)
         ));
         assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
-        let last = queue.batch().expect("something waits").last_number;
+        let last = queue.batch().expect("the queue is not empty").last_number;
         queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
     }

@@ -1,4 +1,4 @@
-//! A connection that is opened again where it broke.
+//! A connection that is reopened after it breaks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,7 +6,8 @@ use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult};
 
 use crate::connection::Connection;
 
-/// A connection that is opened when it is needed, and again when it broke. What is asked on it may be asked twice.
+/// A connection that is opened when it is first needed, and reopened after it breaks. A command may
+/// be sent twice.
 #[derive(Debug)]
 pub(crate) struct ReconnectingConnection {
     client: Client,
@@ -21,7 +22,7 @@ impl ReconnectingConnection {
         }
     }
 
-    /// Asks on the open connection, and on a new one if that one is broken.
+    /// Sends a command on the open connection, or on a new one if that connection is broken.
     pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
         let current = self.current().clone();
         if let Some(mut connection) = current {
@@ -36,7 +37,7 @@ impl ReconnectingConnection {
         self.close_on_error(reply)
     }
 
-    /// Does not go on with a connection that an error came from: after a failover, another server may be the right one.
+    /// Closes the connection after an error. After a failover, another server may be the right one.
     fn close_on_error<T>(&self, reply: RedisResult<T>) -> RedisResult<T> {
         if reply.is_err() {
             *self.current() = None;
@@ -45,12 +46,13 @@ impl ReconnectingConnection {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Connection>> {
-        // Nothing panics while it is held.
+        // No code panics while it holds this lock.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns whether a connection had ended, perhaps long ago; a server that does not reply in time would not on another.
+/// Returns whether the connection has ended, perhaps long ago. A timeout does not count: a server
+/// that does not reply in time would not reply on another connection.
 fn is_broken(error: &RedisError) -> bool {
     (error.is_io_error() || error.is_connection_dropped()) && !error.is_timeout()
 }

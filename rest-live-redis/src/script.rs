@@ -1,4 +1,5 @@
-//! What is asked of Redis in one step: scripts, since each must see one epoch from its first to its last command.
+//! The commands that a log sends. Most are scripts, because each must see a single epoch from its
+//! first command to its last.
 
 use redis::Cmd;
 use rest_live_runtime::Epoch;
@@ -20,14 +21,14 @@ const STATE: &str = concat!(
     include_str!("script/state.lua")
 );
 
-/// The names of the keys of one log, and how much of it is kept.
+/// Builds the commands of one log: its key prefix and the number of events to keep.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     prefix: String,
     keep: u64,
 }
 
-/// An entry that is to be appended: a field and its value.
+/// A field and its value: one entry to append.
 pub(crate) type Field<'a> = (&'static str, &'a str);
 
 impl Scripts {
@@ -35,7 +36,7 @@ impl Scripts {
         Self { prefix, keep }
     }
 
-    /// The key of the stream.
+    /// Returns the key of the stream.
     pub(crate) fn stream_key(&self) -> String {
         format!("{}:events", self.prefix)
     }
@@ -52,7 +53,8 @@ impl Scripts {
         command
     }
 
-    /// Appends entries, of which the first is a node's entry with this number, those that are not there yet.
+    /// Appends the entries that the stream does not have yet. `first` is the node's number of the
+    /// first entry.
     pub(crate) fn append<'a>(
         &self,
         node: &str,
@@ -67,7 +69,7 @@ impl Scripts {
         command
     }
 
-    /// Refreshes the lease of a node, and says of others that they are lost. The times are in milliseconds.
+    /// Refreshes the lease of a node, and marks nodes with expired leases as lost.
     pub(crate) fn lease(&self, node: &str, duration_ms: u64, max_pause_ms: u64) -> Cmd {
         let mut command = self.eval(LEASE, node);
         command
@@ -78,19 +80,19 @@ impl Scripts {
         command
     }
 
-    /// Gives up the lease of a node.
+    /// Releases the lease of a node.
     pub(crate) fn leave(&self, node: &str) -> Cmd {
         let mut command = self.eval(LEAVE, node);
         command.arg(node);
         command
     }
 
-    /// Asks how the log is.
+    /// Reads the state of the log.
     pub(crate) fn state(&self) -> Cmd {
         self.eval(STATE, "none")
     }
 
-    /// Asks how the log is, and for at most `limit` entries behind a position.
+    /// Reads the state of the log, and at most `limit` entries after a position.
     pub(crate) fn state_and_entries(&self, after: u64, limit: usize) -> Cmd {
         let mut command = self.eval(STATE, "none");
         command
@@ -99,7 +101,7 @@ impl Scripts {
         command
     }
 
-    /// Waits for entries behind a position.
+    /// Waits for entries after a position.
     pub(crate) fn read_blocking(&self, after: u64, count: usize, block_ms: u128) -> Cmd {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(count);

@@ -1,4 +1,4 @@
-//! What the tasks and the tails of a node share.
+//! The state that the tasks and tails of a node share.
 
 use std::{
     fmt,
@@ -17,23 +17,26 @@ use crate::{
     script::Scripts,
 };
 
-/// How long a lease lasts: a node that does not refresh it so long is lost.
+/// How long a lease lasts. A node that does not refresh its lease in this time is lost.
 const LEASE_DURATION: Duration = Duration::from_secs(5);
-/// If no node refreshed for so long, it was Redis that was away.
+/// Maximum time between two refreshes of any lease. After a longer pause it was Redis that was
+/// unavailable, and no node is marked as lost.
 const MAX_REFRESH_PAUSE: Duration = Duration::from_millis(2500);
 
-/// What the tasks of a node share.
+/// The state that the tasks and tails of a node share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) address: Address,
     pub(crate) scripts: Scripts,
-    /// For all but appending and tails, which would wait for each other.
+    /// For all commands except appends and blocking reads, which have connections of their own so
+    /// that they do not delay each other.
     pub(crate) connection: ReconnectingConnection,
     pub(crate) name: String,
-    /// Locked for moments, as all here.
+    /// Held only for moments, like every lock here.
     pub(crate) queue: Mutex<Queue>,
     pub(crate) pushed: Notify,
-    /// Since when Redis answers, but refuses to write: it has no memory left, or no disk.
+    /// Since when Redis has replied but refused to write, because it is out of memory or disk
+    /// space.
     refusing_since: Mutex<Option<Instant>>,
 }
 
@@ -56,24 +59,24 @@ impl Shared {
         outcome
     }
 
-    /// Says that Redis does not take what waits: nobody else waits for it until it does.
+    /// Records that Redis does not accept events. Appends no longer wait until it does.
     pub(crate) fn mark_unavailable(&self, reason: &dyn fmt::Display) {
         if lock(&self.queue).mark_unavailable() {
-            tracing::warn!(%reason, "Redis is away: events wait for it");
+            tracing::warn!(%reason, "Redis is unavailable: events are queued until it accepts them");
         }
     }
 
-    /// Returns for how long Redis has refused to write.
+    /// Returns how long Redis has refused to write.
     pub(crate) fn refused_for(&self) -> Duration {
         lock(&self.refusing_since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Notes that Redis does write.
+    /// Records that Redis accepts writes.
     pub(crate) fn clear_refusal(&self) {
         *lock(&self.refusing_since) = None;
     }
 
-    /// Notes whether a node's lease could be refreshed.
+    /// Records whether the lease of this node could be refreshed.
     pub(crate) fn record_refresh(&self, refreshed: &RedisResult<()>) {
         let is_refusal = |error: &RedisError| {
             matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
@@ -85,7 +88,7 @@ impl Shared {
         }
     }
 
-    /// Refreshes the lease, or takes one.
+    /// Takes or refreshes the lease of this node.
     pub(crate) async fn refresh_lease(&self) -> RedisResult<()> {
         let (duration, max_pause) = (
             LEASE_DURATION.as_millis() as u64,
@@ -96,7 +99,7 @@ impl Shared {
         if lost_nodes > 0 {
             tracing::warn!(
                 nodes = lost_nodes,
-                "nodes ended without a goodbye: all subscribers are told to fetch again"
+                "nodes died without leaving the log and may have lost events: all subscribers are reset"
             );
         }
         Ok(())
@@ -104,6 +107,6 @@ impl Shared {
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held.
+    // No code panics while it holds this lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The tail of the log: a blocking read on a connection of its own.
+//! The tail of the log: blocking reads on a connection of its own.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -21,19 +21,21 @@ use crate::{
     state::LogState,
 };
 
-/// How long a read blocks.
+/// How long a read blocks if there are no new entries.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long its answer may take beyond that, and any other answer: a connection may die without a word.
+/// How long a reply may take, in addition to [`BLOCK_TIMEOUT`] for a blocking read. A connection
+/// may die without notice.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is looked whether the log is still the same.
+/// How often the tail checks that the log still has the same epoch and no gap.
 const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The most entries of one read, and of one after reads that failed: large rows on a slow network take their time.
+/// Maximum number of entries that one read returns.
 const MAX_BATCH: usize = 1000;
+/// Minimum number of entries per read after failures: large rows take long on a slow network.
 const MIN_BATCH: usize = 10;
-/// For how long Redis has to be unreachable before it is said.
+/// How long Redis must be unavailable before the tail yields [`Tail::Away`].
 const AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns a tail, which connects when it is first asked for something.
+/// Returns a tail. It connects when it is first polled.
 pub(crate) fn tail(shared: Arc<Shared>) -> BoxStream<'static, Tail> {
     let reader = TailReader {
         shared,
@@ -54,25 +56,25 @@ pub(crate) fn tail(shared: Arc<Shared>) -> BoxStream<'static, Tail> {
     tails.boxed()
 }
 
-/// Where a tail is.
+/// Reads the stream for one tail.
 #[derive(Debug)]
 struct TailReader {
     shared: Arc<Shared>,
-    /// None while Redis is away.
+    /// `None` while Redis is unavailable.
     connection: Option<Connection>,
-    /// None before the beginning.
+    /// `None` before the first item.
     cursor: Option<Cursor>,
-    /// Whether something between the cursor and what comes next is not there.
+    /// Whether entries are missing between the cursor and the next entry.
     has_gap: bool,
-    /// What is to be yielded, before anything else is read.
+    /// Items to yield before the next read.
     pending: VecDeque<Tail>,
-    /// How many entries to read at once.
+    /// How many entries the next read may return.
     batch: usize,
-    /// When the log was last seen to be the same.
+    /// When the state of the log was last checked.
     checked_at: Option<Instant>,
-    /// When the question was asked that had no answer.
+    /// When the first command without a reply was sent.
     disconnected_since: Option<Instant>,
-    /// Whether it was said that Redis is away.
+    /// Whether [`Tail::Away`] was yielded last.
     is_away: bool,
     backoff: Backoff,
 }
@@ -83,13 +85,14 @@ impl TailReader {
             if let Some(tail) = self.pending.pop_front() {
                 return tail;
             }
-            // Put back by whoever gets an answer.
+            // It is put back after a successful reply; a failed or cancelled read leaves it
+            // unusable.
             match self.connection.take() {
                 None => self.connect().await,
                 Some(connection) => {
                     let sent_at = Instant::now();
                     if let Err(error) = self.read(connection).await {
-                        tracing::debug!(%error, "the tail of the log has lost Redis");
+                        tracing::debug!(%error, "the tail of the log lost its connection to Redis; it reconnects");
                         self.disconnected_since.get_or_insert(sent_at);
                         self.batch = (self.batch / 4).max(MIN_BATCH);
                     }
@@ -98,7 +101,7 @@ impl TailReader {
         }
     }
 
-    /// Tries to connect once, and says when it is time to say that Redis is away.
+    /// Tries once to connect. Yields [`Tail::Away`] if Redis has been unavailable for too long.
     async fn connect(&mut self) {
         let since = *self.disconnected_since.get_or_insert_with(Instant::now);
         let shared = Arc::clone(&self.shared);
@@ -120,7 +123,9 @@ impl TailReader {
                 self.connection = Some(connection);
                 self.compare(&state);
             }
-            Ok(Err(error)) => tracing::debug!(%error, "the tail of the log cannot reach Redis"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the tail of the log failed to connect to Redis; it is retried")
+            }
             Err(_) => {
                 self.is_away = true;
                 self.pending.push_back(Tail::Away);
@@ -128,7 +133,7 @@ impl TailReader {
         }
     }
 
-    /// Reads once: how the log is, where that is due, else what comes next.
+    /// Reads once: the state of the log if a check is due, otherwise the next entries.
     async fn read(&mut self, mut connection: Connection) -> RedisResult<()> {
         let is_check_due = self
             .checked_at
@@ -157,11 +162,11 @@ impl TailReader {
         Ok(())
     }
 
-    /// Compares the log with where this tail is.
+    /// Compares the state of the log with the cursor of this tail.
     fn compare(&mut self, state: &LogState) {
         self.checked_at = Some(Instant::now());
         let has_gap = std::mem::take(&mut self.has_gap);
-        // A Redis that nobody can write to is as one that nobody can reach.
+        // To clients, a Redis that refuses writes is the same as one that is unreachable.
         let is_away = self.cursor.is_some() && self.shared.refused_for() >= AWAY_TIMEOUT;
         let was_away = std::mem::replace(&mut self.is_away, is_away);
         let head = state.head.clone();
@@ -184,7 +189,7 @@ impl TailReader {
         self.cursor = Some(head);
     }
 
-    /// Takes in what was read, up to the first hole.
+    /// Accepts the entries that were read, up to the first gap.
     fn accept(&mut self, ids: impl Iterator<Item = StreamId>) -> RedisResult<()> {
         let Some(mut cursor) = self.cursor.clone() else {
             return Ok(());
@@ -193,7 +198,7 @@ impl TailReader {
         for id in ids {
             let position = parse_position(&id.id)?;
             if std::mem::take(&mut self.is_away) {
-                // Somebody could write it.
+                // A new entry proves that Redis accepts writes.
                 self.shared.clear_refusal();
                 self.pending.push_back(Tail::Back);
             }
