@@ -1,4 +1,4 @@
-//! Web pages of other origins, refused before anything else is asked.
+//! The check of the `Origin` header, which refuses web pages of other origins.
 
 use std::future;
 
@@ -15,14 +15,14 @@ use warp::{
 
 use crate::handshake::error_response;
 
-/// A page that may not open a websocket here.
+/// A rejection: the page's origin may not open a websocket.
 #[derive(Debug)]
 struct ForbiddenOrigin;
 
 impl Reject for ForbiddenOrigin {}
 
-/// Lets through what comes from no page, or from one that may. Only browsers send an `Origin`, and they
-/// always do; pages cannot forge it.
+/// Returns the filter that accepts requests without an `Origin` and those from an allowed one.
+/// Browsers always send the header, pages cannot forge it, and other clients omit it.
 pub(crate) fn check<U: Send + Sync + 'static>(
     live: &Live<U>,
 ) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static + use<U> {
@@ -38,12 +38,12 @@ pub(crate) fn check<U: Send + Sync + 'static>(
         .untuple_one()
 }
 
-/// Answers what [`check`] did not let through; what others rejected is theirs.
+/// Responds to a request that [`check`] rejected, and passes all other rejections on.
 pub(crate) async fn recover(rejection: Rejection) -> Result<Response, Rejection> {
     match rejection.find::<ForbiddenOrigin>() {
         Some(ForbiddenOrigin) => Ok(error_response(
             StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket here: LiveBuilder::origins lists those that may",
+            "web pages of this origin may not open a websocket: allow the origin with LiveBuilder::origins",
         )),
         None => Err(rejection),
     }
