@@ -8,7 +8,8 @@ use sea_orm::sqlx;
 pub enum OutboxError {
     /// The connection is not to PostgreSQL.
     #[error(
-        "the outbox requires PostgreSQL, but the connection is to another database: pass a connection to PostgreSQL"
+        "the outbox requires PostgreSQL, but the connection is to another database: pass a \
+         connection to PostgreSQL"
     )]
     Backend,
     /// The tables are missing.
@@ -44,7 +45,8 @@ pub enum OutboxError {
     Standby,
     /// The address for `LISTEN` cannot be parsed.
     #[error(
-        "the address for LISTEN is not the URL of a PostgreSQL server: write postgres://user@host:5432/database"
+        "the address for LISTEN is not the URL of a PostgreSQL server: write \
+         postgres://user@host:5432/database"
     )]
     Address(#[source] sqlx::Error),
     /// The database returned an error, or did not answer in time.

@@ -104,8 +104,9 @@ pub(crate) async fn read_lock_holders(
     connection: &mut PgConnection,
     statements: &Statements,
 ) -> Result<LockHolders, sqlx::Error> {
-    let rows = sqlx::query_as(statements.lock_holders.to_sql());
-    let rows: Vec<(String, bool)> = rows.fetch_all(connection).await?;
+    let rows: Vec<(String, bool)> = sqlx::query_as(statements.lock_holders.to_sql())
+        .fetch_all(connection)
+        .await?;
     let mut holders = LockHolders::default();
     for (name, is_prepared) in rows {
         let names = if is_prepared {

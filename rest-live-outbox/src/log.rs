@@ -97,12 +97,14 @@ impl OutboxLog {
         let mut transaction = self.node.pool.begin().await?;
         // Numbers are drawn one at a time. The lock keeps other appends from drawing theirs in
         // between. Single events need no such order, so they share it.
-        let lock = match events.len() {
+        let lock_sql = match events.len() {
             1 => "SELECT pg_advisory_xact_lock_shared($1)",
             _ => "SELECT pg_advisory_xact_lock($1)",
         };
-        let lock = sqlx::query(lock).bind(APPEND_LOCK);
-        lock.execute(&mut *transaction).await?;
+        sqlx::query(lock_sql)
+            .bind(APPEND_LOCK)
+            .execute(&mut *transaction)
+            .await?;
         for insert in insert::inserts(events) {
             let sql = self
                 .node

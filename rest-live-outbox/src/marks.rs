@@ -47,8 +47,11 @@ impl Marks {
     /// Returns the largest newly proven number, if any: every statement that starts from now on
     /// sees all events up to it.
     pub(crate) fn observe(&mut self, up_to: u64, holders: &LockHolders) -> Option<u64> {
-        let newly_prepared = holders.prepared.difference(&self.prepared);
-        let newly_prepared: BTreeSet<String> = newly_prepared.cloned().collect();
+        let newly_prepared: BTreeSet<String> = holders
+            .prepared
+            .difference(&self.prepared)
+            .cloned()
+            .collect();
         for mark in &mut self.marks {
             mark.possible_owners
                 .retain_present(holders, &newly_prepared);

@@ -162,17 +162,14 @@ impl Node {
             return Ok(Err(ReadError::Ahead));
         };
         let none: &[i64] = &[];
-        let rows = async {
-            sqlx::query(self.tables.statements.read.to_sql())
-                .bind(none)
-                .bind(none)
-                .bind(position)
-                .bind(limit)
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await
-        };
-        let rows = with_timeout(rows).await?;
+        let query = sqlx::query(self.tables.statements.read.to_sql())
+            .bind(none)
+            .bind(none)
+            .bind(position)
+            .bind(limit)
+            .bind(limit)
+            .fetch_all(&self.pool);
+        let rows = with_timeout(query).await?;
         let state = LogState::from_row(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
         if after.epoch != state.epoch {
             return Ok(Err(ReadError::Epoch));

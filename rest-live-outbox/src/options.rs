@@ -94,8 +94,9 @@ impl Options {
                 PgConnectOptions::from_str(address).map_err(OutboxError::Address)?
             }
         };
-        let options = pool.options().clone();
-        let options = options
+        let options = pool
+            .options()
+            .clone()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None);

@@ -96,9 +96,9 @@ fn append_many(names: &TableNames<'_>) -> String {
 /// Returns the statement that reads the state of the log: the columns `epoch`, `first_retained`,
 /// `drawn` and `settled`.
 fn state(names: &TableNames<'_>) -> String {
-    // The timeline is that of the WAL file being written. `pg_control_checkpoint` would return the
-    // timeline of the last checkpoint, which lags behind a promotion. The oid distinguishes the
-    // table from one that a dump restored on the same server.
+    // The timeline is that of the WAL file being written. `pg_control_checkpoint` returns the
+    // timeline of the last checkpoint, which is outdated for a while after a promotion. The oid
+    // distinguishes the table from one that a dump restored on the same server.
     format!(
         "SELECT left(encode(sha256(convert_to(concat_ws('/', m.epoch, \
          (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8), \

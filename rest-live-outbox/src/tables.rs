@@ -34,21 +34,24 @@ impl Tables {
         if is_standby {
             return Err(OutboxError::Standby);
         }
-        let names = sqlx::query(
+        let row = sqlx::query(
             "SELECT format('%I.%I', n.nspname, 'live_event'), format('%I.%I', n.nspname, 'live_meta'), \
              to_regclass(format('%I.%I', n.nspname, 'live_meta')) IS NOT NULL, \
              pg_get_serial_sequence(format('%I.%I', n.nspname, 'live_event'), 'seq') \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('live_event')",
-        );
-        let found = names.fetch_optional(&mut *connection).await?;
-        let found = found.ok_or(OutboxError::NotInstalled)?;
-        let (event, meta): (String, String) = (found.try_get(0)?, found.try_get(1)?);
-        let (has_meta, sequence): (bool, Option<String>) = (found.try_get(2)?, found.try_get(3)?);
-        let sequence = sequence.filter(|_| has_meta);
-        let sequence = sequence.ok_or(OutboxError::NotInstalled)?;
-        let version = format!("SELECT version FROM {meta} WHERE id = 1");
-        let version = sqlx::query_scalar(sqlx::AssertSqlSafe(version));
-        let version: Option<i32> = version.fetch_optional(&mut *connection).await?;
+        )
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(OutboxError::NotInstalled)?;
+        let (event, meta): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (has_meta, sequence): (bool, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
+        let sequence = sequence
+            .filter(|_| has_meta)
+            .ok_or(OutboxError::NotInstalled)?;
+        let version_sql = format!("SELECT version FROM {meta} WHERE id = 1");
+        let version: Option<i32> = sqlx::query_scalar(sqlx::AssertSqlSafe(version_sql))
+            .fetch_optional(&mut *connection)
+            .await?;
         match version.ok_or(OutboxError::NotInstalled)? {
             SCHEMA_VERSION => {}
             found => {
@@ -58,8 +61,8 @@ impl Tables {
                 });
             }
         }
-        let cache = "SELECT seqcache FROM pg_sequence WHERE seqrelid = to_regclass($1)";
-        let cache: i64 = sqlx::query_scalar(cache)
+        let cache_sql = "SELECT seqcache FROM pg_sequence WHERE seqrelid = to_regclass($1)";
+        let cache: i64 = sqlx::query_scalar(cache_sql)
             .bind(&sequence)
             .fetch_one(&mut *connection)
             .await?;
@@ -87,11 +90,11 @@ impl Tables {
 async fn find_captured(
     connection: &mut PgConnection,
 ) -> Result<HashSet<(Option<String>, String)>, sqlx::Error> {
-    let tables = "SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid) FROM pg_class c \
+    let sql = "SELECT n.nspname::text, c.relname::text, pg_table_is_visible(c.oid) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_trigger t ON t.tgrelid = c.oid \
          WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgname::text = ANY($1) \
          GROUP BY n.nspname, c.relname, c.oid HAVING count(*) = $2";
-    let tables = sqlx::query(tables)
+    let tables = sqlx::query(sql)
         .bind(&TRIGGER_NAMES[..])
         .bind(TRIGGER_NAMES.len() as i64)
         .fetch_all(connection)

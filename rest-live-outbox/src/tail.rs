@@ -195,7 +195,10 @@ impl TailReader {
         let since = *self.failing_since.get_or_insert(self.last_read);
         tracing::debug!(%error, "reading the outbox failed; it is retried");
         if since.elapsed() >= QUERY_TIMEOUT && self.has_started && !self.is_away {
-            tracing::warn!(%error, "the outbox is unreachable: clients are notified that their data may be stale");
+            tracing::warn!(
+                %error,
+                "the outbox is unreachable: clients are notified that their data may be stale"
+            );
             self.is_away = true;
             self.pending.push_back(Tail::Away);
         }

@@ -46,10 +46,8 @@ impl Tasks {
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         // No code panics while it holds this lock.
-        let mut tasks = {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *tasks)
-        };
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while tasks.join_next().await.is_some() {} };
         _ = timeout(STOP_TIMEOUT, ended).await;
     }

@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn parses_every_part_of_the_url() {
-        let address = Address::parse("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500");
-        let address = address.expect("it is right");
+        let address = Address::parse("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500")
+            .expect("the URL is valid");
         assert_eq!(address.host_and_port, "redis.example:7000");
         assert_eq!((&*address.prefix, address.keep), ("shop", 500));
         let settings = address
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(settings.username(), Some("me"));
         assert_eq!(settings.password(), Some("secret"));
 
-        let address = Address::parse("redis://localhost").expect("it is right");
+        let address = Address::parse("redis://localhost").expect("the URL is valid");
         assert_eq!(address.host_and_port, "localhost:6379");
         assert_eq!(
             (&*address.prefix, address.keep),
@@ -174,7 +174,7 @@ mod tests {
     #[cfg(feature = "tls")]
     #[test]
     fn tls_installs_a_crypto_provider() {
-        let address = Address::parse("rediss://localhost").expect("it is right");
+        let address = Address::parse("rediss://localhost").expect("the URL is valid");
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());
         assert!(format!("{:?}", address.client).contains("TcpTls"));
     }

@@ -26,7 +26,8 @@ impl StreamEntry {
                 tracing::error!(
                     id = entry.id,
                     %error,
-                    "an entry of the log cannot be parsed, so its event is lost: all subscribers are reset"
+                    "an entry of the log cannot be parsed, so its event is lost: all subscribers are \
+                     reset"
                 );
                 Self::Lost
             }

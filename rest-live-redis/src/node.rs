@@ -58,11 +58,16 @@ impl Node {
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
             if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
-                tracing::warn!(%error, "releasing the lease of this node failed: it expires, and the other nodes reset their subscribers");
+                tracing::warn!(
+                    %error,
+                    "releasing the lease of this node failed: it expires, and the other nodes \
+                     reset their subscribers"
+                );
             }
         } else {
             tracing::error!(
-                "this node leaves the log before Redis has all of its events: they may be lost, and its lease expires, so that the other nodes reset their subscribers"
+                "this node leaves the log before Redis has all of its events, which may be lost: its \
+                 lease expires, and the other nodes reset their subscribers"
             );
         }
     }
@@ -107,7 +112,7 @@ async fn keep_lease(shared: Arc<Shared>) {
             match refreshed {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::debug!(%error, "refreshing the lease of this node failed; it is retried")
+                    tracing::debug!(%error, "refreshing the lease of this node failed; it is retried");
                 }
             }
         }

@@ -78,13 +78,15 @@ impl Queue {
         if events.len() > MAX_EVENTS || bytes > MAX_BYTES {
             self.push_lost();
             return PushOutcome::Dropped(
-                "one append is larger than the queue for Redis (10,000 events, 32 MiB): split the transaction",
+                "one append is larger than the queue for Redis (10,000 events, 32 MiB): split the \
+                 transaction",
             );
         }
         if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > MAX_BYTES {
             tracing::error!(
                 events = self.events,
-                "the queue for Redis overflowed and all queued events were dropped: all subscribers are reset"
+                "the queue for Redis overflowed and all queued events were dropped: all \
+                 subscribers are reset"
             );
             self.appends.clear();
             (self.events, self.bytes) = (0, 0);
@@ -125,13 +127,17 @@ impl Queue {
     /// it is [acknowledged](Self::acknowledge).
     pub(crate) fn batch(&self) -> Option<Batch> {
         let (mut events, mut bytes) = (0, 0);
-        let appends = self.appends.iter().take_while(|append| {
-            let is_full = events >= TARGET_BATCH_EVENTS || bytes >= TARGET_BATCH_BYTES;
-            events += append.content.count();
-            bytes += append.bytes;
-            !is_full
-        });
-        let appends: Vec<_> = appends.map(|append| append.content.clone()).collect();
+        let appends: Vec<_> = self
+            .appends
+            .iter()
+            .take_while(|append| {
+                let is_full = events >= TARGET_BATCH_EVENTS || bytes >= TARGET_BATCH_BYTES;
+                events += append.content.count();
+                bytes += append.bytes;
+                !is_full
+            })
+            .map(|append| append.content.clone())
+            .collect();
         let first_number = self.appends.front()?.first_number;
         let count: usize = appends.iter().map(Content::count).sum();
         Some(Batch {

@@ -99,7 +99,8 @@ impl Shared {
         if lost_nodes > 0 {
             tracing::warn!(
                 nodes = lost_nodes,
-                "nodes died without leaving the log and may have lost events: all subscribers are reset"
+                "nodes died without leaving the log and may have lost events: all subscribers are \
+                 reset"
             );
         }
         Ok(())

@@ -92,7 +92,7 @@ impl TailReader {
                 Some(connection) => {
                     let sent_at = Instant::now();
                     if let Err(error) = self.read(connection).await {
-                        tracing::debug!(%error, "the tail of the log lost its connection to Redis; it reconnects");
+                        tracing::debug!(%error, "the log's tail lost its connection to Redis; it reconnects");
                         self.disconnected_since.get_or_insert(sent_at);
                         self.batch = (self.batch / 4).max(MIN_BATCH);
                     }
@@ -113,18 +113,18 @@ impl TailReader {
             RedisResult::Ok((connection, state))
         };
         let must_signal = self.cursor.is_some() && !self.is_away;
-        let attempt = if must_signal {
+        let result = if must_signal {
             timeout_at(since + AWAY_TIMEOUT, attempt).await
         } else {
             Ok(attempt.await)
         };
-        match attempt {
+        match result {
             Ok(Ok((connection, state))) => {
                 self.connection = Some(connection);
                 self.compare(&state);
             }
             Ok(Err(error)) => {
-                tracing::debug!(%error, "the tail of the log failed to connect to Redis; it is retried")
+                tracing::debug!(%error, "the log's tail failed to connect to Redis; it is retried");
             }
             Err(_) => {
                 self.is_away = true;

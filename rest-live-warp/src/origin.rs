@@ -43,7 +43,8 @@ pub(crate) async fn recover(rejection: Rejection) -> Result<Response, Rejection>
     match rejection.find::<ForbiddenOrigin>() {
         Some(ForbiddenOrigin) => Ok(error_response(
             StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket: allow the origin with LiveBuilder::origins",
+            "web pages of this origin may not open a websocket: allow the origin with \
+             LiveBuilder::origins",
         )),
         None => Err(rejection),
     }

@@ -22,7 +22,9 @@ pub(crate) fn accept<U: Send + Sync + 'static>(
             // A Unix socket, or the application's own TLS. hyper's buffer holds the bytes that it
             // has read ahead, so the connection keeps it.
             Err(upgraded) => {
-                tracing::debug!("the connection is not a plain TCP stream: it is served through the slower generic path");
+                tracing::debug!(
+                    "the connection is not a plain TCP stream: it is served on a slower path"
+                );
                 (Socket::from(TokioIo::new(upgraded)), Vec::new())
             }
         })

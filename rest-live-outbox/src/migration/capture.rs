@@ -39,8 +39,7 @@ impl Capture {
         let entity = E::default();
         let schema = entity.schema_name().map(str::to_owned);
         let table = entity.table_name().to_owned();
-        let path = schema.iter().chain([&table]);
-        let path: Vec<&str> = path.map(String::as_str).collect();
+        let path: Vec<&str> = schema.iter().chain([&table]).map(String::as_str).collect();
         let key = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned());
         Self {
             migration: format!("rest_live_capture_{}", path.join(".")),
@@ -70,8 +69,12 @@ impl Capture {
     }
 
     fn quoted_table(&self) -> String {
-        let parts = self.schema.iter().chain([&self.table]);
-        let parts: Vec<String> = parts.map(|part| quote_identifier(part)).collect();
+        let parts: Vec<String> = self
+            .schema
+            .iter()
+            .chain([&self.table])
+            .map(|part| quote_identifier(part))
+            .collect();
         parts.join(".")
     }
 
@@ -159,7 +162,8 @@ impl MigrationTrait for Capture {
         require_postgres(manager)?;
         if let Some(column) = self.key.iter().find(|column| self.without.contains(column)) {
             return Err(DbErr::Migration(format!(
-                "`{column}` belongs to the primary key of {}, which events need: remove it from `without(..)`",
+                "`{column}` belongs to the primary key of {}, which events need: remove it from \
+                 `without(..)`",
                 self.table
             )));
         }
@@ -236,8 +240,7 @@ async fn find_table(connection: &impl ConnectionTrait, table: &str) -> Result<Ta
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
         [table.into()],
     );
-    let row = connection.query_one_raw(query).await?;
-    let row = row.ok_or_else(|| {
+    let row = connection.query_one_raw(query).await?.ok_or_else(|| {
         DbErr::Migration(format!(
             "the table {table} does not exist: create it in an earlier migration"
         ))

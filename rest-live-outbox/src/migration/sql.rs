@@ -7,7 +7,8 @@ pub(super) fn require_postgres(manager: &SchemaManager<'_>) -> Result<(), DbErr>
     match manager.get_database_backend() {
         DbBackend::Postgres => Ok(()),
         _ => Err(DbErr::Migration(
-            "the outbox of rest-live requires PostgreSQL: run its migrations on a connection to PostgreSQL".to_owned(),
+            "the outbox of rest-live requires PostgreSQL: run its migrations on PostgreSQL"
+                .to_owned(),
         )),
     }
 }

@@ -37,11 +37,15 @@ pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
         match result {
             Ok(()) => {
                 tracing::debug!(
-                    "this node receives no notifications, perhaps because of a pooler; it polls the outbox more often"
+                    "this node receives no notifications, perhaps because of a pooler: it polls \
+                     the outbox more often"
                 );
             }
             Err(error) => {
-                tracing::debug!(%error, "listening for notifications failed; this node polls the outbox more often")
+                tracing::debug!(
+                    %error,
+                    "listening for notifications failed: this node polls the outbox more often"
+                );
             }
         }
         sleep(retry_interval).await;

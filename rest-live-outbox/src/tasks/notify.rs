@@ -40,6 +40,9 @@ pub(super) async fn notify(node: &Node, payload: &str) {
         notify.execute(&node.pool).await
     };
     if let Err(error) = with_timeout(query).await {
-        tracing::debug!(%error, "notifying the other nodes failed; they find the committed events by polling");
+        tracing::debug!(
+            %error,
+            "notifying the other nodes failed: they find the committed events by polling"
+        );
     }
 }

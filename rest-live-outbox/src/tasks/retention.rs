@@ -59,8 +59,9 @@ impl Retention {
             self.moved_at = Instant::now();
             tracing::warn!(
                 position,
-                "a transaction that may hold events has been open for minutes: later events are not removed, and \
-                 clients that resume receive all of them; find it in pg_stat_activity or pg_prepared_xacts"
+                "a transaction that may hold events has been open for minutes: later events are \
+                 not removed, and clients that resume receive all of them; find it in \
+                 pg_stat_activity or pg_prepared_xacts"
             );
         }
         let removable = previous
