@@ -1,48 +1,55 @@
-//! What keeps an outbox from being opened.
+//! Errors of opening the outbox.
 
 use sea_orm::sqlx;
 
-/// Why an [`OutboxLog`](crate::OutboxLog) cannot be opened.
+/// The reason why an [`OutboxLog`](crate::OutboxLog) cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// The connection is to something else than PostgreSQL.
-    #[error("the outbox is for PostgreSQL, and the connection is to another database")]
+    /// The connection is not to PostgreSQL.
+    #[error(
+        "the outbox requires PostgreSQL, but the connection is to another database: pass a \
+         connection to PostgreSQL"
+    )]
     Backend,
     /// The tables are missing.
     #[error(
-        "the tables `live_meta` and `live_event` are missing: add `rest_live_outbox::migration::Outbox` to the migrations of \
-         your Migrator, and run them before this"
+        "the tables `live_meta` and `live_event` are missing: add `rest_live_outbox::migration::Outbox` to \
+         your Migrator, and run the migrations before the log is opened"
     )]
     NotInstalled,
-    /// The tables are of another version of this crate.
+    /// The tables belong to another version of this crate.
     #[error(
-        "the tables of the outbox are of version {found}, and this crate needs {needed}: add the migrations of \
-         `rest_live_outbox::migration` that are missing"
+        "the tables of the outbox have version {found}, but this crate needs version {needed}: add the \
+         missing migrations of `rest_live_outbox::migration` and run them"
     )]
     Version {
-        /// What the database has.
+        /// The version in the database.
         found: i32,
-        /// What is needed.
+        /// The version that this crate needs.
         needed: i32,
     },
-    /// Numbers are drawn in advance, so that they say nothing about order.
+    /// The sequence hands out numbers in blocks, so that they no longer follow the order of writes.
     #[error(
-        "the sequence {sequence} has CACHE {cache}, which loses the order of events: ALTER SEQUENCE {sequence} CACHE 1"
+        "the sequence {sequence} has CACHE {cache}, so its numbers do not follow the order of events: \
+         run ALTER SEQUENCE {sequence} CACHE 1"
     )]
     Cache {
         /// The sequence of `live_event.seq`.
         sequence: String,
-        /// Its `CACHE`.
+        /// The value of its `CACHE`.
         cache: i64,
     },
-    /// The server is a standby, on which nothing can be written.
-    #[error("the server is a standby: the outbox is on the primary")]
+    /// The server is a standby, which refuses writes.
+    #[error("the server is a standby, which refuses writes: connect to the primary")]
     Standby,
-    /// The address for `LISTEN` cannot be read.
-    #[error("the address for LISTEN is no address of a PostgreSQL server")]
+    /// The address for `LISTEN` cannot be parsed.
+    #[error(
+        "the address for LISTEN is not the URL of a PostgreSQL server: write \
+         postgres://user@host:5432/database"
+    )]
     Address(#[source] sqlx::Error),
-    /// The database said no, or nothing.
-    #[error("the database does not answer as it should")]
+    /// The database returned an error, or did not answer in time.
+    #[error("the outbox could not be opened because a query failed")]
     Database(#[from] sqlx::Error),
 }

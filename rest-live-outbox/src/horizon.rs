@@ -1,105 +1,118 @@
-//! Up to which number all transactions are done: where a subscriber may begin.
+//! The horizon: the largest number such that every transaction that drew it, or a smaller one, has
+//! ended. A subscriber may start there.
 //!
-//! That is not the last event, and not the last number: a transaction that is still open may have drawn a smaller number,
-//! and commits its event later. Who began behind it would never hear of it.
+//! The horizon is neither the last event nor the last number. A transaction that is still open may
+//! have drawn a smaller number and commit its event later. A subscriber that started past that
+//! number would miss the event.
 
 use rest_live_runtime::Cursor;
 use sea_orm::sqlx::{self, PgConnection};
 
 use crate::{
-    marks::{Holders, Marks},
-    rows::Life,
+    log_state::LogState,
+    marks::{LockHolders, Marks},
     statements::Statements,
 };
 
-/// What this node has found out.
+/// Finds the horizon from successive observations of the database.
 #[derive(Debug, Default)]
-pub(crate) struct Horizon {
-    /// Of one life of the log: in another, nothing of this holds.
-    life: Option<Life>,
+pub(crate) struct HorizonTracker {
+    /// The last state that was read. Marks and position are valid only for its epoch.
+    state: Option<LogState>,
     marks: Marks,
-    settled: Option<u64>,
+    position: Option<u64>,
 }
 
-/// What is known now.
+/// The horizon at the moment of an observation.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
-    pub(crate) life: Life,
-    /// All up to here is done, whichever statement looks from now on; none where nothing is proven yet.
-    pub(crate) settled: Option<u64>,
-}
-
-impl View {
-    /// Returns a place that is safe to begin at: the last that is proven, or what an earlier node has found, or the
-    /// beginning of what is kept.
-    pub(crate) fn place(&self) -> u64 {
-        let known = self
-            .life
-            .settled
-            .max(self.life.first_retained.saturating_sub(1));
-        self.settled
-            .unwrap_or_default()
-            .max(known.min(self.life.drawn))
-    }
+pub(crate) struct Horizon {
+    pub(crate) state: LogState,
+    /// The proven horizon: every later statement sees all committed events up to it. `None` until a
+    /// first number is proven.
+    pub(crate) position: Option<u64>,
 }
 
 impl Horizon {
-    /// Takes in up to where a tail of this node has yielded all, which proves as much.
-    fn hear(&mut self, told: Option<&Cursor>) {
-        let life = self.life.as_ref();
-        let told = told.filter(|told| life.is_some_and(|life| life.epoch == told.epoch));
-        self.settled = self.settled.max(told.map(|told| told.position));
+    /// Returns a position at which a subscriber can safely start: the largest of the proven
+    /// horizon, the horizon that a node saved earlier, and the position before the first retained
+    /// event.
+    pub(crate) fn start_position(&self) -> u64 {
+        let known = self
+            .state
+            .horizon
+            .max(self.state.first_retained.saturating_sub(1));
+        self.position
+            .unwrap_or_default()
+            .max(known.min(self.state.last_drawn))
+    }
+}
+
+impl HorizonTracker {
+    /// Raises the horizon to the watermark of a tail on this node, which proves the same.
+    fn raise(&mut self, watermark: Option<&Cursor>) {
+        let state = self.state.as_ref();
+        let watermark =
+            watermark.filter(|watermark| state.is_some_and(|state| state.epoch == watermark.epoch));
+        self.position = self
+            .position
+            .max(watermark.map(|watermark| watermark.position));
     }
 
-    /// Asks the database: first how many numbers were drawn, then who holds the table, which is the order that proves
-    /// something.
-    pub(crate) async fn look(
+    /// Reads the database and updates the horizon. The order of the two queries is essential: the
+    /// number must be drawn before the lock holders are read.
+    pub(crate) async fn update(
         &mut self,
         connection: &mut PgConnection,
         statements: &Statements,
-        told: Option<Cursor>,
-    ) -> Result<View, sqlx::Error> {
-        let life = life(connection, statements).await?;
-        let holders = holders(connection, statements).await?;
-        let is_same = self.life.as_ref().is_some_and(|known| {
-            // A number that is drawn again is of a log that has lost some.
-            known.epoch == life.epoch && known.drawn <= life.drawn
+        watermark: Option<Cursor>,
+    ) -> Result<Horizon, sqlx::Error> {
+        let state = read_state(connection, statements).await?;
+        let holders = read_lock_holders(connection, statements).await?;
+        let is_continued = self.state.as_ref().is_some_and(|known| {
+            // A number that is drawn again belongs to a log that has lost events.
+            known.epoch == state.epoch && known.last_drawn <= state.last_drawn
         });
-        if !is_same {
+        if !is_continued {
             *self = Self::default();
         }
-        let settled = self.marks.look(life.drawn, &holders);
-        self.settled = self.settled.max(settled);
-        self.life = Some(life.clone());
-        self.hear(told.filter(|told| told.position <= life.drawn).as_ref());
-        Ok(View {
-            life,
-            settled: self.settled,
+        let proven = self.marks.observe(state.last_drawn, &holders);
+        self.position = self.position.max(proven);
+        self.state = Some(state.clone());
+        self.raise(
+            watermark
+                .filter(|watermark| watermark.position <= state.last_drawn)
+                .as_ref(),
+        );
+        Ok(Horizon {
+            state,
+            position: self.position,
         })
     }
 }
 
-/// Reads which life of the log it is.
-pub(crate) async fn life(
+/// Reads the state of the log.
+pub(crate) async fn read_state(
     connection: &mut PgConnection,
     statements: &Statements,
-) -> Result<Life, sqlx::Error> {
-    let row = sqlx::query(statements.life.to_sql());
-    Life::of(&row.fetch_one(connection).await?)
+) -> Result<LogState, sqlx::Error> {
+    let row = sqlx::query(statements.state.to_sql());
+    LogState::from_row(&row.fetch_one(connection).await?)
 }
 
-/// Reads who holds the table for writing.
-pub(crate) async fn holders(
+/// Reads the transactions that hold a write lock on the event table.
+pub(crate) async fn read_lock_holders(
     connection: &mut PgConnection,
     statements: &Statements,
-) -> Result<Holders, sqlx::Error> {
-    let rows = sqlx::query_as(statements.holders.to_sql());
-    let rows: Vec<(String, bool)> = rows.fetch_all(connection).await?;
-    let mut holders = Holders::default();
+) -> Result<LockHolders, sqlx::Error> {
+    let rows: Vec<(String, bool)> = sqlx::query_as(statements.lock_holders.to_sql())
+        .fetch_all(connection)
+        .await?;
+    let mut holders = LockHolders::default();
     for (name, is_prepared) in rows {
-        let names = match is_prepared {
-            true => &mut holders.prepared,
-            false => &mut holders.running,
+        let names = if is_prepared {
+            &mut holders.prepared
+        } else {
+            &mut holders.running
         };
         names.insert(name);
     }

@@ -1,83 +1,105 @@
 //! The event log of [rest-live](https://docs.rs/rest-live) in the application's own PostgreSQL.
 //!
-//! Events are rows of a table, `live_event`, and every node of the application reads it: no other system is needed for
-//! many nodes, and an event is as durable as the row that it is of.
+//! Events are rows of a table, `live_event`, which every node of the application reads. Several
+//! nodes need no other system, and an event is as durable as the row that it describes.
 //!
 //! ```no_run
 //! # use sea_orm::Database;
 //! # use rest_live_outbox::OutboxLog;
 //! # async fn run(url: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let db = Database::connect(url).await?;
-//! // The migrations ran before: `rest_live_outbox::migration::Outbox` is one of them.
+//! // The migrations have run: `rest_live_outbox::migration::Outbox` is one of them.
 //! let log = OutboxLog::open(db.clone()).await?;
-//! // `Live::builder(db).log(log)` has every node hear of what any of them writes.
+//! // With `Live::builder(db).log(log)`, every node receives the events of all nodes.
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Guarantees
-//! | name | how | what is lost | other programs' writes |
-//! |---|---|---|---|
-//! | `Transactional` | the event is written in the transaction of the row, and commits or is rolled back with it | nothing | are not seen |
-//! | `Captured` | a trigger writes it: [`Capture`](migration::Capture) in the migrations, for each table that shall have it | nothing | are seen: SQL by hand, bulk statements, cascades, upserts, `COPY` |
+//! - `Transactional`: the event is written in the transaction of its row, and commits or rolls back
+//!   with it. Nothing is lost. Writes of other programs are not captured.
+//! - `Captured`: a trigger writes the event. Add [`Capture`](migration::Capture) to the migrations
+//!   for each such table. Nothing is lost. Writes of other programs are captured: SQL by hand, bulk
+//!   statements, cascades, upserts, `COPY`.
 //!
-//! For both:
-//! - What is told of one row is told in the order in which it was committed. Across rows, two nodes may be told in
-//!   different orders.
-//! - An event is told as soon as it can be read, and never waits for a transaction that is open beside it. A place to come
-//!   back to (a cursor) is before every transaction that may still commit something: a client that comes back may be told
-//!   again, and misses nothing. How that is known without a lock on writers is in the source, `marks.rs`.
-//! - A server that crashes and comes back, with what was committed, costs no client anything. One that comes back as another
-//!   (a standby became the primary, a dump was restored) has all clients fetch again: the epoch of the log is made of
-//!   `live_meta.epoch`, the server's identifier, its timeline, and the identity of the table.
-//! - The events of an [`append`](rest_live_runtime::EventLog::append) that was not part of a transaction are tried for five
+//! With both:
+//! - Events of one row are delivered in the order in which they were committed. Events of different
+//!   rows may reach two nodes in different orders.
+//! - An event is delivered as soon as it can be read. It never waits for another open transaction.
+//!   A cursor, from which a client resumes, lies before every transaction that may still commit an
+//!   event. A client that resumes may receive an event twice, but misses none. The module
+//!   `marks.rs` explains how this works without a lock on writers.
+//! - A server that crashes and recovers all committed data costs no client anything. If it recovers
+//!   as a different server (a standby was promoted, a dump was restored), all clients fetch again.
+//!   The epoch of the log is derived from `live_meta.epoch`, the server's identifier, its timeline
+//!   and the identity of the table.
+//! - An [`append`](rest_live_runtime::EventLog::append) outside a transaction is retried for five
 //!   seconds.
 //!
 //! # What it costs
-//! A write inserts one row more. A node has up to [`OutboxLog::CONNECTIONS`] connections of its own and one that
-//! listens. After a commit other nodes are told by `NOTIFY`, at most every 2 ms and never in the transaction that wrote: that
-//! would have all commits of the database wait for each other. What nobody tells of is found by looking: every second
-//! where the node is known to hear notifications, every 100 ms where triggers write events, too (so a row that `psql` changes is
-//! told some 50 ms later, 100 ms at worst), and every 20 ms where nothing is heard; [`Options::poll`] says otherwise.
+//! Each write inserts one more row. A node opens up to [`OutboxLog::MAX_CONNECTIONS`] connections
+//! of its own and one more to listen. After a commit it notifies the other nodes with `NOTIFY`, at
+//! most every 2 ms. It never does so in the transaction that wrote, because `NOTIFY` serializes all
+//! commits of a database.
+//!
+//! Events without a notification are found by polling. The interval depends on what the node
+//! receives; [`Options::poll`] overrides it:
+//! - every second if the node receives notifications;
+//! - every 100 ms if it receives notifications and triggers also write events. A row that `psql`
+//!   changes is delivered after about 50 ms, at most 100 ms;
+//! - every 20 ms if it receives no notifications.
 //!
 //! # What the operator has to do
-//! - Run the migrations before the application opens the log. Which tables have triggers is found out then, once: an
-//!   application that runs while [`Capture`](migration::Capture) is added tells of each change twice, until it is started again.
-//! - Leave `synchronous_commit` on, at least for what writes rows with events. With `off`, a crash takes back what clients
-//!   were told already.
-//! - After a restore from a copy of the server's files (a snapshot of a disk, without recovery to a new timeline):
-//!   `UPDATE live_meta SET epoch = gen_random_uuid()`, before the application starts. A restored dump needs nothing.
-//! - Watch for transactions that stay open, prepared ones above all: while one holds an event, nothing behind it is removed, and
-//!   clients that come back are sent all since then. The log warns after five minutes.
-//! - Not change the sequence of `live_event.seq`: its `CACHE` is 1, and nobody sets it back.
-//! - Keep the clocks of the nodes together within the time that events are kept ([`Options::keep`], 15 minutes), which is
-//!   measured from when they were captured.
-//! - The right to `SELECT, INSERT, DELETE` on `live_event`, `SELECT, UPDATE` on `live_meta` and `SELECT` on
-//!   `live_event_seq_seq`, where the application's role does not own them. Who only changes captured tables needs none.
+//! - Run the migrations before the application opens the log. The log looks for triggers once, when
+//!   it opens. An application that is running while [`Capture`](migration::Capture) is added sends
+//!   each change twice until it is restarted.
+//! - Leave `synchronous_commit` on, at least for sessions that write rows with events. With `off`,
+//!   a crash can undo changes that clients have already received.
+//! - After restoring a copy of the server's files (a disk snapshot, without recovery to a new
+//!   timeline), run `UPDATE live_meta SET epoch = gen_random_uuid()` before the application starts.
+//!   A restored dump needs no such step.
+//! - Watch for transactions that stay open, especially prepared ones. While one may hold an event,
+//!   later events are not removed, and clients that resume receive everything since then. The
+//!   application log contains a warning after five minutes.
+//! - Do not change the sequence of `live_event.seq`: keep its `CACHE` at 1 and never reset it.
+//! - Keep the clocks of the nodes synchronized to well within the retention time
+//!   ([`Options::keep`], 15 minutes). Retention is measured from the time at which an event was
+//!   captured.
+//! - If the application's role does not own the tables, grant it `SELECT, INSERT, DELETE` on
+//!   `live_event`, `SELECT, UPDATE` on `live_meta` and `SELECT` on `live_event_seq_seq`. A role
+//!   that only changes captured tables needs none of these.
 //!
-//! PostgreSQL 13 and later have all that is used; the tests run on 15.
+//! The log works with PostgreSQL 13 and later. The tests run on PostgreSQL 15.
 //!
 //! ## Poolers
-//! `LISTEN` does not pass a pooler in transaction mode, PgBouncer's for example. The log notices that nothing comes back, and
-//! looks every 20 ms; [`Options::listen_on`] gives it an address past the pooler instead. A pooler has to know
-//! prepared statements (PgBouncer 1.21), as all of SeaORM needs it.
+//! A pooler in transaction mode, such as PgBouncer, does not pass `LISTEN` on. The log detects that
+//! it receives no notifications and polls every 20 ms instead. Use [`Options::listen_on`] to listen
+//! on an address that bypasses the pooler. The pooler must support prepared statements (PgBouncer
+//! 1.21), as SeaORM needs them.
 //!
 //! # What is not captured
-//! - Without triggers: what does not go through a live connection. A write of hooks alone (`Live::install()`) is told behind
-//!   its commit: not if the process dies in between.
-//! - Triggers for a model with `check_permission`, or for a table of several models: `build()` refuses them.
-//! - With triggers: what is done while `session_replication_role = replica` (a logical subscription, `pg_restore
-//!   --disable-triggers`) or while the triggers are disabled; a `TRUNCATE` of one partition; `ALTER TABLE`.
-//! - A column of type `json` (not `jsonb`) with the escape `\u0000` in a table of which columns are
-//!   [left out](migration::Capture::without): PostgreSQL refuses the write.
+//! - Without triggers: writes that do not go through a live connection. The event of a write on a
+//!   plain connection (`Live::capture_plain_connections()`) is appended after its commit, so it is
+//!   lost if the process dies in between.
+//! - Triggers do not work for a model with `check_permission` or for a table with several models:
+//!   `build()` refuses them.
+//! - With triggers: writes while `session_replication_role = replica` (a logical subscription,
+//!   `pg_restore --disable-triggers`) or while the triggers are disabled, a `TRUNCATE` of one
+//!   partition, and `ALTER TABLE`.
+//! - If columns are [left out](migration::Capture::without) of a table that has a column of type
+//!   `json` (not `jsonb`), PostgreSQL refuses to write the escape `\u0000` to that column.
 //!
 //! # Other databases
-//! SQLite and MariaDB draw numbers and commit them by other rules. The tables and the traits have room for them; this crate
-//! is for PostgreSQL and says so when it is opened.
+//! This crate supports PostgreSQL only; opening the log on another database is an error. SQLite and
+//! MariaDB draw numbers and commit them by other rules. The tables and the traits leave room for
+//! them.
 
 mod error;
+mod gap_tracker;
 mod horizon;
+mod insert;
 mod log;
+mod log_state;
 mod marks;
 pub mod migration;
 mod node;
@@ -87,6 +109,5 @@ mod statements;
 mod tables;
 mod tail;
 mod tasks;
-mod tracker;
 
 pub use self::{error::OutboxError, log::OutboxLog, options::Options};

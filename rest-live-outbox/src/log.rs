@@ -1,4 +1,4 @@
-//! [`OutboxLog`]: the two traits of the runtime, on the tables.
+//! [`OutboxLog`]: the log traits of the runtime, implemented on the tables of the outbox.
 
 use std::{
     collections::hash_map::RandomState,
@@ -19,24 +19,26 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     error::OutboxError,
-    node::{Node, PATIENCE, timed},
+    insert,
+    node::{Node, QUERY_TIMEOUT, with_timeout},
     options::Options,
-    rows,
     tables::Tables,
     tail,
     tasks::Tasks,
 };
 
-/// How long [`EventLog::append`] tries. It is for events that could be in no transaction.
-const APPENDS_FOR: Duration = Duration::from_secs(5);
+/// How long [`EventLog::append`] retries. It receives only events that could not join a
+/// transaction.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The advisory lock of who appends events outside of the application's transactions: of several events it is held alone,
-/// of one it is shared. A transaction that changes rows never holds it: all would wait for each other's commits.
-const UNIT: i64 = 0x7265_7374_6c69_7666;
+/// The advisory lock for appending events outside the application's transactions. Several events
+/// need it exclusively; a single event shares it. A transaction that changes rows never takes it,
+/// because all transactions would then wait for each other's commits.
+const APPEND_LOCK: i64 = 0x7265_7374_6c69_7666;
 
 /// The event log in the application's PostgreSQL.
 ///
-/// A clone is the same node of the same log. When the last is dropped, its tasks end.
+/// Clones share one node of the log. When the last clone is dropped, the node's tasks stop.
 #[derive(Clone, Debug)]
 pub struct OutboxLog {
     node: Arc<Node>,
@@ -44,107 +46,128 @@ pub struct OutboxLog {
 }
 
 impl OutboxLog {
-    /// Connections that a node has of its own, beside the application's and the one that listens.
-    pub const CONNECTIONS: u32 = 4;
+    /// Maximum number of connections that a node opens, besides those of the application and the
+    /// one that listens.
+    pub const MAX_CONNECTIONS: u32 = 4;
 
-    /// Opens the outbox of a database, as [`Options::default`] says.
+    /// Opens the outbox of a database with [`Options::default`].
     ///
-    /// It opens connections of its own, as those of `db` are: with a pool that the application has used up, no client would
-    /// hear of anything. Which tables have triggers is found out here, once: run the migrations before.
+    /// The log opens its own connections, with the settings of `db`. It would otherwise stop
+    /// delivering events whenever the application uses up its pool. The log looks for triggers
+    /// once, here: run the migrations first.
     ///
     /// # Errors
-    /// [`OutboxError`]: the tables are missing, or the database is not what it has to be.
+    /// Returns [`OutboxError`] if the tables are missing or the database does not meet the
+    /// requirements.
     pub async fn open(db: DatabaseConnection) -> Result<Self, OutboxError> {
-        Self::open_with(&db, Options::default()).await
+        Options::default().open(db).await
     }
 
-    /// Returns the options to open one with.
+    /// Returns the default options, to be changed before [`Options::open`].
     pub fn options() -> Options {
         Options::default()
     }
 
-    pub(crate) async fn open_with(
-        db: &DatabaseConnection,
-        options: Options,
-    ) -> Result<Self, OutboxError> {
-        let DatabaseConnectionType::SqlxPostgresPoolConnection(_) = db.inner else {
-            return Err(OutboxError::Backend);
-        };
-        let theirs = db.get_postgres_connection_pool();
-        let ours = theirs.options().clone();
-        let pool = ours
-            .min_connections(0)
-            .max_connections(Self::CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            // One that is dead is an error like others, and is asked again.
-            .test_before_acquire(false)
-            .connect_lazy_with((*theirs.connect_options()).clone());
-        let listening = options.listening_pool(&pool)?;
-        let mut connection = pool.acquire().await?;
-        let tables = Tables::find(&mut connection).await?;
-        drop(connection);
-        let name = RandomState::new().hash_one(SystemTime::now());
-        let node = Arc::new(Node::new(pool, tables, options, format!("{name:016x}")));
-        let tasks = Arc::new(Tasks::spawn(&node, listening));
-        Ok(Self { node, tasks })
-    }
-
-    /// Writes stored events into an open transaction: what [`append_in`](TransactionalLog::append_in) does with records.
+    /// Writes stored events into an open transaction, as [`append_in`](TransactionalLog::append_in)
+    /// does with records.
     ///
     /// # Errors
-    /// The database's.
+    /// Returns the error of the database.
     #[doc(hidden)]
     pub async fn append_stored_in(
         &self,
         transaction: &impl ConnectionTrait,
         events: &[StoredEvent],
     ) -> Result<(), DbErr> {
-        for piece in rows::pieces(events) {
-            let sql = self.node.tables.statements.append(piece.is_one).as_str();
-            let values = piece.columns.map(sea_orm::Value::from);
-            let insert = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-            transaction.execute_raw(insert).await?;
+        for insert in insert::inserts(events) {
+            let sql = self
+                .node
+                .tables
+                .statements
+                .append(insert.is_single)
+                .as_str();
+            let values = insert.parameters.map(sea_orm::Value::from);
+            let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+            transaction.execute_raw(statement).await?;
         }
         Ok(())
     }
 
-    async fn append_alone(&self, events: &[StoredEvent]) -> Result<(), sqlx::Error> {
+    async fn append_in_own_transaction(&self, events: &[StoredEvent]) -> Result<(), sqlx::Error> {
         let mut transaction = self.node.pool.begin().await?;
-        // Next to each other: numbers are drawn one by one, and others that append would draw theirs in between. Many may
-        // append one event each at once.
-        let lock = match events.len() {
+        // Numbers are drawn one at a time. The lock keeps other appends from drawing theirs in
+        // between. Single events need no such order, so they share it.
+        let lock_sql = match events.len() {
             1 => "SELECT pg_advisory_xact_lock_shared($1)",
             _ => "SELECT pg_advisory_xact_lock($1)",
         };
-        let lock = sqlx::query(lock).bind(UNIT);
-        lock.execute(&mut *transaction).await?;
-        for piece in rows::pieces(events) {
-            let sql = self.node.tables.statements.append(piece.is_one).to_sql();
-            let mut insert = sqlx::query(sql);
-            for column in piece.columns {
-                insert = insert.bind(column);
+        sqlx::query(lock_sql)
+            .bind(APPEND_LOCK)
+            .execute(&mut *transaction)
+            .await?;
+        for insert in insert::inserts(events) {
+            let sql = self
+                .node
+                .tables
+                .statements
+                .append(insert.is_single)
+                .to_sql();
+            let mut query = sqlx::query(sql);
+            for parameter in insert.parameters {
+                query = query.bind(parameter);
             }
-            insert.execute(&mut *transaction).await?;
+            query.execute(&mut *transaction).await?;
         }
         transaction.commit().await
     }
 }
 
-impl EventLog for OutboxLog {
-    /// Events of one call are next to each other among those of other calls; the transactions of the application, which
-    /// wait for nobody, may have theirs in between.
+// This is not in `options.rs`, so that imports go one way: the log imports its options.
+impl Options {
+    /// Opens the outbox of a database with these options.
     ///
-    /// It tries for five seconds. A server that dies at the commit may leave the events there twice, which costs a frame; not
-    /// to try again would cost the event.
+    /// # Errors
+    /// Returns [`OutboxError`] if the tables are missing or the database does not meet the
+    /// requirements.
+    pub async fn open(self, db: DatabaseConnection) -> Result<OutboxLog, OutboxError> {
+        let DatabaseConnectionType::SqlxPostgresPoolConnection(_) = db.inner else {
+            return Err(OutboxError::Backend);
+        };
+        let application_pool = db.get_postgres_connection_pool();
+        let pool_options = application_pool.options().clone();
+        let pool = pool_options
+            .min_connections(0)
+            .max_connections(OutboxLog::MAX_CONNECTIONS)
+            .acquire_timeout(QUERY_TIMEOUT)
+            // A dead connection causes an error like any other, and the query is retried.
+            .test_before_acquire(false)
+            .connect_lazy_with((*application_pool.connect_options()).clone());
+        let listen_pool = self.listen_pool(&pool)?;
+        let mut connection = pool.acquire().await?;
+        let tables = Tables::find(&mut connection).await?;
+        drop(connection);
+        let name = RandomState::new().hash_one(SystemTime::now());
+        let node = Arc::new(Node::new(pool, tables, self, format!("{name:016x}")));
+        let tasks = Arc::new(Tasks::spawn(&node, listen_pool));
+        Ok(OutboxLog { node, tasks })
+    }
+}
+
+impl EventLog for OutboxLog {
+    /// Appends the events next to each other with respect to other calls. The application's own
+    /// transactions, which never wait, may place their events in between.
+    ///
+    /// The call retries for five seconds. If the server dies during the commit, the events may be
+    /// stored twice, which costs one extra frame. Without the retry they could be lost.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         async move {
             if events.is_empty() {
                 return Ok(());
             }
-            let events = rows::stored(&events);
-            let deadline = Instant::now() + APPENDS_FOR;
+            let events = insert::stored(&events);
+            let deadline = Instant::now() + APPEND_TIMEOUT;
             let mut pause = Duration::from_millis(20);
-            while let Err(error) = timed(self.append_alone(&events)).await {
+            while let Err(error) = with_timeout(self.append_in_own_transaction(&events)).await {
                 if Instant::now() + pause > deadline {
                     return Err(LogError::new(error));
                 }
@@ -161,14 +184,15 @@ impl EventLog for OutboxLog {
         tail::tail(&self.node)
     }
 
-    /// Returns the place up to which all transactions are done: not the last event, for one that is open may have a
-    /// smaller number, and who began behind it would miss it. It waits up to 100 ms for those that are open.
+    /// Returns the position up to which all transactions have ended. This is not the last event: an
+    /// open transaction may hold a smaller number, and a subscriber that started past it would miss
+    /// its event. The call waits up to 100 ms for open transactions.
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         async {
-            let view = self.node.head().await.map_err(LogError::new)?;
+            let horizon = self.node.head().await.map_err(LogError::new)?;
             Ok(Cursor {
-                position: view.place(),
-                epoch: view.life.epoch,
+                position: horizon.start_position(),
+                epoch: horizon.state.epoch,
             })
         }
         .boxed()
@@ -187,7 +211,7 @@ impl EventLog for OutboxLog {
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
-        self.tasks.end().boxed()
+        self.tasks.stop().boxed()
     }
 
     fn transactional(&self) -> Option<&dyn TransactionalLog> {
@@ -202,7 +226,7 @@ impl TransactionalLog for OutboxLog {
         events: Vec<Record>,
     ) -> BoxFuture<'t, Result<(), DbErr>> {
         async move {
-            let events = rows::stored(&events);
+            let events = insert::stored(&events);
             self.append_stored_in(transaction, &events).await
         }
         .boxed()
@@ -210,7 +234,7 @@ impl TransactionalLog for OutboxLog {
 
     fn committed(&self) {
         self.node.wake();
-        self.node.committed.notify_one();
+        self.node.commits.notify_one();
     }
 
     fn captures(&self, schema: Option<&str>, table: &str) -> bool {

@@ -1,80 +1,92 @@
-//! When numbers of the log are proven dead or seen: pure bookkeeping, without a database.
+//! Proof that no transaction can still commit an event up to some number. Pure bookkeeping, without
+//! a database.
 //!
-//! An `INSERT` locks `live_event` before it draws its number, and its transaction lets go of the lock after its rows can be
-//! seen. So who may still own a number that was drawn before a moment is among those who hold the lock after that
-//! moment, and once all of them are gone, every statement from then on sees what there is of these numbers.
+//! An `INSERT` locks `live_event` before it draws its number, and its transaction releases the lock
+//! after its rows have become visible. So a transaction that may still own a number drawn before a
+//! moment holds the lock after that moment. Once all those holders are gone, every later statement
+//! sees all that will ever exist up to that number.
 
 use std::collections::{BTreeSet, VecDeque};
 
-/// The transactions that hold `live_event` for writing.
+/// The transactions that hold a write lock on `live_event`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Holders {
-    /// By their virtual transaction, which nobody has after them.
+pub(crate) struct LockHolders {
+    /// Running transactions, by virtual transaction id, which is never reused.
     pub(crate) running: BTreeSet<String>,
-    /// Those that are prepared, by what `pg_locks` calls them then: their name changed when they were.
+    /// Prepared transactions, by the name that `pg_locks` gives them. It differs from the name that
+    /// they had while running.
     pub(crate) prepared: BTreeSet<String>,
 }
 
-impl Holders {
+impl LockHolders {
     fn is_empty(&self) -> bool {
         self.running.is_empty() && self.prepared.is_empty()
     }
 }
 
-/// Numbers up to a place, and who may still own some of them.
+/// A number, with the transactions that may still own it or a smaller one.
 #[derive(Debug)]
 struct Mark {
     up_to: u64,
-    suspects: Holders,
+    possible_owners: LockHolders,
 }
 
-/// The places that are not proven yet, ascending.
+/// The marks that are not proven yet, in ascending order.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     marks: VecDeque<Mark>,
-    /// Who was prepared at the last look.
+    /// The transactions that were prepared at the last observation.
     prepared: BTreeSet<String>,
 }
 
-/// So many places are kept apart; what comes then is one.
-const MOST: usize = 64;
+/// Maximum number of marks. At the limit, a new mark replaces the last one.
+const MAX_MARKS: usize = 64;
 
 impl Marks {
-    /// Takes in who holds the lock, asked after the numbers up to `up_to` were drawn. Returns the place up to which
-    /// all are done, if it is a new one: a statement that begins from now on sees what there is up to it.
-    pub(crate) fn look(&mut self, up_to: u64, holders: &Holders) -> Option<u64> {
-        let came = holders.prepared.difference(&self.prepared);
-        let came: BTreeSet<String> = came.cloned().collect();
+    /// Records the lock holders, which must be read after the numbers up to `up_to` were drawn.
+    /// Returns the largest newly proven number, if any: every statement that starts from now on
+    /// sees all events up to it.
+    pub(crate) fn observe(&mut self, up_to: u64, holders: &LockHolders) -> Option<u64> {
+        let newly_prepared: BTreeSet<String> = holders
+            .prepared
+            .difference(&self.prepared)
+            .cloned()
+            .collect();
         for mark in &mut self.marks {
-            mark.suspects.narrow(holders, &came);
+            mark.possible_owners
+                .retain_present(holders, &newly_prepared);
         }
         self.prepared.clone_from(&holders.prepared);
         if self.marks.back().is_none_or(|last| last.up_to < up_to) {
-            if self.marks.len() == MOST {
+            if self.marks.len() == MAX_MARKS {
                 self.marks.pop_back();
             }
             self.marks.push_back(Mark {
                 up_to,
-                suspects: holders.clone(),
+                possible_owners: holders.clone(),
             });
         }
-        let done = self
+        let proven = self
             .marks
             .iter()
-            .rposition(|mark| mark.suspects.is_empty())?;
-        self.marks.drain(..=done).next_back().map(|mark| mark.up_to)
+            .rposition(|mark| mark.possible_owners.is_empty())?;
+        self.marks
+            .drain(..=proven)
+            .next_back()
+            .map(|mark| mark.up_to)
     }
 }
 
-impl Holders {
-    /// Leaves who is still there. One who is gone under the old name may be there as a prepared transaction under a new one:
-    /// everyone that came as such is a suspect then.
-    fn narrow(&mut self, holders: &Self, came: &BTreeSet<String>) {
+impl LockHolders {
+    /// Keeps the transactions that are still present. A running transaction that disappeared may
+    /// have been prepared under a new name. In that case all newly prepared ones become possible
+    /// owners.
+    fn retain_present(&mut self, holders: &Self, newly_prepared: &BTreeSet<String>) {
         let before = self.running.len();
         self.running.retain(|name| holders.running.contains(name));
         self.prepared.retain(|name| holders.prepared.contains(name));
         if self.running.len() < before {
-            self.prepared.extend(came.iter().cloned());
+            self.prepared.extend(newly_prepared.iter().cloned());
         }
     }
 }
@@ -83,57 +95,57 @@ impl Holders {
 mod tests {
     use super::*;
 
-    fn holders(running: &[&str], prepared: &[&str]) -> Holders {
+    fn holders(running: &[&str], prepared: &[&str]) -> LockHolders {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Holders {
+        LockHolders {
             running: names(running),
             prepared: names(prepared),
         }
     }
 
     #[test]
-    fn a_place_is_proven_when_all_who_held_it_are_gone() {
+    fn mark_is_proven_once_its_holders_are_gone() {
         let mut marks = Marks::default();
-        assert_eq!(marks.look(5, &holders(&["1/1", "2/1"], &[])), None);
-        assert_eq!(marks.look(8, &holders(&["2/1", "3/1"], &[])), None);
-        assert_eq!(marks.look(8, &holders(&["3/1"], &[])), Some(5));
-        assert_eq!(marks.look(8, &holders(&["4/1"], &[])), Some(8));
-        assert_eq!(marks.look(9, &holders(&[], &[])), Some(9));
+        assert_eq!(marks.observe(5, &holders(&["1/1", "2/1"], &[])), None);
+        assert_eq!(marks.observe(8, &holders(&["2/1", "3/1"], &[])), None);
+        assert_eq!(marks.observe(8, &holders(&["3/1"], &[])), Some(5));
+        assert_eq!(marks.observe(8, &holders(&["4/1"], &[])), Some(8));
+        assert_eq!(marks.observe(9, &holders(&[], &[])), Some(9));
     }
 
     #[test]
-    fn a_later_place_proves_the_earlier_ones() {
+    fn later_mark_proves_earlier_ones() {
         let mut marks = Marks::default();
-        assert_eq!(marks.look(5, &holders(&["1/1"], &[])), None);
-        assert_eq!(marks.look(9, &holders(&[], &[])), Some(9));
-        assert_eq!(marks.look(9, &holders(&["1/2"], &[])), None);
+        assert_eq!(marks.observe(5, &holders(&["1/1"], &[])), None);
+        assert_eq!(marks.observe(9, &holders(&[], &[])), Some(9));
+        assert_eq!(marks.observe(9, &holders(&["1/2"], &[])), None);
     }
 
     #[test]
-    fn who_is_prepared_stays_a_suspect_under_the_new_name() {
+    fn newly_prepared_transaction_may_own_numbers() {
         let mut marks = Marks::default();
-        assert_eq!(marks.look(5, &holders(&["1/1"], &["-1/70"])), None);
-        // It may be this one, and is not the one that was prepared before.
-        assert_eq!(marks.look(5, &holders(&[], &["-1/70", "-1/71"])), None);
-        assert_eq!(marks.look(5, &holders(&["1/2"], &["-1/71"])), None);
-        assert_eq!(marks.look(5, &holders(&["1/2"], &["-1/72"])), Some(5));
+        assert_eq!(marks.observe(5, &holders(&["1/1"], &["-1/70"])), None);
+        // -1/71 may be 1/1 under its new name. -1/70 was prepared before, so it is not 1/1.
+        assert_eq!(marks.observe(5, &holders(&[], &["-1/70", "-1/71"])), None);
+        assert_eq!(marks.observe(5, &holders(&["1/2"], &["-1/71"])), None);
+        assert_eq!(marks.observe(5, &holders(&["1/2"], &["-1/72"])), Some(5));
     }
 
     #[test]
-    fn a_prepared_one_that_came_holds_nothing_where_all_suspects_are_there() {
+    fn new_prepared_is_ignored_if_all_owners_remain() {
         let mut marks = Marks::default();
-        assert_eq!(marks.look(5, &holders(&["1/1"], &[])), None);
-        assert_eq!(marks.look(5, &holders(&["1/1"], &["-1/71"])), None);
-        assert_eq!(marks.look(5, &holders(&[], &["-1/71"])), Some(5));
+        assert_eq!(marks.observe(5, &holders(&["1/1"], &[])), None);
+        assert_eq!(marks.observe(5, &holders(&["1/1"], &["-1/71"])), None);
+        assert_eq!(marks.observe(5, &holders(&[], &["-1/71"])), Some(5));
     }
 
     #[test]
-    fn one_that_stays_does_not_grow_it_without_bound() {
+    fn long_transaction_keeps_marks_bounded() {
         let mut marks = Marks::default();
         for up_to in 1..1000 {
-            assert_eq!(marks.look(up_to, &holders(&["1/1"], &[])), None);
+            assert_eq!(marks.observe(up_to, &holders(&["1/1"], &[])), None);
         }
-        assert!(marks.marks.len() <= MOST);
-        assert_eq!(marks.look(999, &holders(&["2/1"], &[])), Some(999));
+        assert!(marks.marks.len() <= MAX_MARKS);
+        assert_eq!(marks.observe(999, &holders(&["2/1"], &[])), Some(999));
     }
 }

@@ -1,6 +1,7 @@
 //! Migrations for the application's own `Migrator`.
 //!
-//! [`Outbox`] makes the tables; [`Capture`] has triggers write the events of one table, whoever changes it.
+//! [`Outbox`] creates the tables. [`Capture`] adds triggers that write the events of one table,
+//! whichever program changes it.
 //!
 //! ```no_run
 //! use rest_live_outbox::migration::{Capture, Outbox};
@@ -24,9 +25,11 @@
 //! impl MigratorTrait for Migrator {
 //!     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 //!         vec![
-//!             // The application's own, and then
+//!             // After the application's own migrations:
 //!             Box::new(Outbox),
-//!             Box::new(Capture::of::<task::Entity>("todolist.Task").without([task::Column::Token])),
+//!             Box::new(
+//!                 Capture::of::<task::Entity>("todolist.Task").without([task::Column::Token]),
+//!             ),
 //!         ]
 //!     }
 //! }
@@ -34,29 +37,6 @@
 
 mod capture;
 mod outbox;
+mod sql;
 
 pub use self::{capture::Capture, outbox::Outbox};
-
-use sea_orm_migration::{DbErr, SchemaManager, sea_orm::DbBackend};
-
-/// Refuses what is not PostgreSQL.
-fn check(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    match manager.get_database_backend() {
-        DbBackend::Postgres => Ok(()),
-        _ => Err(DbErr::Migration(
-            "the outbox of rest-live is for PostgreSQL".to_owned(),
-        )),
-    }
-}
-
-/// Writes a name as SQL does.
-fn name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Writes a text as SQL does.
-fn text(text: &str) -> String {
-    // Whatever `standard_conforming_strings` says.
-    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
-    format!("E'{escaped}'")
-}

@@ -1,8 +1,8 @@
-//! What one node has of the outbox: connections of its own, and what its tasks and tails share.
+//! [`Node`]: the connections of one node, and the state that its tasks and tails share.
 
 use std::{
     sync::{
-        Mutex as Slot, PoisonError,
+        Mutex as StdMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,38 +16,41 @@ use tokio::{
 };
 
 use crate::{
-    horizon::{Horizon, View},
+    horizon::{Horizon, HorizonTracker},
+    log_state::LogState,
     options::Options,
-    rows::{self, Life},
+    rows,
     tables::Tables,
 };
 
-/// How long one question to the database may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one query may take, including the wait for a connection.
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long [`Node::head`] waits for transactions that were open when it was asked.
-const HEAD_WAITS: Duration = Duration::from_millis(100);
+/// How long [`Node::head`] waits for transactions that were open when it was called.
+const HEAD_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The same, where nothing was proven yet.
-const START_WAITS: Duration = Duration::from_millis(500);
+/// How long [`Node::head`] waits if no horizon is proven yet.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// One node of the log. [`OutboxLog`](crate::OutboxLog) is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// Not the application's, which may use up all of its own and wait for an event.
+    /// A pool of the node's own. The application may use up its connections while it waits for an
+    /// event.
     pub(crate) pool: PgPool,
     pub(crate) tables: Tables,
     pub(crate) options: Options,
-    /// Tells this node's notifications from the others'.
+    /// Distinguishes this node's notifications from those of other nodes.
     pub(crate) name: String,
-    /// Counts what may have brought events; tails look at the table then.
-    pub(crate) wakes: watch::Sender<u64>,
-    /// Something was committed that other nodes have not been told of.
-    pub(crate) committed: Notify,
-    /// Whether other nodes' notifications come here.
-    pub(crate) listens: AtomicBool,
-    horizon: Mutex<Horizon>,
-    /// The place up to which the tail of this node has yielded all that was the last to move.
-    told: Slot<Option<Cursor>>,
+    /// Changes when there may be new events. Tails then read the table.
+    pub(crate) wakeups: watch::Sender<u64>,
+    /// Signals a commit of which the other nodes have not been notified.
+    pub(crate) commits: Notify,
+    /// Whether this node receives the notifications of other nodes.
+    pub(crate) is_listening: AtomicBool,
+    horizon: Mutex<HorizonTracker>,
+    /// The largest watermark of this node's tails, in the epoch of the last one that moved.
+    tail_watermark: StdMutex<Option<Cursor>>,
 }
 
 impl Node {
@@ -57,87 +60,98 @@ impl Node {
             tables,
             options,
             name,
-            wakes: watch::Sender::new(0),
-            committed: Notify::new(),
-            listens: AtomicBool::new(false),
+            wakeups: watch::Sender::new(0),
+            commits: Notify::new(),
+            is_listening: AtomicBool::new(false),
             horizon: Mutex::default(),
-            told: Slot::default(),
+            tail_watermark: StdMutex::default(),
         }
     }
 
-    /// Has the tails of this node look.
+    /// Wakes the tails of this node, so that they read the table.
     pub(crate) fn wake(&self) {
-        self.wakes
-            .send_modify(|wakes| *wakes = wakes.wrapping_add(1));
+        self.wakeups
+            .send_modify(|wakeups| *wakeups = wakeups.wrapping_add(1));
     }
 
-    /// Returns how long a tail waits that nobody wakes.
-    pub(crate) fn poll(&self) -> Duration {
-        match self.listens.load(Ordering::Relaxed) {
-            true => self.options.poll_beside_listen(self.tables.captures_any()),
-            false => self.options.poll_alone(),
-        }
+    /// Returns how long a tail waits if it is not woken.
+    pub(crate) fn poll_interval(&self) -> Duration {
+        let is_listening = self.is_listening.load(Ordering::Relaxed);
+        self.options
+            .poll_interval(is_listening, self.tables.captures_any())
     }
 
-    /// Takes in the watermark of a tail.
-    pub(crate) fn tell(&self, watermark: &Cursor) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = told.as_ref().is_some_and(|told| {
-            told.epoch == watermark.epoch && told.position >= watermark.position
+    /// Records the watermark of a tail.
+    pub(crate) fn record_watermark(&self, watermark: &Cursor) {
+        let mut known = self
+            .tail_watermark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_old = known.as_ref().is_some_and(|known| {
+            known.epoch == watermark.epoch && known.position >= watermark.position
         });
         if !is_old {
-            *told = Some(watermark.clone());
+            *known = Some(watermark.clone());
         }
     }
 
-    /// Forgets what the tails were at: in a log that has lost events, their numbers come again.
-    pub(crate) fn forget(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = None;
+    /// Forgets the watermark of the tails. A log that has lost events draws their numbers again.
+    pub(crate) fn forget_watermark(&self) {
+        let mut known = self
+            .tail_watermark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *known = None;
     }
 
-    fn told(&self) -> Option<Cursor> {
-        // Nothing panics while it is held.
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.clone()
+    fn watermark(&self) -> Option<Cursor> {
+        // No code panics while it holds this lock.
+        let known = self
+            .tail_watermark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.clone()
     }
 
-    /// Looks how far all transactions are done.
-    pub(crate) async fn look(&self) -> Result<View, sqlx::Error> {
-        let look = async {
+    /// Reads the database and returns the horizon.
+    pub(crate) async fn update_horizon(&self) -> Result<Horizon, sqlx::Error> {
+        let update = async {
             let mut horizon = self.horizon.lock().await;
             let mut connection = self.pool.acquire().await?;
             horizon
-                .look(&mut connection, &self.tables.statements, self.told())
+                .update(&mut connection, &self.tables.statements, self.watermark())
                 .await
         };
-        timed(look).await
+        with_timeout(update).await
     }
 
-    /// Returns the place up to which all is done. It waits a little for what is open now, so that who has just
-    /// written begins behind it; a long transaction it does not wait for, and is before it.
-    pub(crate) async fn head(&self) -> Result<View, sqlx::Error> {
+    /// Returns the horizon, after a short wait for transactions that are open now, so that a client
+    /// that has just written starts past its own write. It does not wait for a long transaction and
+    /// returns a horizon before it.
+    pub(crate) async fn head(&self) -> Result<Horizon, sqlx::Error> {
         let start = Instant::now();
-        let first = self.look().await?;
-        let mut view = first.clone();
+        let first = self.update_horizon().await?;
+        let mut horizon = first.clone();
         let mut pause = Duration::from_millis(2);
         loop {
-            let is_same = view.life.epoch == first.life.epoch;
-            let waits = match view.settled {
-                Some(settled) if settled >= first.life.drawn || !is_same => return Ok(view),
-                Some(_) => HEAD_WAITS,
-                None => START_WAITS,
+            let is_same_epoch = horizon.state.epoch == first.state.epoch;
+            let timeout = match horizon.position {
+                Some(position) if position >= first.state.last_drawn || !is_same_epoch => {
+                    return Ok(horizon);
+                }
+                Some(_) => HEAD_TIMEOUT,
+                None => FIRST_HEAD_TIMEOUT,
             };
-            if start.elapsed() >= waits {
-                return Ok(view);
+            if start.elapsed() >= timeout {
+                return Ok(horizon);
             }
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(20));
-            view = self.look().await?;
+            horizon = self.update_horizon().await?;
         }
     }
 
-    /// Reads a range; `Ok(Err(..))` where the log does not have it.
+    /// Reads a range of events. Returns `Ok(Err(..))` if the log does not contain it.
     pub(crate) async fn read(
         &self,
         after: &Cursor,
@@ -148,36 +162,36 @@ impl Node {
             return Ok(Err(ReadError::Ahead));
         };
         let none: &[i64] = &[];
-        let rows = async {
-            sqlx::query(self.tables.statements.read.to_sql())
-                .bind(none)
-                .bind(none)
-                .bind(position)
-                .bind(limit)
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await
-        };
-        let rows = timed(rows).await?;
-        let life = Life::of(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
-        if after.epoch != life.epoch {
+        let query = sqlx::query(self.tables.statements.read.to_sql())
+            .bind(none)
+            .bind(none)
+            .bind(position)
+            .bind(limit)
+            .bind(limit)
+            .fetch_all(&self.pool);
+        let rows = with_timeout(query).await?;
+        let state = LogState::from_row(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
+        if after.epoch != state.epoch {
             return Ok(Err(ReadError::Epoch));
         }
-        if after.position > life.drawn {
+        if after.position > state.last_drawn {
             return Ok(Err(ReadError::Ahead));
         }
-        if after.position + 1 < life.first_retained {
+        if after.position + 1 < state.first_retained {
             return Ok(Err(ReadError::Expired));
         }
-        let entries = rows.iter().map(rows::entry).filter_map(Result::transpose);
+        let entries = rows
+            .iter()
+            .map(rows::read_entry)
+            .filter_map(Result::transpose);
         entries.collect::<Result<_, _>>().map(Ok)
     }
 }
 
-/// Gives up on a server that does not answer.
-pub(crate) async fn timed<T>(
-    question: impl Future<Output = Result<T, sqlx::Error>>,
+/// Runs a query, and fails if the server does not answer within [`QUERY_TIMEOUT`].
+pub(crate) async fn with_timeout<T>(
+    query: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
-    let answer = timeout(PATIENCE, question).await;
-    answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
+    let result = timeout(QUERY_TIMEOUT, query).await;
+    result.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
 }

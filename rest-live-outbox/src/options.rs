@@ -1,15 +1,23 @@
-//! How an outbox is used.
+//! The options of an outbox.
 
 use std::{str::FromStr, time::Duration};
 
-use sea_orm::{
-    DatabaseConnection,
-    sqlx::{PgPool, postgres::PgConnectOptions},
-};
+use sea_orm::sqlx::{PgPool, postgres::PgConnectOptions};
 
-use crate::{error::OutboxError, log::OutboxLog};
+use crate::error::OutboxError;
 
-/// How a node uses the outbox. [`Options::default`] is what [`OutboxLog::open`] uses.
+/// How often a node reads the table if it receives no notifications.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How often a node reads the table if it receives notifications.
+const POLL_INTERVAL_WITH_LISTEN: Duration = Duration::from_secs(1);
+
+/// How often a node reads the table if it receives notifications but triggers also write events,
+/// which send no notification.
+const POLL_INTERVAL_WITH_TRIGGERS: Duration = Duration::from_millis(100);
+
+/// The options with which a node opens the outbox. [`OutboxLog::open`](crate::OutboxLog::open) uses
+/// [`Options::default`].
 #[derive(Clone, Debug)]
 pub struct Options {
     keep: Duration,
@@ -17,86 +25,78 @@ pub struct Options {
     listen: Listen,
 }
 
-/// Over which connection a node hears of what others have committed.
+/// The connection on which a node receives notifications.
 #[derive(Clone, Debug)]
 enum Listen {
-    /// One like the application's.
-    Beside,
-    /// One to this address.
-    On(String),
+    /// A connection like those of the application.
+    SameServer,
+    /// A connection to this address.
+    At(String),
     Never,
 }
 
 impl Options {
-    /// How long events are kept where nothing else is said: 15 minutes.
+    /// How long events are kept by default: 15 minutes.
     pub const DEFAULT_KEEP: Duration = Duration::from_secs(15 * 60);
 
-    /// Keeps events for as long. A client that was away longer fetches again.
+    /// Sets how long events are kept. A client that was away longer fetches again.
     #[must_use]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Listens over a connection to this address, as in a `DATABASE_URL`: where the application's connections go through
-    /// a pooler in transaction mode, which does not pass notifications on.
+    /// Listens on a connection to this address, which has the form of a `DATABASE_URL`. Use it if
+    /// the application connects through a pooler in transaction mode, which does not pass
+    /// notifications on.
     #[must_use]
     pub fn listen_on(mut self, address: impl Into<String>) -> Self {
-        self.listen = Listen::On(address.into());
+        self.listen = Listen::At(address.into());
         self
     }
 
-    /// Does not listen at all: the table is looked at again and again.
+    /// Disables listening. The node polls the table instead.
     #[must_use]
     pub fn without_listen(mut self) -> Self {
         self.listen = Listen::Never;
         self
     }
 
-    /// Looks at the table so often, whether nodes are heard or not. Where nothing is said: every 20 ms where they
-    /// are not, every second where they are, and every 100 ms where they are and triggers write events, too, which
-    /// nobody tells of.
+    /// Sets how often the table is polled, with or without notifications. By default it is polled
+    /// every 20 ms without notifications, every second with them, and every 100 ms if triggers also
+    /// write events, which send no notification.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every.max(Duration::from_millis(1)));
         self
     }
 
-    /// Opens the outbox.
-    ///
-    /// # Errors
-    /// [`OutboxError`]: the tables are missing, or the database is not what it has to be.
-    pub async fn open(self, db: DatabaseConnection) -> Result<OutboxLog, OutboxError> {
-        OutboxLog::open_with(&db, self).await
-    }
-
     pub(crate) fn retention(&self) -> Duration {
         self.keep
     }
 
-    pub(crate) fn poll_alone(&self) -> Duration {
-        self.poll.unwrap_or(Duration::from_millis(20))
+    pub(crate) fn poll_interval(&self, is_listening: bool, has_triggers: bool) -> Duration {
+        self.poll.unwrap_or(if !is_listening {
+            POLL_INTERVAL
+        } else if has_triggers {
+            POLL_INTERVAL_WITH_TRIGGERS
+        } else {
+            POLL_INTERVAL_WITH_LISTEN
+        })
     }
 
-    pub(crate) fn poll_beside_listen(&self, has_triggers: bool) -> Duration {
-        let default = match has_triggers {
-            true => Duration::from_millis(100),
-            false => Duration::from_secs(1),
-        };
-        self.poll.unwrap_or(default)
-    }
-
-    /// Returns the pool that the one connection is of which listens.
-    pub(crate) fn listening_pool(&self, beside: &PgPool) -> Result<Option<PgPool>, OutboxError> {
+    /// Returns the single-connection pool used for `LISTEN`, or `None` if listening is disabled.
+    pub(crate) fn listen_pool(&self, pool: &PgPool) -> Result<Option<PgPool>, OutboxError> {
         let address = match &self.listen {
             Listen::Never => return Ok(None),
-            Listen::Beside => (*beside.connect_options()).clone(),
-            Listen::On(address) => {
+            Listen::SameServer => (*pool.connect_options()).clone(),
+            Listen::At(address) => {
                 PgConnectOptions::from_str(address).map_err(OutboxError::Address)?
             }
         };
-        let options = beside.options().clone();
-        let options = options
+        let options = pool
+            .options()
+            .clone()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None);
@@ -109,7 +109,7 @@ impl Default for Options {
         Self {
             keep: Self::DEFAULT_KEEP,
             poll: None,
-            listen: Listen::Beside,
+            listen: Listen::SameServer,
         }
     }
 }

@@ -1,26 +1,27 @@
-//! The statements on the tables of the outbox.
+//! The SQL statements on the tables of the outbox.
 
 use std::sync::Arc;
 
 use sea_orm::sqlx::AssertSqlSafe;
 
-/// The statements, with the names of the tables in them: who has another `search_path` means the same tables.
+/// The statements, with qualified table names: a connection with another `search_path` uses the
+/// same tables.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    append_one: Text,
-    append_many: Text,
-    pub(crate) life: Text,
-    pub(crate) read: Text,
-    pub(crate) holders: Text,
-    pub(crate) trim: Text,
-    pub(crate) settle: Text,
+    append_one: Sql,
+    append_many: Sql,
+    pub(crate) state: Sql,
+    pub(crate) read: Sql,
+    pub(crate) lock_holders: Sql,
+    pub(crate) trim: Sql,
+    pub(crate) save_horizon: Sql,
 }
 
-/// The text of a statement, which names nothing but what PostgreSQL itself has quoted.
+/// The text of a statement. Every name in it was quoted by PostgreSQL.
 #[derive(Clone, Debug)]
-pub(crate) struct Text(Arc<str>);
+pub(crate) struct Sql(Arc<str>);
 
-impl Text {
+impl Sql {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,8 +31,8 @@ impl Text {
     }
 }
 
-/// The quoted names: `"public"."live_event"`, and so on.
-struct Names<'a> {
+/// The quoted names, such as `"public"."live_event"`.
+struct TableNames<'a> {
     event: &'a str,
     meta: &'a str,
     sequence: &'a str,
@@ -39,36 +40,38 @@ struct Names<'a> {
 
 impl Statements {
     pub(crate) fn on(event: &str, meta: &str, sequence: &str) -> Self {
-        let names = &Names {
+        let names = &TableNames {
             event,
             meta,
             sequence,
         };
-        let text = |text: String| Text(text.into());
+        let sql = |text: String| Sql(text.into());
         Self {
-            append_one: text(append_one(names)),
-            append_many: text(append_many(names)),
-            life: text(life(names)),
-            read: text(read(names)),
-            holders: text(holders(names)),
-            trim: text(trim(names)),
-            settle: text(settle(names)),
+            append_one: sql(append_one(names)),
+            append_many: sql(append_many(names)),
+            state: sql(state(names)),
+            read: sql(read(names)),
+            lock_holders: sql(lock_holders(names)),
+            trim: sql(trim(names)),
+            save_horizon: sql(save_horizon(names)),
         }
     }
 
-    /// Returns the statement that appends one event, or several.
-    pub(crate) fn append(&self, is_one: bool) -> &Text {
-        match is_one {
-            true => &self.append_one,
-            false => &self.append_many,
+    /// Returns the statement that appends a single event, or the one for several.
+    pub(crate) fn append(&self, is_single: bool) -> &Sql {
+        if is_single {
+            &self.append_one
+        } else {
+            &self.append_many
         }
     }
 }
 
 const COLUMNS: &str = "at, model, op, key, old, new, node, began";
 
-/// Returns the statement that appends an event: a fifth more transactions with one event each than by the other.
-fn append_one(names: &Names<'_>) -> String {
+/// Returns the statement that appends one event. With it, a node commits a fifth more transactions
+/// of one event each than with [`append_many`].
+fn append_one(names: &TableNames<'_>) -> String {
     let event = names.event;
     format!(
         "INSERT INTO {event} ({COLUMNS}) VALUES ('epoch'::timestamptz + $1::text::bigint * interval '1 microsecond', \
@@ -76,9 +79,9 @@ fn append_one(names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the statement that appends events, each parameter the text of an array.
-fn append_many(names: &Names<'_>) -> String {
-    // With ORDER BY, the numbers are drawn in the order of the rows.
+/// Returns the statement that appends events. Each parameter is the text of an array.
+fn append_many(names: &TableNames<'_>) -> String {
+    // ORDER BY makes the sequence draw the numbers in the order of the rows.
     format!(
         "INSERT INTO {event} ({COLUMNS}) \
          SELECT 'epoch'::timestamptz + e.at * interval '1 microsecond', e.model, e.op::\"char\", e.key::json, e.old::json, \
@@ -90,12 +93,12 @@ fn append_many(names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the statement that reads which life of the log this is: the columns `epoch`, `first_retained`, `drawn` and
-/// `settled`.
-fn life(names: &Names<'_>) -> String {
-    // The timeline is that of the file that is written now: the one that `pg_control_checkpoint` says is of the last
-    // checkpoint, which comes some time after a standby has become the primary. The table's oid tells it from one that a
-    // dump brought back to the same server.
+/// Returns the statement that reads the state of the log: the columns `epoch`, `first_retained`,
+/// `drawn` and `settled`.
+fn state(names: &TableNames<'_>) -> String {
+    // The timeline is that of the WAL file being written. `pg_control_checkpoint` returns the
+    // timeline of the last checkpoint, which is outdated for a while after a promotion. The oid
+    // distinguishes the table from one that a dump restored on the same server.
     format!(
         "SELECT left(encode(sha256(convert_to(concat_ws('/', m.epoch, \
          (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8), \
@@ -108,9 +111,10 @@ fn life(names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the statement that reads events, of one moment: those in the gaps from `$1` to `$2`, and of those behind `$3` the
-/// first `$5`; of all that the first `$4`, ascending. There is a row without an event, too, where there is none.
-fn read(names: &Names<'_>) -> String {
+/// Returns the statement that reads the state of the log and events, all from one snapshot: the
+/// events in the gaps from `$1` to `$2`, and the first `$5` after `$3`. Of both it returns the
+/// first `$4`, in ascending order. Without events it returns one row with the state alone.
+fn read(names: &TableNames<'_>) -> String {
     let columns = format!("seq, {COLUMNS}");
     format!(
         "WITH life AS MATERIALIZED ({life}) \
@@ -124,14 +128,15 @@ fn read(names: &Names<'_>) -> String {
          UNION ALL \
          (SELECT {columns} FROM {event} WHERE seq > $3 ORDER BY seq LIMIT $5) \
          ORDER BY seq LIMIT $4) e ON true ORDER BY e.seq",
-        life = life(names),
+        life = state(names),
         event = names.event,
     )
 }
 
-/// Returns the statement that reads who holds the table for writing.
-fn holders(names: &Names<'_>) -> String {
-    // Who is prepared has no process. Where it has no name either, any that is prepared is it.
+/// Returns the statement that reads which transactions hold a write lock on the event table.
+fn lock_holders(names: &TableNames<'_>) -> String {
+    // A prepared transaction has no process. If it has no name either, one name stands for all of
+    // them.
     format!(
         "SELECT DISTINCT coalesce(virtualtransaction, 'prepared') AS name, pid IS NULL AS is_prepared FROM pg_locks \
          WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted \
@@ -141,9 +146,10 @@ fn holders(names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the statement that removes a piece of what is older than `$2` seconds, up to the number `$1`, and says how much.
-fn trim(names: &Names<'_>) -> String {
-    // From where the last piece ended: what was removed is passed over slowly, until a vacuum.
+/// Returns the statement that removes a batch of events up to the number `$1` that are older than
+/// `$2` seconds. It returns how many were removed.
+fn trim(names: &TableNames<'_>) -> String {
+    // Starts where the last batch ended: an index scan over removed rows is slow until a vacuum.
     format!(
         "WITH bound AS (SELECT max(seq) AS up_to FROM ( \
          SELECT seq, at FROM {event} WHERE seq <= $1 AND seq >= (SELECT first_retained FROM {meta} WHERE id = 1) \
@@ -158,8 +164,8 @@ fn trim(names: &Names<'_>) -> String {
     )
 }
 
-/// Returns the statement that keeps the place up to which a node has found all transactions done.
-fn settle(names: &Names<'_>) -> String {
+/// Returns the statement that saves the horizon that a node has found.
+fn save_horizon(names: &TableNames<'_>) -> String {
     let meta = names.meta;
     format!("UPDATE {meta} SET settled = $1 WHERE id = 1 AND settled < $1")
 }

@@ -1,9 +1,10 @@
-//! The tail of the outbox: a reader that yields rows as soon as they can be seen, and loses none.
+//! The tail of the outbox: it yields rows as soon as they become visible, and misses none.
 //!
-//! Numbers are drawn in one order and committed in another. So it yields what is there, past the numbers that are missing,
-//! and moves its watermark past one only when it is proven that it will never be there (see [`crate::marks`]). What is
-//! told of one row is told in order all the same: who writes its event has the row locked, and the next who gets
-//! the lock draws a greater number. Each statement sees one moment, and its rows are yielded in their order.
+//! Numbers are drawn in one order and committed in another. The tail therefore yields rows past
+//! missing numbers. It moves its watermark past a missing number only once that number is proven
+//! never to appear (see [`crate::marks`]). Events of one row still arrive in order: the transaction
+//! that writes an event has the row locked, and the next transaction that locks the row draws a
+//! larger number. Each statement reads one snapshot, and its rows are yielded in order.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -19,67 +20,75 @@ use tokio::{
 };
 
 use crate::{
-    horizon::holders,
-    node::{Node, PATIENCE, timed},
-    rows::{self, Life},
-    tracker::Tracker,
+    gap_tracker::GapTracker,
+    horizon::read_lock_holders,
+    log_state::LogState,
+    node::{Node, QUERY_TIMEOUT, with_timeout},
+    rows,
 };
 
-/// So many rows are read at once.
-const MOST: i64 = 1_000;
+/// Maximum number of rows that one statement returns.
+const MAX_ROWS_PER_READ: i64 = 1_000;
 
-/// Looks are at least so far apart: many commits are one look.
-const PACE: Duration = Duration::from_millis(2);
+/// Minimum time between two reads, so that one read covers many commits.
+const MIN_READ_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How often it looks whether a gap is proven, at first and after a while.
-const GAP: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
+/// How often a tail checks first whether its gaps are proven. The interval doubles up to
+/// [`MAX_GAP_INTERVAL`].
+const GAP_INTERVAL: Duration = Duration::from_millis(10);
+/// Maximum time between two checks of gaps.
+const MAX_GAP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long it waits for a server that is away, at first and after a while.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How long a tail waits first before it retries an unreachable server. The interval doubles up to
+/// [`MAX_RETRY_INTERVAL`].
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum wait before a retry.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Returns the tail of a node. Nothing runs while nobody polls it.
+/// Returns a tail of the node. It does nothing while it is not polled.
 pub(crate) fn tail(node: &Arc<Node>) -> BoxStream<'static, Tail> {
-    let reader = Reader {
+    let reader = TailReader {
         node: Arc::clone(node),
-        wakes: node.wakes.subscribe(),
-        following: None,
-        has_begun: false,
+        wakeups: node.wakeups.subscribe(),
+        position: None,
+        has_started: false,
         pending: VecDeque::new(),
-        looked: Instant::now(),
-        is_cut: false,
-        gap: GAP.0,
-        failing: None,
-        retry: RETRY.0,
+        last_read: Instant::now(),
+        is_truncated: false,
+        gap_interval: GAP_INTERVAL,
+        failing_since: None,
+        retry_interval: RETRY_INTERVAL,
         is_away: false,
     };
-    let next = async |mut reader: Reader| Some((reader.next().await, reader));
+    let next = async |mut reader: TailReader| Some((reader.next().await, reader));
     stream::unfold(reader, next).boxed()
 }
 
-struct Reader {
+/// Reads the table for one tail.
+struct TailReader {
     node: Arc<Node>,
-    wakes: watch::Receiver<u64>,
-    following: Option<Following>,
-    has_begun: bool,
-    /// Three at most.
+    wakeups: watch::Receiver<u64>,
+    position: Option<TailPosition>,
+    has_started: bool,
+    /// Items to yield before the next read; at most three.
     pending: VecDeque<Tail>,
-    looked: Instant,
-    /// There is more than the last statement returned.
-    is_cut: bool,
-    gap: Duration,
-    /// Since when the server does not answer.
-    failing: Option<Instant>,
-    retry: Duration,
+    last_read: Instant,
+    /// Whether the last statement stopped at its row limit.
+    is_truncated: bool,
+    gap_interval: Duration,
+    /// The time of the first read that failed in a row.
+    failing_since: Option<Instant>,
+    retry_interval: Duration,
     is_away: bool,
 }
 
-/// One life of the log, and the place in it.
-struct Following {
+/// The position of a tail within one epoch of the log.
+struct TailPosition {
     epoch: Epoch,
-    tracker: Tracker,
+    tracker: GapTracker,
 }
 
-impl Following {
+impl TailPosition {
     fn watermark(&self) -> Cursor {
         Cursor {
             epoch: self.epoch.clone(),
@@ -87,129 +96,143 @@ impl Following {
         }
     }
 
-    /// Returns whether the log has all that this place still needs: it is the same life of it, nothing behind the
-    /// watermark is removed, and no number is drawn again.
-    fn goes_on_in(&self, life: &Life) -> bool {
-        self.epoch == life.epoch
-            && life.first_retained <= self.tracker.watermark() + 1
-            && life.drawn >= self.tracker.last()
+    /// Returns whether the tail can continue in this state of the log: the epoch is the same, no
+    /// event past the watermark was removed, and no number is drawn twice.
+    fn continues_in(&self, state: &LogState) -> bool {
+        self.epoch == state.epoch
+            && state.first_retained <= self.tracker.watermark() + 1
+            && state.last_drawn >= self.tracker.last()
     }
 }
 
-impl Reader {
+impl TailReader {
     async fn next(&mut self) -> Tail {
         loop {
             if let Some(tail) = self.pending.pop_front() {
                 return tail;
             }
             self.wait().await;
-            self.looked = Instant::now();
-            match self.look().await {
-                Ok(()) => self.answered(),
-                Err(error) => self.failed(&error),
+            self.last_read = Instant::now();
+            match self.read().await {
+                Ok(()) => self.on_success(),
+                Err(error) => self.on_error(&error),
             }
         }
     }
 
-    /// Waits until it is time to look.
+    /// Waits until the next read is due.
     async fn wait(&mut self) {
-        if self.failing.is_some() {
-            sleep(self.retry).await;
-            self.retry = (self.retry * 2).min(RETRY.1);
-        } else if let (false, Some(following)) = (self.is_cut, &self.following) {
-            let mut poll = self.node.poll();
-            if following.tracker.has_gaps() {
-                poll = poll.min(self.gap);
-                self.gap = (self.gap * 2).min(GAP.1);
+        if self.failing_since.is_some() {
+            sleep(self.retry_interval).await;
+            self.retry_interval = (self.retry_interval * 2).min(MAX_RETRY_INTERVAL);
+        } else if let (false, Some(position)) = (self.is_truncated, &self.position) {
+            let mut poll = self.node.poll_interval();
+            if position.tracker.has_gaps() {
+                poll = poll.min(self.gap_interval);
+                self.gap_interval = (self.gap_interval * 2).min(MAX_GAP_INTERVAL);
             }
-            // The sender is the node's, which is here.
-            _ = timeout_at(self.looked + poll, self.wakes.changed()).await;
-            sleep_until(self.looked + PACE).await;
+            // The node owns the sender and outlives this wait.
+            _ = timeout_at(self.last_read + poll, self.wakeups.changed()).await;
+            sleep_until(self.last_read + MIN_READ_INTERVAL).await;
         }
-        self.wakes.mark_unchanged();
+        self.wakeups.mark_unchanged();
     }
 
-    async fn look(&mut self) -> Result<(), sqlx::Error> {
-        let Some(following) = &mut self.following else {
-            return self.begin().await;
+    async fn read(&mut self) -> Result<(), sqlx::Error> {
+        let Some(position) = &mut self.position else {
+            return self.start().await;
         };
-        let (life, entries) = timed(statement(&self.node, &mut following.tracker)).await?;
-        if !following.goes_on_in(&life) {
-            self.node.forget();
-            return self.begin().await;
+        let (state, entries) = with_timeout(read_rows(&self.node, &mut position.tracker)).await?;
+        if !position.continues_in(&state) {
+            self.node.forget_watermark();
+            return self.start().await;
         }
         let numbers: Vec<u64> = entries.iter().map(|entry| entry.position).collect();
-        self.is_cut = numbers.len() as i64 == MOST;
-        let moved = following.tracker.saw(&numbers, self.is_cut);
+        self.is_truncated = numbers.len() as i64 == MAX_ROWS_PER_READ;
+        let moved = position.tracker.record(&numbers, self.is_truncated);
         if moved {
-            self.gap = GAP.0;
-            self.node.tell(&following.watermark());
+            self.gap_interval = GAP_INTERVAL;
+            self.node.record_watermark(&position.watermark());
         }
         if moved || !entries.is_empty() {
-            let watermark = following.watermark();
+            let watermark = position.watermark();
             self.pending.push_back(Tail::Entries { entries, watermark });
         }
         Ok(())
     }
 
-    /// Finds the place to go on from, at first or where continuity is lost.
-    async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        let view = self.node.head().await?;
-        let following = Following {
-            tracker: Tracker::new(view.place()),
-            epoch: view.life.epoch,
+    /// Finds the position to start from, at first and after continuity was lost.
+    async fn start(&mut self) -> Result<(), sqlx::Error> {
+        let horizon = self.node.head().await?;
+        let position = TailPosition {
+            tracker: GapTracker::new(horizon.start_position()),
+            epoch: horizon.state.epoch,
         };
-        let cursor = following.watermark();
-        self.pending.push_back(match self.has_begun {
-            true => Tail::Reset(cursor),
-            false => Tail::Begin(cursor),
+        let cursor = position.watermark();
+        self.pending.push_back(if self.has_started {
+            Tail::Reset(cursor)
+        } else {
+            Tail::Begin(cursor)
         });
-        self.following = Some(following);
-        (self.has_begun, self.is_cut, self.gap) = (true, false, GAP.0);
+        self.position = Some(position);
+        (self.has_started, self.is_truncated, self.gap_interval) = (true, false, GAP_INTERVAL);
         Ok(())
     }
 
-    fn answered(&mut self) {
-        (self.failing, self.retry) = (None, RETRY.0);
+    fn on_success(&mut self) {
+        (self.failing_since, self.retry_interval) = (None, RETRY_INTERVAL);
         if std::mem::take(&mut self.is_away) {
-            // Behind a reset, and before what is new.
-            let place = match self.pending.front() {
+            // `Back` comes after a reset, but before new events.
+            let index = match self.pending.front() {
                 Some(Tail::Reset(_)) => 1,
                 _ => 0,
             };
-            self.pending.insert(place, Tail::Back);
+            self.pending.insert(index, Tail::Back);
         }
     }
 
-    fn failed(&mut self, error: &sqlx::Error) {
-        let since = *self.failing.get_or_insert(self.looked);
-        tracing::debug!(%error, "the outbox cannot be read");
-        if since.elapsed() >= PATIENCE && self.has_begun && !self.is_away {
-            tracing::warn!(%error, "the outbox cannot be reached");
+    fn on_error(&mut self, error: &sqlx::Error) {
+        let since = *self.failing_since.get_or_insert(self.last_read);
+        tracing::debug!(%error, "reading the outbox failed; it is retried");
+        if since.elapsed() >= QUERY_TIMEOUT && self.has_started && !self.is_away {
+            tracing::warn!(
+                %error,
+                "the outbox is unreachable: clients are notified that their data may be stale"
+            );
             self.is_away = true;
             self.pending.push_back(Tail::Away);
         }
     }
 }
 
-/// Reads what is new; before, where numbers are missing, who may own them.
-async fn statement(node: &Node, tracker: &mut Tracker) -> Result<(Life, Vec<Entry>), sqlx::Error> {
+/// Reads new rows. If there are gaps, it first reads which transactions may own their numbers.
+async fn read_rows(
+    node: &Node,
+    tracker: &mut GapTracker,
+) -> Result<(LogState, Vec<Entry>), sqlx::Error> {
     let statements = &node.tables.statements;
     let mut connection = node.pool.acquire().await?;
     if tracker.has_gaps() {
-        tracker.look(&holders(&mut connection, statements).await?);
+        tracker.observe(&read_lock_holders(&mut connection, statements).await?);
     }
     let (firsts, lasts) = tracker.gaps();
-    let behind = if tracker.has_room() { MOST } else { 0 };
+    let new_rows_limit = if tracker.has_room() {
+        MAX_ROWS_PER_READ
+    } else {
+        0
+    };
     let rows = sqlx::query(statements.read.to_sql())
         .bind(firsts)
         .bind(lasts)
         .bind(i64::try_from(tracker.last()).unwrap_or(i64::MAX))
-        .bind(MOST)
-        .bind(behind)
+        .bind(MAX_ROWS_PER_READ)
+        .bind(new_rows_limit)
         .fetch_all(&mut *connection)
         .await?;
-    let life = Life::of(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
-    let entries = rows.iter().map(rows::entry).filter_map(Result::transpose);
-    Ok((life, entries.collect::<Result<_, _>>()?))
+    let state = LogState::from_row(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
+    let entries = rows
+        .iter()
+        .map(rows::read_entry)
+        .filter_map(Result::transpose);
+    Ok((state, entries.collect::<Result<_, _>>()?))
 }

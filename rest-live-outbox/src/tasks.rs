@@ -1,8 +1,8 @@
-//! The tasks of a node: telling the others, hearing them, removing what is old. They end with their owner.
+//! The background tasks of a node: notify other nodes, listen to them, remove old events.
 
-mod keep;
 mod listen;
 mod notify;
+mod retention;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,49 +15,44 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::node::Node;
 
-/// The channel that nodes are told on. There is one for each database.
-const CHANNEL: &str = "live_event";
+/// How long stopping the tasks may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Owns the tasks; dropped, they end.
+/// Owns the tasks and stops them when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     tasks: Mutex<JoinSet<()>>,
-    end: CancellationToken,
-    _ends_with_it: DropGuard,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
 }
 
 impl Tasks {
-    pub(crate) fn spawn(node: &Arc<Node>, listening: Option<PgPool>) -> Self {
-        let end = CancellationToken::new();
+    pub(crate) fn spawn(node: &Arc<Node>, listen_pool: Option<PgPool>) -> Self {
+        let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(notify::run(Arc::clone(node), end.clone()));
-        tasks.spawn(until(end.clone(), keep::run(Arc::clone(node))));
-        if let Some(pool) = listening {
-            tasks.spawn(until(end.clone(), listen::run(Arc::clone(node), pool)));
+        tasks.spawn(notify::run(Arc::clone(node), stop.clone()));
+        tasks.spawn(run_until(stop.clone(), retention::run(Arc::clone(node))));
+        if let Some(pool) = listen_pool {
+            tasks.spawn(run_until(stop.clone(), listen::run(Arc::clone(node), pool)));
         }
         Self {
             tasks: Mutex::new(tasks),
-            _ends_with_it: end.clone().drop_guard(),
-            end,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
         }
     }
 
-    /// Ends them, and waits a little until they have.
-    pub(crate) async fn end(&self) {
-        self.end.cancel();
-        // Nothing panics while it is held.
-        let mut tasks = {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *tasks)
-        };
+    /// Stops the tasks and waits up to [`STOP_TIMEOUT`] until they have ended.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        // No code panics while it holds this lock.
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = async { while tasks.join_next().await.is_some() {} };
-        _ = timeout(GOODBYE, ended).await;
+        _ = timeout(STOP_TIMEOUT, ended).await;
     }
 }
 
-async fn until(end: CancellationToken, task: impl Future<Output = ()>) {
-    _ = end.run_until_cancelled(task).await;
+async fn run_until(stop: CancellationToken, task: impl Future<Output = ()>) {
+    _ = stop.run_until_cancelled(task).await;
 }

@@ -1,102 +1,119 @@
-//! The URL of a log: the server, the database, the prefix of the keys, and how much is kept.
+//! The URL of a log: the server, the database, the key prefix and the number of events to keep.
 
 use redis::Client;
 use url::Url;
 
 use crate::error::RedisLogError;
 
-/// What the keys of a log begin with, unless the URL says otherwise.
-const PREFIX: &str = "rest-live";
+/// The default prefix of all keys.
+const DEFAULT_PREFIX: &str = "rest-live";
 
-/// How many events are kept, unless the URL says otherwise.
-const KEEP: u64 = 100_000;
+/// The default number of events to keep.
+const DEFAULT_KEEP: u64 = 100_000;
 
-const FORM: &str = "redis://user:password@host:6379/0?prefix=rest-live&keep=100000, of which all but the host may be left \
-                    out, and rediss:// for TLS";
+/// The form of a URL, shown in errors.
+const URL_FORM: &str = "redis://user:password@host:6379/0?prefix=rest-live&keep=100000 \
+                        (only the host is required), or rediss:// for TLS";
 
-/// What a URL says.
+/// The parsed URL of a log.
 #[derive(Debug)]
 pub(crate) struct Address {
     pub(crate) client: Client,
-    /// Host and port, without the password.
-    pub(crate) shown: String,
+    /// Host and port, without the password: safe to show in errors.
+    pub(crate) host_and_port: String,
     pub(crate) prefix: String,
     pub(crate) keep: u64,
 }
 
 impl Address {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// The first part of it that is not understood. A password is in no error.
-    pub(crate) fn read(text: &str) -> Result<Self, RedisLogError> {
-        let mut url = Url::parse(text).map_err(|error| wrong(format!("no URL ({error})"), FORM))?;
+    /// Returns an error for the first part that is wrong. The error never contains the password.
+    pub(crate) fn parse(text: &str) -> Result<Self, RedisLogError> {
+        let mut url =
+            Url::parse(text).map_err(|error| url_error(format!("no URL ({error})"), URL_FORM))?;
         let scheme = url.scheme();
         match scheme {
             "redis" => {}
-            "rediss" if cfg!(feature = "tls") => provide_cryptography(),
+            "rediss" if cfg!(feature = "tls") => install_crypto_provider(),
             "rediss" => {
-                let instead = "rest-live-redis with the feature `tls` into Cargo.toml";
-                return Err(wrong("TLS is not compiled in".to_owned(), instead));
+                let instead = "the feature `tls` of rest-live-redis into Cargo.toml";
+                return Err(url_error("TLS is not compiled in".to_owned(), instead));
             }
-            _ => return Err(wrong(format!("`{scheme}://` is not Redis's"), FORM)),
+            _ => {
+                return Err(url_error(
+                    format!("`{scheme}://` is not a scheme of Redis"),
+                    URL_FORM,
+                ));
+            }
         }
         let host = url.host_str().filter(|host| !host.is_empty());
         let Some(host) = host else {
-            return Err(wrong("the host is missing".to_owned(), FORM));
+            return Err(url_error("the host is missing".to_owned(), URL_FORM));
         };
-        let shown = format!("{host}:{}", url.port().unwrap_or(6379));
+        let host_and_port = format!("{host}:{}", url.port().unwrap_or(6379));
         let database = url.path().trim_start_matches('/');
         if !database.is_empty() && database.parse::<u32>().is_err() {
             let instead = "the number of a database, as in redis://host/0";
-            return Err(wrong(format!("`{database}` is no database"), instead));
+            return Err(url_error(
+                format!("`{database}` is no database number"),
+                instead,
+            ));
         }
         if let Some(fragment) = url.fragment() {
-            return Err(wrong(format!("`#{fragment}` means nothing here"), FORM));
+            return Err(url_error(
+                format!("the fragment `#{fragment}` has no meaning"),
+                URL_FORM,
+            ));
         }
-        let (mut prefix, mut keep) = (PREFIX.to_owned(), KEEP);
+        let (mut prefix, mut keep) = (DEFAULT_PREFIX.to_owned(), DEFAULT_KEEP);
         for (name, value) in url.query_pairs() {
             match &*name {
                 "prefix" if !value.is_empty() => prefix = value.into_owned(),
                 "prefix" => {
                     let instead = "prefix=shop, or leave it out";
-                    return Err(wrong("the prefix is empty".to_owned(), instead));
+                    return Err(url_error("the prefix is empty".to_owned(), instead));
                 }
-                "keep" => keep = number(&value)?,
+                "keep" => keep = parse_keep(&value)?,
                 _ => {
                     let instead = "prefix=.. or keep=..";
-                    return Err(wrong(format!("there is no parameter `{name}`"), instead));
+                    return Err(url_error(
+                        format!("there is no parameter `{name}`"),
+                        instead,
+                    ));
                 }
             }
         }
         url.set_query(None);
-        let client = Client::open(url).map_err(|error| wrong(error.to_string(), FORM))?;
+        let client = Client::open(url).map_err(|error| url_error(error.to_string(), URL_FORM))?;
         Ok(Self {
             client,
-            shown,
+            host_and_port,
             prefix,
             keep,
         })
     }
 }
 
-fn number(value: &str) -> Result<u64, RedisLogError> {
+fn parse_keep(value: &str) -> Result<u64, RedisLogError> {
     let number = value.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| {
         let instead = "the number of events, as in keep=100000";
-        wrong(format!("`{value}` events cannot be kept"), instead)
+        url_error(format!("`{value}` events cannot be kept"), instead)
     })
 }
 
-fn wrong(mistake: String, instead: &'static str) -> RedisLogError {
+fn url_error(mistake: String, instead: &'static str) -> RedisLogError {
     RedisLogError::Url { mistake, instead }
 }
 
-/// Has rustls use ring where the program has not chosen yet: redis brings no cryptography, and would panic.
-fn provide_cryptography() {
+/// Installs ring as the rustls provider unless the program has chosen one. The `redis` crate brings
+/// no provider, and rustls would panic.
+fn install_crypto_provider() {
     #[cfg(feature = "tls")]
     {
-        // An error is that somebody was faster.
+        // An error means that another thread was faster.
         _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
@@ -106,10 +123,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_where_and_how_much() {
-        let address = Address::read("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500");
-        let address = address.expect("it is right");
-        assert_eq!(address.shown, "redis.example:7000");
+    fn parses_every_part_of_the_url() {
+        let address = Address::parse("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500")
+            .expect("the URL is valid");
+        assert_eq!(address.host_and_port, "redis.example:7000");
         assert_eq!((&*address.prefix, address.keep), ("shop", 500));
         let settings = address
             .client
@@ -120,13 +137,16 @@ mod tests {
         assert_eq!(settings.username(), Some("me"));
         assert_eq!(settings.password(), Some("secret"));
 
-        let address = Address::read("redis://localhost").expect("it is right");
-        assert_eq!(address.shown, "localhost:6379");
-        assert_eq!((&*address.prefix, address.keep), (PREFIX, KEEP));
+        let address = Address::parse("redis://localhost").expect("the URL is valid");
+        assert_eq!(address.host_and_port, "localhost:6379");
+        assert_eq!(
+            (&*address.prefix, address.keep),
+            (DEFAULT_PREFIX, DEFAULT_KEEP)
+        );
     }
 
     #[test]
-    fn a_mistake_says_what_to_write() {
+    fn mistake_says_what_to_write() {
         for (url, mistake) in [
             ("localhost", "no URL"),
             ("http://localhost", "`http://`"),
@@ -138,7 +158,7 @@ mod tests {
             ("redis://localhost?keep=many", "`many` events"),
             ("redis://localhost#insecure", "`#insecure`"),
         ] {
-            let error = Address::read(url).expect_err(url).to_string();
+            let error = Address::parse(url).expect_err(url).to_string();
             assert!(error.contains(mistake), "{url}: {error}");
             assert!(error.contains(": write "), "{url}: {error}");
         }
@@ -146,15 +166,15 @@ mod tests {
 
     #[cfg(not(feature = "tls"))]
     #[test]
-    fn tls_asks_for_its_feature() {
-        let error = Address::read("rediss://localhost").expect_err("no TLS");
+    fn tls_requires_its_feature() {
+        let error = Address::parse("rediss://localhost").expect_err("no TLS");
         assert!(error.to_string().contains("the feature `tls`"), "{error}");
     }
 
     #[cfg(feature = "tls")]
     #[test]
-    fn tls_has_its_cryptography() {
-        let address = Address::read("rediss://localhost").expect("it is right");
+    fn tls_installs_a_crypto_provider() {
+        let address = Address::parse("rediss://localhost").expect("the URL is valid");
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());
         assert!(format!("{:?}", address.client).contains("TcpTls"));
     }

@@ -1,31 +1,33 @@
-//! How long to wait before the next attempt.
+//! The delay between attempts.
 
 use std::{
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
-const FIRST: Duration = Duration::from_millis(20);
-const LAST: Duration = Duration::from_secs(1);
+/// The delay before the second attempt.
+const MIN_DELAY: Duration = Duration::from_millis(20);
+/// Maximum delay between two attempts.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// Nothing before the first attempt, then twice as long each time, to a second; less by a random part, so that nodes
-/// that lost Redis in one moment do not come back in one.
+/// No delay before the first attempt, then one that doubles up to a second. A random part is
+/// subtracted, so that nodes that lost Redis at the same moment do not all return at once.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff(Option<Duration>);
 
 impl Backoff {
     /// Waits until the next attempt is due.
     pub(crate) async fn wait(&mut self) {
-        let most = self.0;
-        self.0 = Some(most.map_or(FIRST, |most| (most * 2).min(LAST)));
-        if let Some(most) = most {
-            // The standard library seeds each of them anew.
+        let delay = self.0;
+        self.0 = Some(delay.map_or(MIN_DELAY, |delay| (delay * 2).min(MAX_DELAY)));
+        if let Some(delay) = delay {
+            // The standard library seeds each `RandomState` differently.
             let part = RandomState::new().hash_one(()) % 500;
-            tokio::time::sleep(most - most * part as u32 / 1000).await;
+            tokio::time::sleep(delay - delay * part as u32 / 1000).await;
         }
     }
 
-    /// Says that an attempt went well.
+    /// Resets the delay after a successful attempt.
     pub(crate) fn reset(&mut self) {
         self.0 = None;
     }

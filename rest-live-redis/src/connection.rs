@@ -1,49 +1,45 @@
-//! Connections to the server: one that is opened anew where it broke, and one that is not.
+//! One connection to the server.
 
-use std::{
-    fmt, io,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, io, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult, aio::MultiplexedConnection,
 };
 use tokio::time::timeout;
 
-/// How long a connection may take to be made, from the name of the host to the choice of the database.
-const CONNECT: Duration = Duration::from_secs(2);
+/// How long opening a connection may take, from the DNS query to the selection of the database.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long the server may take to reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection, as long as it lasts.
+/// A connection that is not reopened once it breaks.
 #[derive(Clone)]
 pub(crate) struct Connection(MultiplexedConnection);
 
 impl Connection {
     pub(crate) async fn open(client: &Client) -> RedisResult<Self> {
-        // Each question says how long it waits: the library's own half second is less than a blocking read.
+        // Each command sets its own timeout: the library's default of half a second is shorter than
+        // a blocking read.
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None);
         let open = client.get_multiplexed_async_connection_with_config(&config);
-        within(CONNECT, open).await.map(Self)
+        with_timeout(CONNECT_TIMEOUT, open).await.map(Self)
     }
 
-    /// Asks, and waits for the answer.
-    pub(crate) async fn ask<T: FromRedisValue>(&mut self, question: &Cmd) -> RedisResult<T> {
-        self.ask_within(ANSWER, question).await
+    /// Sends a command and waits up to [`REPLY_TIMEOUT`] for the reply.
+    pub(crate) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        self.query_within(REPLY_TIMEOUT, command).await
     }
 
-    /// Asks, and waits so long for the answer.
-    pub(crate) async fn ask_within<T: FromRedisValue>(
+    /// Sends a command and waits up to `limit` for the reply.
+    pub(crate) async fn query_within<T: FromRedisValue>(
         &mut self,
-        patience: Duration,
-        question: &Cmd,
+        limit: Duration,
+        command: &Cmd,
     ) -> RedisResult<T> {
-        within(patience, question.query_async(&mut self.0)).await
+        with_timeout(limit, command.query_async(&mut self.0)).await
     }
 }
 
@@ -53,60 +49,11 @@ impl fmt::Debug for Connection {
     }
 }
 
-async fn within<T>(
-    patience: Duration,
-    answer: impl Future<Output = RedisResult<T>>,
+async fn with_timeout<T>(
+    limit: Duration,
+    reply: impl Future<Output = RedisResult<T>>,
 ) -> RedisResult<T> {
-    timeout(patience, answer)
+    timeout(limit, reply)
         .await
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-}
-
-/// A connection that is opened when it is needed, and again when it broke. What is asked on it may be asked twice.
-#[derive(Debug)]
-pub(crate) struct Line {
-    client: Client,
-    open: Mutex<Option<Connection>>,
-}
-
-impl Line {
-    pub(crate) fn new(client: Client) -> Self {
-        Self {
-            client,
-            open: Mutex::default(),
-        }
-    }
-
-    /// Asks on the open connection, and on a new one if that one is broken.
-    pub(crate) async fn ask<T: FromRedisValue>(&self, question: &Cmd) -> RedisResult<T> {
-        let open = self.open().clone();
-        if let Some(mut connection) = open {
-            match connection.ask(question).await {
-                Err(error) if is_broken(&error) => *self.open() = None,
-                answer => return self.look_at(answer),
-            }
-        }
-        let mut connection = Connection::open(&self.client).await?;
-        *self.open() = Some(connection.clone());
-        let answer = connection.ask(question).await;
-        self.look_at(answer)
-    }
-
-    /// Does not go on with a connection that an error came from: after a failover, another server may be the right one.
-    fn look_at<T>(&self, answer: RedisResult<T>) -> RedisResult<T> {
-        if answer.is_err() {
-            *self.open() = None;
-        }
-        answer
-    }
-
-    fn open(&self) -> MutexGuard<'_, Option<Connection>> {
-        // Nothing panics while it is held.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns whether a connection had ended, perhaps long ago; a server that does not answer in time would not on another.
-fn is_broken(error: &RedisError) -> bool {
-    (error.is_io_error() || error.is_connection_dropped()) && !error.is_timeout()
 }

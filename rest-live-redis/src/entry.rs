@@ -1,23 +1,23 @@
-//! An entry of the stream: an event, or that events are lost.
+//! Entries of the stream: events, and marks for lost events.
 
 use redis::{ErrorKind, RedisError, RedisResult, streams::StreamId};
 use rest_live_runtime::StoredEvent;
 
-/// The field of an entry that is an event.
-pub(crate) const EVENT: &str = "e";
-/// The field of an entry that says that events before it are lost.
-pub(crate) const LOST: &str = "lost";
+/// The field of an entry that contains an event.
+pub(crate) const EVENT_FIELD: &str = "e";
+/// The field of an entry that marks earlier events as lost.
+pub(crate) const LOST_FIELD: &str = "lost";
 
-/// What an entry says.
-pub(crate) enum Told {
+/// The content of an entry.
+pub(crate) enum StreamEntry {
     Event(StoredEvent),
-    /// Events that came before are not known; nor is this one, if it was one.
+    /// Earlier events are lost, and possibly the one in this entry.
     Lost,
 }
 
-impl Told {
-    pub(crate) fn read(entry: &StreamId) -> Self {
-        let Some(text) = entry.get::<String>(EVENT) else {
+impl StreamEntry {
+    pub(crate) fn parse(entry: &StreamId) -> Self {
+        let Some(text) = entry.get::<String>(EVENT_FIELD) else {
             return Self::Lost;
         };
         match serde_json::from_str(&text) {
@@ -26,7 +26,8 @@ impl Told {
                 tracing::error!(
                     id = entry.id,
                     %error,
-                    "an entry of the log cannot be read: all subscribers are told to fetch again"
+                    "an entry of the log cannot be parsed, so its event is lost: all subscribers are \
+                     reset"
                 );
                 Self::Lost
             }
@@ -34,11 +35,11 @@ impl Told {
     }
 }
 
-/// Returns the position that an id stands for: `0-7` is 7.
-pub(crate) fn position(id: &str) -> RedisResult<u64> {
+/// Returns the position of an entry id: `0-7` has the position 7.
+pub(crate) fn parse_position(id: &str) -> RedisResult<u64> {
     let number = id.strip_prefix("0-").and_then(|number| number.parse().ok());
     number.ok_or_else(|| {
         let kind = ErrorKind::UnexpectedReturnType;
-        RedisError::from((kind, "an id that is not of this log", id.to_owned()))
+        RedisError::from((kind, "the entry id has an unexpected form", id.to_owned()))
     })
 }

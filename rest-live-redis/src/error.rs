@@ -1,35 +1,35 @@
-//! Why there is no log.
+//! Errors of connecting to a log.
 
-/// Why a [`RedisLog`](crate::RedisLog) cannot be connected.
+/// The reason why a [`RedisLog`](crate::RedisLog) cannot be connected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisLogError {
-    /// The URL says something that is not understood.
+    /// The URL is wrong.
     #[error("{mistake}: write {instead}")]
     Url {
-        /// What is wrong.
+        /// The part that is wrong.
         mistake: String,
-        /// What to write instead.
+        /// The text to write instead.
         instead: &'static str,
     },
-    /// The server cannot be reached, or refuses the user, the password or the database.
+    /// The server is unreachable, or it rejects the user, the password or the database.
     #[error("Redis cannot be used at {address}")]
     Unusable {
         /// Host and port.
         address: String,
-        /// What the client library, or the server, says.
+        /// The error of the client library or the server.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server is older than 7.0.
     #[error(
-        "Redis {version} at {address} is too old: rest-live needs 7.0, the first that numbers the entries of a stream \
-         without gaps"
+        "Redis {version} at {address} is too old: upgrade to 7.0 or later, which numbers the entries of a \
+         stream without gaps"
     )]
     TooOld {
         /// Host and port.
         address: String,
-        /// The version that it says it is.
+        /// The version that the server reports.
         version: String,
     },
 }

@@ -1,5 +1,6 @@
-//! The [event log](rest_live_runtime::EventLog) of [rest-live](https://docs.rs/rest-live) on a Redis Stream: several servers
-//! share it, and a change made on one reaches the clients of all.
+//! The [event log](rest_live_runtime::EventLog) of [rest-live](https://docs.rs/rest-live) on a
+//! Redis Stream. Several servers share it, and a change made on one server reaches the clients of
+//! all.
 //!
 //! ```no_run
 //! # use rest_live_runtime::{Live, LiveBuilder};
@@ -10,45 +11,52 @@
 //! # }
 //! ```
 //!
-//! # What it promises: `AfterCommit`
+//! # Guarantee: `AfterCommit`
 //! Events are appended after the transaction of their rows has committed.
 //!
-//! - **A write never fails or hangs because of Redis.** It waits a quarter of a second for Redis at most, and not at all
-//!   while Redis is known to be away. The events wait in a queue of this process: 10,000 of them, and 32 MiB. When Redis is
-//!   there again, each of them is appended once and in order, also if an answer was lost on the way.
-//! - **Nothing is lost in silence.** What can be lost is: events in the queue of a process that dies, and those that do not
-//!   fit the queue. Then every client of every server is told to fetch again: other nodes notice within some seven seconds
-//!   that the lease of a dead one ends (it is refreshed every second, and lasts five), and a queue that overflowed says so
-//!   once Redis is back. A node that [leaves](rest_live_runtime::EventLog::leave) says goodbye, and nobody is told
-//!   anything.
-//! - **Redis itself may lose what it has acknowledged**, when it is killed or fails over: see below. That is noticed
-//!   whatever it has kept: each start of a server, and each replica that is made the master, is another life of the log, and
-//!   all clients fetch again. So do they after a clean restart, and where the first replica comes, or the last has been
-//!   gone for an hour: Redis names its data anew then. A log that is emptied, or evicted, is noticed within a second.
-//! - **While Redis is away**, or refuses to write, clients keep what they have, and are told after three to five seconds that
-//!   it may be old.
+//! - **A write never fails or hangs because of Redis.** It waits for Redis at most a quarter of a
+//!   second, and not at all while Redis is known to be unavailable. Events wait in a queue of this
+//!   process: at most 10,000 events and 32 MiB. When Redis is back, each event is appended once and
+//!   in order, even if a reply was lost.
+//! - **Nothing is lost in silence.** Two kinds of events can be lost: those in the queue of a
+//!   process that dies, and those that do not fit the queue. In both cases every client of every
+//!   server fetches again. The lease of a dead node expires after five seconds (a live node
+//!   refreshes it every second), and other nodes notice within about seven seconds. A queue that
+//!   overflowed reports the loss once Redis is back. A node that
+//!   [leaves](rest_live_runtime::EventLog::leave) releases its lease, so no client has to fetch
+//!   again.
+//! - **Redis itself may lose acknowledged events** when it is killed or fails over. The log detects
+//!   this however much Redis has kept: every start of a server and every promotion of a replica
+//!   begins a new epoch, and all clients fetch again. The same happens after a clean restart, when
+//!   the first replica connects, and when the last replica has been gone for an hour, because Redis
+//!   then changes its replication id. An emptied or evicted log is noticed within a second.
+//! - **While Redis is unavailable** or refuses writes, clients keep their data. After three to five
+//!   seconds they are notified that it may be stale.
 //!
-//! For events that cannot be lost, keep them in the application's database.
+//! If events must never be lost, keep them in the application's database (`rest-live-outbox`).
 //!
-//! # What it needs
-//! - Redis 7.0 or later, or Valkey: one server, which may fail over, not Redis Cluster.
-//! - `maxmemory-policy noeviction`, and memory: about a third of a kilobyte and the columns of two rows for each of the
-//!   100,000 events that are kept, unless the URL says `keep=..`.
-//! - Persistence is optional, since clients fetch again after each restart in any case. Without it, a start is faster.
-//! - TLS (`rediss://`, the feature `tls`) and a password where the network is not yours alone: the rows of the
-//!   application's database are in these events, but for secret columns. Certificates are those that the system trusts. If
-//!   the program has not chosen the cryptography of rustls before, ring is installed as its default.
-//! - With ACLs, a user who may run `EVAL`, `EXISTS`, `GET`, `SET`, `DEL`, `INFO`, `TIME`, `SELECT`, and the commands of
-//!   streams and sorted sets, on keys that begin with the prefix.
+//! # Requirements
+//! - Redis 7.0 or later, or Valkey: one server, which may fail over. Redis Cluster is not
+//!   supported.
+//! - `maxmemory-policy noeviction`, and enough memory. Each event takes about a third of a kilobyte
+//!   plus the columns of two rows. The log keeps 100,000 events unless the URL sets `keep=..`.
+//! - Persistence is optional, because clients fetch again after each restart in any case. Redis
+//!   starts faster without it.
+//! - On a network that is not private, use TLS (`rediss://`, the feature `tls`) and a password.
+//!   Events contain the rows of the application's database, except for secret columns. Certificates
+//!   must be trusted by the system. If the program has not chosen a rustls provider, ring is
+//!   installed as the default.
+//! - With ACLs, a user that may run `EVAL`, `EXISTS`, `GET`, `SET`, `DEL`, `INFO`, `TIME`, `SELECT`
+//!   and the commands of streams and sorted sets, on keys that begin with the prefix.
 //!
-//! # What is in Redis
+//! # Keys in Redis
 //! | key | holds |
 //! |---|---|
-//! | `{prefix}:events` | the stream: an entry `e` is an event in JSON, an entry `lost` says that events are lost |
-//! | `{prefix}:epoch` | the name of this life of the stream, to which the server's `run_id` comes |
-//! | `{prefix}:nodes` | when the lease of each node ends |
+//! | `{prefix}:events` | the stream: field `e` is an event in JSON, `lost` marks lost events |
+//! | `{prefix}:epoch` | the name of the stream's epoch, to which the server's `run_id` is added |
+//! | `{prefix}:nodes` | when the lease of each node expires |
 //! | `{prefix}:nodes:refreshed` | when a lease was last refreshed |
-//! | `{prefix}:nodes:{node}:appended` | how many entries a node has appended, for a day |
+//! | `{prefix}:nodes:{node}:appended` | how many entries a node has appended; expires after a day |
 
 mod address;
 mod backoff;
@@ -58,7 +66,10 @@ mod error;
 mod log;
 mod node;
 mod queue;
+mod reconnecting_connection;
 mod script;
+mod shared;
+mod state;
 mod tail;
 
 pub use self::{error::RedisLogError, log::RedisLog};

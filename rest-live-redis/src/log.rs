@@ -1,4 +1,4 @@
-//! The log as the runtime uses it.
+//! [`RedisLog`]: the log trait of the runtime, implemented on a Redis Stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,24 +14,26 @@ use tokio::time::timeout;
 use crate::{
     address::Address,
     connection::Connection,
-    entry::{Told, position},
+    entry::{StreamEntry, parse_position},
     error::RedisLogError,
     node::Node,
-    queue::Pushed,
-    script::State,
+    queue::PushOutcome,
+    state::LogState,
 };
 
-/// How long an append waits for Redis before it leaves its events in the queue and returns.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long an append waits for Redis before it returns and leaves its events in the queue.
+const APPEND_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The first version whose streams number their entries without gaps: `XADD .. 0-*`.
-const FIRST_VERSION: u32 = 7;
+/// The first major version in which streams number entries without gaps (`XADD .. 0-*`).
+const MIN_VERSION: u32 = 7;
 
-/// An event log that servers share: one Redis Stream. See the [crate] for what it promises, and what it needs.
+/// An event log on one Redis Stream, shared by several servers. See the [crate] for its guarantee
+/// and requirements.
 ///
-/// Each connected log is a node, as are all clones of it together, and has a lease, which others take for lost if it is not
-/// refreshed for five seconds. When the last clone is dropped without [`leave`](EventLog::leave), its tasks end, what waits
-/// for Redis is gone, and the others find the lease.
+/// Each connected log is a node; its clones belong to the same node. A node holds a lease. Other
+/// nodes consider it lost if the lease is not refreshed for five seconds. If the last clone is
+/// dropped without [`leave`](EventLog::leave), the node's tasks stop, its queued events are lost,
+/// and the other nodes notice the expired lease.
 #[derive(Clone, Debug)]
 pub struct RedisLog {
     node: Arc<Node>,
@@ -40,54 +42,56 @@ pub struct RedisLog {
 impl RedisLog {
     /// Connects to a server: `redis://user:password@host:6379/0?prefix=rest-live&keep=100000`.
     ///
-    /// All but the host may be left out. `rediss://` is TLS, and needs the feature `tls`. The path is the number of the
-    /// database. All keys begin with `prefix` and a colon: applications that share a database need one each. About `keep`
-    /// events stay in the log, for clients that come back.
+    /// Only the host is required. `rediss://` means TLS and needs the feature `tls`. The path is
+    /// the number of the database. All keys begin with `prefix` and a colon; applications that
+    /// share a database need different prefixes. The log keeps about `keep` events for clients that
+    /// resume.
     ///
-    /// It must be called within a tokio runtime, on which the node's two tasks run from then on.
+    /// Call it within a tokio runtime, which then runs the node's two tasks.
     ///
     /// # Errors
-    /// [`RedisLogError`]: the URL is wrong, the server cannot be used, or is older than 7.0.
+    /// Returns [`RedisLogError`] if the URL is wrong, the server cannot be used, or it is older
+    /// than 7.0.
     pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
-        let address = Address::read(url)?;
-        let shown = address.shown.clone();
+        let address = Address::parse(url)?;
+        let host_and_port = address.host_and_port.clone();
         let unusable = |source: RedisError| RedisLogError::Unusable {
-            address: shown.clone(),
+            address: host_and_port.clone(),
             source: source.into(),
         };
         let mut connection = Connection::open(&address.client).await.map_err(unusable)?;
         let info: String = connection
-            .ask(redis::cmd("INFO").arg("server"))
+            .query(redis::cmd("INFO").arg("server"))
             .await
             .map_err(unusable)?;
-        let version = version(&info);
-        if !is_new_enough(version) {
+        let version = server_version(&info);
+        if !is_supported(version) {
             return Err(RedisLogError::TooOld {
                 version: version.to_owned(),
-                address: shown,
+                address: host_and_port,
             });
         }
         let node = Node::new(address);
-        node.shared.refresh().await.map_err(unusable)?;
+        node.shared.refresh_lease().await.map_err(unusable)?;
         node.start();
         Ok(Self {
             node: Arc::new(node),
         })
     }
 
-    async fn state(&self, question: &redis::Cmd) -> Result<State, LogError> {
-        let answer: Result<Value, _> = self.node.shared.line.ask(question).await;
-        answer.and_then(State::read).map_err(LogError::new)
+    async fn state(&self, command: &redis::Cmd) -> Result<LogState, LogError> {
+        let reply: Result<Value, _> = self.node.shared.connection.query(command).await;
+        reply.and_then(LogState::parse).map_err(LogError::new)
     }
 
-    async fn entries(&self, after: Cursor, limit: usize) -> Result<Vec<Entry>, ReadError> {
-        let question = self
+    async fn read_entries(&self, after: Cursor, limit: usize) -> Result<Vec<Entry>, ReadError> {
+        let command = self
             .node
             .shared
             .scripts
             .state_and_entries(after.position, limit);
-        let state = self.state(&question).await?;
-        if !state.is_of(&after) {
+        let state = self.state(&command).await?;
+        if !state.has_epoch_of(&after) {
             return Err(ReadError::Epoch);
         }
         if state.is_behind(after.position) {
@@ -104,13 +108,13 @@ impl RedisLog {
             .take(limit)
             .zip(after.position + 1..)
         {
-            let position = position(&entry.id).map_err(LogError::new)?;
-            match Told::read(entry) {
-                Told::Event(event) if position == expected => {
+            let position = parse_position(&entry.id).map_err(LogError::new)?;
+            match StreamEntry::parse(entry) {
+                StreamEntry::Event(event) if position == expected => {
                     entries.push(Entry::stored(position, event));
                 }
-                // Events are lost there: nobody gets from before to behind it.
-                Told::Event(_) | Told::Lost => return Err(ReadError::Expired),
+                // Events were lost here, so a client cannot resume across this point.
+                StreamEntry::Event(_) | StreamEntry::Lost => return Err(ReadError::Expired),
             }
         }
         Ok(entries)
@@ -118,8 +122,8 @@ impl RedisLog {
 }
 
 impl EventLog for RedisLog {
-    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while Redis is known to be away:
-    /// they stay in the queue then.
+    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while
+    /// Redis is known to be unavailable. After that the events stay in the queue.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         if events.is_empty() {
             return future::ready(Ok(())).boxed();
@@ -132,16 +136,16 @@ impl EventLog for RedisLog {
             Err(error) => return future::ready(Err(LogError::new(error))).boxed(),
         };
         match pushed {
-            Pushed::Kept => future::ready(Ok(())).boxed(),
-            Pushed::Dropped(why) => future::ready(Err(LogError::new(why))).boxed(),
-            Pushed::Waiting(done) => async {
-                match timeout(PATIENCE, done).await {
+            PushOutcome::Queued => future::ready(Ok(())).boxed(),
+            PushOutcome::Dropped(reason) => future::ready(Err(LogError::new(reason))).boxed(),
+            PushOutcome::Waiting(acknowledged) => async {
+                match timeout(APPEND_TIMEOUT, acknowledged).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => {
-                        let why = "more events wait for Redis than can be kept";
-                        return Err(LogError::new(why));
+                        let reason = "the queue for Redis overflowed, so these events were dropped";
+                        return Err(LogError::new(reason));
                     }
-                    Err(_) => self.node.shared.away(&"no answer in time"),
+                    Err(_) => self.node.shared.mark_unavailable(&"no reply in time"),
                 }
                 Ok(())
             }
@@ -162,33 +166,34 @@ impl EventLog for RedisLog {
     }
 
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
-        self.entries(after, limit).boxed()
+        self.read_entries(after, limit).boxed()
     }
 
     fn is_shared(&self) -> bool {
         true
     }
 
-    /// Waits until Redis has all events, for five seconds at most, and gives up the lease. What is appended later is appended,
-    /// too, but nobody notices if it is lost with this process.
+    /// Waits until Redis has all events, for five seconds at most, and releases the lease. Later
+    /// events are still appended, but no other node notices if this process dies with them.
     fn leave(&self) -> BoxFuture<'_, ()> {
         self.node.leave().boxed()
     }
 }
 
-/// Returns the version in what INFO says; Valkey says which Redis it is like.
-fn version(info: &str) -> &str {
+/// Returns the version in the reply to INFO. Valkey reports the Redis version that it is compatible
+/// with.
+fn server_version(info: &str) -> &str {
     let mut lines = info.lines();
     lines
         .find_map(|line| line.strip_prefix("redis_version:"))
         .unwrap_or("without a version")
 }
 
-fn is_new_enough(version: &str) -> bool {
+fn is_supported(version: &str) -> bool {
     let major = version.split('.').next();
     major
         .and_then(|major| major.parse::<u32>().ok())
-        .is_some_and(|major| major >= FIRST_VERSION)
+        .is_some_and(|major| major >= MIN_VERSION)
 }
 
 #[cfg(test)]
@@ -196,16 +201,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_before_streams_without_gaps_are_refused() {
+    fn versions_before_7_are_refused() {
         let info = "# Server\r\nredis_version:7.0.15\r\nredis_git_sha1:00000000\r\n";
-        assert_eq!(version(info), "7.0.15");
+        assert_eq!(server_version(info), "7.0.15");
         for (version, expected) in [
             ("7.0.15", true),
             ("10.2", true),
             ("6.2.14", false),
-            (super::version(""), false),
+            (server_version(""), false),
         ] {
-            assert_eq!(is_new_enough(version), expected, "{version}");
+            assert_eq!(is_supported(version), expected, "{version}");
         }
     }
 }

@@ -1,32 +1,33 @@
-//! What this node has to append, in order, until Redis has it.
+//! The events that a node has yet to append, in order.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
 use tokio::sync::oneshot;
 
 use crate::{
-    entry::{EVENT, LOST},
+    entry::{EVENT_FIELD, LOST_FIELD},
     script::Field,
 };
 
-/// The most events that wait.
-pub(crate) const MOST_EVENTS: usize = 10_000;
-/// The most bytes of them.
-pub(crate) const MOST_BYTES: usize = 32 << 20;
+/// Maximum number of events in the queue.
+pub(crate) const MAX_EVENTS: usize = 10_000;
+/// Maximum size of the events in the queue.
+pub(crate) const MAX_BYTES: usize = 32 << 20;
 
-/// From so many events or bytes on, a batch takes no further unit: Redis does nothing else meanwhile.
-const BATCH_EVENTS: usize = 500;
-const BATCH_BYTES: usize = 1 << 20;
+/// A batch takes no further append once it has this many events or bytes. Redis serves no other
+/// command while it appends a batch.
+const TARGET_BATCH_EVENTS: usize = 500;
+const TARGET_BATCH_BYTES: usize = 1 << 20;
 
-/// The events of one committed unit, or a mark for events that are lost.
+/// The events of one append, which stay together, or a mark for lost events.
 #[derive(Debug)]
-struct Unit {
-    /// What its first entry is numbered; this node's entries are numbered from 1.
-    first: u64,
+struct QueuedAppend {
+    /// The number of its first entry. The entries of a node are numbered from 1.
+    first_number: u64,
     content: Content,
     bytes: usize,
-    /// Whoever waits for it. Dropped without an answer where it is lost.
-    done: Option<oneshot::Sender<()>>,
+    /// Notifies the waiting caller. It is dropped without a message if the events are lost.
+    acknowledged: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,158 +36,172 @@ enum Content {
     Lost,
 }
 
-/// What is appended in one step.
+/// The appends that one command sends to Redis.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) first: u64,
+    pub(crate) first_number: u64,
     /// The number of its last entry.
-    pub(crate) last: u64,
-    units: Vec<Content>,
+    pub(crate) last_number: u64,
+    appends: Vec<Content>,
 }
 
-/// The queue of a node. Its entries are numbered without a gap from the first that waits.
+/// The queue of a node. Its entries are numbered without a gap from the first one in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    units: VecDeque<Unit>,
+    appends: VecDeque<QueuedAppend>,
     events: usize,
     bytes: usize,
-    /// The number of the last entry ever pushed.
-    last: u64,
-    is_away: bool,
-    /// Who waits until nothing waits.
-    flushed: Vec<oneshot::Sender<()>>,
+    /// The number of the last entry that was ever pushed.
+    last_number: u64,
+    is_unavailable: bool,
+    /// Callers that wait until the queue is empty.
+    flush_waiters: Vec<oneshot::Sender<()>>,
 }
 
-/// What became of events.
+/// The outcome of a push.
 #[derive(Debug)]
-pub(crate) enum Pushed {
-    /// They wait, and it is told when Redis has them.
+pub(crate) enum PushOutcome {
+    /// The events are queued, and the receiver is notified when Redis has them.
     Waiting(oneshot::Receiver<()>),
-    /// They wait for a Redis that is away.
-    Kept,
-    /// They are dropped.
+    /// The events are queued, but Redis is unavailable.
+    Queued,
+    /// The events are dropped, for this reason.
     Dropped(&'static str),
 }
 
 impl Queue {
-    /// Takes the events of one unit in, unless there are more than can wait. If there is no room for them, all that
-    /// waits is dropped: a hole in the order is a hole, however small, and every client fetches again.
-    pub(crate) fn push(&mut self, events: Vec<String>) -> Pushed {
+    /// Queues the events of one append, unless they alone exceed the limits. If the queue has no
+    /// room for them, everything in it is dropped. A gap of any size makes every client fetch
+    /// again, so keeping a part would gain nothing.
+    pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
-        if events.len() > MOST_EVENTS || bytes > MOST_BYTES {
+        if events.len() > MAX_EVENTS || bytes > MAX_BYTES {
             self.push_lost();
-            return Pushed::Dropped("a unit of so many events does not fit the queue");
+            return PushOutcome::Dropped(
+                "one append is larger than the queue for Redis (10,000 events, 32 MiB): split the \
+                 transaction",
+            );
         }
-        if self.events + events.len() > MOST_EVENTS || self.bytes + bytes > MOST_BYTES {
+        if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > MAX_BYTES {
             tracing::error!(
                 events = self.events,
-                "what waits for Redis is dropped: all subscribers are told to fetch again"
+                "the queue for Redis overflowed and all queued events were dropped: all \
+                 subscribers are reset"
             );
-            self.units.clear();
+            self.appends.clear();
             (self.events, self.bytes) = (0, 0);
             self.push_lost();
         }
-        let (done, is_done) = oneshot::channel();
-        let done = (!self.is_away).then_some(done);
-        let pushed = match done {
-            Some(_) => Pushed::Waiting(is_done),
-            None => Pushed::Kept,
+        let (sender, receiver) = oneshot::channel();
+        let acknowledged = (!self.is_unavailable).then_some(sender);
+        let outcome = match acknowledged {
+            Some(_) => PushOutcome::Waiting(receiver),
+            None => PushOutcome::Queued,
         };
-        self.add(Content::Events(events.into()), bytes, done);
-        pushed
+        self.add(Content::Events(events.into()), bytes, acknowledged);
+        outcome
     }
 
     fn push_lost(&mut self) {
-        let is_told =
-            matches!(self.units.back(), Some(unit) if matches!(unit.content, Content::Lost));
-        if !is_told {
+        let is_marked =
+            matches!(self.appends.back(), Some(append) if matches!(append.content, Content::Lost));
+        if !is_marked {
             self.add(Content::Lost, 0, None);
         }
     }
 
-    fn add(&mut self, content: Content, bytes: usize, done: Option<oneshot::Sender<()>>) {
-        let first = self.last + 1;
-        self.last += content.count() as u64;
+    fn add(&mut self, content: Content, bytes: usize, acknowledged: Option<oneshot::Sender<()>>) {
+        let first_number = self.last_number + 1;
+        self.last_number += content.count() as u64;
         self.events += content.count();
         self.bytes += bytes;
-        self.units.push_back(Unit {
-            first,
+        self.appends.push_back(QueuedAppend {
+            first_number,
             content,
             bytes,
-            done,
+            acknowledged,
         });
     }
 
-    /// Returns what is to be appended next, if anything waits. It waits on until [`done`](Self::done).
+    /// Returns the next batch, or `None` if the queue is empty. The batch stays in the queue until
+    /// it is [acknowledged](Self::acknowledge).
     pub(crate) fn batch(&self) -> Option<Batch> {
         let (mut events, mut bytes) = (0, 0);
-        let units = self.units.iter().take_while(|unit| {
-            let is_full = events >= BATCH_EVENTS || bytes >= BATCH_BYTES;
-            events += unit.content.count();
-            bytes += unit.bytes;
-            !is_full
-        });
-        let units: Vec<_> = units.map(|unit| unit.content.clone()).collect();
-        let first = self.units.front()?.first;
-        let count: usize = units.iter().map(Content::count).sum();
+        let appends: Vec<_> = self
+            .appends
+            .iter()
+            .take_while(|append| {
+                let is_full = events >= TARGET_BATCH_EVENTS || bytes >= TARGET_BATCH_BYTES;
+                events += append.content.count();
+                bytes += append.bytes;
+                !is_full
+            })
+            .map(|append| append.content.clone())
+            .collect();
+        let first_number = self.appends.front()?.first_number;
+        let count: usize = appends.iter().map(Content::count).sum();
         Some(Batch {
-            first,
-            last: first + count as u64 - 1,
-            units,
+            first_number,
+            last_number: first_number + count as u64 - 1,
+            appends,
         })
     }
 
-    /// Says that Redis has everything up to a number.
-    pub(crate) fn done(&mut self, last: u64) {
-        self.is_away = false;
-        while let Some(unit) = self.units.pop_front_if(|unit| unit.last() <= last) {
-            self.events -= unit.content.count();
-            self.bytes -= unit.bytes;
-            if let Some(done) = unit.done {
-                // Whoever waited may have lost patience.
-                _ = done.send(());
+    /// Removes the entries up to a number, which Redis now has, and notifies their callers.
+    pub(crate) fn acknowledge(&mut self, last_number: u64) {
+        self.is_unavailable = false;
+        while let Some(append) = self
+            .appends
+            .pop_front_if(|append| append.last_number() <= last_number)
+        {
+            self.events -= append.content.count();
+            self.bytes -= append.bytes;
+            if let Some(sender) = append.acknowledged {
+                // The caller may have timed out.
+                _ = sender.send(());
             }
         }
-        if self.units.is_empty() {
-            self.tell_flushed();
+        if self.appends.is_empty() {
+            self.notify_flushed();
         }
     }
 
-    /// Says that Redis is away, and to nobody any more that they should wait. Returns whether that is news.
-    pub(crate) fn away(&mut self) -> bool {
-        for unit in &mut self.units {
-            if let Some(done) = unit.done.take() {
-                _ = done.send(());
+    /// Records that Redis is unavailable and releases all waiting callers. Returns whether Redis
+    /// was available until now.
+    pub(crate) fn mark_unavailable(&mut self) -> bool {
+        for append in &mut self.appends {
+            if let Some(sender) = append.acknowledged.take() {
+                _ = sender.send(());
             }
         }
-        !mem::replace(&mut self.is_away, true)
+        !mem::replace(&mut self.is_unavailable, true)
     }
 
-    /// Returns whether Redis is known to be away.
-    pub(crate) fn is_away(&self) -> bool {
-        self.is_away
+    /// Returns whether Redis is known to be unavailable.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.is_unavailable
     }
 
-    /// Returns what is told when nothing waits.
+    /// Returns a receiver that is notified when the queue is empty.
     pub(crate) fn flushed(&mut self) -> oneshot::Receiver<()> {
-        let (flushed, is_flushed) = oneshot::channel();
-        self.flushed.push(flushed);
-        if self.units.is_empty() {
-            self.tell_flushed();
+        let (sender, receiver) = oneshot::channel();
+        self.flush_waiters.push(sender);
+        if self.appends.is_empty() {
+            self.notify_flushed();
         }
-        is_flushed
+        receiver
     }
 
-    fn tell_flushed(&mut self) {
-        for flushed in self.flushed.drain(..) {
-            _ = flushed.send(());
+    fn notify_flushed(&mut self) {
+        for sender in self.flush_waiters.drain(..) {
+            _ = sender.send(());
         }
     }
 }
 
-impl Unit {
-    fn last(&self) -> u64 {
-        self.first + self.content.count() as u64 - 1
+impl QueuedAppend {
+    fn last_number(&self) -> u64 {
+        self.first_number + self.content.count() as u64 - 1
     }
 }
 
@@ -200,14 +215,17 @@ impl Content {
 }
 
 impl Batch {
-    /// Returns its entries, in order.
+    /// Returns the entries of the batch, in order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Field<'_>> {
-        self.units.iter().flat_map(|content| {
+        self.appends.iter().flat_map(|content| {
             let (events, lost) = match content {
                 Content::Events(events) => (&events[..], None),
-                Content::Lost => (&[][..], Some((LOST, "queue"))),
+                Content::Lost => (&[][..], Some((LOST_FIELD, "queue"))),
             };
-            events.iter().map(|event| (EVENT, &**event)).chain(lost)
+            events
+                .iter()
+                .map(|event| (EVENT_FIELD, &**event))
+                .chain(lost)
         })
     }
 }
@@ -221,73 +239,73 @@ mod tests {
     }
 
     fn fields(queue: &Queue) -> Vec<&'static str> {
-        let batch = queue.batch().expect("something waits");
+        let batch = queue.batch().expect("the queue is not empty");
         batch.entries().map(|(field, _)| field).collect()
     }
 
     #[test]
-    fn units_stay_whole_and_are_numbered_on() {
+    fn batches_never_split_an_append() {
         let mut queue = Queue::default();
         assert!(queue.batch().is_none());
         for count in [3, 600, 2] {
             queue.push(events(count));
         }
-        let batch = queue.batch().expect("something waits");
-        assert_eq!((batch.first, batch.last), (1, 603));
+        let batch = queue.batch().expect("the queue is not empty");
+        assert_eq!((batch.first_number, batch.last_number), (1, 603));
         assert_eq!(batch.entries().count(), 603);
-        queue.done(batch.last);
-        let batch = queue.batch().expect("something waits");
-        assert_eq!((batch.first, batch.last), (604, 605));
-        queue.done(batch.last);
+        queue.acknowledge(batch.last_number);
+        let batch = queue.batch().expect("the queue is not empty");
+        assert_eq!((batch.first_number, batch.last_number), (604, 605));
+        queue.acknowledge(batch.last_number);
         assert!(queue.batch().is_none());
         assert_eq!((queue.events, queue.bytes), (0, 0));
     }
 
     #[test]
-    fn whoever_waits_is_told() {
+    fn waiting_appends_are_acknowledged() {
         let mut queue = Queue::default();
-        let Pushed::Waiting(mut first) = queue.push(events(1)) else {
-            panic!("Redis is not away")
+        let PushOutcome::Waiting(mut first) = queue.push(events(1)) else {
+            panic!("Redis is available")
         };
-        let Pushed::Waiting(mut second) = queue.push(events(1)) else {
-            panic!("Redis is not away")
+        let PushOutcome::Waiting(mut second) = queue.push(events(1)) else {
+            panic!("Redis is available")
         };
-        queue.done(1);
+        queue.acknowledge(1);
         first.try_recv().expect("it is appended");
         second.try_recv().expect_err("it is not");
-        assert!(queue.away());
-        second.try_recv().expect("Redis is away");
-        assert!(!queue.away());
-        assert!(matches!(queue.push(events(1)), Pushed::Kept));
+        assert!(queue.mark_unavailable());
+        second.try_recv().expect("Redis is unavailable");
+        assert!(!queue.mark_unavailable());
+        assert!(matches!(queue.push(events(1)), PushOutcome::Queued));
         let mut flushed = queue.flushed();
-        flushed.try_recv().expect_err("something waits");
-        queue.done(3);
-        flushed.try_recv().expect("nothing waits");
+        flushed.try_recv().expect_err("the queue is not empty");
+        queue.acknowledge(3);
+        flushed.try_recv().expect("the queue is empty");
     }
 
     #[test]
-    fn what_overflows_is_marked() {
+    fn overflow_is_marked_as_lost() {
         let mut queue = Queue::default();
-        let Pushed::Waiting(mut first) = queue.push(events(MOST_EVENTS)) else {
-            panic!("Redis is not away")
+        let PushOutcome::Waiting(mut first) = queue.push(events(MAX_EVENTS)) else {
+            panic!("Redis is available")
         };
-        assert!(matches!(queue.push(events(1)), Pushed::Waiting(_)));
+        assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
         assert!(first.try_recv().is_err());
-        assert_eq!(fields(&queue), [LOST, EVENT]);
-        // An answer to what was dropped says nothing of what came behind.
-        queue.done(MOST_EVENTS as u64);
-        assert_eq!(fields(&queue), [LOST, EVENT]);
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        // A late acknowledgment of dropped entries does not cover the later ones.
+        queue.acknowledge(MAX_EVENTS as u64);
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
         assert!(matches!(
-            queue.push(events(MOST_EVENTS + 1)),
-            Pushed::Dropped(_)
+            queue.push(events(MAX_EVENTS + 1)),
+            PushOutcome::Dropped(_)
         ));
         assert!(matches!(
-            queue.push(vec!["e".repeat(MOST_BYTES + 1)]),
-            Pushed::Dropped(_)
+            queue.push(vec!["e".repeat(MAX_BYTES + 1)]),
+            PushOutcome::Dropped(_)
         ));
-        assert_eq!(fields(&queue), [LOST, EVENT, LOST]);
-        let last = queue.batch().expect("something waits").last;
-        queue.done(last);
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        let last = queue.batch().expect("the queue is not empty").last_number;
+        queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
     }
 }

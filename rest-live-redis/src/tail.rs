@@ -1,4 +1,4 @@
-//! The tail of the log: a blocking read on a connection of its own.
+//! The tail of the log: blocking reads on a connection of its own.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -16,208 +16,219 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     backoff::Backoff,
     connection::Connection,
-    entry::{Told, position},
-    node::Shared,
-    script::State,
+    entry::{StreamEntry, parse_position},
+    shared::Shared,
+    state::LogState,
 };
 
-/// How long a read blocks.
-const BLOCK: Duration = Duration::from_secs(1);
-/// How long its answer may take beyond that, and any other answer: a connection may die without a word.
-const SLACK: Duration = Duration::from_secs(1);
-/// How often it is looked whether the log is still the same.
-const LOOK: Duration = Duration::from_secs(1);
-/// The most entries of one read, and of one after reads that failed: large rows on a slow network take their time.
-const BATCH: usize = 1000;
-const SMALL_BATCH: usize = 10;
-/// For how long Redis has to be unreachable before it is said.
-const AWAY: Duration = Duration::from_secs(3);
+/// How long a read blocks if there are no new entries.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a reply may take, in addition to [`BLOCK_TIMEOUT`] for a blocking read. A connection
+/// may die without notice.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often the tail checks that the log still has the same epoch and no gap.
+const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of entries that one read returns.
+const MAX_BATCH: usize = 1000;
+/// Minimum number of entries per read after failures: large rows take long on a slow network.
+const MIN_BATCH: usize = 10;
+/// How long Redis must be unavailable before the tail yields [`Tail::Away`].
+const AWAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns a tail, which connects when it is first asked for something.
+/// Returns a tail. It connects when it is first polled.
 pub(crate) fn tail(shared: Arc<Shared>) -> BoxStream<'static, Tail> {
-    let follower = Follower {
+    let reader = TailReader {
         shared,
         connection: None,
-        place: None,
-        is_torn: false,
-        ready: VecDeque::new(),
-        batch: BATCH,
-        looked: None,
-        cut: None,
+        cursor: None,
+        has_gap: false,
+        pending: VecDeque::new(),
+        batch: MAX_BATCH,
+        checked_at: None,
+        disconnected_since: None,
         is_away: false,
         backoff: Backoff::default(),
     };
-    let tails = stream::unfold(follower, async |mut follower| {
-        let tail = follower.next().await;
-        Some((tail, follower))
+    let tails = stream::unfold(reader, async |mut reader| {
+        let tail = reader.next().await;
+        Some((tail, reader))
     });
     tails.boxed()
 }
 
-/// Where a tail is.
+/// Reads the stream for one tail.
 #[derive(Debug)]
-struct Follower {
+struct TailReader {
     shared: Arc<Shared>,
-    /// None while Redis is away.
+    /// `None` while Redis is unavailable.
     connection: Option<Connection>,
-    /// None before the beginning.
-    place: Option<Cursor>,
-    /// Whether something between the place and what comes next is not there.
-    is_torn: bool,
-    /// What is to be yielded, before anything else is read.
-    ready: VecDeque<Tail>,
-    /// How many entries to read at once.
+    /// `None` before the first item.
+    cursor: Option<Cursor>,
+    /// Whether entries are missing between the cursor and the next entry.
+    has_gap: bool,
+    /// Items to yield before the next read.
+    pending: VecDeque<Tail>,
+    /// How many entries the next read may return.
     batch: usize,
-    /// When the log was last seen to be the same.
-    looked: Option<Instant>,
-    /// When the question was asked that had no answer.
-    cut: Option<Instant>,
-    /// Whether it was said that Redis is away.
+    /// When the state of the log was last checked.
+    checked_at: Option<Instant>,
+    /// When the first command without a reply was sent.
+    disconnected_since: Option<Instant>,
+    /// Whether [`Tail::Away`] was yielded last.
     is_away: bool,
     backoff: Backoff,
 }
 
-impl Follower {
+impl TailReader {
     async fn next(&mut self) -> Tail {
         loop {
-            if let Some(tail) = self.ready.pop_front() {
+            if let Some(tail) = self.pending.pop_front() {
                 return tail;
             }
-            // Put back by whoever gets an answer.
+            // It is put back after a successful reply; a failed or cancelled read leaves it
+            // unusable.
             match self.connection.take() {
                 None => self.connect().await,
                 Some(connection) => {
-                    let asked = Instant::now();
+                    let sent_at = Instant::now();
                     if let Err(error) = self.read(connection).await {
-                        tracing::debug!(%error, "the tail of the log has lost Redis");
-                        self.cut.get_or_insert(asked);
-                        self.batch = (self.batch / 4).max(SMALL_BATCH);
+                        tracing::debug!(%error, "the log's tail lost its connection to Redis; it reconnects");
+                        self.disconnected_since.get_or_insert(sent_at);
+                        self.batch = (self.batch / 4).max(MIN_BATCH);
                     }
                 }
             }
         }
     }
 
-    /// Tries to connect once, and says when it is time to say that Redis is away.
+    /// Tries once to connect. Yields [`Tail::Away`] if Redis has been unavailable for too long.
     async fn connect(&mut self) {
-        let cut = *self.cut.get_or_insert_with(Instant::now);
+        let since = *self.disconnected_since.get_or_insert_with(Instant::now);
         let shared = Arc::clone(&self.shared);
         let backoff = &mut self.backoff;
         let attempt = async {
             backoff.wait().await;
             let mut connection = Connection::open(&shared.address.client).await?;
-            let state = State::ask(&mut connection, &shared.scripts).await?;
+            let state = LogState::query(&mut connection, &shared.scripts).await?;
             RedisResult::Ok((connection, state))
         };
-        let must_tell = self.place.is_some() && !self.is_away;
-        let attempt = match must_tell {
-            true => timeout_at(cut + AWAY, attempt).await,
-            false => Ok(attempt.await),
+        let must_signal = self.cursor.is_some() && !self.is_away;
+        let result = if must_signal {
+            timeout_at(since + AWAY_TIMEOUT, attempt).await
+        } else {
+            Ok(attempt.await)
         };
-        match attempt {
+        match result {
             Ok(Ok((connection, state))) => {
                 self.connection = Some(connection);
                 self.compare(&state);
             }
-            Ok(Err(error)) => tracing::debug!(%error, "the tail of the log cannot reach Redis"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the log's tail failed to connect to Redis; it is retried");
+            }
             Err(_) => {
                 self.is_away = true;
-                self.ready.push_back(Tail::Away);
+                self.pending.push_back(Tail::Away);
             }
         }
     }
 
-    /// Reads once: how the log is, where that is due, else what comes next.
+    /// Reads once: the state of the log if a check is due, otherwise the next entries.
     async fn read(&mut self, mut connection: Connection) -> RedisResult<()> {
-        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
-        let Some(place) = self.place.as_ref().filter(|_| !is_due) else {
-            let state = self.shared.scripts.state();
-            let state = State::read(connection.ask_within(SLACK, &state).await?)?;
+        let is_check_due = self
+            .checked_at
+            .is_none_or(|checked_at| checked_at.elapsed() >= STATE_CHECK_INTERVAL);
+        let Some(cursor) = self.cursor.as_ref().filter(|_| !is_check_due) else {
+            let command = self.shared.scripts.state();
+            let state = LogState::parse(connection.query_within(REPLY_TIMEOUT, &command).await?)?;
             self.compare(&state);
             self.connection = Some(connection);
             return Ok(());
         };
-        let wait = self
-            .shared
-            .scripts
-            .wait(place.position, self.batch, BLOCK.as_millis());
-        let reply: Option<StreamReadReply> = connection.ask_within(BLOCK + SLACK, &wait).await?;
+        let command = self.shared.scripts.read_blocking(
+            cursor.position,
+            self.batch,
+            BLOCK_TIMEOUT.as_millis(),
+        );
+        let reply: Option<StreamReadReply> = connection
+            .query_within(BLOCK_TIMEOUT + REPLY_TIMEOUT, &command)
+            .await?;
         let keys = reply.map_or_else(Vec::new, |reply| reply.keys);
-        self.take(keys.into_iter().flat_map(|key| key.ids))?;
+        self.accept(keys.into_iter().flat_map(|key| key.ids))?;
         self.connection = Some(connection);
-        self.cut = None;
-        self.batch = (self.batch * 2).min(BATCH);
+        self.disconnected_since = None;
+        self.batch = (self.batch * 2).min(MAX_BATCH);
         self.backoff.reset();
         Ok(())
     }
 
-    /// Compares the log with where this tail is.
-    fn compare(&mut self, state: &State) {
-        self.looked = Some(Instant::now());
-        let is_torn = std::mem::take(&mut self.is_torn);
-        // A Redis that nobody can write to is as one that nobody can reach.
-        let is_away = self.place.is_some() && self.shared.refused() >= AWAY;
+    /// Compares the state of the log with the cursor of this tail.
+    fn compare(&mut self, state: &LogState) {
+        self.checked_at = Some(Instant::now());
+        let has_gap = std::mem::take(&mut self.has_gap);
+        // To clients, a Redis that refuses writes is the same as one that is unreachable.
+        let is_away = self.cursor.is_some() && self.shared.refused_for() >= AWAY_TIMEOUT;
         let was_away = std::mem::replace(&mut self.is_away, is_away);
         let head = state.head.clone();
-        let tail = match &self.place {
+        let tail = match &self.cursor {
             None => Tail::Begin(head.clone()),
-            Some(place) if !is_torn && state.continues(place) => {
+            Some(cursor) if !has_gap && state.continues(cursor) => {
                 match (was_away, is_away) {
-                    (false, true) => self.ready.push_back(Tail::Away),
-                    (true, false) => self.ready.push_back(Tail::Back),
+                    (false, true) => self.pending.push_back(Tail::Away),
+                    (true, false) => self.pending.push_back(Tail::Back),
                     _ => {}
                 }
                 return;
             }
             Some(_) => Tail::Reset(head.clone()),
         };
-        self.ready.push_back(tail);
+        self.pending.push_back(tail);
         if is_away {
-            self.ready.push_back(Tail::Away);
+            self.pending.push_back(Tail::Away);
         }
-        self.place = Some(head);
+        self.cursor = Some(head);
     }
 
-    /// Takes in what was read, up to the first hole.
-    fn take(&mut self, ids: impl Iterator<Item = StreamId>) -> RedisResult<()> {
-        let Some(mut place) = self.place.clone() else {
+    /// Accepts the entries that were read, up to the first gap.
+    fn accept(&mut self, ids: impl Iterator<Item = StreamId>) -> RedisResult<()> {
+        let Some(mut cursor) = self.cursor.clone() else {
             return Ok(());
         };
         let mut entries = Vec::new();
         for id in ids {
-            let position = position(&id.id)?;
+            let position = parse_position(&id.id)?;
             if std::mem::take(&mut self.is_away) {
-                // Somebody could write it.
-                self.shared.accepted();
-                self.ready.push_back(Tail::Back);
+                // A new entry proves that Redis accepts writes.
+                self.shared.clear_refusal();
+                self.pending.push_back(Tail::Back);
             }
-            if position != place.position.saturating_add(1) {
-                self.is_torn = true;
-                self.looked = None;
+            if position != cursor.position.saturating_add(1) {
+                self.has_gap = true;
+                self.checked_at = None;
                 break;
             }
-            place.position = position;
-            match Told::read(&id) {
-                Told::Event(event) => entries.push(Entry::stored(position, event)),
-                Told::Lost => {
+            cursor.position = position;
+            match StreamEntry::parse(&id) {
+                StreamEntry::Event(event) => entries.push(Entry::stored(position, event)),
+                StreamEntry::Lost => {
                     let before = Cursor {
                         position: position - 1,
-                        ..place.clone()
+                        ..cursor.clone()
                     };
-                    self.yield_entries(&mut entries, before);
-                    self.ready.push_back(Tail::NodeLost(place.clone()));
+                    self.push_entries(&mut entries, before);
+                    self.pending.push_back(Tail::NodeLost(cursor.clone()));
                 }
             }
         }
-        self.yield_entries(&mut entries, place.clone());
-        self.place = Some(place);
+        self.push_entries(&mut entries, cursor.clone());
+        self.cursor = Some(cursor);
         Ok(())
     }
 
-    fn yield_entries(&mut self, entries: &mut Vec<Entry>, watermark: Cursor) {
+    fn push_entries(&mut self, entries: &mut Vec<Entry>, watermark: Cursor) {
         if !entries.is_empty() {
             let entries = std::mem::take(entries);
-            self.ready.push_back(Tail::Entries { entries, watermark });
+            self.pending.push_back(Tail::Entries { entries, watermark });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The cursor beside what a GET returns.
+//! [`with_cursor`]: the log cursor as a header on the responses of GET routes.
 
 use rest_live_runtime::{Cursor, Live};
 use warp::{
@@ -8,17 +8,20 @@ use warp::{
     reply::Response,
 };
 
-/// The header that a cursor stands in.
+/// The header that contains the cursor.
 const LIVE_CURSOR: HeaderName = HeaderName::from_static("live-cursor");
 
-/// Returns what puts a `Live-Cursor` on the responses of GET routes: a place in the log from before their query. A client that
-/// subscribes `since` it misses nothing of what happens between its request and its subscription.
+/// Returns a wrapper that adds a `Live-Cursor` header to the responses of GET routes.
 ///
-/// It goes around routes by [`warp::wrap_fn`]. Requests of other methods pass, and responses that are no success.
-/// Browsers may read it (`Access-Control-Expose-Headers`). While the log cannot say where it is there is no header, and a client
-/// fetches again once it has subscribed.
+/// The cursor is read before the route runs its query. A client that subscribes with it as `since`
+/// misses no change between its request and its subscription.
 ///
-/// The query must see what is committed: one to a replica that lags behind is older than the cursor.
+/// Apply it with [`warp::wrap_fn`]. It leaves requests of other methods and unsuccessful responses
+/// unchanged. Browsers may read the header (`Access-Control-Expose-Headers`). If the log's position
+/// is unknown the header is absent, and the client fetches again once it has subscribed.
+///
+/// The query must see all committed data. A query on a lagging replica may return data older than
+/// the cursor.
 ///
 /// ```no_run
 /// # async fn run(live: rest_live_runtime::Live) {
@@ -42,7 +45,7 @@ where
     move |routes: F| {
         let live = live.clone();
         warp::method()
-            // Before the routes run.
+            // The cursor must be read before the routes run their queries.
             .map(move |method: Method| match method {
                 Method::GET | Method::HEAD => live.cursor(),
                 _ => None,
@@ -53,7 +56,7 @@ where
                 let cursor = cursor.filter(|_| response.status().is_success());
                 if let Some(cursor) = cursor.and_then(|c| HeaderValue::try_from(c.to_string()).ok())
                 {
-                    mark(response.headers_mut(), cursor);
+                    insert_cursor(response.headers_mut(), cursor);
                 }
                 response
             })
@@ -61,9 +64,9 @@ where
     }
 }
 
-fn mark(headers: &mut HeaderMap, cursor: HeaderValue) {
+fn insert_cursor(headers: &mut HeaderMap, cursor: HeaderValue) {
     headers.insert(LIVE_CURSOR, cursor);
-    // Beside those that the application exposes.
+    // Appended, because the application may expose headers of its own.
     headers.append(
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static("Live-Cursor"),

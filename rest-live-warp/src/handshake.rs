@@ -14,37 +14,37 @@ use warp::{
 
 use crate::upgrade::accept;
 
-/// What there is to a request for a websocket, besides who asks.
-pub(crate) struct Request<'r> {
+/// A request to open a websocket, without its user.
+pub(crate) struct UpgradeRequest<'r> {
     pub(crate) headers: &'r HeaderMap,
     pub(crate) address: Option<IpAddr>,
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-/// Answers a request for a websocket, and serves it if all is well.
+/// Responds to a request to open a websocket, and serves the connection if the handshake is valid.
 pub(crate) fn respond<U: Send + Sync + 'static>(
     live: &Live<U>,
     user: U,
-    request: Request<'_>,
+    request: UpgradeRequest<'_>,
 ) -> Response {
-    let Request {
+    let UpgradeRequest {
         headers,
         address,
         upgrade,
     } = request;
     if !headers
         .typed_get::<Connection>()
-        .is_some_and(|c| c.contains("upgrade"))
+        .is_some_and(|connection| connection.contains("upgrade"))
     {
-        return refusal(
+        return error_response(
             StatusCode::BAD_REQUEST,
-            "a websocket handshake has the header `Connection: Upgrade`",
+            "a websocket handshake needs the header `Connection: Upgrade`",
         );
     }
     if headers.typed_get::<SecWebsocketVersion>() != Some(SecWebsocketVersion::V13) {
-        let mut response = refusal(
+        let mut response = error_response(
             StatusCode::UPGRADE_REQUIRED,
-            "this server speaks websocket version 13",
+            "this server supports version 13 of the websocket protocol only",
         );
         response
             .headers_mut()
@@ -53,21 +53,21 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     }
     let Some(key) = headers
         .typed_get::<SecWebsocketKey>()
-        .filter(|_| has_good_key(headers))
+        .filter(|_| has_valid_key(headers))
     else {
-        return refusal(
+        return error_response(
             StatusCode::BAD_REQUEST,
-            "a websocket handshake has one header `Sec-WebSocket-Key`, 16 bytes in base64",
+            "a websocket handshake needs one header `Sec-WebSocket-Key`: 16 bytes in base64",
         );
     };
     let Some(upgrade) = upgrade else {
-        return refusal(
+        return error_response(
             StatusCode::BAD_REQUEST,
-            "this connection cannot be upgraded: a websocket is asked for over HTTP/1.1",
+            "this connection cannot be upgraded: open the websocket over HTTP/1.1",
         );
     };
     if live.is_closed() {
-        return refusal(
+        return error_response(
             StatusCode::SERVICE_UNAVAILABLE,
             "the server is shutting down",
         );
@@ -82,7 +82,7 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     response
         .headers_mut()
         .typed_insert(SecWebsocketAccept::from(key));
-    // Never unless it was offered: a browser would fail the connection.
+    // Only if the client offered it: otherwise a browser fails the connection.
     if v1 {
         let chosen = HeaderValue::from_static(Handshake::<U>::SUBPROTOCOL);
         response
@@ -92,7 +92,7 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     response
 }
 
-/// Whether a list of subprotocols, in one header or several, has this one.
+/// Returns whether the client offers this subprotocol, in one header or in several.
 fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
     headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
@@ -102,19 +102,19 @@ fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
         .any(|offered| offered.trim() == subprotocol)
 }
 
-/// 16 bytes in base64, once (RFC 6455, section 4.1).
-fn has_good_key(headers: &HeaderMap) -> bool {
+/// Returns whether there is exactly one key, and it is 16 bytes in base64 (RFC 6455, section 4.1).
+fn has_valid_key(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all("sec-websocket-key").iter();
     let (Some(key), None) = (keys.next(), keys.next()) else {
         return false;
     };
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.as_bytes()
         .strip_suffix(b"==")
-        .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_digit))
+        .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_base64))
 }
 
-pub(crate) fn refusal(status: StatusCode, message: &'static str) -> Response {
+pub(crate) fn error_response(status: StatusCode, message: &'static str) -> Response {
     let mut response = Response::new(message.to_owned().into());
     *response.status_mut() = status;
     response

@@ -1,5 +1,5 @@
-//! The [warp] side of [rest-live](https://docs.rs/rest-live): HTTP upgrade to session, and no more.
-//! What is said on the socket is the runtime's.
+//! The [warp] filters of [rest-live](https://docs.rs/rest-live): they upgrade an HTTP request to a
+//! session. The protocol on the socket belongs to the runtime.
 
 mod cursor;
 mod handshake;
@@ -12,15 +12,18 @@ use rest_live_runtime::Live;
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
 pub use self::cursor::with_cursor;
-use self::handshake::Request;
+use self::handshake::UpgradeRequest;
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.
 ///
-/// It takes `GET` requests that ask for a websocket and rejects all others, so that a route that
-/// comes after it by [`or`](warp::Filter::or) can have them. A websocket handshake that is not RFC
-/// 6455's is answered with 400, one of another version with 426, one from a web page of another origin
-/// with 403 (see [`LiveBuilder::allowed_origins`](rest_live_runtime::LiveBuilder::allowed_origins)); after
-/// [`Live::shutdown`] all are answered with 503.
+/// It accepts `GET` requests that ask for a websocket and rejects all others, so that a later route
+/// can handle them with [`or`](warp::Filter::or). It responds with an error to a request that it
+/// cannot upgrade:
+/// - 400 if the handshake violates RFC 6455;
+/// - 426 if the client speaks another version of the websocket protocol;
+/// - 403 if the web page has another origin (see
+///   [`LiveBuilder::allowed_origins`](rest_live_runtime::LiveBuilder::allowed_origins));
+/// - 503 after [`Live::shutdown`].
 ///
 /// ```no_run
 /// # async fn run(live: rest_live_runtime::Live) {
@@ -36,11 +39,12 @@ pub fn subscriptions(
     subscriptions_as(live, warp::any().map(|| ()))
 }
 
-/// Returns the filter that serves the websocket to users: as [`subscriptions`], where `user` says who it
-/// is.
+/// Returns the filter that serves the websocket to users. It is like [`subscriptions`], with a
+/// filter `user` that identifies the user.
 ///
-/// `user` is any filter that extracts a `U`, from a cookie, a header, a token in the query. It runs for
-/// requests that ask for a websocket, from no page of another origin, and whom it rejects is not served.
+/// `user` is any filter that extracts a `U`, for example from a cookie, a header or a token in the
+/// query. It runs only for requests that ask for a websocket and come from an allowed origin. If it
+/// rejects a request, no websocket is opened.
 ///
 /// ```no_run
 /// # #[derive(Clone)] struct User;
@@ -65,15 +69,15 @@ where
     let live = live.clone();
     warp::get()
         .and(warp::header::exact_ignore_case("upgrade", "websocket"))
-        // First: a foreign page has no business with who is signed in.
-        .and(origin::allowed(&live))
+        // Before the user is identified: a page of another origin must not learn who is signed in.
+        .and(origin::check(&live))
         .and(user.boxed())
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
         .and(warp::ext::optional())
         .map(
             move |user: U, headers: HeaderMap, address: Option<SocketAddr>, upgrade| {
-                let request = Request {
+                let request = UpgradeRequest {
                     headers: &headers,
                     address: address.map(|address| address.ip()),
                     upgrade,
@@ -81,6 +85,6 @@ where
                 handshake::respond(&live, user, request)
             },
         )
-        .recover(origin::refuse)
+        .recover(origin::recover)
         .unify()
 }

@@ -1,4 +1,4 @@
-//! Web pages of other origins, refused before anything else is asked.
+//! The check of the `Origin` header, which refuses web pages of other origins.
 
 use std::future;
 
@@ -13,36 +13,38 @@ use warp::{
     reply::Response,
 };
 
-use crate::handshake::refusal;
+use crate::handshake::error_response;
 
-/// A page that may not open a websocket here.
+/// A rejection: the page's origin may not open a websocket.
 #[derive(Debug)]
-struct Foreign;
+struct ForbiddenOrigin;
 
-impl Reject for Foreign {}
+impl Reject for ForbiddenOrigin {}
 
-/// Lets through what comes from no page, or from one that may. Only browsers send an `Origin`, and they
-/// always do; pages cannot forge it.
-pub(crate) fn allowed<U: Send + Sync + 'static>(
+/// Returns the filter that accepts requests without an `Origin` and those from an allowed one.
+/// Browsers always send the header, pages cannot forge it, and other clients omit it.
+pub(crate) fn check<U: Send + Sync + 'static>(
     live: &Live<U>,
 ) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static + use<U> {
     let live = live.clone();
     warp::header::headers_cloned()
         .and_then(move |headers: HeaderMap| {
-            future::ready(match is_allowed(&live, &headers) {
-                true => Ok(()),
-                false => Err(reject::custom(Foreign)),
+            future::ready(if is_allowed(&live, &headers) {
+                Ok(())
+            } else {
+                Err(reject::custom(ForbiddenOrigin))
             })
         })
         .untuple_one()
 }
 
-/// Answers what [`allowed`] did not let through; what others rejected is theirs.
-pub(crate) async fn refuse(rejection: Rejection) -> Result<Response, Rejection> {
-    match rejection.find::<Foreign>() {
-        Some(Foreign) => Ok(refusal(
+/// Responds to a request that [`check`] rejected, and passes all other rejections on.
+pub(crate) async fn recover(rejection: Rejection) -> Result<Response, Rejection> {
+    match rejection.find::<ForbiddenOrigin>() {
+        Some(ForbiddenOrigin) => Ok(error_response(
             StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket here: LiveBuilder::allowed_origins lists those that may",
+            "web pages of this origin may not open a websocket: allow the origin with \
+             LiveBuilder::allowed_origins",
         )),
         None => Err(rejection),
     }

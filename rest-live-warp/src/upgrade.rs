@@ -1,4 +1,4 @@
-//! From hyper's upgraded connection to the bytes that a session is served on.
+//! Turns hyper's upgraded connection into the socket on which a session is served.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use rest_live_runtime::{Handshake, Live, Socket};
 use tokio::net::TcpStream;
 
-/// Serves the connection once hyper has let go of it.
+/// Serves the connection once hyper has released it.
 pub(crate) fn accept<U: Send + Sync + 'static>(
     live: &Live<U>,
     handshake: Handshake<U>,
@@ -16,11 +16,15 @@ pub(crate) fn accept<U: Send + Sync + 'static>(
     live.accept(handshake, async move {
         let upgraded = upgrade.await.map_err(io::Error::other)?;
         Ok(match downcast::<TokioIo<TcpStream>>(upgraded) {
-            // `warp::serve` on TCP. hyper's buffer stays behind, or each connection would weigh 8 KiB more.
+            // `warp::serve` on TCP. hyper's buffer is dropped here; it would add 8 KiB to each
+            // connection.
             Ok(parts) => (Socket::from(parts.io.into_inner()), parts.read_buf.to_vec()),
-            // A Unix socket, or the application's own TLS. What was read ahead is in there.
+            // A Unix socket, or the application's own TLS. hyper's buffer holds the bytes that it
+            // has read ahead, so the connection keeps it.
             Err(upgraded) => {
-                tracing::debug!("not a plain TCP stream: it is served the slow way");
+                tracing::debug!(
+                    "the connection is not a plain TCP stream: it is served on a slower path"
+                );
                 (Socket::from(TokioIo::new(upgraded)), Vec::new())
             }
         })

@@ -1,4 +1,4 @@
-//! Triggers that write the events of one table.
+//! The migration that adds triggers to one table, which write its events.
 
 use sea_orm_migration::{
     DbErr, MigrationName, MigrationTrait, SchemaManager,
@@ -9,17 +9,19 @@ use sea_orm_migration::{
     },
 };
 
-use super::{check, name, text};
-use crate::tables::TRIGGERS;
+use super::sql::{quote_identifier, quote_literal, require_postgres};
+use crate::tables::TRIGGER_NAMES;
 
-/// The guarantee `Captured`: triggers write the events of a table, whoever changes it, by whichever statement.
+/// Provides the guarantee `Captured`: triggers write the events of a table, whichever program or
+/// statement changes it.
 ///
-/// Rows are written whole, but for the columns that are left out, and only what changed is an event. Its name in the
-/// migrations is made of the table's: another set of columns is a [`named`](Self::named) migration of its own, which replaces
-/// the triggers.
+/// An event contains the whole row, except for columns that are [left out](Self::without). An
+/// update that changes nothing writes no event. The migration is named after the table. To change
+/// the columns later, add a second migration with a name of its own ([`named`](Self::named)), which
+/// replaces the triggers.
 ///
-/// Not captured: what happens while `session_replication_role` is `replica` or the triggers are disabled, `TRUNCATE` of
-/// a single partition, and changes of the table itself.
+/// Not captured: writes while `session_replication_role` is `replica` or the triggers are disabled,
+/// a `TRUNCATE` of a single partition, and changes to the table's definition.
 #[derive(Clone, Debug)]
 pub struct Capture {
     migration: String,
@@ -31,16 +33,16 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Captures the table of an entity, as a model: its label, `todolist.Task`.
+    /// Captures the table of an entity as the events of a model, which is named by its label:
+    /// `todolist.Task`.
     pub fn of<E: EntityTrait>(model: &str) -> Self {
         let entity = E::default();
         let schema = entity.schema_name().map(str::to_owned);
         let table = entity.table_name().to_owned();
-        let place = schema.iter().chain([&table]);
-        let place: Vec<&str> = place.map(String::as_str).collect();
+        let path: Vec<&str> = schema.iter().chain([&table]).map(String::as_str).collect();
         let key = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned());
         Self {
-            migration: format!("rest_live_capture_{}", place.join(".")),
+            migration: format!("rest_live_capture_{}", path.join(".")),
             model: model.to_owned(),
             key: key.collect(),
             without: Vec::new(),
@@ -49,7 +51,8 @@ impl Capture {
         }
     }
 
-    /// Leaves columns out: what must not lie in the log. The same that the model's serializers have as secret.
+    /// Leaves columns out of the events. List the columns that the model's serializers declare as
+    /// secret.
     #[must_use]
     pub fn without<C: ColumnTrait>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         let columns = columns.into_iter();
@@ -58,26 +61,31 @@ impl Capture {
         self
     }
 
-    /// Gives the migration another name: it is run where the first one was, and replaces its triggers.
+    /// Renames the migration, so that it runs after the first one and replaces its triggers.
     #[must_use]
     pub fn named(mut self, migration: &str) -> Self {
         self.migration = migration.to_owned();
         self
     }
 
-    fn qualified(&self) -> String {
-        let parts = self.schema.iter().chain([&self.table]);
-        let parts: Vec<String> = parts.map(|part| name(part)).collect();
+    fn quoted_table(&self) -> String {
+        let parts: Vec<String> = self
+            .schema
+            .iter()
+            .chain([&self.table])
+            .map(|part| quote_identifier(part))
+            .collect();
         parts.join(".")
     }
 
-    /// Returns the name of the function, which is in the schema of the table. PostgreSQL cuts names at 63 bytes.
-    fn function(&self) -> String {
+    /// Returns the name of the trigger function, in the table's schema. PostgreSQL cuts names at 63
+    /// bytes.
+    fn function_name(&self) -> String {
         let function = format!("live_capture_{}", self.table);
         if function.len() <= 63 {
             return function;
         }
-        // FNV-1a, which is the same everywhere and always.
+        // FNV-1a returns the same hash on every platform and in every version.
         let hash = self
             .table
             .bytes()
@@ -87,14 +95,18 @@ impl Capture {
         format!("live_capture_{hash:016x}")
     }
 
-    /// Returns the body of the function.
-    fn body(&self, event: &str) -> String {
-        let model = text(&self.model);
+    /// Returns the body of the trigger function.
+    fn function_body(&self, event: &str) -> String {
+        let model = quote_literal(&self.model);
         let row = |row: &str| {
             if self.without.is_empty() {
                 return format!("row_to_json({row})");
             }
-            let columns: Vec<String> = self.without.iter().map(|column| text(column)).collect();
+            let columns: Vec<String> = self
+                .without
+                .iter()
+                .map(|column| quote_literal(column))
+                .collect();
             format!(
                 "(to_jsonb({row}) - ARRAY[{}]::text[])::json",
                 columns.join(", ")
@@ -104,11 +116,12 @@ impl Capture {
             let columns = self
                 .key
                 .iter()
-                .map(|column| format!("{row}.{}", name(column)));
+                .map(|column| format!("{row}.{}", quote_identifier(column)));
             format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
         };
-        // A row that has another key is another row, and its old one is gone. `*<>` compares what is stored: it needs no
-        // operator of the columns' types, of which `json` has none and an extension's may not be on the path.
+        // A row whose key changes is a deleted row and a new one. `*<>` compares the stored bytes.
+        // It needs no equality operator: `json` has none, and that of an extension type may not be
+        // on the path.
         format!(
             "BEGIN \
              IF TG_OP = 'INSERT' THEN \
@@ -146,23 +159,32 @@ impl MigrationName for Capture {
 #[async_trait]
 impl MigrationTrait for Capture {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
+        require_postgres(manager)?;
         if let Some(column) = self.key.iter().find(|column| self.without.contains(column)) {
             return Err(DbErr::Migration(format!(
-                "{column} is of the primary key of {}, and cannot be left out",
+                "`{column}` belongs to the primary key of {}, which events need: remove it from \
+                 `without(..)`",
                 self.table
             )));
         }
         let connection = manager.get_connection();
-        let table = find(connection, &self.qualified()).await?;
-        let event = find(connection, "live_event").await.map_err(|_| {
-            DbErr::Migration("`Outbox` comes before `Capture` in the migrations".to_owned())
+        let table = find_table(connection, &self.quoted_table()).await?;
+        let event = find_table(connection, "live_event").await.map_err(|_| {
+            DbErr::Migration(
+                "the table live_event is missing: put `Outbox` before `Capture` in the migrations"
+                    .to_owned(),
+            )
         })?;
-        let function = format!("{}.{}", table.schema, name(&self.function()));
-        // With the rights of who owns it: who may write the table needs none on the outbox, and can forge no event. That is safe
-        // with a path on which nobody else puts anything, and where nobody else may make a trigger of it. Row by row: a
-        // statement's trigger has to join the old rows with the new ones, by a plan made for the first statement it saw,
-        // which PostgreSQL then may compile for every single row (`jit`); and loses the rows whose key changed.
+        let function = format!(
+            "{}.{}",
+            table.schema,
+            quote_identifier(&self.function_name())
+        );
+        // SECURITY DEFINER: a role that may write the table needs no rights on the outbox, and
+        // cannot forge events. This is safe because the path contains only schemas that others
+        // cannot change, and PUBLIC cannot execute the function. FOR EACH ROW: a statement trigger
+        // has to join old rows with new ones and loses rows whose key changed. Its plan is made for
+        // the first statement, and PostgreSQL may then JIT-compile it for every single row.
         let statements = format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
              SET search_path = pg_catalog, pg_temp AS {body}; \
@@ -172,26 +194,26 @@ impl MigrationTrait for Capture {
              CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
              EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
-            body = text(&self.body(&event.qualified)),
+            body = quote_literal(&self.function_body(&event.qualified)),
             drop = drop_triggers(&table.qualified),
             table = table.qualified,
-            row = TRIGGERS[0],
-            update = TRIGGERS[1],
-            truncate = TRIGGERS[2],
+            row = TRIGGER_NAMES[0],
+            update = TRIGGER_NAMES[1],
+            truncate = TRIGGER_NAMES[2],
         );
         connection.execute_unprepared(&statements).await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
+        require_postgres(manager)?;
         let connection = manager.get_connection();
-        let table = find(connection, &self.qualified()).await?;
+        let table = find_table(connection, &self.quoted_table()).await?;
         let statements = format!(
             "{} DROP FUNCTION IF EXISTS {}.{}();",
             drop_triggers(&table.qualified),
             table.schema,
-            name(&self.function()),
+            quote_identifier(&self.function_name()),
         );
         connection.execute_unprepared(&statements).await?;
         Ok(())
@@ -199,27 +221,31 @@ impl MigrationTrait for Capture {
 }
 
 fn drop_triggers(table: &str) -> String {
-    let drops = TRIGGERS.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
+    let drops =
+        TRIGGER_NAMES.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
     drops.join(" ")
 }
 
-/// A table, in names that are quoted.
-struct Found {
+/// A table, with quoted names.
+struct TableName {
     schema: String,
     qualified: String,
 }
 
-/// Finds a table by its quoted name, on the `search_path` where it has no schema.
-async fn find(connection: &impl ConnectionTrait, table: &str) -> Result<Found, DbErr> {
-    let question = Statement::from_sql_and_values(
+/// Finds a table by its quoted name, on the `search_path` if the name has no schema.
+async fn find_table(connection: &impl ConnectionTrait, table: &str) -> Result<TableName, DbErr> {
+    let query = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT quote_ident(n.nspname), format('%I.%I', n.nspname, c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
         [table.into()],
     );
-    let row = connection.query_one_raw(question).await?;
-    let row = row.ok_or_else(|| DbErr::Migration(format!("there is no table {table}")))?;
-    Ok(Found {
+    let row = connection.query_one_raw(query).await?.ok_or_else(|| {
+        DbErr::Migration(format!(
+            "the table {table} does not exist: create it in an earlier migration"
+        ))
+    })?;
+    Ok(TableName {
         schema: row.try_get_by_index(0)?,
         qualified: row.try_get_by_index(1)?,
     })

@@ -1,18 +1,19 @@
-//! The tables of the outbox.
+//! The migration that creates the tables of the outbox.
 
 use sea_orm_migration::{
     DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait,
     sea_orm::ConnectionTrait,
 };
 
-use super::check;
-use crate::tables::VERSION;
+use super::sql::require_postgres;
+use crate::tables::SCHEMA_VERSION;
 
-/// Makes `live_event`, which holds the events, and `live_meta`, which says what it holds. They are in the first schema of
-/// the `search_path`.
+/// Creates `live_event`, which holds the events, and `live_meta`, which describes the log. Both are
+/// in the first schema of the `search_path`.
 ///
-/// Who writes through the outbox needs `SELECT, INSERT, DELETE` on `live_event`, `SELECT, UPDATE` on `live_meta` and
-/// `SELECT` on `live_event_seq_seq`; the owner has all that.
+/// A role that writes through the outbox needs `SELECT, INSERT, DELETE` on `live_event`, `SELECT,
+/// UPDATE` on `live_meta` and `SELECT` on `live_event_seq_seq`. The owner of the tables has all of
+/// these.
 #[derive(Clone, Copy, Debug)]
 pub struct Outbox;
 
@@ -29,9 +30,10 @@ impl MigrationName for Outbox {
 #[async_trait]
 impl MigrationTrait for Outbox {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        check(manager)?;
-        // The key and the rows are `json` and not `jsonb`: a text that is kept as it is, with the escape \u0000, too, which a
-        // column may hold and which `jsonb` refuses; a write never fails for its event. Not UNLOGGED: it is the log.
+        require_postgres(manager)?;
+        // `json`, not `jsonb`: it keeps the text as it is, including the escape \u0000, which a
+        // column may contain and `jsonb` refuses. A write must never fail because of its event. Not
+        // UNLOGGED: these tables are the log.
         let tables = format!(
             "CREATE TABLE live_meta ( \
              id integer PRIMARY KEY CHECK (id = 1), \
@@ -39,7 +41,7 @@ impl MigrationTrait for Outbox {
              epoch uuid NOT NULL DEFAULT gen_random_uuid(), \
              first_retained bigint NOT NULL DEFAULT 1, \
              settled bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50); \
-             INSERT INTO live_meta (id, version) VALUES (1, {VERSION}); \
+             INSERT INTO live_meta (id, version) VALUES (1, {SCHEMA_VERSION}); \
              CREATE TABLE live_event ( \
              seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY, \
              at timestamptz NOT NULL DEFAULT clock_timestamp(), \

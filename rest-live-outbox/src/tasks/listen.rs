@@ -1,4 +1,4 @@
-//! Hears what other nodes have committed.
+//! Receives the notifications of other nodes.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -8,73 +8,87 @@ use std::{
 use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
 use tokio::time::{interval, sleep, timeout};
 
-use super::{CHANNEL, notify::tell};
-use crate::node::{Node, timed};
+use super::notify::{CHANNEL, notify};
+use crate::node::{Node, with_timeout};
 
-/// How long this node's own notification may be under way, by which it finds that it hears any.
-const ECHO: Duration = Duration::from_secs(2);
+/// How long this node waits for its own notification. If it does not arrive, the node receives
+/// none.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often it looks whether it still does: a connection may end without a word.
-const BEAT: Duration = Duration::from_secs(30);
+/// How often the node checks that notifications still arrive: a connection may end without notice.
+const ECHO_INTERVAL: Duration = Duration::from_secs(30);
 
-/// When it tries again, at first and after a while.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// How long the node waits first before it listens again. The interval doubles up to
+/// [`MAX_RETRY_INTERVAL`].
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Maximum wait before the node listens again.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
-    let mut retry = RETRY.0;
+    let mut retry_interval = RETRY_INTERVAL;
     loop {
-        let end = hear(&node, &pool).await;
-        if node.listens.swap(false, Ordering::Relaxed) {
-            retry = RETRY.0;
+        let result = listen(&node, &pool).await;
+        if node.is_listening.swap(false, Ordering::Relaxed) {
+            retry_interval = RETRY_INTERVAL;
         }
-        // What came while nobody listened; and from now on they look more often.
+        // Events may have arrived while the node was not listening. Tails also switch to shorter
+        // polls.
         node.wake();
-        match end {
+        match result {
             Ok(()) => {
-                tracing::debug!("no notification comes back: there may be a pooler in between");
+                tracing::debug!(
+                    "this node receives no notifications, perhaps because of a pooler: it polls \
+                     the outbox more often"
+                );
             }
-            Err(error) => tracing::debug!(%error, "other nodes are not heard"),
+            Err(error) => {
+                tracing::debug!(
+                    %error,
+                    "listening for notifications failed: this node polls the outbox more often"
+                );
+            }
         }
-        sleep(retry).await;
-        retry = (retry * 2).min(RETRY.1);
+        sleep(retry_interval).await;
+        retry_interval = (retry_interval * 2).min(MAX_RETRY_INTERVAL);
     }
 }
 
-/// Listens until the connection ends, or nothing comes back of what this node tells itself.
-async fn hear(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
-    let mut listener = timed(PgListener::connect_with(pool)).await?;
-    timed(listener.listen(CHANNEL)).await?;
-    // A pooler in transaction mode takes LISTEN, and then nothing comes.
+/// Listens until the connection fails. Returns `Ok` if this node's own notifications do not come
+/// back.
+async fn listen(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
+    let mut listener = with_timeout(PgListener::connect_with(pool)).await?;
+    with_timeout(listener.listen(CHANNEL)).await?;
+    // A pooler in transaction mode accepts LISTEN, but passes no notifications on.
     let echo = format!("{}?", node.name);
-    tell(node, &echo).await;
-    let heard = async {
+    notify(node, &echo).await;
+    let first_echo = async {
         while listener.recv().await?.payload() != echo {}
         Ok::<_, sqlx::Error>(())
     };
-    match timeout(ECHO, heard).await {
-        Ok(heard) => heard?,
+    match timeout(ECHO_TIMEOUT, first_echo).await {
+        Ok(received) => received?,
         Err(_) => return Ok(()),
     }
-    node.listens.store(true, Ordering::Relaxed);
+    node.is_listening.store(true, Ordering::Relaxed);
     node.wake();
     listener.eager_reconnect(false);
-    let mut beat = interval(BEAT);
-    beat.tick().await; // at once
-    let mut heard = true;
+    let mut echo_interval = interval(ECHO_INTERVAL);
+    echo_interval.tick().await; // The first tick is immediate.
+    let mut is_echoed = true;
     loop {
         tokio::select! {
             notification = listener.try_recv() => match notification?.as_ref().map(|n| n.payload()) {
                 None => return Err(sqlx::Error::WorkerCrashed),
-                Some(payload) if payload == echo => heard = true,
-                // Its own tails know already.
+                Some(payload) if payload == echo => is_echoed = true,
+                // The tails of this node were woken at the commit.
                 Some(payload) if payload == node.name => {}
                 Some(_) => node.wake(),
             },
-            _ = beat.tick() => {
-                if !std::mem::take(&mut heard) {
+            _ = echo_interval.tick() => {
+                if !std::mem::take(&mut is_echoed) {
                     return Ok(());
                 }
-                tell(node, &echo).await;
+                notify(node, &echo).await;
             }
         }
     }

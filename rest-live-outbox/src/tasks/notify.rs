@@ -1,7 +1,8 @@
-//! Tells the other nodes that something was committed.
+//! Notifies the other nodes of commits.
 //!
-//! Never in the transaction that wrote it: a transaction with NOTIFY locks the whole database for its commit, which
-//! was measured at a quarter of the throughput. What many transactions committed is told once.
+//! The notification is never part of the transaction that wrote: NOTIFY makes a transaction lock
+//! the whole database during its commit, which cost a quarter of the throughput when measured. One
+//! notification covers the commits of many transactions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,34 +10,39 @@ use sea_orm::sqlx;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::CHANNEL;
-use crate::node::{Node, timed};
+use crate::node::{Node, with_timeout};
 
-/// Notifications are at least so far apart.
-const PACE: Duration = Duration::from_millis(2);
+/// The notification channel of the nodes. Channels are separate in each database.
+pub(super) const CHANNEL: &str = "live_event";
 
-pub(super) async fn run(node: Arc<Node>, end: CancellationToken) {
-    while end
-        .run_until_cancelled(node.committed.notified())
+/// Minimum time between two notifications.
+const MIN_NOTIFY_INTERVAL: Duration = Duration::from_millis(2);
+
+pub(super) async fn run(node: Arc<Node>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(node.commits.notified())
         .await
         .is_some()
     {
-        tell(&node, &node.name).await;
-        _ = end.run_until_cancelled(sleep(PACE)).await;
+        notify(&node, &node.name).await;
+        _ = stop.run_until_cancelled(sleep(MIN_NOTIFY_INTERVAL)).await;
     }
-    // What was committed in the meantime.
-    tell(&node, &node.name).await;
+    // Covers commits since the last notification.
+    notify(&node, &node.name).await;
 }
 
-/// Sends one notification. Where that fails the others find the events all the same, by looking.
-pub(super) async fn tell(node: &Node, payload: &str) {
-    let notify = async {
+/// Sends one notification. If it fails, the other nodes find the events by polling.
+pub(super) async fn notify(node: &Node, payload: &str) {
+    let query = async {
         let notify = sqlx::query("SELECT pg_notify($1, $2)")
             .bind(CHANNEL)
             .bind(payload);
         notify.execute(&node.pool).await
     };
-    if let Err(error) = timed(notify).await {
-        tracing::debug!(%error, "the other nodes cannot be told of what was committed");
+    if let Err(error) = with_timeout(query).await {
+        tracing::debug!(
+            %error,
+            "notifying the other nodes failed: they find the committed events by polling"
+        );
     }
 }

@@ -1,5 +1,6 @@
--- ARGV: 2 how many entries to keep, 3 the number of the first entry here, then a field and its value for each.
--- What this node had appended before is not appended again, however often it sends it, and in whatever order it arrives.
+-- ARGV: 2 number of entries to keep, 3 number of the first entry here, then a field and a value for
+-- each entry. Entries that this node has already appended are skipped, however often and in
+-- whatever order they are sent.
 local appended = tonumber(redis.call('GET', KEYS[4]) or '0')
 local number = tonumber(ARGV[3])
 for i = 4, #ARGV, 2 do

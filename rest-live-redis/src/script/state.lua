@@ -1,8 +1,9 @@
--- Returns the epoch's name, the server's incarnation, that of its data, the last id ever given, the first entry and, from
--- ARGV[2] on, ARGV[3] entries.
+-- Returns the name of the epoch, the server's run id, its replication id, the last id ever
+-- generated, the id of the first entry and, if ARGV[2] is given, up to ARGV[3] entries from that id
+-- on.
 local replication = redis.call('INFO', 'replication')
 if not string.find(replication, 'role:master', 1, true) then
-    -- It may have lost what its master had not given it, and get other entries in their place.
+    -- A replica may lack the master's latest entries and later receive others in their place.
     return redis.error_reply('READONLY this Redis is a replica')
 end
 local replid = string.match(replication, 'master_replid:(%w+)')

@@ -1,25 +1,28 @@
-//! What a tail has yielded above its watermark, and what is missing in between: pure bookkeeping, without a database.
+//! The event numbers that a tail has yielded, and the gaps between them. Pure bookkeeping, without
+//! a database.
 
 use std::collections::BTreeMap;
 
-use crate::marks::{Holders, Marks};
+use crate::marks::{LockHolders, Marks};
 
-/// The place of one tail.
+/// The read position of one tail: a watermark, and the numbers yielded past it.
 #[derive(Debug)]
-pub(crate) struct Tracker {
-    /// All up to here was yielded that will ever be there.
+pub(crate) struct GapTracker {
+    /// Every event up to this number was yielded, or will never exist.
     watermark: u64,
-    /// What was yielded above the watermark, as ranges that do not touch: first to last number.
+    /// The numbers yielded past the watermark: the first number of each range, and its last. Ranges
+    /// never touch.
     yielded: BTreeMap<u64, u64>,
     marks: Marks,
-    /// Up to here, what a statement does not see will never be there.
+    /// A number up to here that a statement does not see will never exist.
     proven: u64,
 }
 
-/// So many ranges are yielded above a gap. Then the tail waits at it, and still loses nothing: the rows are in the table.
-const MOST: usize = 8_192;
+/// Maximum number of ranges past the watermark. At the limit the tail waits for its gaps to close.
+/// It loses nothing, because the rows stay in the table.
+const MAX_RANGES: usize = 8_192;
 
-impl Tracker {
+impl GapTracker {
     pub(crate) fn new(watermark: u64) -> Self {
         Self {
             watermark,
@@ -33,13 +36,14 @@ impl Tracker {
         self.watermark
     }
 
-    /// Returns the last number that was yielded, or the watermark.
+    /// Returns the last number that was yielded, or the watermark if none was yielded past it.
     pub(crate) fn last(&self) -> u64 {
         let last = self.yielded.last_key_value();
         last.map_or(self.watermark, |(_, &last)| last)
     }
 
-    /// Returns the ranges of numbers that are missing below the last one, as two columns: first and last numbers.
+    /// Returns the missing ranges below the last number as two columns: first numbers and last
+    /// numbers.
     pub(crate) fn gaps(&self) -> (Vec<i64>, Vec<i64>) {
         let befores = std::iter::once(self.watermark).chain(self.yielded.values().copied());
         let afters = self.yielded.keys().copied();
@@ -52,27 +56,29 @@ impl Tracker {
         !self.yielded.is_empty()
     }
 
-    /// Returns whether there is room for what is behind the last number.
+    /// Returns whether the tail may read past the last number.
     pub(crate) fn has_room(&self) -> bool {
-        self.yielded.len() < MOST
+        self.yielded.len() < MAX_RANGES
     }
 
-    /// Takes in who holds the lock, asked since the last rows were, and before the next are.
-    pub(crate) fn look(&mut self, holders: &Holders) {
-        let proven = self.marks.look(self.last(), holders);
+    /// Records the lock holders. They must be read after the previous rows and before the next
+    /// ones.
+    pub(crate) fn observe(&mut self, holders: &LockHolders) {
+        let proven = self.marks.observe(self.last(), holders);
         self.proven = self.proven.max(proven.unwrap_or_default());
     }
 
-    /// Takes in what one statement saw of the [gaps](Self::gaps) and behind the last number, ascending; not all of it if
-    /// `is_cut`. Returns whether the watermark moved.
-    pub(crate) fn saw(&mut self, numbers: &[u64], is_cut: bool) -> bool {
+    /// Records, in ascending order, the numbers that one statement found in the [gaps](Self::gaps)
+    /// and past the last number. `is_truncated` means that the statement stopped at its row limit.
+    /// Returns whether the watermark moved.
+    pub(crate) fn record(&mut self, numbers: &[u64], is_truncated: bool) -> bool {
         for &number in numbers {
             self.insert(number);
         }
         let before = self.watermark;
-        // Of what is behind the cut this statement says nothing.
+        // A truncated statement says nothing about the numbers after its last row.
         let up_to = match numbers.last() {
-            Some(&last) if is_cut => self.proven.min(last),
+            Some(&last) if is_truncated => self.proven.min(last),
             _ => self.proven,
         };
         self.watermark = self.watermark.max(up_to);

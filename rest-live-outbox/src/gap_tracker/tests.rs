@@ -1,4 +1,5 @@
-//! The tracker against a simulated server: transactions draw numbers, commit and abort in any order.
+//! Tests the tracker on a simulated server, whose transactions draw numbers, commit and abort in
+//! any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +7,12 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// A server as the reader sees it.
+/// The state of a simulated server.
 #[derive(Default)]
 struct Server {
     drawn: u64,
     clock: u64,
-    /// Name and numbers of the open transactions.
+    /// The names of the open transactions, with their numbers.
     open: BTreeMap<String, Vec<u64>>,
     prepared: BTreeMap<String, Vec<u64>>,
     visible: BTreeSet<u64>,
@@ -20,31 +21,31 @@ struct Server {
 #[derive(Clone, Debug)]
 enum Step {
     Draw(usize),
-    End { who: usize, commits: bool },
+    End { index: usize, commits: bool },
     Prepare(usize),
-    EndPrepared { who: usize, commits: bool },
-    Look,
+    EndPrepared { index: usize, commits: bool },
+    Observe,
     Read { limit: usize },
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..5_usize).prop_map(Step::Draw),
-        3 => (0..5_usize, any::<bool>()).prop_map(|(who, commits)| Step::End { who, commits }),
+        3 => (0..5_usize, any::<bool>()).prop_map(|(index, commits)| Step::End { index, commits }),
         1 => (0..5_usize).prop_map(Step::Prepare),
-        1 => (0..5_usize, any::<bool>()).prop_map(|(who, commits)| Step::EndPrepared { who, commits }),
-        2 => Just(Step::Look),
+        1 => (0..5_usize, any::<bool>()).prop_map(|(index, commits)| Step::EndPrepared { index, commits }),
+        2 => Just(Step::Observe),
         3 => (1..6_usize).prop_map(|limit| Step::Read { limit }),
     ]
 }
 
 impl Server {
-    fn nth(map: &BTreeMap<String, Vec<u64>>, who: usize) -> Option<String> {
-        map.keys().nth(who).cloned()
+    fn nth(map: &BTreeMap<String, Vec<u64>>, index: usize) -> Option<String> {
+        map.keys().nth(index).cloned()
     }
 
-    fn holders(&self) -> Holders {
-        Holders {
+    fn holders(&self) -> LockHolders {
+        LockHolders {
             running: self.open.keys().cloned().collect(),
             prepared: self.prepared.keys().cloned().collect(),
         }
@@ -55,60 +56,60 @@ impl Server {
         format!("{of}/{}", self.clock)
     }
 
-    fn take(&mut self, step: &Step) {
+    fn apply(&mut self, step: &Step) {
         match *step {
-            Step::Draw(who) => {
-                let name = Self::nth(&self.open, who);
+            Step::Draw(index) => {
+                let name = Self::nth(&self.open, index);
                 let name = name.unwrap_or_else(|| self.name("1"));
                 self.drawn += 1;
                 self.open.entry(name).or_default().push(self.drawn);
             }
-            Step::End { who, commits } => {
-                let numbers = Self::nth(&self.open, who).and_then(|name| self.open.remove(&name));
+            Step::End { index, commits } => {
+                let numbers = Self::nth(&self.open, index).and_then(|name| self.open.remove(&name));
                 self.visible
                     .extend(numbers.filter(|_| commits).into_iter().flatten());
             }
-            Step::Prepare(who) => {
-                if let Some(name) = Self::nth(&self.open, who) {
+            Step::Prepare(index) => {
+                if let Some(name) = Self::nth(&self.open, index) {
                     let numbers = self.open.remove(&name).unwrap_or_default();
                     let name = self.name("-1");
                     self.prepared.insert(name, numbers);
                 }
             }
-            Step::EndPrepared { who, commits } => {
-                let name = Self::nth(&self.prepared, who);
+            Step::EndPrepared { index, commits } => {
+                let name = Self::nth(&self.prepared, index);
                 let numbers = name.and_then(|name| self.prepared.remove(&name));
                 self.visible
                     .extend(numbers.filter(|_| commits).into_iter().flatten());
             }
-            Step::Look | Step::Read { .. } => {}
+            Step::Observe | Step::Read { .. } => {}
         }
     }
 
-    /// What the reader's statement sees.
-    fn rows(&self, tracker: &Tracker, limit: usize) -> Vec<u64> {
+    /// Returns the rows that the reader's statement sees.
+    fn rows(&self, tracker: &GapTracker, limit: usize) -> Vec<u64> {
         let (firsts, lasts) = tracker.gaps();
         let gaps: Vec<_> = firsts.into_iter().zip(lasts).collect();
-        let is_asked = |number: u64| {
+        let is_requested = |number: u64| {
             let in_gap = |&(first, last): &(i64, i64)| (first..=last).contains(&(number as i64));
             number > tracker.last() || gaps.iter().any(in_gap)
         };
         let rows = self.visible.iter().copied();
-        rows.filter(|&number| is_asked(number))
+        rows.filter(|&number| is_requested(number))
             .take(limit)
             .collect()
     }
 }
 
 struct Reader {
-    tracker: Tracker,
+    tracker: GapTracker,
     yielded: Vec<u64>,
 }
 
 impl Reader {
     fn read(&mut self, server: &Server, limit: usize) {
         let rows = server.rows(&self.tracker, limit);
-        self.tracker.saw(&rows, rows.len() == limit);
+        self.tracker.record(&rows, rows.len() == limit);
         self.yielded.extend(rows);
         let watermark = self.tracker.watermark();
         let mut open = server
@@ -132,26 +133,26 @@ impl Reader {
 
 proptest! {
     #[test]
-    fn nothing_is_lost_or_twice_and_the_watermark_comes_to_the_end(steps in vec(step(), 0..120)) {
+    fn every_event_is_yielded_exactly_once(steps in vec(step(), 0..120)) {
         let mut server = Server::default();
-        let mut reader = Reader { tracker: Tracker::new(0), yielded: Vec::new() };
+        let mut reader = Reader { tracker: GapTracker::new(0), yielded: Vec::new() };
         for step in &steps {
-            server.take(step);
+            server.apply(step);
             match *step {
-                Step::Look => reader.tracker.look(&server.holders()),
+                Step::Observe => reader.tracker.observe(&server.holders()),
                 Step::Read { limit } => reader.read(&server, limit),
                 _ => {}
             }
         }
-        // All end, and then it comes to the last number that is there.
+        // Once all transactions have ended, the watermark reaches the last number.
         while !server.open.is_empty() {
-            server.take(&Step::End { who: 0, commits: true });
+            server.apply(&Step::End { index: 0, commits: true });
         }
         while !server.prepared.is_empty() {
-            server.take(&Step::EndPrepared { who: 0, commits: false });
+            server.apply(&Step::EndPrepared { index: 0, commits: false });
         }
         for _ in 0..200 {
-            reader.tracker.look(&server.holders());
+            reader.tracker.observe(&server.holders());
             reader.read(&server, 3);
         }
         let last = server.visible.last().copied().unwrap_or_default();
@@ -161,39 +162,39 @@ proptest! {
 }
 
 #[test]
-fn ranges_that_meet_are_one() {
-    let mut tracker = Tracker::new(10);
-    assert!(!tracker.saw(&[13, 14, 17], false));
+fn adjacent_ranges_merge() {
+    let mut tracker = GapTracker::new(10);
+    assert!(!tracker.record(&[13, 14, 17], false));
     assert_eq!(tracker.gaps(), (vec![11, 15], vec![12, 16]));
-    assert!(!tracker.saw(&[12, 15, 16], false));
+    assert!(!tracker.record(&[12, 15, 16], false));
     assert_eq!(tracker.gaps(), (vec![11], vec![11]));
-    assert!(tracker.saw(&[11], false));
+    assert!(tracker.record(&[11], false));
     assert_eq!((tracker.watermark(), tracker.last()), (17, 17));
     assert!(!tracker.has_gaps());
 }
 
 #[test]
-fn it_waits_at_a_gap_when_there_are_too_many() {
-    let mut tracker = Tracker::new(0);
-    let most = MOST as u64;
-    for number in 1..=most {
+fn too_many_ranges_leave_no_room() {
+    let mut tracker = GapTracker::new(0);
+    let max = MAX_RANGES as u64;
+    for number in 1..=max {
         assert!(tracker.has_room());
-        tracker.saw(&[number * 2], false);
+        tracker.record(&[number * 2], false);
     }
     assert!(!tracker.has_room());
-    tracker.look(&Holders::default());
-    assert!(tracker.saw(&[], false));
-    assert_eq!(tracker.watermark(), most * 2);
+    tracker.observe(&LockHolders::default());
+    assert!(tracker.record(&[], false));
+    assert_eq!(tracker.watermark(), max * 2);
     assert!(tracker.has_room());
 }
 
 #[test]
-fn what_is_behind_the_cut_of_a_statement_is_not_passed() {
-    let mut tracker = Tracker::new(0);
-    tracker.saw(&[3, 6], false);
-    tracker.look(&Holders::default());
-    assert!(tracker.saw(&[1], true));
+fn truncated_read_holds_the_watermark() {
+    let mut tracker = GapTracker::new(0);
+    tracker.record(&[3, 6], false);
+    tracker.observe(&LockHolders::default());
+    assert!(tracker.record(&[1], true));
     assert_eq!(tracker.watermark(), 1);
-    assert!(tracker.saw(&[5], false));
+    assert!(tracker.record(&[5], false));
     assert_eq!(tracker.watermark(), 6);
 }

@@ -1,0 +1,108 @@
+//! Removes events older than the retention time, and saves the horizon.
+//!
+//! Every node runs this task, but only one at a time does the work. It removes nothing past the
+//! previous horizon: open transactions may still commit there, and the other nodes need time to
+//! find the same horizon.
+
+use std::{sync::Arc, time::Duration};
+
+use rest_live_runtime::Epoch;
+use sea_orm::sqlx::{self, Connection, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use crate::node::Node;
+
+/// Minimum time between two runs. The interval is an eighth of the retention time, within these
+/// limits.
+const MIN_TRIM_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum time between two runs.
+const MAX_TRIM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The advisory lock of the node that removes events. The number spells "restlive" in ASCII.
+const TRIM_LOCK: i64 = 0x7265_7374_6c69_7665;
+
+/// How long the horizon may stand still before each warning.
+const STALL_WARNING_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+pub(super) async fn run(node: Arc<Node>) {
+    let interval = (node.options.retention() / 8).clamp(MIN_TRIM_INTERVAL, MAX_TRIM_INTERVAL);
+    let mut retention = Retention {
+        previous: None,
+        moved_at: Instant::now(),
+    };
+    loop {
+        sleep(interval).await;
+        if let Err(error) = retention.trim(&node).await {
+            tracing::debug!(%error, "removing old events failed; it is retried in the next run");
+        }
+    }
+}
+
+/// The state of the task between two runs.
+struct Retention {
+    /// The horizon of the previous run.
+    previous: Option<(Epoch, u64)>,
+    moved_at: Instant,
+}
+
+impl Retention {
+    async fn trim(&mut self, node: &Node) -> Result<(), sqlx::Error> {
+        let horizon = node.update_horizon().await?;
+        let Some(position) = horizon.position else {
+            return Ok(());
+        };
+        let current = (horizon.state.epoch, position);
+        let previous = self.previous.replace(current.clone());
+        if previous.as_ref() != Some(&current) || position >= horizon.state.last_drawn {
+            self.moved_at = Instant::now();
+        } else if self.moved_at.elapsed() > STALL_WARNING_INTERVAL {
+            self.moved_at = Instant::now();
+            tracing::warn!(
+                position,
+                "a transaction that may hold events has been open for minutes: later events are \
+                 not removed, and clients that resume receive all of them; find it in \
+                 pg_stat_activity or pg_prepared_xacts"
+            );
+        }
+        let removable = previous
+            .filter(|(epoch, _)| *epoch == current.0)
+            .map(|(_, position)| position);
+        let mut connection = node.pool.acquire().await?;
+        while trim_batch(node, &mut connection, position, removable).await? > 0 {}
+        Ok(())
+    }
+}
+
+/// Removes one batch in its own transaction and returns its size, or 0 while another node does the
+/// work.
+async fn trim_batch(
+    node: &Node,
+    connection: &mut PgConnection,
+    position: u64,
+    removable: Option<u64>,
+) -> Result<i64, sqlx::Error> {
+    let statements = &node.tables.statements;
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut transaction = connection.begin().await?;
+    let has_lock: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        .bind(TRIM_LOCK)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !has_lock {
+        return Ok(0);
+    }
+    sqlx::query(statements.save_horizon.to_sql())
+        .bind(number(position))
+        .execute(&mut *transaction)
+        .await?;
+    let mut removed = 0;
+    if let Some(removable) = removable {
+        removed = sqlx::query_scalar(statements.trim.to_sql())
+            .bind(number(removable))
+            .bind(node.options.retention().as_secs_f64())
+            .fetch_one(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(removed)
+}

@@ -1,0 +1,113 @@
+//! The state that the tasks and tails of a node share.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{ErrorKind, RedisError, RedisResult};
+use rest_live_runtime::Epoch;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    address::Address,
+    queue::{PushOutcome, Queue},
+    reconnecting_connection::ReconnectingConnection,
+    script::Scripts,
+};
+
+/// How long a lease lasts. A node that does not refresh its lease in this time is lost.
+const LEASE_DURATION: Duration = Duration::from_secs(5);
+/// Maximum time between two refreshes of any lease. After a longer pause it was Redis that was
+/// unavailable, and no node is marked as lost.
+const MAX_REFRESH_PAUSE: Duration = Duration::from_millis(2500);
+
+/// The state that the tasks and tails of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) address: Address,
+    pub(crate) scripts: Scripts,
+    /// For all commands except appends and blocking reads, which have connections of their own so
+    /// that they do not delay each other.
+    pub(crate) connection: ReconnectingConnection,
+    pub(crate) name: String,
+    /// Held only for moments, like every lock here.
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) pushed: Notify,
+    /// Since when Redis has replied but refused to write, because it is out of memory or disk
+    /// space.
+    refusing_since: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn new(address: Address) -> Self {
+        Self {
+            scripts: Scripts::new(address.prefix.clone(), address.keep),
+            connection: ReconnectingConnection::new(address.client.clone()),
+            address,
+            name: Epoch::random().to_string(),
+            queue: Mutex::default(),
+            pushed: Notify::new(),
+            refusing_since: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn push(&self, events: Vec<String>) -> PushOutcome {
+        let outcome = lock(&self.queue).push(events);
+        self.pushed.notify_one();
+        outcome
+    }
+
+    /// Records that Redis does not accept events. Appends no longer wait until it does.
+    pub(crate) fn mark_unavailable(&self, reason: &dyn fmt::Display) {
+        if lock(&self.queue).mark_unavailable() {
+            tracing::warn!(%reason, "Redis is unavailable: events are queued until it accepts them");
+        }
+    }
+
+    /// Returns how long Redis has refused to write.
+    pub(crate) fn refused_for(&self) -> Duration {
+        lock(&self.refusing_since).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Records that Redis accepts writes.
+    pub(crate) fn clear_refusal(&self) {
+        *lock(&self.refusing_since) = None;
+    }
+
+    /// Records whether the lease of this node could be refreshed.
+    pub(crate) fn record_refresh(&self, refreshed: &RedisResult<()>) {
+        let is_refusal = |error: &RedisError| {
+            matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+        };
+        let mut refusing_since = lock(&self.refusing_since);
+        match refreshed {
+            Err(error) if is_refusal(error) => _ = refusing_since.get_or_insert_with(Instant::now),
+            _ => *refusing_since = None,
+        }
+    }
+
+    /// Takes or refreshes the lease of this node.
+    pub(crate) async fn refresh_lease(&self) -> RedisResult<()> {
+        let (duration, max_pause) = (
+            LEASE_DURATION.as_millis() as u64,
+            MAX_REFRESH_PAUSE.as_millis() as u64,
+        );
+        let lease = self.scripts.lease(&self.name, duration, max_pause);
+        let lost_nodes: u64 = self.connection.query(&lease).await?;
+        if lost_nodes > 0 {
+            tracing::warn!(
+                nodes = lost_nodes,
+                "nodes died without leaving the log and may have lost events: all subscribers are \
+                 reset"
+            );
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code panics while it holds this lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
