@@ -111,9 +111,9 @@
 //!   programs or by the database itself. Write on [`Live::db`]. For single rows there is
 //!   [`Live::capture_plain_connections`]. On PostgreSQL, triggers can capture all of them: see
 //!   [`guide::several_servers`].
-//! * A transaction that changes a row and then moves it sends the state in between to the list that
-//!   the row leaves, unless the model has a `check_permission`.
-//! * [`Live::reauthorize`] and [`Live::disconnect`] act on the connections of one server.
+//! * A transaction that changes a row and then moves it sends the intermediate state to the list
+//!   that the row leaves, unless the model has a `check_permission`.
+//! * [`Live::reauthorize`] and [`Live::disconnect`] affect the connections of one server only.
 //! * Only the v1 dialect has cursors. In the others, a client that reconnects fetches again. A
 //!   query on a replica that lags is older than its cursor.
 //! * A replay has at most 4,000 changes, 512 rows and 128 KiB of a group, and reaches back at most
@@ -168,8 +168,8 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
-/// | `authorize = path` | who may subscribe by this key | everybody |
-/// | `public` | everybody may subscribe by this key | |
+/// | `authorize = path` | the users that may subscribe by this key | all |
+/// | `public` | all users may subscribe by this key | |
 ///
 /// * `group_key` names a field of the entity's `Model`. The serializer need not show it. In the
 ///   protocol, the primary key is called `pk`.
@@ -186,7 +186,7 @@ pub use rest_live_runtime::{
 /// | `entity = task::Entity` | the entity whose rows it shows | `#[sea_orm(entity = "...")]` |
 /// | `model = "todolist.Task"` | the model's label in the protocol | crate and table, see below |
 /// | `rank = 1` | priority among the serializers of one group | 0 |
-/// | `check_permission = path` | who may see a row by this serializer | everybody |
+/// | `check_permission = path` | the users that may see a row | all |
 /// | `hooks = false` | generates no hooks | they are generated |
 /// | `from_model = false` | generates no `From<&Model>` | it is generated |
 /// | `secret = ["password_hash"]` | columns that stay in the process, see below | none |
@@ -245,7 +245,7 @@ pub use rest_live_runtime::{
 ///
 /// An impl of your own is then a second one: the compiler reports E0119. An entity of another crate
 /// cannot have the impl here: the compiler reports E0117. In both cases write `hooks = false` here
-/// and [`#[live]`](macro@live) at the entity. The second serializer of an entity also says
+/// and [`#[live]`](macro@live) at the entity. The second serializer of an entity also needs
 /// `hooks = false`.
 pub use rest_live_macros::subscribable;
 
