@@ -1,10 +1,10 @@
 //! Measures the cost of capture: statements and time of each kind of write, with and without
-//! rest-live, in one run. Run it with `cargo xtask bench capture`, and add the names of writes to run
-//! only these.
+//! rest-live, in one run. Run it with `cargo xtask bench capture`, and add the names of writes to
+//! run only these.
 //!
 //! "Without" is SeaORM's own connection and a model that does not know rest-live. "With" is
-//! `Live::db()`: a write returns when its event is in the log. The work of the dispatcher then takes
-//! processor time from the next write, so it counts.
+//! `Live::db()`: a write returns when its event is in the log. The work of the dispatcher then
+//! takes processor time from the next write, so it counts.
 //!
 //! All variants share one connection to the database, so that the pool has the same work. The
 //! writes that have a limit are also measured with ten connections, the default of a pool. With one
@@ -52,8 +52,8 @@ const LIMITED_ROUNDS: usize = 200;
 /// Writes of a round.
 const WRITES_PER_ROUND: i32 = 10;
 
-/// Maximum cost of capture for a save that does not read the old row; or a twentieth of the write, if
-/// that is more.
+/// Maximum cost of capture for a save that does not read the old row; or a twentieth of the write,
+/// if that is more.
 const LIMIT: Duration = Duration::from_micros(20);
 
 fn main() {

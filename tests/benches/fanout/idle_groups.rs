@@ -71,7 +71,8 @@ pub fn run(groups: i32) {
     });
 }
 
-/// Returns a session that is subscribed to these groups in the plain dialect, which sends no answers.
+/// Returns a session that is subscribed to these groups in the plain dialect, which sends no
+/// answers.
 async fn subscribe(live: &Live<User>, groups: &[i32]) -> Session {
     let session = live.connect(User::any());
     for group in groups {

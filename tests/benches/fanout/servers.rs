@@ -1,4 +1,5 @@
-//! The servers. Each one runs in a process of its own, reads loads from its input, and publishes them.
+//! The servers. Each one runs in a process of its own, reads loads from its input, and publishes
+//! them.
 
 mod axum;
 mod careful;

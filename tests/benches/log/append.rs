@@ -1,4 +1,5 @@
-//! Measures how many events a log accepts and delivers per second, and the latency of single events.
+//! Measures how many events a log accepts and delivers per second, and the latency of single
+//! events.
 
 use std::{sync::Arc, time::Duration};
 

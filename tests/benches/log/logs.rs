@@ -32,7 +32,8 @@ impl Log {
     }
 }
 
-/// A Redis without persistence, and a PostgreSQL that writes a commit to the disk before it answers.
+/// A Redis without persistence, and a PostgreSQL that writes a commit to the disk before it
+/// answers.
 pub struct Services {
     pub redis: Redis,
     /// Ends the server when it is dropped.

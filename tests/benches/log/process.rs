@@ -52,8 +52,8 @@ impl Process {
     /// Returns the processor time that the process has used, in user space and in the kernel.
     pub fn used(&self) -> Duration {
         let stat = self.read("stat");
-        // The name is in parentheses and may contain anything. The state after it is the third field;
-        // the times are the 14th and the 15th.
+        // The name is in parentheses and may contain anything. The state after it is the third
+        // field; the times are the 14th and the 15th.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let times = fields.split(' ').skip(11).take(2);
         let ticks: u32 = times.map(|ticks| ticks.parse::<u32>().unwrap()).sum();

@@ -1,5 +1,5 @@
-//! All clients reconnect at once: to the node that they left, or to a node that has just started and
-//! must read the log.
+//! All clients reconnect at once: to the node that they left, or to a node that has just started
+//! and must read the log.
 
 mod client;
 mod server;

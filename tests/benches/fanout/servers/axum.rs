@@ -1,5 +1,5 @@
-//! The usual recipe for axum: a `tokio::sync::broadcast` channel for each group, and a task for each
-//! client that forwards its messages. A client that is too slow misses messages.
+//! The usual recipe for axum: a `tokio::sync::broadcast` channel for each group, and a task for
+//! each client that forwards its messages. A client that is too slow misses messages.
 
 use std::{
     collections::HashMap,

@@ -78,7 +78,8 @@ impl Db {
         Some(received.unwrap().1)
     }
 
-    /// Waits until no frame arrives any more, so that the next measurement has the machine to itself.
+    /// Waits until no frame arrives any more, so that the next measurement has the machine to
+    /// itself.
     pub async fn wait_until_quiet(&self) {
         let Self::Live(_, witness) = self else {
             return;

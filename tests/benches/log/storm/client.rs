@@ -18,7 +18,8 @@ use self::connection::{Connection, State};
 use super::{ClientPlan, Report};
 use crate::host;
 
-/// Maximum number of concurrent handshakes. With more, the kernel would turn some away for a second.
+/// Maximum number of concurrent handshakes. With more, the kernel would turn some away for a
+/// second.
 const MAX_CONCURRENT_HANDSHAKES: usize = 512;
 /// Maximum number of bytes of one read.
 const BUFFER: usize = 256 * 1024;

@@ -59,7 +59,8 @@ fn listen() -> TcpListener {
     socket.listen(BACKLOG).unwrap()
 }
 
-/// Writes rows, and returns the cursor of the log before them. When it returns, all of them are sent.
+/// Writes rows, and returns the cursor of the log before them. When it returns, all of them are
+/// sent.
 async fn write_missed_rows(live: &Live, events: usize) -> String {
     // A witness, because without a subscription the dispatcher reads the log only now and then.
     let session = live.connect(());
