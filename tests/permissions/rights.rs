@@ -37,7 +37,7 @@ pub mod paper {
     pub enum Relation {}
 }
 
-/// Folders whose live_with_papers may be read in full. It stands for a table of the database.
+/// Folders whose papers may be read in full. It stands for a table of the database.
 pub static READABLE: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 /// Calls of `may_read` for folder 700. The second call (the first `reauthorize`) waits for
 /// `CALL_MAY_END`.
