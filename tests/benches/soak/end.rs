@@ -23,8 +23,8 @@ const SILENT: i32 = 20;
 /// How long a shutdown may take. The server waits 10 s for the silent connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Waits until the server has exactly `expected` connections, after `clients` have disconnected.
-pub async fn wait_for_connections(server: &mut Server, clients: &str, expected: usize) -> Verdict {
+/// Waits until the server has exactly `expected` connections, after an event.
+pub async fn wait_for_connections(server: &mut Server, event: &str, expected: usize) -> Verdict {
     let mut connections = 0;
     let waiting = until(CLEANUP_TIMEOUT, async || {
         connections = server.counts().await.connections;
@@ -33,11 +33,11 @@ pub async fn wait_for_connections(server: &mut Server, clients: &str, expected: 
     let time = waiting.await;
     let details = match time {
         Some(time) => format!(
-            "{connections} connections {:.1} s after {clients} disconnected",
+            "{connections} connections {:.1} s after {event}",
             time.as_secs_f64()
         ),
         None => format!(
-            "{connections} connections {} s after {clients} disconnected, expected {expected}",
+            "{connections} connections {} s after {event}, expected {expected}",
             CLEANUP_TIMEOUT.as_secs()
         ),
     };

@@ -44,12 +44,12 @@ pub async fn run(plan: &Plan) -> bool {
 
     let mut verdicts = vec![memory.verdict()];
     let stalled = swarm.stalled();
-    let clients =
-        format!("the misbehaving clients, except {stalled} that keep a stalled socket open,");
-    verdicts.push(wait_for_connections(&mut server, &clients, FOLLOWERS).await);
+    let event =
+        format!("the misbehaving clients disconnected, except {stalled} with a stalled socket");
+    verdicts.push(wait_for_connections(&mut server, &event, FOLLOWERS).await);
     swarm.drop_stalled();
     verdicts.push(check_well_behaved(&mut server, followers).await);
-    verdicts.push(wait_for_connections(&mut server, "the other clients", 0).await);
+    verdicts.push(wait_for_connections(&mut server, "the other clients disconnected", 0).await);
     verdicts.push(wait_for_tasks(&mut server, before.tasks).await);
     verdicts.push(shutdown(&mut server, &swarm).await);
     let panics = server.counts().await.panics;
