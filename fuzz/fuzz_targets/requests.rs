@@ -1,4 +1,4 @@
-//! Any text as a client's message, in every state of a connection.
+//! Feeds any text to the server as a client's message, in every state of a connection.
 
 #![no_main]
 

@@ -1,10 +1,10 @@
-//! The frames of a websocket (RFC 6455, section 5.2), as a server sends them: whole and unmasked.
+//! Reads websocket frames (RFC 6455, section 5.2) as a server sends them: whole and unmasked.
 
-/// Returns of the first frame of these bytes its first byte and what it carries, and what is behind it; `None` where it has
-/// not come in full.
+/// Returns the first byte and the payload of the first frame, and the bytes after it. `None`: the
+/// frame is incomplete.
 pub fn first(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[kind, length], rest) = bytes.split_first_chunk()?;
-    // The mask's bit makes it a length that nobody sends.
+    // A masked frame would have a length above 127, which no server sends.
     let (length, rest) = match length {
         126 => {
             let (length, rest) = rest.split_first_chunk()?;
@@ -16,6 +16,6 @@ pub fn first(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         }
         length => (length.into(), rest),
     };
-    let (payload, behind) = rest.split_at_checked(length)?;
-    Some((kind, payload, behind))
+    let (payload, after) = rest.split_at_checked(length)?;
+    Some((kind, payload, after))
 }

@@ -1,34 +1,34 @@
-//! What the benches have in common.
+//! Functions that the benches share.
 
 pub mod frame;
 pub mod machine;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Returns what was asked for by name: what cargo adds begins with a dash.
+/// Returns the arguments of the bench, without those that cargo adds, which begin with a dash.
 pub fn names() -> Vec<String> {
     let args = std::env::args().skip(1);
     args.filter(|arg| !arg.starts_with('-')).collect()
 }
 
-/// Has this process open as many files as it may, and returns how many these are.
+/// Raises this process's limit of open files to the maximum, and returns that maximum.
 ///
 /// # Panics
-/// Where the system does not let it.
+/// Panics if the system refuses.
 pub fn raise_files() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         ..limit
     };
-    setrlimit(Resource::Nofile, raised).expect("a process may have what it may have at most");
+    setrlimit(Resource::Nofile, raised).expect("a process may raise its limit to the hard limit");
     limit.maximum.map_or(usize::MAX, |files| files as usize)
 }
 
-/// Returns the memory that a process has, in KiB, as the text of its `/proc/<pid>/status` says.
+/// Returns the resident memory of a process in KiB, from the text of its `/proc/<pid>/status`.
 ///
 /// # Panics
-/// Where it does not say.
+/// Panics if the text has no `VmRSS`.
 pub fn resident(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
@@ -36,11 +36,11 @@ pub fn resident(status: &str) -> u64 {
     number.expect("the status of a process has a VmRSS in kB")
 }
 
-/// Returns the middle one of these measurements.
+/// Returns the median of these measurements.
 ///
 /// # Panics
-/// Where there is none, or where one of them is no number.
+/// Panics if there is none, or if one of them is NaN.
 pub fn median<T: PartialOrd + Copy>(mut measured: Vec<T>) -> T {
-    measured.sort_by(|a, b| a.partial_cmp(b).expect("measurements are numbers"));
+    measured.sort_by(|a, b| a.partial_cmp(b).expect("measurements are not NaN"));
     measured[measured.len() / 2]
 }

@@ -1,8 +1,8 @@
-//! Where it runs: a figure without it says nothing.
+//! Describes the machine: figures of a bench are meaningless without it.
 
 use std::{fs, thread};
 
-/// Returns what the machine is, and which command asked it.
+/// Returns the processor, the kernel and the command that was run.
 pub fn description(command: &str) -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find(|line| line.starts_with("model name"));
@@ -16,7 +16,7 @@ pub fn description(command: &str) -> String {
     )
 }
 
-/// Returns how many programs want a core, on average of the last minute; `None` where nobody knows.
+/// Returns the load average of the last minute, or `None` if the system does not provide it.
 pub fn load() -> Option<f64> {
     let averages = fs::read_to_string("/proc/loadavg").ok()?;
     averages.split(' ').next()?.parse().ok()

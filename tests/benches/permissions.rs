@@ -1,8 +1,9 @@
-//! What a permission costs: time per event against 1, 100 and 10,000 subscribers, with and without
-//! `check_permission`, in one run. `cargo xtask bench permissions`.
+//! Measures the cost of a permission: time per event with 1, 100 and 10,000 subscribers, with and
+//! without `check_permission`, in one run. Run it with `cargo xtask bench permissions`.
 //!
-//! An event goes through the log, the dispatcher and the hub into the outbox of each session; the
-//! sockets are not part of it. "beyond delivery" is what the permission adds for each subscriber.
+//! An event goes through the log, the dispatcher and the hub into the send queue of each session.
+//! Sockets are not part of the measurement. "Beyond delivery" is the time that the permission adds
+//! for each subscriber.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -60,7 +61,7 @@ struct User {
     lists: Vec<i32>,
 }
 
-/// An ordinary permission: one user owns the row, all others follow the list.
+/// A typical permission: one user owns the row, and all others may see the list.
 fn may_see(user: &User, row: &checked::Model) -> bool {
     user.id == row.owner_id || user.lists.contains(&row.list_id)
 }
@@ -93,7 +94,7 @@ const ROUNDS: usize = 15;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     println!(
-        "| subscribers | events a round | without a permission | with one | beyond delivery, each |"
+        "| subscribers | events per round | without a permission | with one | beyond delivery, each |"
     );
     println!("|---:|---:|---:|---:|---:|");
     for (subscribers, events) in [(1, 10_000), (100, 1_000), (10_000, 50)] {
@@ -167,7 +168,7 @@ fn updated<M: ModelTrait<Entity: EntityTrait> + Sync + 'static>(
     )
 }
 
-/// Measures from the append until a sentinel behind the events has reached its subscriber.
+/// Measures the time from the append until a sentinel after the events has reached its subscriber.
 async fn time(log: &MemoryLog, witness: &Session, mut events: Vec<Event>, n: usize) -> Duration {
     events.push(Event::created(
         "bench.Sentinel".into(),
@@ -184,7 +185,11 @@ async fn time(log: &MemoryLog, witness: &Session, mut events: Vec<Event>, n: usi
 
 async fn drain(sessions: &[Session], events: usize) {
     for session in sessions {
-        assert_eq!(frames(session).await, events, "each got all");
+        assert_eq!(
+            frames(session).await,
+            events,
+            "each session must receive all frames"
+        );
     }
 }
 

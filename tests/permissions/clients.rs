@@ -1,10 +1,10 @@
-//! Random clients.
+//! Random users and dialects.
 
 use proptest::{prelude::*, sample::select};
 
 use crate::entities::User;
 
-/// A way to talk.
+/// A dialect of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Plain,

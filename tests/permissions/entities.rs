@@ -1,8 +1,9 @@
-//! Three models of the same columns: an open one, one with a permission, one with three serializers.
+//! Three models with the same columns: one without a permission, one with a permission, and one
+//! with three serializers.
 
 use serde_json::{Value, json};
 
-/// Who connects.
+/// The user of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     Anonymous,
@@ -10,33 +11,33 @@ pub enum User {
     Admin,
 }
 
-/// May this user see this document?
+/// Returns whether this user may see this document.
 fn may_see_document(user: User, owner: i32, level: i32) -> bool {
     user == User::Admin || user == User::Named(owner) || level == 0
 }
 
-/// May this user see this task as those who signed in do?
+/// Returns whether this user may see the serializer of a task for signed-in users.
 fn may_see_done(user: User, level: i32) -> bool {
     user != User::Anonymous && level <= 1
 }
 
-/// May anybody see this task?
+/// Returns whether every user may see this task.
 fn may_see_text(level: i32) -> bool {
     level % 2 == 0
 }
 
-/// What a row holds besides its key.
+/// The values of a row, without its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Values {
     pub text: String,
-    /// The group; of no group where there is none.
+    /// The group of the row. `None`: the row is in no group.
     pub list_id: Option<i32>,
     pub owner: i32,
-    /// Who may see it, in each model's own way.
+    /// Decides which users may see the row; each model has its own rule.
     pub level: i32,
 }
 
-/// What an update sets.
+/// The values that an update sets.
 #[derive(Clone, Debug, Default)]
 pub struct Patch {
     pub text: Option<String>,
@@ -45,7 +46,7 @@ pub struct Patch {
     pub level: Option<i32>,
 }
 
-/// A column of every row, which nobody but the admin may see, and that in one model only.
+/// The value of a column of every row. Only the admin may see it, and only in one model.
 pub const SECRET: &str = "SECRET";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,15 +61,17 @@ impl Table {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Notice => "sessions.Notice",
-            Self::Document => "sessions.Document",
-            Self::Task => "sessions.Task",
+            Self::Notice => "permissions.Notice",
+            Self::Document => "permissions.Document",
+            Self::Task => "permissions.Task",
         }
     }
 
-    /// Returns what a GET by this user shows of a row. Written down here once more, so that it is not
-    /// the serializers that say what the serializers should do.
-    pub fn shown(self, user: User, id: i32, row: &Values) -> Option<Value> {
+    /// Returns the payload of a row that a GET by this user returns.
+    ///
+    /// It repeats what the serializers do, so that the tests do not compare the serializers with
+    /// themselves.
+    pub fn payload_for(self, user: User, id: i32, row: &Values) -> Option<Value> {
         let Values {
             text, owner, level, ..
         } = row;
@@ -87,7 +90,7 @@ impl Table {
     }
 }
 
-/// A module of an entity, with the ways to write it.
+/// Declares a module with an entity, the functions that write it, and its serializers.
 macro_rules! table {
     ($module:ident $name:tt { $($serializers:item)* }) => {
         pub mod $module {
@@ -202,7 +205,7 @@ table!(task "task" {
     #[subscribable(entity = Entity, check_permission = may_see_text, hooks = false)]
     #[subscribable(group_key = "list_id")]
     #[derive(Serialize)]
-    pub struct AnybodysTask {
+    pub struct PublicTask {
         id: i32,
         text: String,
     }

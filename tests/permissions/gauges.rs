@@ -1,4 +1,4 @@
-//! Reads the gauges of one `Live`: what it holds right now.
+//! A metrics recorder that reads the gauges of one `Live`.
 
 use std::{
     collections::HashMap,
@@ -10,12 +10,12 @@ use std::{
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-/// A recorder of gauges only. (That of metrics-util sets each to zero when it is read.)
+/// A recorder of gauges only. The recorder of metrics-util resets a gauge when it is read.
 #[derive(Clone, Default)]
 pub struct Gauges(Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>);
 
 impl Gauges {
-    /// Returns what a gauge of rest-live says.
+    /// Returns the value of a gauge of rest-live.
     pub fn read(&self, name: &str) -> usize {
         let gauge = self.0.lock().unwrap()[&format!("rest_live_{name}")].clone();
         let count = f64::from_bits(gauge.load(Ordering::Relaxed));

@@ -1,39 +1,39 @@
-//! Each limit is enforced, and says so.
+//! Each limit is enforced, and the client gets its error code.
 
 use std::time::Duration;
 
 use rest_live::transport::{CloseCode, Handshake};
 use serde_json::{Value, json};
 
-use crate::vault::{Vault, ada, bob, folder, granted, refused, subscribe};
+use crate::vault::{Vault, ada, bob, expect_error, expect_subscribed, folder, subscribe};
 
 fn secret(id: impl Into<Value>, pk: i32) -> Value {
     json!({"id": id.into(), "model": "vault.Secret", "group": {"pk": pk}})
 }
 
 #[tokio::test]
-async fn one_subscription_too_many_is_429_and_another_has_room_when_one_ends() {
+async fn excess_subscription_is_429_until_one_ends() {
     let vault = Vault::with(|limits| limits.max_subscriptions(2)).await;
     let mut client = vault.client(ada());
-    granted(&mut client, secret(1, 1)).await;
-    granted(&mut client, secret(2, 1)).await;
+    expect_subscribed(&mut client, secret(1, 1)).await;
+    expect_subscribed(&mut client, secret(2, 1)).await;
     let refusal = (429, "too_many_subscriptions".to_owned());
-    assert_eq!(refused(&mut client, secret(3, 2)).await, refusal);
+    assert_eq!(expect_error(&mut client, secret(3, 2)).await, refusal);
     client
         .send_json(json!({"type": "unsubscribe", "id": 1}))
         .await;
     assert_eq!(client.receive_json().await["type"], "unsubscribed");
-    granted(&mut client, secret(3, 2)).await;
+    expect_subscribed(&mut client, secret(3, 2)).await;
 }
 
 #[tokio::test]
-async fn messages_over_the_rate_are_429_and_in_the_end_4429() {
+async fn messages_over_the_rate_are_429_then_4429() {
     let vault = Vault::with(|limits| limits.message_rate(1, 5)).await;
     let mut client = vault.client(ada());
     for id in 1..=5 {
-        granted(&mut client, secret(id, id)).await;
+        expect_subscribed(&mut client, secret(id, id)).await;
     }
-    // A second is long enough to send them in; the answer says that it is over if not.
+    // They are all sent within a second, before another message is allowed.
     let mut refusals = 0;
     for id in 6..=60 {
         client.send_json(secret(id, id)).await;
@@ -52,7 +52,7 @@ async fn messages_over_the_rate_are_429_and_in_the_end_4429() {
             break;
         }
     }
-    // One more than ten bursts.
+    // One message more than ten bursts.
     client.send_json(secret(61, 61)).await;
     assert_eq!(client.receive_close().await, CloseCode::TooMany);
     assert_eq!(CloseCode::TooMany.on_the_wire().0, 4429);
@@ -68,7 +68,7 @@ async fn resumes_over_the_rate_are_429() {
         request
     };
     for id in 1..=2 {
-        granted(&mut client, since(id)).await;
+        expect_subscribed(&mut client, since(id)).await;
         let reset = client.receive_json().await;
         assert_eq!(
             (&reset["type"], &reset["reason"]),
@@ -76,28 +76,27 @@ async fn resumes_over_the_rate_are_429() {
         );
     }
     let refusal = (429, "too_many_resumes".to_owned());
-    assert_eq!(refused(&mut client, since(3)).await, refusal);
-    granted(&mut client, secret(3, 3)).await;
+    assert_eq!(expect_error(&mut client, since(3)).await, refusal);
+    expect_subscribed(&mut client, secret(3, 3)).await;
 }
 
 #[tokio::test]
 async fn an_id_over_its_length_is_400() {
     let vault = Vault::with(|limits| limits.max_id_bytes(4)).await;
     let mut client = vault.client(ada());
-    granted(&mut client, secret("four", 1)).await;
+    expect_subscribed(&mut client, secret("four", 1)).await;
     let refusal = (400, "bad_id".to_owned());
     for id in [json!("fives"), json!(12345), json!(true), json!([1])] {
-        assert_eq!(refused(&mut client, secret(id, 2)).await, refusal);
+        assert_eq!(expect_error(&mut client, secret(id, 2)).await, refusal);
     }
 }
 
 #[tokio::test]
-async fn connections_over_a_limit_are_closed_with_4429_and_the_others_are_not() {
+async fn excess_connections_are_closed_with_4429() {
     let vault = Vault::with(|limits| {
-        limits
-            .max_connections(4)
-            .max_connections_per_user(2)
-            .max_connections_per_address(2)
+        limits = limits.max_connections(4);
+        limits = limits.max_connections_per_user(2);
+        limits = limits.max_connections_per_address(2);
     })
     .await;
     let from = |person, address: &str| {
@@ -120,26 +119,26 @@ async fn connections_over_a_limit_are_closed_with_4429_and_the_others_are_not() 
 
     second.disconnect();
     let mut again = from(ada(), "10.0.0.5");
-    granted(&mut again, secret(1, 1)).await;
-    granted(&mut first, secret(1, 1)).await;
-    vault.put(1, &ada(), 1).await;
+    expect_subscribed(&mut again, secret(1, 1)).await;
+    expect_subscribed(&mut first, secret(1, 1)).await;
+    vault.insert_secret(1, &ada(), 1).await;
     for client in [&mut first, &mut again] {
         assert_eq!(client.receive_json().await["action"], "CREATED");
     }
 }
 
-/// What an `authorize` takes long for holds up its own connection's requests, and nothing else.
+/// A slow `authorize` delays the requests of its own connection, and nothing else.
 #[tokio::test]
-async fn what_is_told_is_not_held_up_by_a_request() {
+async fn slow_authorize_does_not_delay_broadcasts() {
     let vault = Vault::with(|limits| limits.authorize_timeout(Duration::from_secs(3600))).await;
     let mut client = vault.client(ada());
-    granted(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
+    expect_subscribed(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
     let session = vault.client(ada());
-    let asking = session.send_json(folder(2, 502));
+    let request = session.send_json(folder(2, 502));
     tokio::select! {
-        () = asking => panic!("it answers never"),
+        () = request => panic!("this authorize never returns"),
         () = async {
-            vault.put(1, &ada(), 1).await;
+            vault.insert_secret(1, &ada(), 1).await;
             assert_eq!(client.receive_json().await["action"], "CREATED");
         } => {}
     }

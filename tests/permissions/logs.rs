@@ -1,4 +1,4 @@
-//! Event logs that begin anew, are not empty at the start, or do not answer.
+//! Event logs that restart in a new epoch, are not empty at the start, or do not answer.
 
 use std::{
     sync::{
@@ -16,26 +16,26 @@ use rest_live::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
-    rights::{READABLE, in_folder, papers, write},
-    vault::{ada, granted},
+    rights::{READABLE, insert_paper, live_with_papers, subscribe_to_papers},
+    vault::{ada, expect_subscribed},
 };
 
-/// A log whose tail and head do as the test says.
+/// A log whose tail and head are controlled by the test.
 #[derive(Debug)]
-struct Fake {
+struct FakeLog {
     epoch: Mutex<Epoch>,
     position: Mutex<u64>,
     tail: Mutex<Option<tokio::sync::mpsc::UnboundedReceiver<Tail>>>,
     send: tokio::sync::mpsc::UnboundedSender<Tail>,
     gate: Semaphore,
-    asked: Semaphore,
-    gated: AtomicBool,
+    calls: Semaphore,
+    is_gated: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Shared(Arc<Fake>);
+struct SharedFakeLog(Arc<FakeLog>);
 
-impl Fake {
+impl FakeLog {
     fn new() -> Arc<Self> {
         let (send, tail) = tokio::sync::mpsc::unbounded_channel();
         let begin = Cursor {
@@ -49,8 +49,8 @@ impl Fake {
             tail: Mutex::new(Some(tail)),
             send,
             gate: Semaphore::new(0),
-            asked: Semaphore::new(0),
-            gated: AtomicBool::new(false),
+            calls: Semaphore::new(0),
+            is_gated: AtomicBool::new(false),
         })
     }
 
@@ -61,7 +61,7 @@ impl Fake {
         }
     }
 
-    /// The server behind the log begins anew.
+    /// Restarts the log in a new epoch, as if its server had lost all events.
     fn restart(&self) {
         *self.epoch.lock().unwrap() = Epoch::random();
         *self.position.lock().unwrap() = 0;
@@ -69,7 +69,7 @@ impl Fake {
     }
 }
 
-impl EventLog for Shared {
+impl EventLog for SharedFakeLog {
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         for event in events {
             *self.0.position.lock().unwrap() += 1;
@@ -92,8 +92,8 @@ impl EventLog for Shared {
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         let cursor = self.0.cursor();
         async move {
-            if self.0.gated.load(Ordering::SeqCst) {
-                self.0.asked.add_permits(1);
+            if self.0.is_gated.load(Ordering::SeqCst) {
+                self.0.calls.add_permits(1);
                 self.0.gate.acquire().await.unwrap().forget();
             }
             Ok(cursor)
@@ -103,8 +103,8 @@ impl EventLog for Shared {
 
     fn read(&self, _: Cursor, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
         async {
-            if self.0.gated.load(Ordering::SeqCst) {
-                self.0.asked.add_permits(1);
+            if self.0.is_gated.load(Ordering::SeqCst) {
+                self.0.calls.add_permits(1);
                 self.0.gate.acquire().await.unwrap().forget();
             }
             Err(ReadError::Expired)
@@ -113,62 +113,62 @@ impl EventLog for Shared {
     }
 }
 
-/// The head was read in the old epoch, the subscription begins in the new one.
+/// The head is read in the old epoch, and the subscription begins in the new one.
 #[tokio::test]
-async fn a_subscription_that_spans_two_epochs_misses_nothing_in_silence() {
-    let log = Fake::new();
-    let live = papers(Some(Shared(Arc::clone(&log)))).await;
+async fn epoch_change_during_subscribe_is_reported() {
+    let log = FakeLog::new();
+    let live = live_with_papers(Some(SharedFakeLog(Arc::clone(&log)))).await;
     READABLE.lock().unwrap().push(702);
     let mut client = Client::connect(&live, ada());
-    log.gated.store(true, Ordering::SeqCst);
-    // Ahead of what this server knows: so the log is asked.
+    log.is_gated.store(true, Ordering::SeqCst);
+    // The cursor is ahead of what this server knows, so the server asks the log for its head.
     let mut since = log.cursor();
     since.position += 1;
-    let mut request = in_folder(1, 702);
+    let mut request = subscribe_to_papers(1, 702);
     request["since"] = since.to_string().into();
-    let asking = client.send_json(request);
+    let subscribing = client.send_json(request);
     let restart = async {
-        log.asked.acquire().await.unwrap().forget();
-        log.gated.store(false, Ordering::SeqCst);
+        log.calls.acquire().await.unwrap().forget();
+        log.is_gated.store(false, Ordering::SeqCst);
         log.restart();
-        // The dispatcher's turn.
+        // Lets the dispatcher run.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         log.gate.add_permits(1);
     };
-    tokio::join!(asking, restart);
+    tokio::join!(subscribing, restart);
     assert_eq!(client.receive_json().await["type"], "subscribed");
-    write(&live, 1, 702).await;
-    let told = timeout(Duration::from_millis(500), client.receive_json()).await;
-    assert!(told.is_ok(), "neither a broadcast nor a reset");
+    insert_paper(&live, 1, 702).await;
+    let frame = timeout(Duration::from_millis(500), client.receive_json()).await;
+    assert!(frame.is_ok(), "neither a broadcast nor a reset arrived");
 }
 
-/// Who is disconnected is, also while a reset waits for a log that does not answer.
+/// `disconnect` closes the connection even while a reset waits for a log that does not answer.
 #[tokio::test]
-async fn a_disconnect_does_not_wait_for_the_log() {
-    let log = Fake::new();
-    let live = papers(Some(Shared(Arc::clone(&log)))).await;
+async fn disconnect_does_not_wait_for_the_log() {
+    let log = FakeLog::new();
+    let live = live_with_papers(Some(SharedFakeLog(Arc::clone(&log)))).await;
     READABLE.lock().unwrap().push(704);
     let mut client = Client::connect(&live, ada());
-    granted(&mut client, in_folder(1, 704)).await;
-    log.gated.store(true, Ordering::SeqCst);
+    expect_subscribed(&mut client, subscribe_to_papers(1, 704)).await;
+    log.is_gated.store(true, Ordering::SeqCst);
     log.restart();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     live.disconnect(|_| true);
     let closed = timeout(Duration::from_secs(2), client.receive_close()).await;
-    assert!(closed.is_ok(), "still connected");
+    assert!(closed.is_ok(), "the client is still connected");
 }
 
-/// A log that others have written to: its head is not at 0 when this server starts.
+/// Other servers have written to the log: its head is not at 0 when this server starts.
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_events_from_before_the_start() {
-    let live = papers(Some(Shared(Fake::new()))).await;
+async fn shutdown_ignores_events_before_the_start() {
+    let live = live_with_papers(Some(SharedFakeLog(FakeLog::new()))).await;
     let down = timeout(Duration::from_secs(2), live.shutdown()).await;
     assert!(
         down.is_ok(),
-        "it waits out the drain, and then drops the clients without a word"
+        "the shutdown waits until the drain times out, and then drops the clients without a goodbye"
     );
 }

@@ -1,14 +1,16 @@
-//! How sessions behave that have users: permissions, limits, isolation. A binary of its own, for a
-//! program has one type of users, and those of `it` are anonymous.
+//! Tests of sessions that have users: permissions, limits, isolation.
+//!
+//! This is a separate binary because a program has one user type, and the users of `it` are
+//! anonymous.
 
 #![allow(
     missing_docs,
     unreachable_pub,
-    reason = "tests say what they are by their names"
+    reason = "the names of the tests describe them"
 )]
 #![allow(
     clippy::unwrap_used,
-    reason = "a test ends where something is not as expected"
+    reason = "a test fails when something is not as expected"
 )]
 
 mod arbitrary;

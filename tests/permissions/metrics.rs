@@ -1,4 +1,4 @@
-//! What is counted, and in which spans the log is written.
+//! The metrics, and the tracing spans of log lines.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::{
     log::Log,
-    vault::{Vault, ada, bob, folder, granted, refused, subscribe},
+    vault::{Vault, ada, bob, expect_error, expect_subscribed, folder, subscribe},
 };
 
-fn counted(snapshotter: &Snapshotter) -> HashMap<String, f64> {
+fn read_metrics(snapshotter: &Snapshotter) -> HashMap<String, f64> {
     let snapshot = snapshotter.snapshot().into_vec().into_iter();
     snapshot
         .map(|(key, _, _, value)| {
@@ -27,9 +27,9 @@ fn counted(snapshotter: &Snapshotter) -> HashMap<String, f64> {
         .collect()
 }
 
-/// The handles are taken where the `Live` is built: a recorder of this thread will do.
+/// A `Live` registers its metrics when it is built, so a thread-local recorder is enough.
 #[tokio::test]
-async fn connections_subscriptions_events_denials_and_panics_are_counted() {
+async fn activity_is_counted() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let vault = {
@@ -38,27 +38,27 @@ async fn connections_subscriptions_events_denials_and_panics_are_counted() {
     };
     let mut client = vault.client(ada());
     let other = vault.client(bob());
-    granted(
+    expect_subscribed(
         &mut client,
         subscribe(1, "vault.Note", json!({"list_id": 1})),
     )
     .await;
-    granted(
+    expect_subscribed(
         &mut client,
         subscribe(2, "vault.Note", json!({"list_id": 1})),
     )
     .await;
-    granted(&mut client, subscribe(3, "vault.Secret", json!({"pk": 1}))).await;
-    refused(&mut client, folder(4, 1)).await;
-    vault.note(1, "poison").await;
+    expect_subscribed(&mut client, subscribe(3, "vault.Secret", json!({"pk": 1}))).await;
+    expect_error(&mut client, folder(4, 1)).await;
+    vault.insert_note(1, "poison").await;
     client.receive_nothing().await;
     other
         .send_json(subscribe(1, "vault.Note", json!({"pk": 2})))
         .await;
-    vault.note(2, "waits").await;
+    vault.insert_note(2, "waits").await;
     client.receive_json().await;
 
-    let counted = counted(&snapshotter);
+    let counted = read_metrics(&snapshotter);
     for (name, value) in [
         ("rest_live_connections", 2.0),
         ("rest_live_subscriptions", 4.0),
@@ -67,14 +67,14 @@ async fn connections_subscriptions_events_denials_and_panics_are_counted() {
         ("rest_live_panics_total", 1.0),
         ("rest_live_denials_total{authorize}", 1.0),
         ("rest_live_denials_total{origin}", 0.0),
-        // The answer and the broadcast that nobody took out.
+        // The answer and the broadcast that the other client has not received.
         ("rest_live_pending_frames", 2.0),
     ] {
         assert_eq!(counted.get(name), Some(&value), "{name} of {counted:#?}");
     }
     drop((client, other));
-    // A snapshot begins anew at zero.
-    let since = self::counted(&snapshotter);
+    // Each snapshot resets the values, so this one has the changes since the last one.
+    let since = read_metrics(&snapshotter);
     for name in [
         "rest_live_connections",
         "rest_live_subscriptions",
@@ -85,21 +85,21 @@ async fn connections_subscriptions_events_denials_and_panics_are_counted() {
 }
 
 #[tokio::test]
-async fn what_is_logged_of_a_client_is_in_the_spans_of_its_connection_and_subscription() {
+async fn log_lines_carry_client_spans() {
     let log = Log::start();
     let vault = Vault::open().await;
     vault.admit(1, &ada()).await;
     let from = Handshake::new(ada()).address(Some([10, 0, 0, 1].into()));
     let mut client = Client::connect(&vault.live, from);
-    granted(&mut client, folder(1, 1)).await;
-    refused(&mut client, folder(2, 2)).await;
+    expect_subscribed(&mut client, folder(1, 1)).await;
+    expect_error(&mut client, folder(2, 2)).await;
     vault.expel(1, &ada()).await;
     vault.live.reauthorize(|_| true).await;
 
     let log = log.end();
     let line = |end: &str| {
         let line = log.lines().find(|line| line.ends_with(end));
-        line.unwrap_or_else(|| panic!("{end:?} is not in {log}"))
+        line.unwrap_or_else(|| panic!("no line ends with {end:?} in {log}"))
     };
     for (end, spans) in [
         ("subscribed", 2),

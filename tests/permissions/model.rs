@@ -1,8 +1,8 @@
-//! What subscribers see, against a model of it: a map of rows, a list of subscriptions, and the table
-//! of PROTOCOL.md, section 4.
+//! Compares what subscribers see with a model: a map of rows, a list of subscriptions, and the
+//! table in section 4 of PROTOCOL.md.
 //!
-//! Each subscriber starts with what a GET shows it and goes on by frames alone, also when it was away in between. Wherever a
-//! step ends, it holds what a GET would show.
+//! Each subscriber starts with the result of a GET and then applies only frames, even if it
+//! disconnects for a while. After every step, it must hold what a GET would return.
 
 mod subscriber;
 
@@ -15,30 +15,30 @@ use self::subscriber::{Group, Subscriber};
 use crate::{
     clients::{Dialect, dialects, users},
     entities::{Table, User},
-    support::{Tables, holds},
-    writes::{Changed, Rows, Write, ids, lists, tables, writes},
+    support::{Tables, assert_property},
+    writes::{Change, Rows, Write, ids, lists, tables, writes},
 };
 
-/// What no frame may hold: it stands in every row that was never committed.
+/// The mark of every row that is never committed. No frame may contain it.
 const ROLLED_BACK: &str = "ROLLEDBACK";
 
 #[derive(Clone, Debug)]
 enum Step {
     Write(Write),
-    /// One in another is a savepoint.
+    /// A transaction within another one is a savepoint.
     Transaction(Vec<Self>, End),
     Subscribe {
-        who: usize,
+        subscriber: usize,
         table: Table,
         group: Group,
         id: u8,
     },
     Unsubscribe {
-        who: usize,
-        which: usize,
+        subscriber: usize,
+        subscription: usize,
     },
-    Leave(usize),
-    Return(usize),
+    Disconnect(usize),
+    Reconnect(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ enum End {
 }
 
 #[test]
-fn every_subscriber_holds_what_a_get_would_show_it() {
+fn subscribers_match_their_gets() {
     let cases = (vec((users(), dialects()), 1..=5), vec(steps(), 1..=40));
-    holds(256, &cases, &async |tables, (subscribers, steps)| {
+    assert_property(256, &cases, &async |tables, (subscribers, steps)| {
         let mut world = World::new(tables, &subscribers).await;
         for step in &steps {
-            world.take(step).await;
+            world.run_step(step).await;
         }
     });
 }
@@ -64,11 +64,11 @@ fn steps() -> impl Strategy<Value = Step> {
     let subscribe = (any::<usize>(), tables(), groups(), 0..6u8);
     let step = prop_oneof![
         6 => writes().prop_map(Step::Write),
-        3 => subscribe.prop_map(|(who, table, group, id)| Step::Subscribe { who, table, group, id }),
+        3 => subscribe.prop_map(|(subscriber, table, group, id)| Step::Subscribe { subscriber, table, group, id }),
         1 => (any::<usize>(), any::<usize>())
-            .prop_map(|(who, which)| Step::Unsubscribe { who, which }),
-        1 => any::<usize>().prop_map(Step::Leave),
-        1 => any::<usize>().prop_map(Step::Return),
+            .prop_map(|(subscriber, subscription)| Step::Unsubscribe { subscriber, subscription }),
+        1 => any::<usize>().prop_map(Step::Disconnect),
+        1 => any::<usize>().prop_map(Step::Reconnect),
     ];
     let ends = || {
         prop_oneof![
@@ -82,25 +82,25 @@ fn steps() -> impl Strategy<Value = Step> {
     })
 }
 
-/// The application, and the model of it.
+/// The application and its model.
 struct World<'t> {
     tables: &'t Tables,
     live: Live<User>,
-    /// What is committed.
+    /// The committed rows.
     rows: Rows,
     subscribers: Vec<Subscriber>,
-    /// Is subscribed to something: so what is written is handed out at once.
+    /// Keeps one subscription open, so that the dispatcher publishes writes at once.
     _witness: Client<User>,
-    /// How many writes there were: each has its own text.
+    /// The number of writes so far. It makes the text of each write unique.
     writes: u32,
 }
 
-/// A transaction that is open.
-struct Open {
+/// An open transaction.
+struct OpenTransaction {
     rows: Rows,
-    changes: Vec<Changed>,
-    /// Whether it is rolled back, or one around it is.
-    doomed: bool,
+    changes: Vec<Change>,
+    /// Whether this transaction or one around it is going to be rolled back.
+    is_rolled_back: bool,
 }
 
 impl<'t> World<'t> {
@@ -122,121 +122,126 @@ impl<'t> World<'t> {
         }
     }
 
-    async fn take(&mut self, step: &Step) {
+    async fn run_step(&mut self, step: &Step) {
         let changes = match step {
             Step::Write(write) => {
-                let write = self.marked(write, false);
-                let changed = write.carry_out(&self.live.db(), &mut self.rows).await;
+                let write = self.with_mark(write, false);
+                let changed = write.apply(&self.live.db(), &mut self.rows).await;
                 changed.into_iter().collect()
             }
             Step::Transaction(steps, end) => {
                 let transaction = self.live.db().begin().await.unwrap();
-                let mut open = Open {
+                let mut open = OpenTransaction {
                     rows: self.rows.clone(),
                     changes: Vec::new(),
-                    doomed: *end != End::Commit,
+                    is_rolled_back: *end != End::Commit,
                 };
-                Box::pin(self.take_within(&transaction, &mut open, steps)).await;
-                let holds = finish(transaction, *end).await;
-                self.tables.settle().await;
-                if holds {
+                Box::pin(self.run_steps_within(&transaction, &mut open, steps)).await;
+                let is_committed = finish(transaction, *end).await;
+                self.tables.wait_for_rollback().await;
+                if is_committed {
                     self.rows = open.rows;
-                    folded(open.changes)
+                    merge_by_row(open.changes)
                 } else {
                     Vec::new()
                 }
             }
             other => {
-                self.converse(other).await;
+                self.run_subscriber_step(other).await;
                 Vec::new()
             }
         };
         for subscriber in &mut self.subscribers {
-            subscriber.follow(&changes, &self.rows).await;
+            subscriber.receive_changes(&changes, &self.rows).await;
         }
     }
 
-    async fn take_within(
+    async fn run_steps_within(
         &mut self,
         transaction: &LiveTransaction,
-        open: &mut Open,
+        open: &mut OpenTransaction,
         steps: &[Step],
     ) {
         for step in steps {
             match step {
                 Step::Write(write) => {
-                    let write = self.marked(write, open.doomed);
-                    let changed = write.carry_out(transaction, &mut open.rows).await;
+                    let write = self.with_mark(write, open.is_rolled_back);
+                    let changed = write.apply(transaction, &mut open.rows).await;
                     open.changes.extend(changed);
                 }
                 Step::Transaction(steps, end) => {
                     let savepoint = transaction.begin().await.unwrap();
-                    let mut inner = Open {
+                    let mut inner = OpenTransaction {
                         rows: open.rows.clone(),
                         changes: Vec::new(),
-                        doomed: open.doomed || *end != End::Commit,
+                        is_rolled_back: open.is_rolled_back || *end != End::Commit,
                     };
-                    Box::pin(self.take_within(&savepoint, &mut inner, steps)).await;
+                    Box::pin(self.run_steps_within(&savepoint, &mut inner, steps)).await;
                     if finish(savepoint, *end).await {
                         open.rows = inner.rows;
                         open.changes.extend(inner.changes);
                     }
                 }
-                other => self.converse(other).await,
+                other => self.run_subscriber_step(other).await,
             }
         }
     }
 
-    async fn converse(&mut self, step: &Step) {
-        let most = self.subscribers.len();
+    async fn run_subscriber_step(&mut self, step: &Step) {
+        let count = self.subscribers.len();
         match step {
             Step::Subscribe {
-                who,
+                subscriber,
                 table,
                 group,
                 id,
             } => {
-                let subscriber = &mut self.subscribers[who % most];
+                let subscriber = &mut self.subscribers[subscriber % count];
                 subscriber.subscribe(*table, *group, *id, &self.rows).await;
             }
-            Step::Unsubscribe { who, which } => {
-                let subscriber = &mut self.subscribers[who % most];
-                subscriber.unsubscribe(*which, &self.rows).await;
+            Step::Unsubscribe {
+                subscriber,
+                subscription,
+            } => {
+                let subscriber = &mut self.subscribers[subscriber % count];
+                subscriber.unsubscribe(*subscription, &self.rows).await;
             }
-            Step::Leave(who) => self.subscribers[who % most].leave(),
-            Step::Return(who) => {
-                let subscriber = &mut self.subscribers[who % most];
-                subscriber.come_back(&self.live, &self.rows).await;
+            Step::Disconnect(subscriber) => self.subscribers[subscriber % count].disconnect(),
+            Step::Reconnect(subscriber) => {
+                let subscriber = &mut self.subscribers[subscriber % count];
+                subscriber.reconnect(&self.live, &self.rows).await;
             }
-            Step::Write(_) | Step::Transaction(..) => unreachable!("no conversation"),
+            Step::Write(_) | Step::Transaction(..) => {
+                unreachable!("a write is not a step of a subscriber")
+            }
         }
     }
 
-    fn marked(&mut self, write: &Write, doomed: bool) -> Write {
+    fn with_mark(&mut self, write: &Write, is_rolled_back: bool) -> Write {
         self.writes += 1;
-        let mark = if doomed { ROLLED_BACK } else { "" };
-        write.marked(&format!("{mark}{} ", self.writes))
+        let mark = if is_rolled_back { ROLLED_BACK } else { "" };
+        write.with_mark(&format!("{mark}{} ", self.writes))
     }
 }
 
-/// Where a permission decides, a transaction is one change of each row: nobody is asked about what a row
-/// was in between.
-fn folded(changes: Vec<Changed>) -> Vec<Changed> {
-    let mut folded: Vec<Changed> = Vec::new();
+/// Merges the changes of a transaction, as rest-live does for a model with a permission: a row
+/// changes once, and the permission is not called with states from the middle of the transaction.
+fn merge_by_row(changes: Vec<Change>) -> Vec<Change> {
+    let mut merged: Vec<Change> = Vec::new();
     for mut change in changes {
-        let earlier = folded
+        let earlier = merged
             .iter()
             .position(|c| (c.table, c.id) == (change.table, change.id));
-        if let Some(place) = earlier.filter(|_| change.table != Table::Notice) {
-            change.old = folded.remove(place).old;
+        if let Some(index) = earlier.filter(|_| change.table != Table::Notice) {
+            change.old = merged.remove(index).old;
         }
-        folded.push(change);
+        merged.push(change);
     }
-    folded.retain(|change| change.old.is_some() || change.new.is_some());
-    folded
+    merged.retain(|change| change.old.is_some() || change.new.is_some());
+    merged
 }
 
-/// Returns whether what was written holds.
+/// Ends the transaction, and returns whether its writes are kept.
 async fn finish(transaction: LiveTransaction, end: End) -> bool {
     match end {
         End::Commit => transaction.commit().await.unwrap(),

@@ -1,4 +1,4 @@
-//! What a client could fill up, or hold.
+//! Resources that a client could exhaust: connections, memory, locks, the application log.
 
 use std::{
     sync::{
@@ -12,11 +12,11 @@ use rest_live::{Live, transport::Handshake};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-use crate::vault::{Person, Vault, ada, bob, granted, subscribe};
+use crate::vault::{Person, Vault, ada, bob, expect_subscribed, subscribe};
 
-/// A limit of two connections holds two, whatever they send.
+/// A limit of two connections allows two, whatever the clients send.
 #[tokio::test]
-async fn a_seat_is_taken_until_the_connection_is_gone() {
+async fn closing_connection_still_counts() {
     let vault = Vault::with(|limits| limits.max_connections(2)).await;
     let mut held = Vec::new();
     for _ in 0..40 {
@@ -24,25 +24,25 @@ async fn a_seat_is_taken_until_the_connection_is_gone() {
         vault
             .live
             .accept(Handshake::new(ada()), async { Ok((far, Vec::new())) });
-        // A masked, empty binary frame: 1003.
+        // A masked, empty binary frame: the server closes with 1003.
         near.write_all(&[0x82, 0x80, 0, 0, 0, 0]).await.unwrap();
         held.push(near);
     }
-    // Those that were too many are gone long before the two could have answered their close.
-    let gone = async {
+    // The excess connections end long before the two others could have answered their close frame.
+    let until_two = async {
         while vault.live.connections() > 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let gone = timeout(Duration::from_secs(5), gone).await;
+    let outcome = timeout(Duration::from_secs(5), until_two).await;
     let connections = vault.live.connections();
-    assert!(gone.is_ok(), "{connections} connections are held");
-    assert_eq!(connections, 2, "they are closing, and still there");
+    assert!(outcome.is_ok(), "{connections} connections are open");
+    assert_eq!(connections, 2, "connections that are closing must count");
 }
 
-/// Every subscription of one connection names a text of nearly 64 KiB.
+/// Every subscription of one connection has a group key of nearly 64 KiB.
 #[tokio::test]
-async fn a_connection_does_not_pin_megabytes_by_its_keys() {
+async fn group_keys_do_not_pin_megabytes() {
     let vault = Vault::open().await;
     let mut client = vault.client(ada());
     let mut pinned = 0;
@@ -56,12 +56,12 @@ async fn a_connection_does_not_pin_megabytes_by_its_keys() {
             pinned += length;
         }
     }
-    assert!(pinned < 1 << 20, "{pinned} bytes");
+    assert!(pinned < 1 << 20, "the keys keep {pinned} bytes");
 }
 
-/// What waits for one client is bounded in bytes, answers included.
+/// The queue of one client is bounded in bytes, including answers.
 #[tokio::test]
-async fn answers_that_wait_are_bounded_in_bytes() {
+async fn pending_answers_are_bounded_in_bytes() {
     let vault = Vault::open().await;
     let mut client = vault.client(ada());
     for id in 1..=400 {
@@ -77,11 +77,11 @@ async fn answers_that_wait_are_bounded_in_bytes() {
     for _ in 0..800 {
         bytes += client.receive_text().await.len();
     }
-    assert!(bytes <= 2 * 256 * 1024, "{bytes} bytes waited");
+    assert!(bytes <= 2 * 256 * 1024, "{bytes} bytes were queued");
 }
 
 #[tokio::test]
-async fn a_retrieve_whose_permission_panics_is_counted() {
+async fn panicking_retrieve_permission_is_counted() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -89,14 +89,14 @@ async fn a_retrieve_whose_permission_panics_is_counted() {
         let _guard = metrics::set_default_local_recorder(&recorder);
         Vault::open().await
     };
-    vault.note(1, "unfair").await;
+    vault.insert_note(1, "unfair").await;
     let mut client = vault.client(bob());
     client
         .send_json(json!({
             "type": "subscribe", "id": 1, "action": "retrieve", "lookup_by": 1, "model": "vault.Note",
         }))
         .await;
-    // `pk` of a note has check_permission too: it holds for every key of the struct.
+    // A `check_permission` applies to every key of the struct, so also to the `pk` of a note.
     assert_eq!(client.receive_json().await["code"], 404);
     let panics =
         snapshotter
@@ -107,17 +107,23 @@ async fn a_retrieve_whose_permission_panics_is_counted() {
                 ("rest_live_panics_total", DebugValue::Counter(n)) => Some(n),
                 _ => None,
             });
-    assert_eq!(panics, Some(1), "SECURITY.md: logged and counted");
+    assert_eq!(
+        panics,
+        Some(1),
+        "SECURITY.md promises that panics are counted"
+    );
 }
 
-/// ARCHITECTURE.md, 7: no lock is held while application code runs. A layer of `tracing` is.
+/// No lock is held while application code runs (ARCHITECTURE.md, 7). A layer of `tracing` is
+/// application code.
 #[tokio::test]
-async fn no_span_is_closed_under_the_lock_of_the_hub() {
+async fn no_span_closes_under_the_hub_lock() {
     use std::sync::mpsc;
     use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::Registry};
 
-    struct Closes(Arc<Mutex<Option<Live<Person>>>>, Arc<AtomicUsize>);
-    impl Layer<Registry> for Closes {
+    /// Counts the spans that close while the hub's lock is held.
+    struct LockProbe(Arc<Mutex<Option<Live<Person>>>>, Arc<AtomicUsize>);
+    impl Layer<Registry> for LockProbe {
         fn on_close(&self, _: tracing::span::Id, _: Context<'_, Registry>) {
             let Some(live) = self.0.lock().unwrap().clone() else {
                 return;
@@ -133,11 +139,11 @@ async fn no_span_is_closed_under_the_lock_of_the_hub() {
         }
     }
     let (live, held) = (Arc::default(), Arc::<AtomicUsize>::default());
-    let layer = Closes(Arc::clone(&live), Arc::clone(&held));
+    let layer = LockProbe(Arc::clone(&live), Arc::clone(&held));
     let _guard = tracing::subscriber::set_default(Registry::default().with(layer));
     let vault = Vault::open().await;
     let mut client = vault.client(ada());
-    granted(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
+    expect_subscribed(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
     *live.lock().unwrap() = Some(vault.live.clone());
     client
         .send_json(json!({"type": "unsubscribe", "id": 1}))
@@ -146,9 +152,9 @@ async fn no_span_is_closed_under_the_lock_of_the_hub() {
     assert_eq!(held.load(Ordering::SeqCst), 0);
 }
 
-/// Anybody may send it, as often as they like, before any limit.
+/// Any client can send an origin, any number of times, before a limit applies.
 #[tokio::test]
-async fn a_refused_origin_does_not_fill_the_log() {
+async fn refused_origin_does_not_fill_the_log() {
     #[derive(Clone, Default)]
     struct Bytes(Arc<AtomicUsize>);
     impl std::io::Write for Bytes {
@@ -167,9 +173,12 @@ async fn a_refused_origin_does_not_fill_the_log() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    // hyper takes headers of up to 400 KB.
+    // hyper accepts headers of up to 400 KB.
     let origin = format!("https://{}", "x".repeat(300_000));
     vault.live.allows_origin(&origin, Some("example.com"));
     let written = bytes.0.load(Ordering::SeqCst);
-    assert!(written < 2_000, "{written} bytes of log for one request");
+    assert!(
+        written < 2_000,
+        "one request wrote {written} bytes to the application log"
+    );
 }

@@ -1,5 +1,5 @@
-//! Rights that change while connected: by one serializer of two, by answers that overtake each other, by a
-//! transaction, by who gives up waiting.
+//! Rights that change while a client is connected: of one serializer out of two, with answers that
+//! arrive out of order, in a transaction, and with a `reauthorize` that is dropped.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::vault::{Person, Vault, ada, bob, folder, granted, subscribe};
+use crate::vault::{Person, Vault, ada, bob, expect_subscribed, folder, subscribe};
 
 pub mod paper {
     use sea_orm::entity::prelude::*;
@@ -42,18 +42,19 @@ pub mod paper {
     pub enum Relation {}
 }
 
-/// Folders of which the body may be read; what the database would say.
+/// Folders whose papers may be read in full. It stands for a table of the database.
 pub static READABLE: Mutex<Vec<i32>> = Mutex::new(Vec::new());
-/// Of folder 700 the answers of the second question (the first `reauthorize`) wait.
-static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
-static ASKED: Semaphore = Semaphore::const_new(0);
-static ANSWER: Semaphore = Semaphore::const_new(0);
+/// Calls of `may_read` for folder 700. The second call (the first `reauthorize`) waits for
+/// `CALL_MAY_END`.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+static CALL_STARTED: Semaphore = Semaphore::const_new(0);
+static CALL_MAY_END: Semaphore = Semaphore::const_new(0);
 
 async fn may_read(_: &Person, folder_id: i32, _: &DatabaseConnection) -> bool {
     let may = READABLE.lock().unwrap().contains(&folder_id);
-    if folder_id == 700 && QUESTIONS.fetch_add(1, Ordering::SeqCst) == 1 {
-        ASKED.add_permits(1);
-        ANSWER.acquire().await.unwrap().forget();
+    if folder_id == 700 && CALLS.fetch_add(1, Ordering::SeqCst) == 1 {
+        CALL_STARTED.add_permits(1);
+        CALL_MAY_END.acquire().await.unwrap().forget();
     }
     if folder_id == 703 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -80,7 +81,7 @@ struct OwnPaper {
     id: i32,
 }
 
-pub async fn papers(log: Option<impl EventLog>) -> Live<Person> {
+pub async fn live_with_papers(log: Option<impl EventLog>) -> Live<Person> {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     let schema = Schema::new(db.get_database_backend());
     db.execute(&schema.create_table_from_entity(paper::Entity))
@@ -96,7 +97,7 @@ pub async fn papers(log: Option<impl EventLog>) -> Live<Person> {
     }
 }
 
-pub async fn write(live: &Live<Person>, id: i32, folder_id: i32) -> paper::Model {
+pub async fn insert_paper(live: &Live<Person>, id: i32, folder_id: i32) -> paper::Model {
     let paper = paper::ActiveModel {
         id: Set(id),
         body: Set("secret".to_owned()),
@@ -106,70 +107,74 @@ pub async fn write(live: &Live<Person>, id: i32, folder_id: i32) -> paper::Model
     paper.insert(&live.db()).await.unwrap()
 }
 
-pub fn in_folder(id: i32, folder_id: i32) -> serde_json::Value {
+pub fn subscribe_to_papers(id: i32, folder_id: i32) -> serde_json::Value {
     subscribe(id, "vault.Paper", json!({ "folder_id": folder_id }))
 }
 
-/// `reauthorize`: "From then on nothing of what was denied is sent". SECURITY.md says it, too.
+/// When `reauthorize` has returned, nothing that was denied is sent any more. SECURITY.md promises
+/// the same.
 #[tokio::test]
-async fn when_reauthorize_returns_nothing_of_what_was_denied_is_sent() {
+async fn nothing_denied_is_sent_after_reauthorize() {
     let vault = Vault::open().await;
     vault.admit(1, &ada()).await;
     let (mut slow, mut other) = (vault.client(ada()), vault.client(bob()));
     vault.admit(1, &bob()).await;
-    granted(&mut slow, folder(1, 1)).await;
-    granted(&mut other, folder(1, 1)).await;
+    expect_subscribed(&mut slow, folder(1, 1)).await;
+    expect_subscribed(&mut other, folder(1, 1)).await;
     vault.expel(1, &ada()).await;
-    vault.put(1, &bob(), 1).await; // after she was expelled
-    other.receive_json().await; // it is dispatched
+    vault.insert_secret(1, &bob(), 1).await; // after Ada was expelled
+    other.receive_json().await; // the event is dispatched
     assert_eq!(vault.live.reauthorize(|p| p.name == "ada").await, 1);
     let first = slow.receive_json().await;
     assert_eq!(first["type"], "unsubscribed", "{first}");
 }
 
-/// Two `reauthorize` overlap: the answer of the first, from before the change, comes last.
+/// Two calls of `reauthorize` overlap. The answer of the first one is from before the change, and
+/// arrives last.
 #[tokio::test]
-async fn an_older_answer_of_reauthorize_does_not_replace_a_newer_one() {
-    let live = papers(None::<MemoryLog>).await;
+async fn stale_reauthorize_answer_is_ignored() {
+    let live = live_with_papers(None::<MemoryLog>).await;
     READABLE.lock().unwrap().push(700);
     let mut client = Client::connect(&live, ada());
-    granted(&mut client, in_folder(1, 700)).await; // question 0
-    let first = live.reauthorize(|_| true); // question 1: answers yes, late
+    expect_subscribed(&mut client, subscribe_to_papers(1, 700)).await; // call 0
+    let first = live.reauthorize(|_| true); // call 1: answers yes, late
     let second = async {
-        ASKED.acquire().await.unwrap().forget();
+        CALL_STARTED.acquire().await.unwrap().forget();
         READABLE.lock().unwrap().retain(|f| *f != 700); // the right ends
-        live.reauthorize(|_| true).await; // question 2: no
-        ANSWER.add_permits(1);
+        live.reauthorize(|_| true).await; // call 2: answers no
+        CALL_MAY_END.add_permits(1);
     };
     tokio::join!(first, second);
     assert_eq!(client.receive_json().await["type"], "reset");
-    write(&live, 1, 700).await;
-    client.receive_nothing().await; // she owns nothing there
+    insert_paper(&live, 1, 700).await;
+    client.receive_nothing().await; // Ada owns no paper in this folder
 }
 
-/// What she held by the serializer that is denied now is gone, or to be fetched again: somebody must say so.
+/// The client still shows rows of the serializer that is now denied. The server must send a frame
+/// that makes it drop or fetch them.
 #[tokio::test]
-async fn who_loses_one_of_two_serializers_is_told() {
-    let live = papers(None::<MemoryLog>).await;
+async fn losing_one_serializer_is_reported() {
+    let live = live_with_papers(None::<MemoryLog>).await;
     READABLE.lock().unwrap().push(701);
     let mut client = Client::connect(&live, ada());
-    granted(&mut client, in_folder(1, 701)).await;
-    let paper = write(&live, 1, 701).await;
+    expect_subscribed(&mut client, subscribe_to_papers(1, 701)).await;
+    let paper = insert_paper(&live, 1, 701).await;
     assert_eq!(client.receive_json().await["action"], "CREATED");
     READABLE.lock().unwrap().retain(|f| *f != 701);
     live.reauthorize(|_| true).await;
     paper.into_active_model().delete(&live.db()).await.unwrap();
-    let told = timeout(Duration::from_millis(500), client.receive_json()).await;
-    assert!(told.is_ok(), "the row is on her screen for ever");
+    let frame = timeout(Duration::from_millis(500), client.receive_json()).await;
+    assert!(frame.is_ok(), "the client shows the row for ever");
 }
 
-/// No GET has ever shown this state: the text was written for bob, in one transaction with the owner.
+/// A transaction first changes the text and then the owner. The state between the two writes is
+/// never committed, and no GET ever returns it.
 #[tokio::test]
-async fn a_state_that_was_never_committed_is_shown_to_nobody() {
+async fn uncommitted_state_is_not_sent() {
     let vault = Vault::open().await;
     let mut client = vault.client(ada());
-    granted(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
-    let row = vault.put(1, &ada(), 1).await;
+    expect_subscribed(&mut client, subscribe(1, "vault.Secret", json!({"pk": 1}))).await;
+    let row = vault.insert_secret(1, &ada(), 1).await;
     client.receive_json().await;
     let tx = vault.db().begin().await.unwrap();
     let mut row = row.into_active_model();
@@ -182,10 +187,10 @@ async fn a_state_that_was_never_committed_is_shown_to_nobody() {
     assert!(!gone.contains("for bob only"), "{gone}");
 }
 
-/// A reauthorization of bob is nothing to ada.
+/// A reauthorization of Bob must not delay Ada's subscription.
 #[tokio::test]
-async fn many_reauthorizations_of_one_user_let_another_subscribe() {
-    let live = papers(None::<MemoryLog>).await;
+async fn reauthorizing_others_does_not_block_subscribe() {
+    let live = live_with_papers(None::<MemoryLog>).await;
     READABLE.lock().unwrap().push(703);
     let mut client = Client::connect(&live, ada());
     let _busy = tokio::spawn({
@@ -197,22 +202,22 @@ async fn many_reauthorizations_of_one_user_let_another_subscribe() {
             }
         }
     });
-    granted(&mut client, in_folder(1, 703)).await;
+    expect_subscribed(&mut client, subscribe_to_papers(1, 703)).await;
 }
 
-/// The warp handler that calls it may be dropped: its client hangs up. A commit goes on then, and so
-/// should what takes rights back.
+/// When a client hangs up, warp drops the handler that called `reauthorize`. Like a commit, a
+/// reauthorization that has begun must then still complete.
 #[tokio::test]
-async fn a_reauthorization_that_was_begun_is_done() {
-    let live = papers(None::<MemoryLog>).await;
-    READABLE.lock().unwrap().push(703); // whose answers take 20 ms
+async fn dropped_reauthorize_still_completes() {
+    let live = live_with_papers(None::<MemoryLog>).await;
+    READABLE.lock().unwrap().push(703); // its answers take 20 ms
     let mut client = Client::connect(&live, ada());
-    granted(&mut client, in_folder(1, 703)).await;
+    expect_subscribed(&mut client, subscribe_to_papers(1, 703)).await;
     READABLE.lock().unwrap().retain(|f| *f != 703);
-    let given_up = timeout(Duration::from_millis(5), live.reauthorize(|_| true)).await;
-    assert!(given_up.is_err());
+    let outcome = timeout(Duration::from_millis(5), live.reauthorize(|_| true)).await;
+    assert!(outcome.is_err());
     assert_eq!(client.receive_json().await["type"], "reset");
-    write(&live, 1, 703).await;
+    insert_paper(&live, 1, 703).await;
     client.receive_nothing().await;
 }
 
@@ -244,7 +249,7 @@ struct GuardedBrief {
     body: String,
 }
 
-/// Another key, and nobody said `public`.
+/// Has another key, without a permission and without `public`.
 #[subscribable(model = "vault.Brief", group_key = "owner", hooks = false)]
 #[derive(Serialize, DerivePartialModel)]
 #[sea_orm(entity = "brief::Entity")]
@@ -253,26 +258,26 @@ struct OpenBrief {
     body: String,
 }
 
-/// DESIGN.md, 5: a permission is never half given.
+/// A model with a permission must not be readable through another key by mistake.
 #[tokio::test]
-async fn a_model_with_a_permission_has_no_other_key_that_nobody_called_public() {
+async fn guarded_model_rejects_undeclared_open_key() {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     let built = Live::<Person>::builder(db)
         .discover(false)
         .register::<GuardedBrief>()
         .register::<OpenBrief>()
         .build();
-    assert!(built.is_err(), "every row is open by `owner`");
+    assert!(built.is_err(), "every row is readable by `owner`");
 }
 
-static COUNTED: AtomicUsize = AtomicUsize::new(0);
+static AUTHORIZE_CALLS: AtomicUsize = AtomicUsize::new(0);
 
-async fn counts(_: &Person, _: String, _: &DatabaseConnection) -> bool {
-    COUNTED.fetch_add(1, Ordering::SeqCst);
+async fn count_call(_: &Person, _: String, _: &DatabaseConnection) -> bool {
+    AUTHORIZE_CALLS.fetch_add(1, Ordering::SeqCst);
     true
 }
 
-#[subscribable(model = "vault.Counted", group_key = "owner", authorize = counts, rank = 1, check_permission = owns_brief, hooks = false)]
+#[subscribable(model = "vault.Counted", group_key = "owner", authorize = count_call, rank = 1, check_permission = owns_brief, hooks = false)]
 #[derive(Serialize, DerivePartialModel)]
 #[sea_orm(entity = "brief::Entity")]
 struct WholeBrief {
@@ -280,16 +285,16 @@ struct WholeBrief {
     body: String,
 }
 
-#[subscribable(model = "vault.Counted", group_key = "owner", authorize = counts, hooks = false)]
+#[subscribable(model = "vault.Counted", group_key = "owner", authorize = count_call, hooks = false)]
 #[derive(Serialize, DerivePartialModel)]
 #[sea_orm(entity = "brief::Entity")]
 struct ShortBrief {
     id: i32,
 }
 
-/// A query for each serializer would be one too many.
+/// Two serializers share one `authorize`, so one call per subscription is enough.
 #[tokio::test]
-async fn one_function_of_several_serializers_is_asked_once_a_subscription() {
+async fn shared_authorize_is_called_once() {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     let live = Live::<Person>::builder(db)
         .discover(false)
@@ -299,8 +304,8 @@ async fn one_function_of_several_serializers_is_asked_once_a_subscription() {
         .unwrap();
     let mut client = Client::connect(&live, ada());
     let group = json!({"owner": "ada"});
-    granted(&mut client, subscribe(1, "vault.Counted", group)).await;
-    assert_eq!(COUNTED.load(Ordering::SeqCst), 1);
+    expect_subscribed(&mut client, subscribe(1, "vault.Counted", group)).await;
+    assert_eq!(AUTHORIZE_CALLS.load(Ordering::SeqCst), 1);
     live.reauthorize(|_| true).await;
-    assert_eq!(COUNTED.load(Ordering::SeqCst), 2);
+    assert_eq!(AUTHORIZE_CALLS.load(Ordering::SeqCst), 2);
 }

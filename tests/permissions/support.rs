@@ -1,4 +1,4 @@
-//! What the properties have in common.
+//! What the property tests share: the runner and the database.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,9 +13,14 @@ use tokio::runtime::Runtime;
 
 use crate::entities::{Table, User, document, notice, task};
 
-/// Asserts that something holds of so many random cases, on one database. What fails is made small,
-/// and shown. `PROPTEST_CASES` is another number.
-pub fn holds<S: Strategy>(cases: u32, strategy: &S, property: &impl AsyncFn(&Tables, S::Value)) {
+/// Asserts that `property` holds for this number of random cases, all on one database.
+///
+/// A failing case is shrunk and printed. The variable `PROPTEST_CASES` overrides the number.
+pub fn assert_property<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    property: &impl AsyncFn(&Tables, S::Value),
+) {
     let config = Config {
         cases: match std::env::var_os("PROPTEST_CASES") {
             Some(_) => Config::default().cases,
@@ -30,14 +35,14 @@ pub fn holds<S: Strategy>(cases: u32, strategy: &S, property: &impl AsyncFn(&Tab
     let outcome = TestRunner::new(config).run(strategy, |case| {
         let run = || {
             runtime.block_on(async {
-                database.empty().await;
+                database.clear().await;
                 property(&database, case).await;
             });
         };
         catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            TestCaseError::fail(text.unwrap_or("it panicked").to_owned())
+            TestCaseError::fail(text.unwrap_or("the property panicked").to_owned())
         })
     });
     if let Err(error) = outcome {
@@ -66,7 +71,7 @@ impl Tables {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("test.sqlite");
         let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
-        // One writes, one reads beside it.
+        // One connection writes, the other one reads at the same time.
         options.max_connections(2).sqlx_logging(false);
         let connection = Database::connect(options).await.unwrap();
         for pragma in ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF"] {
@@ -81,7 +86,7 @@ impl Tables {
         }
     }
 
-    async fn empty(&self) {
+    async fn clear(&self) {
         for table in Table::ALL {
             let name = table.label().split_once('.').unwrap().1.to_lowercase();
             let delete = format!("DELETE FROM {name}");
@@ -89,16 +94,17 @@ impl Tables {
         }
     }
 
-    /// Waits until a transaction that was dropped is rolled back. Until then, SQLite refuses at once who
-    /// reads first and then writes.
-    pub async fn settle(&self) {
+    /// Waits until a dropped transaction is rolled back.
+    ///
+    /// Before that, SQLite immediately rejects a transaction that reads first and then writes.
+    pub async fn wait_for_rollback(&self) {
         let wait = "BEGIN IMMEDIATE; COMMIT";
         self.connection.execute_unprepared(wait).await.unwrap();
     }
 
     /// Builds a `Live` on the database.
     pub fn live(&self, limits: Limits) -> Live<User> {
-        // The vault's users are others.
+        // Without `discover`: the serializers of the vault have another user type.
         Live::<User>::builder(self.connection.clone())
             .discover(false)
             .limits(limits)
@@ -106,7 +112,7 @@ impl Tables {
             .register::<document::DocumentSerializer>()
             .register::<task::WholeTask>()
             .register::<task::SignedInTask>()
-            .register::<task::AnybodysTask>()
+            .register::<task::PublicTask>()
             .build()
             .unwrap()
     }

@@ -1,4 +1,4 @@
-//! Transactions on rows that a permission decides about: their old state is read before they are written.
+//! Transactions on rows with a permission: the old state of a row is read before it is written.
 
 use std::time::Duration;
 
@@ -28,10 +28,11 @@ fn patch(text: &str) -> Patch {
     }
 }
 
-/// On SQLite, a transaction that begins with a read is refused as soon as another writes; those of an
-/// application that begin with their write wait their turn, and go on to.
+/// SQLite rejects a transaction that begins with a read as soon as another transaction writes.
+/// An application's transaction that begins with a write waits for the other one instead, and
+/// rest-live must not change that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_that_write_side_by_side_wait_for_each_other() {
+async fn concurrent_write_transactions_wait() {
     let tables = Tables::open().await;
     let live = tables.live(Limits::default());
     let writers = [1, 2].map(|id| {
@@ -41,7 +42,7 @@ async fn transactions_that_write_side_by_side_wait_for_each_other() {
             for round in 0..30 {
                 let transaction = db.begin().await.unwrap();
                 document::update(&transaction, id, &patch(&format!("round {round}"))).await;
-                // Long enough for the other to begin.
+                // Long enough for the other transaction to begin.
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 transaction.commit().await.unwrap();
             }

@@ -1,4 +1,5 @@
-//! What the tests of this binary guard: secrets in folders, and notes whose code fails.
+//! The application of most tests in this binary: secrets in folders, and notes whose permission and
+//! serializer fail on demand.
 
 use rest_live::{Limits, Live, LiveConnection, subscribable, testing::Client};
 use sea_orm::{
@@ -8,7 +9,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A user. `admin` sees everything.
+/// A user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Person {
     pub name: &'static str,
@@ -39,7 +40,7 @@ pub mod secret {
     pub enum Relation {}
 }
 
-/// Who may open which folder.
+/// Which person may open which folder.
 pub mod reader {
     use sea_orm::entity::prelude::*;
 
@@ -84,7 +85,7 @@ pub mod permissions {
         person.name == secret.owner
     }
 
-    /// Asks the table, but for what has its own answer to show.
+    /// Looks the reader up in the table. Some folders have special results: errors, panics, delays.
     pub async fn may_open(
         person: &Person,
         folder_id: i32,
@@ -99,20 +100,20 @@ pub mod permissions {
         let key = (folder_id, person.name.to_owned());
         let may = reader::Entity::find_by_id(key).one(db).await?.is_some();
         if folder_id == 503 {
-            ASKED.add_permits(1);
-            ANSWER.acquire().await.unwrap().forget();
+            CALL_STARTED.add_permits(1);
+            CALL_MAY_END.acquire().await.unwrap().forget();
         }
         Ok(may)
     }
 
-    /// The questions about folder 503 that wait for their answer to be let go.
-    pub static ASKED: Semaphore = Semaphore::const_new(0);
-    pub static ANSWER: Semaphore = Semaphore::const_new(0);
+    /// A permit for each call about folder 503 that waits for `CALL_MAY_END`.
+    pub static CALL_STARTED: Semaphore = Semaphore::const_new(0);
+    pub static CALL_MAY_END: Semaphore = Semaphore::const_new(0);
 
     pub fn panics_for_bob(person: &Person, note: &note::Model) -> bool {
         assert!(
             person.name != "bob" || !note.text.contains("unfair"),
-            "a permission that fails"
+            "this permission panics on purpose"
         );
         true
     }
@@ -127,7 +128,7 @@ pub struct SecretSerializer {
     text: String,
 }
 
-/// What everybody in a folder sees of its secrets.
+/// What every reader of a folder sees of its secrets.
 #[subscribable(model = "vault.Secret", group_key = "folder_id", authorize = permissions::may_open, rank = -1, hooks = false)]
 #[derive(Serialize, DerivePartialModel)]
 #[sea_orm(entity = "secret::Entity")]
@@ -146,7 +147,7 @@ pub struct NoteSerializer {
 }
 
 fn panics_on_poison<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    assert!(text != "poison", "a serializer that fails");
+    assert!(text != "poison", "this serializer panics on purpose");
     match text {
         "refused" => Err(serde::ser::Error::custom("the password is swordfish")),
         text => serializer.serialize_str(text),
@@ -203,7 +204,7 @@ impl Vault {
             .unwrap();
     }
 
-    pub async fn put(&self, id: i32, owner: &Person, folder_id: i32) -> secret::Model {
+    pub async fn insert_secret(&self, id: i32, owner: &Person, folder_id: i32) -> secret::Model {
         let secret = secret::ActiveModel {
             id: Set(id),
             text: Set(format!("secret {id}")),
@@ -213,7 +214,7 @@ impl Vault {
         secret.insert(&self.db()).await.unwrap()
     }
 
-    pub async fn note(&self, id: i32, text: &str) -> note::Model {
+    pub async fn insert_note(&self, id: i32, text: &str) -> note::Model {
         let note = note::ActiveModel {
             id: Set(id),
             text: Set(text.to_owned()),
@@ -230,7 +231,7 @@ async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
         .unwrap();
 }
 
-/// A subscription of v1.
+/// Returns a subscribe request in v1.
 pub fn subscribe(id: i32, model: &str, group: Value) -> Value {
     let mut request = json!({"type": "subscribe", "id": id, "model": model});
     request["group"] = group;
@@ -241,8 +242,8 @@ pub fn folder(id: i32, folder_id: i32) -> Value {
     subscribe(id, "vault.Secret", json!({ "folder_id": folder_id }))
 }
 
-/// Sends a subscription that must be granted.
-pub async fn granted(client: &mut Client<Person>, request: Value) {
+/// Sends a subscribe request, and asserts that the server accepts it.
+pub async fn expect_subscribed(client: &mut Client<Person>, request: Value) {
     let id = request["id"].clone();
     client.send_json(request).await;
     let answer = client.receive_json().await;
@@ -252,8 +253,8 @@ pub async fn granted(client: &mut Client<Person>, request: Value) {
     );
 }
 
-/// Sends what must be answered by an error.
-pub async fn refused(client: &mut Client<Person>, request: Value) -> (u64, String) {
+/// Sends a request, asserts that the answer is an error, and returns its code and name.
+pub async fn expect_error(client: &mut Client<Person>, request: Value) -> (u64, String) {
     client.send_json(request).await;
     let answer = client.receive_text().await;
     assert!(!answer.contains("swordfish"), "{answer}");

@@ -1,4 +1,4 @@
-//! Random writes, made on the database and on a model of it in memory.
+//! Random writes, applied to the database and to a model of it in memory.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::entities::{Patch, Table, Values, document, notice, task};
 /// All rows of all tables.
 pub type Rows = BTreeMap<(Table, i32), Values>;
 
-/// One write of one row.
+/// One write to one row.
 #[derive(Clone, Debug)]
 pub struct Write {
     pub table: Table,
@@ -25,9 +25,9 @@ pub enum Kind {
     Delete,
 }
 
-/// What a write has done to a row.
+/// The change that a write made to a row.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct Change {
     pub table: Table,
     pub id: i32,
     pub old: Option<Values>,
@@ -35,8 +35,8 @@ pub struct Changed {
 }
 
 impl Write {
-    /// Returns the write with a mark before the text that it sets.
-    pub fn marked(&self, mark: &str) -> Self {
+    /// Returns the write with a mark at the start of the text that it sets.
+    pub fn with_mark(&self, mark: &str) -> Self {
         let mut write = self.clone();
         let text = match &mut write.kind {
             Kind::Insert(row) => Some(&mut row.text),
@@ -49,8 +49,8 @@ impl Write {
         write
     }
 
-    /// Carries the write out in both places. Returns what it has done, if it has done anything.
-    pub async fn carry_out(&self, db: &impl ConnectionTrait, rows: &mut Rows) -> Option<Changed> {
+    /// Applies the write to the database and to the rows in memory. Returns the change, if any.
+    pub async fn apply(&self, db: &impl ConnectionTrait, rows: &mut Rows) -> Option<Change> {
         macro_rules! on_table {
             ($function:ident($($argument:expr),*)) => {
                 match self.table {
@@ -60,8 +60,8 @@ impl Write {
                 }
             };
         }
-        let place = (self.table, self.id);
-        let old = rows.get(&place).cloned();
+        let key = (self.table, self.id);
+        let old = rows.get(&key).cloned();
         let new = match (&self.kind, &old) {
             (Kind::Insert(row), None) => {
                 on_table!(insert(row));
@@ -75,17 +75,17 @@ impl Write {
                 Some(patch.applied_to(old))
             }
             (Kind::Delete, _) => {
-                // Also of a row that is not there.
+                // Also deletes a row that does not exist.
                 on_table!(delete());
                 None
             }
             _ => return None,
         };
         match &new {
-            Some(row) => _ = rows.insert(place, row.clone()),
-            None => _ = rows.remove(&place),
+            Some(row) => _ = rows.insert(key, row.clone()),
+            None => _ = rows.remove(&key),
         }
-        (old.is_some() || new.is_some()).then_some(Changed {
+        (old.is_some() || new.is_some()).then_some(Change {
             table: self.table,
             id: self.id,
             old,
@@ -121,7 +121,7 @@ pub fn tables() -> impl Strategy<Value = Table> {
     prop::sample::select(&Table::ALL[..])
 }
 
-/// Few rows and few groups, so that they meet.
+/// Few rows and few groups, so that writes and subscriptions often concern the same ones.
 pub fn ids() -> impl Strategy<Value = i32> {
     1..=3
 }

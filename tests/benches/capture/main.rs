@@ -1,12 +1,15 @@
-//! What capture costs: statements and time of each kind of write, with and without rest-live, in one run. `cargo
-//! xtask bench capture`, and behind it the names of writes, if not all are wanted.
+//! Measures the cost of capture: statements and time of each kind of write, with and without
+//! rest-live, in one run. Run it with `cargo xtask bench capture`, and add the names of writes to
+//! run only these.
 //!
-//! "Without" is SeaORM's own connection, and a model that knows nothing of rest-live. "With" is `Live::db()`,
-//! where the write returns when its event is in the log; what the dispatcher then does takes the processor from
-//! the next write, and so counts. All of them share one connection to the database, so that the pool has the same to
-//! do; the writes that have a limit are measured again on ten, as many as a pool has by itself. On one, each write
-//! waits for the connection of the last: sqlx tests it when it is given back, in a task that competes with the
-//! dispatcher.
+//! "Without" is SeaORM's own connection and a model that does not know rest-live. "With" is
+//! `Live::db()`: a write returns when its event is in the log. The work of the dispatcher then
+//! takes processor time from the next write, so it counts.
+//!
+//! All variants share one connection to the database, so that the pool has the same work. The
+//! writes that have a limit are also measured with ten connections, the default of a pool. With one
+//! connection, each write waits until the connection of the last write is back in the pool. sqlx
+//! tests a returned connection in a task, which competes with the dispatcher.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -40,16 +43,17 @@ use self::{
     writes::{Line, WRITES},
 };
 
-/// Rounds of each variant, in turn: whatever else the machine does meanwhile, it does to all of them.
+/// Rounds of each variant. The variants take turns, so that other load affects all of them.
 const ROUNDS: usize = 60;
 
-/// Of the writes that have a limit.
-const ROUNDS_OF_LIMITED: usize = 200;
+/// Rounds of the writes that have a limit.
+const LIMITED_ROUNDS: usize = 200;
 
-/// Writes in a round.
-const WRITES_OF_ROUND: i32 = 10;
+/// Writes of a round.
+const WRITES_PER_ROUND: i32 = 10;
 
-/// A row saved without a look at the row before costs at most this, or a twentieth of the write.
+/// Maximum cost of capture for a save that does not read the old row; or a twentieth of the write,
+/// if that is more.
 const LIMIT: Duration = Duration::from_micros(20);
 
 fn main() {
@@ -57,7 +61,10 @@ fn main() {
     let is_known = |name: &&String| WRITES.iter().any(|line| line.name == **name);
     if let Some(wrong) = names.iter().find(|name| !is_known(name)) {
         let known: Vec<_> = WRITES.iter().map(|line| line.name).collect();
-        println!("no such write: {wrong:?}; there are: {}", known.join(", "));
+        println!(
+            "there is no write {wrong:?}; the writes are: {}",
+            known.join(", ")
+        );
         std::process::exit(2);
     }
     let is_wanted = |line: &&Line| names.is_empty() || names.iter().any(|name| name == line.name);
@@ -66,15 +73,15 @@ fn main() {
     runtime.block_on(async {
         println!(
             "{}\n\
-             Medians of writes, one after the other.\n\
-             BEGIN and COMMIT are not among the statements.",
+             Times are medians of writes made one after another.\n\
+             Statements do not include BEGIN and COMMIT.",
             machine::description("cargo xtask bench capture")
         );
         for engine in [Engine::Sqlite, Engine::Postgres] {
-            // Not moved into the task: a server ends with the thread that started it.
+            // It stays in this thread, because a server ends with the thread that started it.
             let database = TestDatabase::start(engine).await;
             let url = database.url();
-            // Requests are tasks on a worker, and so are these writes.
+            // An application's requests are tasks on a worker, and so are these writes.
             let tables = tables(engine, url, wanted.clone());
             tokio::spawn(Box::pin(tables)).await.unwrap();
         }
@@ -114,9 +121,10 @@ async fn table(subject: &Subject, lines: impl Iterator<Item = &Line>) {
             with.as_secs_f64() / without.as_secs_f64(),
         );
         if line.is_limited {
-            let verdict = match with <= without + LIMIT.max(without / 20) {
-                true => "holds",
-                false => "is exceeded",
+            let verdict = if with <= without + LIMIT.max(without / 20) {
+                "holds"
+            } else {
+                "is exceeded"
             };
             verdicts.push(format!("{}: {verdict}", line.name));
         }
@@ -129,35 +137,36 @@ async fn table(subject: &Subject, lines: impl Iterator<Item = &Line>) {
 /// The medians of one kind of write.
 struct Measured {
     statements: [usize; 2],
-    /// Of each variant.
+    /// The median time of each variant.
     times: Vec<Duration>,
 }
 
 async fn measure(subject: &Subject, line: &Line) -> Measured {
     let mut statements = [0, 0];
     for (variant, statements) in Variant::ALL.into_iter().zip(&mut statements) {
-        subject.refresh(line, 1).await;
+        subject.reset(line, 1).await;
         *statements = subject.statements(variant, line).await;
     }
     let variants = match line.rows {
         1 => &Variant::ALL[..],
         _ => &Variant::ALL[..2],
     };
-    let rounds = match line.is_limited {
-        true => ROUNDS_OF_LIMITED,
-        false => ROUNDS,
+    let rounds = if line.is_limited {
+        LIMITED_ROUNDS
+    } else {
+        ROUNDS
     };
     let mut times = vec![Vec::new(); variants.len()];
     // The first round prepares the statements.
     for round in 0..=rounds {
-        for turn in 0..variants.len() {
-            let place = (round + turn) % variants.len();
-            subject.refresh(line, WRITES_OF_ROUND).await;
-            for n in 0..WRITES_OF_ROUND {
+        for offset in 0..variants.len() {
+            let index = (round + offset) % variants.len();
+            subject.reset(line, WRITES_PER_ROUND).await;
+            for n in 0..WRITES_PER_ROUND {
                 let start = Instant::now();
-                subject.write(variants[place], line, n).await;
+                subject.write(variants[index], line, n).await;
                 if round > 0 {
-                    times[place].push(start.elapsed());
+                    times[index].push(start.elapsed());
                 }
             }
         }

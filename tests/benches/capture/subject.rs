@@ -1,4 +1,4 @@
-//! What is measured: one database, with and without rest-live.
+//! The subject of the measurement: one database, with and without rest-live.
 
 use std::sync::{
     Arc,
@@ -19,7 +19,7 @@ pub enum Variant {
     Plain,
     /// A `Live` without a subscriber.
     Live,
-    /// A `Live` with one.
+    /// A `Live` with one subscriber.
     Subscribed,
 }
 
@@ -31,14 +31,14 @@ pub struct Subject {
     db: DatabaseConnection,
     live: Live,
     subscribed: Live,
-    /// The same connection, whose statements are counted.
+    /// The same connection, with a counter of its statements.
     counted: DatabaseConnection,
     counted_live: Live,
     statements: Arc<AtomicUsize>,
 }
 
 impl Subject {
-    /// Opens a database with so many connections.
+    /// Opens a database with this number of connections.
     pub async fn open(url: &str, connections: u32) -> Self {
         let mut options = ConnectOptions::new(url);
         options.max_connections(connections).sqlx_logging(false);
@@ -64,10 +64,10 @@ impl Subject {
         }
     }
 
-    /// Returns which database it is, and how durable.
+    /// Returns the version of the database and its durability settings.
     pub async fn description(&self) -> String {
         let backend = self.db.get_database_backend();
-        let questions = match backend {
+        let queries = match backend {
             DbBackend::Sqlite => [
                 ("", "SELECT 'SQLite ' || sqlite_version()"),
                 ("journal_mode ", "PRAGMA journal_mode"),
@@ -85,22 +85,22 @@ impl Subject {
                 ),
             ],
         };
-        let mut answers = Vec::new();
-        for (what, question) in questions {
-            let question = Statement::from_string(backend, question);
-            let row = self.db.query_one_raw(question).await.unwrap().unwrap();
-            answers.push(format!(
+        let mut values = Vec::new();
+        for (what, query) in queries {
+            let query = Statement::from_string(backend, query);
+            let row = self.db.query_one_raw(query).await.unwrap().unwrap();
+            values.push(format!(
                 "{what}{}",
                 row.try_get_by_index::<String>(0).unwrap()
             ));
         }
-        answers.join(", ")
+        values.join(", ")
     }
 
-    /// Leaves nothing in the table but the rows that so many writes write to.
-    pub async fn refresh(&self, line: &Line, writes: i32) {
+    /// Empties the table, and inserts the rows that this number of writes need.
+    pub async fn reset(&self, line: &Line, writes: i32) {
         let empty = match self.db.get_database_backend() {
-            DbBackend::Postgres => "TRUNCATE task", // a DELETE would leave its rows to a vacuum
+            DbBackend::Postgres => "TRUNCATE task", // a DELETE would leave dead rows for a vacuum
             _ => "DELETE FROM task",
         };
         self.db.execute_unprepared(empty).await.unwrap();
@@ -120,7 +120,7 @@ impl Subject {
         result.unwrap();
     }
 
-    /// Writes once, and returns how many statements it took.
+    /// Writes once, and returns the number of statements.
     pub async fn statements(&self, variant: Variant, line: &Line) -> usize {
         self.statements.store(0, Ordering::Relaxed);
         let result = match variant {
@@ -132,7 +132,7 @@ impl Subject {
     }
 }
 
-/// Has somebody listen to all that is written, as a socket would.
+/// Subscribes a session to all lists, and reads its frames as a socket would.
 async fn subscribe(live: &Live) {
     let session = live.connect(());
     for list in [writes::LIST, writes::OTHER_LIST] {

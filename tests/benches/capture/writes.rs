@@ -1,5 +1,5 @@
-//! The kinds of write, as `tests/it/captured/writes.rs` names them, on one model that rest-live knows, and on its
-//! twin that it does not.
+//! The kinds of write, with the names that the capture tests in `tests/it` use. Each one exists for
+//! an entity of rest-live and for the same entity without rest-live.
 
 use std::ops::Range;
 
@@ -7,14 +7,15 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub struct Line {
     pub name: &'static str,
-    /// What is written without rest-live, and with it.
+    /// The write without rest-live.
     pub plain: &'static str,
+    /// The write with rest-live.
     pub live: &'static str,
     /// Rows of one write.
     pub rows: i32,
-    /// They are there before.
+    /// Whether the rows must exist before the write.
     pub needs_rows: bool,
-    /// It is a save that needs no old row.
+    /// Whether the cost has a limit: the write is a save that needs no old row.
     pub is_limited: bool,
 }
 
@@ -36,7 +37,7 @@ const fn limited(line: Line) -> Line {
     }
 }
 
-/// A bulk write of our own, beside what SeaORM calls so.
+/// A bulk write of rest-live, compared with the bulk write of SeaORM.
 const fn live_many(name: &'static str, plain: &'static str, needs_rows: bool) -> Line {
     Line {
         plain,
@@ -67,8 +68,9 @@ pub const WRITES: &[Line] = &[
     live_many("live_delete_many of 10", "delete_many exec of 10", true),
 ];
 
-/// Where all rows are, and where those are that have moved.
+/// The list of all rows.
 pub const LIST: i32 = 1;
+/// The list to which some writes move rows.
 pub const OTHER_LIST: i32 = 2;
 
 /// Returns the keys of the rows of the `n`th write.
@@ -132,12 +134,12 @@ macro_rules! model {
                 }
             }
 
-            fn are_of(n: i32) -> sea_orm::sea_query::SimpleExpr {
+            fn is_row_of(n: i32) -> sea_orm::sea_query::SimpleExpr {
                 let rows = rows_of(n, 10);
                 Column::Id.between(rows.start, rows.end - 1)
             }
 
-            async fn saved<C>(what: &str, db: &C, n: i32) -> Result<(), DbErr>
+            async fn write_row<C>(what: &str, db: &C, n: i32) -> Result<(), DbErr>
             where
                 C: ConnectionTrait + TransactionTrait,
             {
@@ -195,12 +197,12 @@ macro_rules! model {
                         }
                         sea_orm::TransactionSession::commit(transaction).await?;
                     }
-                    _ => panic!("{what} is no write"),
+                    _ => panic!("there is no write {what:?}"),
                 }
                 Ok(())
             }
 
-            async fn saved_many<C: ConnectionTrait>(
+            async fn write_bulk<C: ConnectionTrait>(
                 what: &str,
                 db: &C,
                 n: i32,
@@ -213,18 +215,18 @@ macro_rules! model {
                     "update_many exec of 10" => {
                         let update = Entity::update_many()
                             .col_expr(Column::Text, Expr::value(text(-n)));
-                        update.filter(are_of(n)).exec(db).await?.rows_affected
+                        update.filter(is_row_of(n)).exec(db).await?.rows_affected
                     }
                     "update_many exec of 10 to another list" => {
                         let update = Entity::update_many()
                             .col_expr(Column::ListId, Expr::value(OTHER_LIST));
-                        update.filter(are_of(n)).exec(db).await?.rows_affected
+                        update.filter(is_row_of(n)).exec(db).await?.rows_affected
                     }
                     "delete_many exec of 10" => {
-                        let delete = Entity::delete_many().filter(are_of(n));
+                        let delete = Entity::delete_many().filter(is_row_of(n));
                         delete.exec(db).await?.rows_affected
                     }
-                    _ => panic!("{what} is no write"),
+                    _ => panic!("there is no write {what:?}"),
                 };
                 assert_eq!(written, 10, "{what}");
                 Ok(())
@@ -237,9 +239,10 @@ model! { plain,
     impl ActiveModelBehavior for ActiveModel {}
 
     pub async fn write(what: &str, db: &DatabaseConnection, n: i32) -> Result<(), DbErr> {
-        match what.contains("_many") {
-            true => saved_many(what, db, n).await,
-            false => saved(what, db, n).await,
+        if what.contains("_many") {
+            write_bulk(what, db, n).await
+        } else {
+            write_row(what, db, n).await
         }
     }
 }
@@ -256,13 +259,13 @@ model! { live,
 
     pub async fn write(what: &str, db: &rest_live::LiveConnection, n: i32) -> Result<(), DbErr> {
         match what {
-            _ if what.starts_with("live_") => written_live(what, db, n).await,
-            _ if what.contains("_many") => saved_many(what, db, n).await,
-            _ => saved(what, db, n).await,
+            _ if what.starts_with("live_") => write_live_bulk(what, db, n).await,
+            _ if what.contains("_many") => write_bulk(what, db, n).await,
+            _ => write_row(what, db, n).await,
         }
     }
 
-    async fn written_live(
+    async fn write_live_bulk(
         what: &str,
         db: &rest_live::LiveConnection,
         n: i32,
@@ -276,18 +279,18 @@ model! { live,
             "live_update_many of 10" => {
                 let update = Entity::live_update_many()
                     .col_expr(Column::Text, Expr::value(text(-n)));
-                update.filter(are_of(n)).exec(db).await?.rows_affected
+                update.filter(is_row_of(n)).exec(db).await?.rows_affected
             }
             "live_update_many of 10 to another list" => {
                 let update = Entity::live_update_many()
                     .col_expr(Column::ListId, Expr::value(OTHER_LIST));
-                update.filter(are_of(n)).exec(db).await?.rows_affected
+                update.filter(is_row_of(n)).exec(db).await?.rows_affected
             }
             "live_delete_many of 10" => {
-                let delete = Entity::live_delete_many().filter(are_of(n));
+                let delete = Entity::live_delete_many().filter(is_row_of(n));
                 delete.exec(db).await?.rows_affected
             }
-            _ => panic!("{what} is no write"),
+            _ => panic!("there is no write {what:?}"),
         };
         assert_eq!(written, 10, "{what}");
         Ok(())

@@ -1,4 +1,4 @@
-//! What is asked of rest-live under each load, beside the other servers.
+//! The claims that rest-live must meet under each load, compared with the other servers.
 
 use super::{
     load::Load,
@@ -6,8 +6,9 @@ use super::{
     servers::Variant,
 };
 
-/// A server that is a twentieth slower than what it is offered keeps up: the last event takes its time, too.
-const KEEPING_UP: f64 = 0.95;
+/// The share of the offered rate at which a server keeps up. It is below 1, because the time of the
+/// last delivery counts as well.
+const KEEPS_UP: f64 = 0.95;
 
 pub struct Claim {
     what: &'static str,
@@ -35,12 +36,9 @@ impl Claim {
         }
     }
 
-    /// Returns what is said of it, in columns.
+    /// Returns the claim as the cells of a table row.
     pub fn cells(&self) -> Vec<String> {
-        let verdict = match self.holds {
-            true => "holds",
-            false => "not reached",
-        };
+        let verdict = if self.holds { "holds" } else { "not reached" };
         let what = self.what.to_owned();
         vec![
             what,
@@ -58,7 +56,7 @@ fn figure(measured: f64) -> String {
     }
 }
 
-/// Returns that rest-live left nothing out: what it costs says little otherwise.
+/// Claims that rest-live delivered everything. Otherwise its cost would mean little.
 fn all_delivered(rest_live: &Sample) -> Claim {
     Claim::at_least("% of the deliveries", 100.0, rest_live.share * 100.0)
 }
@@ -68,7 +66,7 @@ pub fn of_one_group(samples: &Samples, load: &Load) -> Vec<Claim> {
     let chat = samples.of(Variant::ChatNodelay);
     vec![
         all_delivered(rest_live),
-        Claim::at_least("deliveries/s", load.offered() * KEEPING_UP, rest_live.rate),
+        Claim::at_least("deliveries/s", load.offered() * KEEPS_UP, rest_live.rate),
         Claim::at_least(
             "CPU of chat-nodelay / rest-live",
             3.0,
@@ -103,7 +101,7 @@ pub fn of_transactions(samples: &Samples, _: &Load) -> Vec<Claim> {
 
 pub fn of_many_groups(samples: &Samples, _: &Load) -> Vec<Claim> {
     let rest_live = samples.of(Variant::RestLive);
-    vec![all_delivered(rest_live), beside_the_best(samples)]
+    vec![all_delivered(rest_live), cpu_against_the_best(samples)]
 }
 
 pub fn of_single_events(samples: &Samples, _: &Load) -> Vec<Claim> {
@@ -111,7 +109,7 @@ pub fn of_single_events(samples: &Samples, _: &Load) -> Vec<Claim> {
     let chat = samples.of(Variant::ChatNodelay);
     vec![
         all_delivered(rest_live),
-        beside_the_best(samples),
+        cpu_against_the_best(samples),
         Claim::at_least(
             "p99 of chat-nodelay / rest-live",
             5.0,
@@ -120,7 +118,7 @@ pub fn of_single_events(samples: &Samples, _: &Load) -> Vec<Claim> {
     ]
 }
 
-fn beside_the_best(samples: &Samples) -> Claim {
+fn cpu_against_the_best(samples: &Samples) -> Claim {
     let others = samples
         .0
         .iter()

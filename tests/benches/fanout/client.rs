@@ -1,6 +1,8 @@
-//! All the connections, in one process and one thread: it subscribes them, and measures what they receive. It has to be
-//! cheaper than any server: epoll, one buffer for all of them, and no more understanding of websockets than it takes to
-//! find the next text.
+//! The client: it subscribes all connections in one process and one thread, and measures what they
+//! receive.
+//!
+//! It must be cheaper than any server. So it uses epoll and one buffer for all connections, and it
+//! parses only as much of a websocket frame as it needs to find the next text.
 
 mod connection;
 mod frame;
@@ -21,50 +23,50 @@ use serde::{Deserialize, Serialize};
 use self::{connection::Connection, tally::Tally};
 use super::host;
 
-/// Bytes read at once.
+/// Maximum number of bytes of one read.
 const BUFFER: usize = 256 * 1024;
-/// Connections that have something to read, told at once.
+/// Maximum number of readable connections that one poll reports.
 const EVENTS: usize = 512;
 
-/// Whom to connect to, and what for.
+/// The server to connect to, and the subscriptions.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub address: String,
     pub model: String,
     pub groups: i32,
-    /// Of each group.
+    /// Subscribers of each group.
     pub subscribers: usize,
 }
 
-/// What is about to come.
+/// What the client must wait for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Expected {
     pub deliveries: u64,
-    /// Nothing is waited for any longer, by [`host::now`].
+    /// When the client stops waiting, by [`host::now`].
     pub deadline: u64,
 }
 
-/// What came.
+/// What the client received.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     pub deliveries: u64,
     pub reads: u64,
     pub bytes: u64,
-    /// Told instead of broadcasts that a server dropped.
+    /// Resets, which a server sends instead of broadcasts that it dropped.
     pub resets: u64,
     /// Connections that the server ended.
     pub closed: u64,
-    /// What is no broadcast of the connection's group.
-    pub strangers: u64,
-    /// From when the first was due to when the last came.
+    /// Texts that are not broadcasts of the connection's group.
+    pub unexpected: u64,
+    /// From when the first broadcast was due until the last one arrived.
     pub elapsed: Duration,
-    /// Processor time of the client meanwhile.
+    /// Processor time of the client in this time.
     pub used: Duration,
     pub p50: Duration,
     pub p99: Duration,
 }
 
-/// Connects, says so, and for each line of input reports what came.
+/// Connects, prints the number of connections, and prints a report for each line of input.
 pub fn run(plan: &Plan) {
     host::pin(host::OF_CLIENT);
     rest_live_benches::raise_files();
@@ -87,9 +89,9 @@ struct Client {
 impl Client {
     fn new(connections: Vec<Connection>) -> Self {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        for (place, connection) in connections.iter().enumerate() {
+        for (index, connection) in connections.iter().enumerate() {
             connection.stream.set_nonblocking(true).unwrap();
-            let data = epoll::EventData::new_u64(place as u64);
+            let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, &connection.stream, data, epoll::EventFlags::IN).unwrap();
         }
         Self {
@@ -112,8 +114,8 @@ impl Client {
             events.clear();
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&left)).unwrap();
             for event in &events {
-                let place = event.data.u64();
-                self.read(place as usize, &mut tally);
+                let index = event.data.u64();
+                self.read(index as usize, &mut tally);
             }
         }
         Report {
@@ -122,10 +124,10 @@ impl Client {
         }
     }
 
-    fn read(&mut self, place: usize, tally: &mut Tally) {
-        let connection = &mut self.connections[place];
-        let kept = connection.begun.len();
-        self.buffer[..kept].copy_from_slice(&connection.begun);
+    fn read(&mut self, index: usize, tally: &mut Tally) {
+        let connection = &mut self.connections[index];
+        let kept = connection.partial.len();
+        self.buffer[..kept].copy_from_slice(&connection.partial);
         let read = connection.stream.read(&mut self.buffer[kept..]);
         let read = match read {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -138,11 +140,11 @@ impl Client {
         }
         tally.begin_read(read);
         let mut rest = &self.buffer[..kept + read];
-        while let Some((frame, behind)) = frame::next(rest) {
-            rest = behind;
+        while let Some((frame, after)) = frame::next(rest) {
+            rest = after;
             tally.count(&frame, &connection.broadcast);
         }
-        connection.begun.clear();
-        connection.begun.extend_from_slice(rest);
+        connection.partial.clear();
+        connection.partial.extend_from_slice(rest);
     }
 }

@@ -1,4 +1,4 @@
-//! What a process asks of the host: a core, the time.
+//! Access to the host: the core of a process, and the time.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ pub const OF_SERVER: usize = 0;
 /// The core of the client.
 pub const OF_CLIENT: usize = 1;
 
-/// Keeps this process on one of the cores that it may use; on a machine with one core there is nothing to keep.
-pub fn pin(place: usize) {
-    if let Some(core) = cores().get(place) {
+/// Pins this process to one of the cores that it may use. Does nothing if there is no such core.
+pub fn pin(index: usize) {
+    if let Some(core) = cores().get(index) {
         let mut set = CpuSet::new();
         set.set(*core);
         sched_setaffinity(None, &set).unwrap();
     }
 }
 
-/// Returns who runs where.
+/// Returns a sentence about the cores of server and client.
 pub fn pinning() -> &'static str {
     match cores().len() {
-        0 | 1 => "There is one core only: server and client compete for it.",
-        _ => "The server has one core, the client another.",
+        0 | 1 => "There is only one core: server and client compete for it.",
+        _ => "The server has one core, and the client has another.",
     }
 }
 
@@ -36,7 +36,7 @@ fn cores() -> Vec<usize> {
         .collect()
 }
 
-/// Returns the nanoseconds of a clock that all processes of this machine share.
+/// Returns the time in nanoseconds, by a clock that all processes of this machine share.
 pub fn now() -> u64 {
     nanoseconds(ClockId::Monotonic)
 }

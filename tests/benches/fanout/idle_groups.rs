@@ -1,5 +1,5 @@
-//! What an event costs where there are many groups that it is not about. They have no sockets: a million of those is more
-//! than a machine has.
+//! Measures the cost of an event while many other groups exist. The groups have no sockets, because
+//! a machine cannot have a million of them.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use super::{
     claim::Claim,
     host,
     process::Process,
+    protocol::{self, Message},
     servers::rest_live::{self as server, User},
     shapes::RUNS,
     table::{Findings, Table},
-    wire::{self, Message},
 };
 
 const GROUPS: [i32; 3] = [1, 1_000, 1_000_000];
 
-/// Subscriptions of a session, which may have 128.
-const OF_SESSION: usize = 100;
+/// Subscriptions of a session. The default limit is 128.
+const SUBSCRIPTIONS_PER_SESSION: usize = 100;
 
 const EVENTS: u32 = 20_000;
 
@@ -49,8 +49,8 @@ pub fn measure() -> Findings {
     }
 }
 
-/// Says how many microseconds of processor time an event takes from the log to one session, with so many idle groups
-/// beside its own.
+/// Prints how many microseconds of processor time an event takes from the log to one session, with
+/// this number of idle groups.
 pub fn run(groups: i32) {
     host::pin(host::OF_SERVER);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -61,33 +61,34 @@ pub fn run(groups: i32) {
         let (live, log) = server::live().await;
         let groups: Vec<i32> = (1..=groups).collect();
         let mut idle = Vec::new();
-        for groups in groups.chunks(OF_SESSION) {
+        for groups in groups.chunks(SUBSCRIPTIONS_PER_SESSION) {
             idle.push(subscribe(&live, groups).await);
         }
         let witness = subscribe(&live, &[0]).await;
-        tell(&log, &witness, EVENTS / 10).await; // until all that is allocated once is there
+        publish(&log, &witness, EVENTS / 10).await; // makes all one-time allocations
         let used = host::used();
-        tell(&log, &witness, EVENTS).await;
+        publish(&log, &witness, EVENTS).await;
         let used = host::used() - used;
         println!("{}", used.as_secs_f64() * 1e6 / f64::from(EVENTS));
-        // A million groups take their time to go, and nobody waits for that.
+        // Dropping a million groups takes long, and is not measured.
         std::process::exit(0);
     });
 }
 
-/// Returns a session of groups, in the plain dialect: it is not answered.
+/// Returns a session that is subscribed to these groups in the plain dialect, which sends no
+/// answers.
 async fn subscribe(live: &Live<User>, groups: &[i32]) -> Session {
     let session = live.connect(User::any());
     for group in groups {
-        let request = format!(r#"{{"model":"{}","list_id":{group}}}"#, wire::OPEN);
+        let request = format!(r#"{{"model":"{}","list_id":{group}}}"#, protocol::OPEN);
         session.receive(&request).await;
     }
     session
 }
 
-/// Appends one event after the other, each when the witness has been told of the last.
-async fn tell(log: &MemoryLog, witness: &Session, events: u32) {
-    let model: Arc<str> = wire::OPEN.into();
+/// Appends events one by one, each after the witness has received the one before.
+async fn publish(log: &MemoryLog, witness: &Session, events: u32) {
+    let model: Arc<str> = protocol::OPEN.into();
     for _ in 0..events {
         let message = Message {
             group: 0,

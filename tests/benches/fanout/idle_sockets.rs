@@ -1,4 +1,4 @@
-//! What a connection weighs that is subscribed and hears nothing.
+//! Measures the memory of a connection that is subscribed and receives nothing.
 
 use rest_live_benches::{median, raise_files};
 
@@ -12,10 +12,10 @@ use super::{
 
 const CONNECTIONS: usize = 10_000;
 
-/// A process has some files beside its sockets.
+/// Files that a process has open besides its sockets.
 const OTHER_FILES: usize = 100;
 
-/// TCP_NODELAY weighs nothing: chat is measured once.
+/// The servers. TCP_NODELAY needs no memory, so chat is measured only once.
 const SERVERS: [Variant; 4] = [
     Variant::RestLive,
     Variant::Chat,
@@ -25,24 +25,25 @@ const SERVERS: [Variant; 4] = [
 
 pub fn measure() -> Findings {
     let connections = CONNECTIONS.min(raise_files() - OTHER_FILES);
-    let weights = SERVERS.map(|variant| {
-        let runs = (0..RUNS).map(|_| weigh(variant, connections));
+    let sizes = SERVERS.map(|variant| {
+        let runs = (0..RUNS).map(|_| connection_kib(variant, connections));
         median(runs.collect())
     });
-    let row = |(variant, weight): (&Variant, &f64)| {
+    let row = |(variant, kib): (&Variant, &f64)| {
         let name = variant.name().to_owned();
-        vec![name, connections.to_string(), format!("{weight:.2}")]
+        vec![name, connections.to_string(), format!("{kib:.2}")]
     };
     Findings {
         table: Table {
             head: vec!["server", "connections", "KiB each"],
-            rows: SERVERS.iter().zip(&weights).map(row).collect(),
+            rows: SERVERS.iter().zip(&sizes).map(row).collect(),
         },
-        claims: vec![Claim::at_most("KiB of a connection", 3.0, weights[0])],
+        claims: vec![Claim::at_most("KiB of a connection", 3.0, sizes[0])],
     }
 }
 
-fn weigh(variant: Variant, connections: usize) -> f64 {
+/// Returns the memory of a connection in KiB.
+fn connection_kib(variant: Variant, connections: usize) -> f64 {
     let server = Server::start(variant);
     let before = server.resident();
     let _client = Client::connect(&server, 1, connections);

@@ -1,21 +1,21 @@
-//! How many events a server is to publish, and when.
+//! The events that a server must publish, and when.
 
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
-use super::{host, servers::Publish, wire::Message};
+use super::{host, protocol::Message, servers::Publish};
 
-/// An open loop of transactions, each of one group, which take turns.
+/// An open loop of transactions. Each transaction writes to one group; the groups take turns.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Load {
     pub groups: i32,
-    /// Of each group.
+    /// Subscribers of each group.
     pub subscribers: usize,
     pub transactions: u32,
     pub per_second: u32,
-    /// Rows of a transaction.
+    /// Rows of each transaction.
     pub rows: i32,
 }
 
@@ -24,12 +24,12 @@ impl Load {
         u64::from(self.transactions) * self.rows as u64 * self.subscribers as u64
     }
 
-    /// Returns how long the events take to come.
+    /// Returns the time from the first event to the last one.
     pub fn duration(&self) -> Duration {
         self.due(self.transactions)
     }
 
-    /// Returns the deliveries of a second.
+    /// Returns the deliveries per second.
     pub fn offered(&self) -> f64 {
         self.deliveries() as f64 / self.duration().as_secs_f64()
     }
@@ -39,7 +39,7 @@ impl Load {
     }
 }
 
-/// Has a server publish, each transaction when it is due, or as soon after it as the server allows.
+/// Publishes each transaction when it is due, or as soon after that as the server allows.
 pub async fn offer(server: Arc<impl Publish>, load: Load) {
     let (start, start_ns) = (Instant::now(), host::now());
     for transaction in 0..load.transactions {
@@ -51,7 +51,7 @@ pub async fn offer(server: Arc<impl Publish>, load: Load) {
             sent: start_ns + due.as_nanos() as u64,
         };
         server.publish((0..load.rows).map(change).collect()).await;
-        // Transactions come from requests, and every request is a task: the others have their turn between two.
+        // In an application, each request is a task, so other tasks run between two transactions.
         tokio::task::yield_now().await;
     }
 }

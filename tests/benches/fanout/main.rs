@@ -1,14 +1,17 @@
-//! What it costs to tell everybody: one event and the sockets of all who are subscribed, beside four servers that do
-//! the same by hand. `cargo xtask bench fanout`, and behind it the letters of shapes, if not all are wanted.
+//! Measures the cost of sending an event to every subscriber, compared with four servers written by
+//! hand. Run it with `cargo xtask bench fanout`, and add the letters of shapes to run only these.
 //!
-//! Three processes: this one, which starts the others and reads their processor time; a server, on the first core; a
-//! client with all the connections, on the second. All servers speak to the client in the same words, those of the
-//! dialect v1, and send as many bytes. The shapes are open loops: an event is due at its time whether the
-//! server is ready or not, and its latency counts from there, so that a server that falls behind shows it. (A timer of
-//! tokio may be a millisecond late; it is for all of them.)
+//! There are three processes: this one starts the others and reads their processor time; the server
+//! runs on the first core; the client, with all connections, runs on the second. All servers use
+//! the v1 dialect and send the same number of bytes.
 //!
-//! Each shape is measured several times, the servers in turn: whatever else the machine does meanwhile, it does to all of
-//! them. Loopback charges the server with what the client's kernel does on receipt.
+//! The shapes are open loops. An event is due at a fixed time, whether or not the server is ready,
+//! and its latency counts from that time. So the latency shows when a server falls behind. A timer
+//! of tokio may be a millisecond late, for all servers alike.
+//!
+//! Each shape is measured several times. The servers take turns, so that other load on the machine
+//! affects all of them. On loopback, the server's processor time includes the kernel's part of
+//! receiving.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -21,11 +24,11 @@ mod idle_groups;
 mod idle_sockets;
 mod load;
 mod process;
+mod protocol;
 mod sample;
 mod servers;
 mod shapes;
 mod table;
-mod wire;
 
 use std::time::Instant;
 
@@ -50,7 +53,7 @@ fn main() {
 fn measure(letters: &[&str]) {
     let is_known = |letter: &&&str| SHAPES.iter().any(|shape| shape.letter == **letter);
     if let Some(wrong) = letters.iter().find(|letter| !is_known(letter)) {
-        println!("no such shape: {wrong:?}; there are:");
+        println!("there is no shape {wrong:?}; the shapes are:");
         for Shape { letter, title, .. } in SHAPES {
             println!("  {letter}  {title}");
         }
@@ -61,7 +64,7 @@ fn measure(letters: &[&str]) {
     println!("{}", machine::description(command.trim_end()));
     println!("Medians of {} runs. {}", shapes::RUNS, host::pinning());
     if let Some(load) = machine::load() {
-        println!("The machine's load before it: {load}.");
+        println!("Load average before the run: {load}.");
     }
     for shape in SHAPES {
         if letters.is_empty() || letters.contains(&shape.letter) {
@@ -69,5 +72,5 @@ fn measure(letters: &[&str]) {
             print!("{}", (shape.measure)());
         }
     }
-    println!("\nAll of it took {} s.", start.elapsed().as_secs());
+    println!("\nThe run took {} s.", start.elapsed().as_secs());
 }

@@ -1,4 +1,5 @@
-//! The processes that this one starts: the same program with other arguments. They end when this one lets go of them.
+//! The processes that the bench starts: the same program with other arguments. A process ends when
+//! its handle is dropped.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use super::{
     servers::Variant,
 };
 
-/// Linux says how long in these.
+/// The unit of processor time in `/proc` on Linux.
 const TICKS_PER_SECOND: u32 = 100;
 
 /// A process that answers lines with lines.
@@ -35,10 +36,10 @@ impl Process {
         Self { child, answers }
     }
 
-    /// Returns the next line that it says.
+    /// Returns the next line that the process prints.
     ///
     /// # Panics
-    /// Where it has ended instead: it has said why.
+    /// Panics if the process has ended. It has printed the reason.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
@@ -50,9 +51,9 @@ impl Process {
         serde_json::from_str(&self.line()).unwrap()
     }
 
-    fn tell(&mut self, what: &impl Serialize) {
+    fn send(&mut self, message: &impl Serialize) {
         let input = self.child.stdin.as_mut().unwrap();
-        writeln!(input, "{}", serde_json::to_string(what).unwrap()).unwrap();
+        writeln!(input, "{}", serde_json::to_string(message).unwrap()).unwrap();
     }
 
     fn read(&self, file: &str) -> String {
@@ -62,7 +63,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         _ = self.child.kill();
         _ = self.child.wait();
     }
@@ -85,34 +86,35 @@ impl Server {
         }
     }
 
-    /// Has it publish from now on.
+    /// Starts to publish a load.
     pub fn publish(&mut self, load: &Load) {
-        self.process.tell(load);
+        self.process.send(load);
     }
 
-    /// Returns the processor time that it has used, in user space and in the kernel.
+    /// Returns the processor time that the server has used, in user space and in the kernel.
     pub fn used(&self) -> Duration {
         let stat = self.process.read("stat");
-        // Its name, in parentheses, may hold anything; the state is the third field, these are the 14th and the 15th.
+        // The name is in parentheses and may contain anything. The state after it is the third
+        // field; the times are the 14th and the 15th.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let times = fields.split(' ').skip(11).take(2);
         let ticks: u32 = times.map(|ticks| ticks.parse::<u32>().unwrap()).sum();
         Duration::from_secs(1) * ticks / TICKS_PER_SECOND
     }
 
-    /// Returns how long its threads were ready to run, and somebody else ran on their core.
+    /// Returns how long its threads were ready to run while another program had their core.
     pub fn waited(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.process.child.id())).unwrap();
         let waited = threads.map(|thread| {
-            // A thread of tokio's that has ended meanwhile, or a kernel that does not say.
-            let of = fs::read_to_string(thread.unwrap().path().join("schedstat"));
-            let waited = of.ok()?.split(' ').nth(1)?.parse().ok()?;
+            // A thread of tokio may have ended meanwhile, and some kernels do not report it.
+            let schedstat = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+            let waited = schedstat.ok()?.split(' ').nth(1)?.parse().ok()?;
             Some(Duration::from_nanos(waited))
         });
         waited.flatten().sum()
     }
 
-    /// Returns the memory that it has, in KiB.
+    /// Returns the resident memory of the server, in KiB.
     pub fn resident(&self) -> f64 {
         rest_live_benches::resident(&self.process.read("status")) as f64
     }
@@ -121,7 +123,7 @@ impl Server {
 pub struct Client(Process);
 
 impl Client {
-    /// Returns the client whose connections are all subscribed.
+    /// Starts the client, and returns when all its connections are subscribed.
     pub fn connect(server: &Server, groups: i32, subscribers: usize) -> Self {
         let plan = Plan {
             address: server.address.clone(),
@@ -137,7 +139,7 @@ impl Client {
     }
 
     pub fn expect(&mut self, expected: &Expected) {
-        self.0.tell(expected);
+        self.0.send(expected);
     }
 
     pub fn report(&mut self) -> Report {

@@ -1,4 +1,4 @@
-//! One measurement of one server under one load, and the median of several.
+//! One measurement of one server under one load, and the median of several measurements.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ use super::{
     servers::Variant,
 };
 
-/// After the last event a server that has fallen behind has so long to catch up.
+/// How long a server may take to catch up after the last event.
 const GRACE: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Deliveries a second, from when the first was due to when the last came.
+    /// Deliveries per second, from when the first one was due until the last one arrived.
     pub rate: f64,
-    /// Deliveries, of those that were expected.
+    /// The share of the expected deliveries that arrived.
     pub share: f64,
     /// Processor time of the server for each delivery, in microseconds.
     pub cpu: f64,
-    /// Of the time that it took, what the server waited for its core, which other programs had.
+    /// The share of the time in which the server was ready while another program had its core.
     pub waited: f64,
     /// In milliseconds.
     pub p50: f64,
     pub p99: f64,
-    /// Broadcasts that came in one read of the client.
+    /// Broadcasts that arrived in one read of the client.
     pub per_read: f64,
     /// Bytes of a broadcast.
     pub bytes: f64,
-    /// Of the client's core.
+    /// The share of the client's core that the client used.
     pub client: f64,
 }
 
 impl Sample {
-    pub fn take(variant: Variant, load: &Load) -> Self {
+    pub fn measure(variant: Variant, load: &Load) -> Self {
         let mut server = Server::start(variant);
         let mut client = Client::connect(&server, load.groups, load.subscribers);
         let deadline = load.duration() + GRACE;
@@ -51,8 +51,8 @@ impl Sample {
         let used = server.used() - used;
         let waited = server.waited().saturating_sub(waited);
         let name = variant.name();
-        assert_eq!(report.strangers, 0, "{name} sends what nobody asked for");
-        assert_ne!(report.deliveries, 0, "{name} sends nothing");
+        assert_eq!(report.unexpected, 0, "{name} sent unexpected frames");
+        assert_ne!(report.deliveries, 0, "{name} sent nothing");
         let deliveries = report.deliveries as f64;
         Self {
             rate: deliveries / report.elapsed.as_secs_f64(),
@@ -67,7 +67,7 @@ impl Sample {
         }
     }
 
-    /// Returns what is in the middle, of each figure for itself.
+    /// Returns the median of each figure by itself.
     pub fn median(samples: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(samples.iter().map(figure).collect());
         Self {
@@ -89,20 +89,22 @@ pub struct Samples(pub Vec<(Variant, Sample)>);
 
 impl Samples {
     /// Measures the servers in turn.
-    pub fn take(variants: &[Variant], load: &Load, runs: usize) -> Self {
+    pub fn measure(variants: &[Variant], load: &Load, runs: usize) -> Self {
         let mut samples = vec![Vec::new(); variants.len()];
         for run in 0..runs {
-            for turn in 0..variants.len() {
-                let place = (run + turn) % variants.len();
-                samples[place].push(Sample::take(variants[place], load));
+            for offset in 0..variants.len() {
+                let index = (run + offset) % variants.len();
+                samples[index].push(Sample::measure(variants[index], load));
             }
         }
         let medians = samples.iter().map(|samples| Sample::median(samples));
         Self(variants.iter().copied().zip(medians).collect())
     }
 
+    /// Returns the medians of a server.
+    ///
     /// # Panics
-    /// Where this server was not measured.
+    /// Panics if this server was not measured.
     pub fn of(&self, variant: Variant) -> &Sample {
         let found = self.0.iter().find(|(measured, _)| *measured == variant);
         &found.expect("a claim is about what its shape measures").1

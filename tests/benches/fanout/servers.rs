@@ -1,4 +1,5 @@
-//! The servers, each in a process of its own: they take a load from their input, and publish it.
+//! The servers. Each one runs in a process of its own, reads loads from its input, and publishes
+//! them.
 
 mod axum;
 mod careful;
@@ -18,14 +19,14 @@ use self::{axum::Axum, careful::Careful, chat::Chat, rest_live::RestLive};
 use super::{
     host,
     load::{Load, offer},
-    wire::{self, Message},
+    protocol::{self, Message},
 };
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
     RestLive,
-    /// With a `check_permission`.
+    /// rest-live with a `check_permission`.
     Asked,
     Chat,
     ChatNodelay,
@@ -58,22 +59,22 @@ impl Variant {
         Self::ALL.into_iter().find(|variant| variant.name() == name)
     }
 
-    /// Returns the model whose groups it has.
+    /// Returns the model whose groups the server serves.
     pub fn model(self) -> &'static str {
         match self {
-            Self::Asked => wire::ASKED,
-            _ => wire::OPEN,
+            Self::Asked => protocol::ASKED,
+            _ => protocol::OPEN,
         }
     }
 }
 
-/// What a server does with a transaction.
+/// Publishes transactions.
 pub trait Publish: Send + Sync + 'static {
-    /// Tells the subscribers, or has it done: it waits for none of them.
+    /// Sends the messages to the subscribers, or queues them. Does not wait for any subscriber.
     fn publish(&self, messages: Vec<Message>) -> impl Future<Output = ()> + Send;
 }
 
-/// Serves each websocket of warp's, with what all of them share.
+/// Serves each websocket with warp and a value that all of them share.
 fn serve_websockets<S, F>(listener: TcpListener, shared: S, serve: fn(WebSocket, S) -> F)
 where
     S: Clone + Send + Sync + 'static,
@@ -88,11 +89,11 @@ where
     tokio::spawn(warp::serve(route).incoming(listener).run());
 }
 
-/// Serves until the input ends: says where, then publishes a load for each line.
+/// Prints the address of the server, and then publishes a load for each line until the input ends.
 pub fn run(variant: Variant) {
     host::pin(host::OF_SERVER);
     rest_live_benches::raise_files();
-    // What `#[tokio::main]` makes of one core.
+    // The runtime that `#[tokio::main]` builds on one core.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -120,12 +121,12 @@ async fn serve(address: SocketAddr, server: impl Publish) {
     }
 }
 
-/// Listens, with TCP_NODELAY on all that is accepted (Linux has it inherited), except where the point is to go without, and
-/// where the server sees to it.
+/// Returns a listener. It sets TCP_NODELAY, which accepted sockets inherit on Linux, except for the
+/// server that is measured without it, and for rest-live, which sets it itself.
 async fn listen(variant: Variant) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let as_it_is = matches!(variant, Variant::RestLive | Variant::Asked | Variant::Chat);
-    if !as_it_is {
+    let keeps_default = matches!(variant, Variant::RestLive | Variant::Asked | Variant::Chat);
+    if !keeps_default {
         set_tcp_nodelay(&listener, true).unwrap();
     }
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! The shapes of load that a fan-out has, by their letters.
+//! The shapes of load, by their letters.
 
 use super::{
     claim::{self, Claim},
@@ -9,7 +9,7 @@ use super::{
     table::{Findings, of_samples},
 };
 
-/// How often each server is measured.
+/// Number of measurements of each server.
 pub const RUNS: usize = 3;
 
 pub struct Shape {
@@ -98,7 +98,7 @@ const SINGLE_EVENTS: Load = Load {
 };
 
 fn load(servers: &[Variant], load: Load, claims: fn(&Samples, &Load) -> Vec<Claim>) -> Findings {
-    let samples = Samples::take(servers, &load, RUNS);
+    let samples = Samples::measure(servers, &load, RUNS);
     Findings {
         claims: claims(&samples, &load),
         table: of_samples(&samples),

@@ -1,4 +1,4 @@
-//! What is printed: Markdown.
+//! The printed tables, in Markdown.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::{
     servers::Variant,
 };
 
-/// A table: the first column is a name, the others are figures.
+/// A table. The first column is a name, the others are figures.
 pub struct Table {
     pub head: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
@@ -25,7 +25,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// What a shape has measured, and what was asked of it.
+/// The figures of a shape, and the claims about them.
 pub struct Findings {
     pub table: Table,
     pub claims: Vec<Claim>,
@@ -41,7 +41,7 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Returns the table of servers under a load.
+/// Returns the table of the servers under a load.
 pub fn of_samples(samples: &Samples) -> Table {
     let row = |(variant, sample): &(Variant, Sample)| {
         vec![

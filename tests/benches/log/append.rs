@@ -1,4 +1,5 @@
-//! How many events a log takes and hands out, and how soon.
+//! Measures how many events a log accepts and delivers per second, and the latency of single
+//! events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,22 +8,25 @@ use tokio::time::{Instant, interval};
 
 use super::{
     follower::Board,
-    logs::{Ground, Log},
+    logs::{Log, Services},
     node::Node,
     pubsub::Channel,
 };
 
 const ROUNDS: usize = 3;
-/// Events of a burst, by so many writers, of which so many are under way at once.
+/// Events of a burst.
 const BURST: usize = 20_000;
+/// Tasks that append the events of a burst.
 const WRITERS: usize = 64;
-const UNDER_WAY: usize = 512;
-/// Of the outbox, which takes them one by one: the same time.
-const BURST_OF_OUTBOX: usize = 2000;
-/// Rows, of each node as many.
+/// Maximum number of events in flight during a burst.
+const MAX_IN_FLIGHT: usize = 512;
+/// Events of a burst with the outbox. It takes events one by one, so these need as much time.
+const OUTBOX_BURST: usize = 2000;
+/// Rows of each node.
 const ROWS: usize = 2048;
-/// One by one, so many a second.
+/// Single events, for the latency.
 const SINGLE: usize = 1000;
+/// Single events per second.
 const PER_SECOND: u32 = 500;
 
 #[derive(Clone, Copy)]
@@ -41,7 +45,7 @@ const VARIANTS: [Variant; 7] = [
     Variant::Log(Log::Outbox, 2),
 ];
 
-/// Where events are appended to.
+/// The nodes to which events are appended.
 enum Nodes {
     Live(Vec<Node>),
     Channel(Channel),
@@ -54,32 +58,33 @@ struct Sample {
     p99: f64,
 }
 
-pub async fn measure(ground: &Ground) {
+pub async fn measure(services: &Services) {
     println!(
-        "\n### (a) appended, and with a websocket client of every node\n\n\
-         A burst: {WRITERS} writers, {UNDER_WAY} events under way at most. One by one: {PER_SECOND} a second, \
-         each append in a task of its own; from the call of `append` to what the client reads.\n"
+        "\n### Log (a): from append to a websocket client of every node\n\n\
+         Events per second are of a burst: {WRITERS} writers, with at most {MAX_IN_FLIGHT} events under way.\n\
+         p50 and p99 are of single events: {PER_SECOND} per second, each append in a task of its own.\n\
+         They count from the call of `append` until the client reads the message.\n"
     );
     let mut samples = VARIANTS.map(|_| Vec::new());
     for round in 0..ROUNDS {
-        for turn in 0..VARIANTS.len() {
-            let place = (round + turn) % VARIANTS.len();
-            let name = format!("append{round}{place}");
-            samples[place].push(take(ground, VARIANTS[place], &name).await);
+        for offset in 0..VARIANTS.len() {
+            let index = (round + offset) % VARIANTS.len();
+            let name = format!("append{round}{index}");
+            samples[index].push(measure_once(services, VARIANTS[index], &name).await);
         }
     }
-    let of = |place: usize, figure: fn(&Sample) -> f64| {
-        median(samples[place].iter().map(figure).collect::<Vec<_>>())
+    let of = |index: usize, figure: fn(&Sample) -> f64| {
+        median(samples[index].iter().map(figure).collect::<Vec<_>>())
     };
     let channel = of(3, |sample| sample.per_second);
     println!("| log | nodes | events/s | of PUB/SUB's with one | p50 ms | p99 ms | p50 asked | |");
     println!("|---|---:|---:|---:|---:|---:|---:|---|");
-    for (place, variant) in VARIANTS.into_iter().enumerate() {
+    for (index, variant) in VARIANTS.into_iter().enumerate() {
         let (name, nodes, aim) = match variant {
             Variant::Log(log, nodes) => (log.name(), nodes, Some(aim(log))),
             Variant::Channel(nodes) => ("PUB/SUB, no log", nodes, None),
         };
-        let (per_second, p50) = (of(place, |s| s.per_second), of(place, |s| s.p50));
+        let (per_second, p50) = (of(index, |s| s.per_second), of(index, |s| s.p50));
         let verdict = match aim {
             Some(aim) if p50 < aim => "holds",
             Some(_) => "not reached",
@@ -88,13 +93,13 @@ pub async fn measure(ground: &Ground) {
         println!(
             "| {name} | {nodes} | {per_second:.0} | {:.2} | {p50:.2} | {:.2} | {} | {verdict} |",
             per_second / channel,
-            of(place, |sample| sample.p99),
+            of(index, |sample| sample.p99),
             aim.map_or(String::new(), |aim| format!("under {aim}")),
         );
     }
 }
 
-/// Milliseconds that the median may take.
+/// Returns the aim for the median latency, in milliseconds.
 pub fn aim(log: Log) -> f64 {
     match log {
         Log::Memory => 1.0,
@@ -103,30 +108,33 @@ pub fn aim(log: Log) -> f64 {
     }
 }
 
-async fn take(ground: &Ground, variant: Variant, name: &str) -> Sample {
+async fn measure_once(services: &Services, variant: Variant, name: &str) -> Sample {
     let (Variant::Log(_, count) | Variant::Channel(count)) = variant;
-    // The nodes take turns.
+    // Consecutive events go to different nodes.
     let rows = (0..ROWS).flat_map(|row| (0..count).map(move |node| node * ROWS + row));
-    let board = Board::new(count, rows.collect(), UNDER_WAY);
+    let board = Board::new(count, rows.collect(), MAX_IN_FLIGHT);
     let nodes = match variant {
         Variant::Log(log, count) => {
             let mut nodes = Vec::new();
             for node in 0..count {
-                let (log, rows) = (ground.open(log, name).await, node * ROWS..(node + 1) * ROWS);
+                let (log, rows) = (
+                    services.open(log, name).await,
+                    node * ROWS..(node + 1) * ROWS,
+                );
                 nodes.push(Node::start(log, rows, Arc::clone(&board)).await);
             }
             Nodes::Live(nodes)
         }
         Variant::Channel(count) => {
-            Nodes::Channel(Channel::start(&ground.redis.url(), name, count, &board).await)
+            Nodes::Channel(Channel::start(&services.redis.url(), name, count, &board).await)
         }
     };
     let nodes = Arc::new(nodes);
     let burst = match variant {
-        Variant::Log(Log::Outbox, _) => BURST_OF_OUTBOX,
+        Variant::Log(Log::Outbox, _) => OUTBOX_BURST,
         _ => BURST,
     };
-    let latencies = single(&nodes, &board).await;
+    let latencies = single_latencies(&nodes, &board).await;
     let start = Instant::now();
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -141,7 +149,7 @@ async fn take(ground: &Ground, variant: Variant, name: &str) -> Sample {
     for writer in writers {
         writer.await.unwrap();
     }
-    board.heard(burst).await;
+    board.wait_for(burst).await;
     let per_second = burst as f64 / start.elapsed().as_secs_f64();
     match Arc::into_inner(nodes).unwrap() {
         Nodes::Live(nodes) => {
@@ -152,8 +160,8 @@ async fn take(ground: &Ground, variant: Variant, name: &str) -> Sample {
         Nodes::Channel(channel) => channel.end(),
     }
     let quantile = |percent: usize| {
-        let place = (latencies.len() - 1) * percent / 100;
-        latencies[place].as_secs_f64() * 1e3
+        let index = (latencies.len() - 1) * percent / 100;
+        latencies[index].as_secs_f64() * 1e3
     };
     Sample {
         per_second,
@@ -162,21 +170,21 @@ async fn take(ground: &Ground, variant: Variant, name: &str) -> Sample {
     }
 }
 
-/// Appends one event after the other, and returns how long each took to each client, sorted.
-async fn single(nodes: &Arc<Nodes>, board: &Arc<Board>) -> Vec<Duration> {
+/// Appends single events, and returns the latencies of all clients, sorted.
+async fn single_latencies(nodes: &Arc<Nodes>, board: &Arc<Board>) -> Vec<Duration> {
     let mut due = interval(Duration::from_secs(1) / PER_SECOND);
     for _ in 0..SINGLE {
         due.tick().await;
         let (nodes, board) = (Arc::clone(nodes), Arc::clone(board));
         tokio::spawn(async move { nodes.append(&board).await });
     }
-    let mut latencies = board.heard(SINGLE).await;
+    let mut latencies = board.wait_for(SINGLE).await;
     latencies.sort_unstable();
     latencies
 }
 
 impl Nodes {
-    /// Appends an event to the node that has its row.
+    /// Appends an event on the node that has its row.
     async fn append(&self, board: &Board) {
         let row = board.append().await;
         match self {

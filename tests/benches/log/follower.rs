@@ -1,4 +1,4 @@
-//! A websocket client that hears of events, and the board where all of them note what they have heard.
+//! A websocket client that receives events, and the board where all clients note them.
 
 use std::{
     collections::VecDeque,
@@ -19,49 +19,51 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{host, model};
 
-/// When events were appended, and when every client has heard of them.
+/// Measures the time from the append of an event until each client has received it.
 pub struct Board {
     clients: usize,
-    /// By their rows: when it was appended, and how many clients have yet to hear of it.
+    /// For each row: when its event was appended, and how many clients have not received it yet.
     rows: Box<[(AtomicU64, AtomicUsize)]>,
-    /// Rows of which no event is under way.
+    /// Rows that have no event in flight.
     free: Mutex<VecDeque<usize>>,
-    /// Of each client and event.
+    /// One latency for each client and event.
     latencies: Mutex<Vec<Duration>>,
-    /// One for each event that may be under way.
-    room: Semaphore,
-    heard: AtomicUsize,
-    /// Told of each event that all have heard of.
+    /// One permit for each event that may be in flight.
+    permits: Semaphore,
+    /// The number of events that all clients have received.
+    delivered: AtomicUsize,
+    /// Notified when all clients have received an event.
     progress: Notify,
 }
 
 impl Board {
-    /// Returns the board of so many clients. The rows are used in this order, in turn.
-    pub fn new(clients: usize, rows: Vec<usize>, under_way: usize) -> Arc<Self> {
-        assert!(under_way <= rows.len());
+    /// Returns a board for this number of clients. The rows are used in this order, in turn.
+    pub fn new(clients: usize, rows: Vec<usize>, in_flight: usize) -> Arc<Self> {
+        assert!(in_flight <= rows.len());
         Arc::new(Self {
             clients,
             rows: rows.iter().map(|_| Default::default()).collect(),
             free: Mutex::new(rows.into()),
             latencies: Mutex::default(),
-            room: Semaphore::new(under_way),
-            heard: AtomicUsize::new(0),
+            permits: Semaphore::new(in_flight),
+            delivered: AtomicUsize::new(0),
             progress: Notify::new(),
         })
     }
 
-    /// Waits until there is room for one more event, and notes that it is appended now: of the row that it returns.
+    /// Waits until one more event may be in flight, and notes that the event of the returned row is
+    /// appended now.
     pub async fn append(&self) -> usize {
-        self.room.acquire().await.unwrap().forget();
+        self.permits.acquire().await.unwrap().forget();
         let row = self.free.lock().unwrap().pop_front();
-        let row = row.expect("there are more rows than events under way");
+        let row = row.expect("there are more rows than events in flight");
         let (appended, left) = &self.rows[row];
         left.store(self.clients, Ordering::Relaxed);
         appended.store(host::now(), Ordering::Release);
         row
     }
 
-    fn hear(&self, row: usize) {
+    fn note_received(&self, row: usize) {
         let (appended, left) = &self.rows[row];
         let latency = host::now() - appended.load(Ordering::Acquire);
         self.latencies
@@ -69,25 +71,25 @@ impl Board {
             .unwrap()
             .push(Duration::from_nanos(latency));
         if left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.heard.fetch_add(1, Ordering::Relaxed);
+            self.delivered.fetch_add(1, Ordering::Relaxed);
             self.free.lock().unwrap().push_back(row);
-            self.room.add_permits(1);
+            self.permits.add_permits(1);
             self.progress.notify_one();
         }
     }
 
-    /// Waits until all clients have heard of so many events, and returns the latencies.
-    pub async fn heard(&self, events: usize) -> Vec<Duration> {
-        while self.heard.load(Ordering::Relaxed) < events {
+    /// Waits until all clients have received this number of events, and returns the latencies.
+    pub async fn wait_for(&self, events: usize) -> Vec<Duration> {
+        while self.delivered.load(Ordering::Relaxed) < events {
             let progress = tokio::time::timeout(Duration::from_secs(20), self.progress.notified());
-            progress.await.expect("an event is lost");
+            progress.await.expect("an event was lost");
         }
-        self.heard.store(0, Ordering::Relaxed);
+        self.delivered.store(0, Ordering::Relaxed);
         std::mem::take(&mut self.latencies.lock().unwrap())
     }
 }
 
-/// Has a client follow a list from now on.
+/// Starts a client that receives the changes of a list.
 pub async fn follow(address: SocketAddr, list: i32, board: Arc<Board>) -> JoinHandle<()> {
     let url = format!("ws://{address}/ws/subscribe");
     let (mut socket, _) = connect_async(url).await.unwrap();
@@ -99,8 +101,8 @@ pub async fn follow(address: SocketAddr, list: i32, board: Arc<Board>) -> JoinHa
     tokio::spawn(async move {
         while let Some(Ok(message)) = socket.next().await {
             if let Message::Text(text) = message {
-                match model::told(&text, "CREATED") {
-                    Some((_, row)) => board.hear(row as usize),
+                match model::parse_broadcast(&text, "CREATED") {
+                    Some((_, row)) => board.note_received(row as usize),
                     None => assert!(text.contains("goodbye"), "{text}"),
                 }
             }

@@ -1,4 +1,4 @@
-//! The logs, and the servers that they are on.
+//! The event logs, and the services that they need.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sea_orm_migration::{MigrationTrait, SchemaManager};
 
 use super::support::{engine::TestDatabase, redis::Redis};
 
-/// So many connections have the writers, which are fewer.
+/// Maximum number of connections to PostgreSQL: more than there are writers.
 const CONNECTIONS: u32 = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +32,16 @@ impl Log {
     }
 }
 
-/// A Redis that keeps nothing on the disk, and a PostgreSQL that has everything there before it answers.
-pub struct Ground {
+/// A Redis without persistence, and a PostgreSQL that writes a commit to the disk before it
+/// answers.
+pub struct Services {
     pub redis: Redis,
-    /// The server goes when it is dropped.
+    /// Ends the server when it is dropped.
     _postgres: TestDatabase,
     pub db: DatabaseConnection,
 }
 
-impl Ground {
+impl Services {
     pub async fn start() -> Self {
         let redis = Redis::start().await;
         let postgres = TestDatabase::start_durable().await;
@@ -55,7 +56,7 @@ impl Ground {
         }
     }
 
-    /// Opens a node of a log; all nodes with the same name share it, but for those in memory.
+    /// Opens a node of a log. Nodes with the same name share their log, except in memory.
     pub async fn open(&self, log: Log, name: &str) -> Arc<dyn EventLog> {
         match log {
             Log::Memory => Arc::new(MemoryLog::default()),
@@ -67,13 +68,13 @@ impl Ground {
         }
     }
 
-    /// Returns what the servers are, and how durable.
+    /// Returns the versions of the services and their durability settings.
     pub async fn description(&self) -> String {
         let mut settings = Vec::new();
         for setting in ["server_version", "fsync", "synchronous_commit"] {
             let sql = format!("SELECT current_setting('{setting}')");
-            let question = Statement::from_string(DbBackend::Postgres, sql);
-            let row = self.db.query_one_raw(question).await.unwrap().unwrap();
+            let query = Statement::from_string(DbBackend::Postgres, sql);
+            let row = self.db.query_one_raw(query).await.unwrap().unwrap();
             settings.push(format!(
                 "{setting} {}",
                 row.try_get_by_index::<String>(0).unwrap()

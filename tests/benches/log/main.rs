@@ -1,10 +1,13 @@
-//! What the event log costs, whichever it is: `cargo xtask bench log`, and behind it the letters of parts, if not all are
-//! wanted.
+//! Measures the cost of each event log. Run it with `cargo xtask bench log`, and add the letters of
+//! parts to run only these.
 //!
-//! (a) is a log by itself: events that capture has made are appended, and a websocket client of every node hears of them;
-//! all in this process, but for Redis and PostgreSQL. (b) is what a write costs with each log. (c) is the storm: a server in a
-//! process on the first core, ten thousand sockets in another on the second. All variants of a part take turns, so that
-//! whatever else the machine does meanwhile, it does to all of them.
+//! - (a) is a log by itself. Events that capture made are appended, and a websocket client of every
+//!   node receives them. All of it runs in this process, except Redis and PostgreSQL.
+//! - (b) is the cost of a write with each log.
+//! - (c) is the storm: a server process on the first core, and a process with ten thousand sockets
+//!   on the second.
+//!
+//! The variants of a part take turns, so that other load on the machine affects all of them.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -21,7 +24,7 @@ mod pubsub;
 mod storm;
 mod tap;
 
-/// The core that a process has.
+/// The core that a process runs on.
 #[allow(dead_code, reason = "the fan-out needs more of it")]
 #[path = "../fanout/host.rs"]
 mod host;
@@ -46,7 +49,7 @@ use std::{sync::Arc, time::Instant};
 
 use rest_live_benches::{machine, names};
 
-use self::logs::Ground;
+use self::logs::Services;
 
 fn main() {
     let args = names();
@@ -62,7 +65,7 @@ const LETTERS: [&str; 3] = ["a", "b", "c"];
 
 fn measure(letters: &[&str]) {
     if let Some(wrong) = letters.iter().find(|letter| !LETTERS.contains(letter)) {
-        println!("no such part: {wrong:?}; there are a, b and c");
+        println!("there is no part {wrong:?}; the parts are a, b and c");
         std::process::exit(2);
     }
     let is_wanted = |letter| letters.is_empty() || letters.contains(&letter);
@@ -70,16 +73,17 @@ fn measure(letters: &[&str]) {
     let command = ["cargo xtask bench log", &letters.join(" ")].join(" ");
     println!("{}", machine::description(command.trim_end()));
     if let Some(load) = machine::load() {
-        println!("The machine's load before it: {load}.");
+        println!("Load average before the run: {load}.");
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         if is_wanted("a") || is_wanted("b") {
-            let ground = Ground::start().await;
-            println!("{}.", ground.description().await);
-            // Requests are tasks on a worker, and so are these writes. The servers end with the thread that started them.
-            let ground = Arc::new(ground);
-            let measured = Arc::clone(&ground);
+            let services = Services::start().await;
+            println!("{}.", services.description().await);
+            // An application's requests are tasks on a worker, and so are these writes. The servers
+            // stay in this thread, because they end with the thread that started them.
+            let services = Arc::new(services);
+            let measured = Arc::clone(&services);
             let (append, price) = (is_wanted("a"), is_wanted("b"));
             let parts = async move {
                 if append {
@@ -95,5 +99,5 @@ fn measure(letters: &[&str]) {
             storm::measure().await;
         }
     });
-    println!("\nAll of it took {} s.", start.elapsed().as_secs());
+    println!("\nThe run took {} s.", start.elapsed().as_secs());
 }

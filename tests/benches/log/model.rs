@@ -1,4 +1,5 @@
-//! The table that is written to, once as rest-live knows it, and once as SeaORM does alone.
+//! The table that the benches write: once as an entity of rest-live, and once as a plain SeaORM
+//! entity. Also the requests and the broadcasts of its lists.
 
 macro_rules! model {
     ($name:ident, $($own:item)*) => {
@@ -24,14 +25,14 @@ macro_rules! model {
 
             $($own)*
 
-            /// Makes the table, empty.
+            /// Creates the table.
             pub async fn create(db: &DatabaseConnection) {
                 let schema = Schema::new(db.get_database_backend());
                 let mut table = schema.create_table_from_entity(Entity);
                 db.execute(table.if_not_exists()).await.unwrap();
             }
 
-            /// Returns a row of a list; its number is the database's where none is given.
+            /// Returns a row of a list. Without an id, the database assigns one.
             pub fn row(id: Option<i32>, list_id: i32) -> ActiveModel {
                 ActiveModel {
                     id: id.map_or(NotSet, Set),
@@ -82,28 +83,28 @@ model! { live,
     }
 }
 
-/// Returns the request for a list.
+/// Returns the subscribe request for a list.
 pub fn subscribe(id: usize, list: i32, since: Option<&str>) -> String {
     let since = since.map_or(String::new(), |since| format!(r#","since":"{since}""#));
     format!(r#"{{"id":{id},"model":"bench.Task","group":{{"list_id":{list}}}{since}}}"#)
 }
 
-/// How the answer to it begins; the id of the request follows.
+/// The beginning of the answer to a subscribe request. The id of the request follows.
 pub const SUBSCRIBED: &str = r#"{"type":"subscribed","id":"#;
 
-/// How each broadcast begins; the list follows.
+/// The beginning of each broadcast. The list follows.
 pub const BROADCAST: &str = r#"{"type":"broadcast","model":"bench.Task","group":{"list_id":"#;
 
-/// Reads the list and the row of a broadcast of an action; `None` where it is something else.
-pub fn told(text: &str, action: &str) -> Option<(i32, i32)> {
-    let (list, rest) = number(text.strip_prefix(BROADCAST)?)?;
+/// Reads the list and the row of a broadcast with this action. `None`: the text is something else.
+pub fn parse_broadcast(text: &str, action: &str) -> Option<(i32, i32)> {
+    let (list, rest) = parse_number(text.strip_prefix(BROADCAST)?)?;
     let rest = rest.strip_prefix(r#"},"action":""#)?.strip_prefix(action)?;
-    let (id, _) = number(rest.strip_prefix(r#"","payload":{"id":"#)?)?;
+    let (id, _) = parse_number(rest.strip_prefix(r#"","payload":{"id":"#)?)?;
     Some((list, id))
 }
 
-/// Reads the number with which a text begins, and returns what is behind it.
-pub fn number(text: &str) -> Option<(i32, &str)> {
+/// Reads the number at the beginning of a text, and returns it with the text after it.
+pub fn parse_number(text: &str) -> Option<(i32, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     Some((text[..end].parse().ok()?, &text[end..]))
 }

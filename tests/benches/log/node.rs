@@ -1,4 +1,4 @@
-//! A node with one websocket client, and events that are ready to be appended.
+//! A node with one websocket client, and recorded events to append.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -22,14 +22,14 @@ const LIST: i32 = 1;
 pub struct Node {
     live: Live,
     log: Tap,
-    /// Each of a row of its own.
+    /// One event for each row.
     pub records: Vec<Record>,
-    serving: JoinHandle<()>,
-    following: JoinHandle<()>,
+    server: JoinHandle<()>,
+    client: JoinHandle<()>,
 }
 
 impl Node {
-    /// Starts one whose client tells the board what it hears, with the events of these rows.
+    /// Starts a node with the events of these rows. Its client notes on the board what it receives.
     pub async fn start(
         log: Arc<dyn EventLog>,
         rows: std::ops::Range<usize>,
@@ -37,22 +37,22 @@ impl Node {
     ) -> Self {
         let db = Database::connect("sqlite::memory:").await.unwrap();
         task::create(&db).await;
-        let log = Tap::open(log);
+        let log = Tap::start(log);
         let live = Live::builder(db).log(log.clone()).build().unwrap();
-        let (address, serving) = serve(&live).await;
-        // Subscribed, the node has begun to read the log.
-        let following = follow(address, LIST, board).await;
+        let (address, server) = serve(&live).await;
+        // A node starts to read the log with its first subscription.
+        let client = follow(address, LIST, board).await;
         for row in rows {
             let row = task::row(Some(row as i32), LIST);
             row.insert(&live.db()).await.unwrap();
         }
-        let records = log.drawn();
+        let records = log.take_records();
         Self {
             live,
             log,
             records,
-            serving,
-            following,
+            server,
+            client,
         }
     }
 
@@ -61,12 +61,12 @@ impl Node {
         self.log.append(vec![record]).await.unwrap();
     }
 
-    /// Ends it with a goodbye.
+    /// Shuts the node down: its client receives a goodbye.
     pub async fn end(self) {
         self.live.shutdown().await;
         self.log.leave().await;
-        self.serving.abort();
-        self.following.abort();
+        self.server.abort();
+        self.client.abort();
     }
 }
 
@@ -74,6 +74,6 @@ async fn serve(live: &Live) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(live));
-    let serving = tokio::spawn(warp::serve(routes).incoming(listener).run());
-    (address, serving)
+    let server = tokio::spawn(warp::serve(routes).incoming(listener).run());
+    (address, server)
 }

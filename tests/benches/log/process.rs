@@ -1,4 +1,5 @@
-//! The processes that this one starts: the same program with other arguments. They end when this one lets go of them.
+//! The processes that the bench starts: the same program with other arguments. A process ends when
+//! its handle is dropped.
 
 use std::{
     fs,
@@ -9,31 +10,31 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Linux says how long in these.
+/// The unit of processor time in `/proc` on Linux.
 const TICKS_PER_SECOND: u32 = 100;
 
-/// A process that answers in lines.
+/// A process that answers with lines of JSON.
 pub struct Process {
     child: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Process {
-    /// Starts this program as something, with a plan.
-    pub fn start(what: &str, plan: &impl Serialize) -> Self {
+    /// Starts this program in a role, with a plan.
+    pub fn start(role: &str, plan: &impl Serialize) -> Self {
         let plan = serde_json::to_string(plan).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([what, &plan]);
+        command.args([role, &plan]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
         Self { child, answers }
     }
 
-    /// Returns its next answer.
+    /// Returns the next answer of the process.
     ///
     /// # Panics
-    /// Where it has ended instead: it has said why.
+    /// Panics if the process has ended. It has printed the reason.
     pub fn answer<T: DeserializeOwned>(&mut self) -> T {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
@@ -41,30 +42,31 @@ impl Process {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Has it end by itself, and waits for that.
+    /// Asks the process to end, and waits until it has.
     pub fn end(mut self) {
         let mut input = self.child.stdin.take().unwrap();
         writeln!(input, "end").unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 
-    /// Returns the processor time that it has used, in user space and in the kernel.
+    /// Returns the processor time that the process has used, in user space and in the kernel.
     pub fn used(&self) -> Duration {
         let stat = self.read("stat");
-        // Its name, in parentheses, may hold anything; the state is the third field, these are the 14th and the 15th.
+        // The name is in parentheses and may contain anything. The state after it is the third
+        // field; the times are the 14th and the 15th.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let times = fields.split(' ').skip(11).take(2);
         let ticks: u32 = times.map(|ticks| ticks.parse::<u32>().unwrap()).sum();
         Duration::from_secs(1) * ticks / TICKS_PER_SECOND
     }
 
-    /// Returns how long its threads were ready to run, and somebody else ran on their core.
+    /// Returns how long its threads were ready to run while another program had their core.
     pub fn waited(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let waited = threads.map(|thread| {
-            // A thread of tokio's that has ended meanwhile, or a kernel that does not say.
-            let of = fs::read_to_string(thread.unwrap().path().join("schedstat"));
-            let waited = of.ok()?.split(' ').nth(1)?.parse().ok()?;
+            // A thread of tokio may have ended meanwhile, and some kernels do not report it.
+            let schedstat = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+            let waited = schedstat.ok()?.split(' ').nth(1)?.parse().ok()?;
             Some(Duration::from_nanos(waited))
         });
         waited.flatten().sum()
@@ -77,7 +79,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         _ = self.child.kill();
         _ = self.child.wait();
     }

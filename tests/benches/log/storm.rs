@@ -1,4 +1,5 @@
-//! All clients come back at once: to the node that they left, or to one that has just begun and has to ask the log.
+//! All clients reconnect at once: to the node that they left, or to a node that has just started
+//! and must read the log.
 
 mod client;
 mod server;
@@ -12,31 +13,32 @@ pub use self::{client::run as run_client, server::run as run_server};
 use super::{process::Process, support::redis::Redis};
 
 const CLIENTS: usize = 10_000;
-/// A process has some files beside its sockets.
+/// Files that a process has open besides its sockets.
 const OTHER_FILES: usize = 100;
 const ROUNDS: usize = 3;
 
-/// Lists that there are, and how many of them each client has, next to each other.
+/// The number of lists.
 const LISTS: usize = 2000;
-const OF_CLIENT: usize = 5;
-/// Rows that were written while the clients were away, one a list in turn.
+/// Lists of a client, next to each other.
+const LISTS_PER_CLIENT: usize = 5;
+/// Rows that were written while the clients were away, to the lists in turn.
 const EVENTS: usize = 5000;
 
-/// All have what they missed within this time.
+/// All clients should have what they missed within this time.
 const AIM: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ServerPlan {
-    /// The Redis of its log; none is the log in memory.
+    /// The address of the Redis of its log. `None`: the log is in memory.
     redis: Option<String>,
-    /// It writes so many rows before it serves.
+    /// Rows that the server writes before it serves.
     events: usize,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Served {
     address: String,
-    /// Where the log was before the rows.
+    /// The cursor of the log before the rows.
     since: String,
 }
 
@@ -47,38 +49,43 @@ pub struct ClientPlan {
     clients: usize,
 }
 
-/// What came.
+/// What the clients received.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// From the first connect until all had everything.
+    /// From the first connect until all clients had everything.
     elapsed: Duration,
-    /// Of one client, from its own connect.
+    /// The time of one client, from its own connect.
     p50: Duration,
     p99: Duration,
     subscribed: u64,
     replayed: u64,
-    /// What is not what it must be, where it must be.
+    /// Frames that were wrong or out of order.
     wrong: u64,
     bytes: u64,
-    /// Processor time of the client.
+    /// Processor time of the client process.
     used: Duration,
 }
 
 #[derive(Clone, Copy)]
 enum Variant {
-    /// The same without `since`: what it costs to connect and subscribe.
-    Anew,
+    /// The same without `since`: the cost of connecting and subscribing.
+    WithoutSince,
     Memory,
     Redis,
     Restarted,
 }
 
 impl Variant {
-    const ALL: [Self; 4] = [Self::Anew, Self::Memory, Self::Redis, Self::Restarted];
+    const ALL: [Self; 4] = [
+        Self::WithoutSince,
+        Self::Memory,
+        Self::Redis,
+        Self::Restarted,
+    ];
 
     fn name(self) -> &'static str {
         match self {
-            Self::Anew => "without `since`: nothing is replayed",
+            Self::WithoutSince => "without `since`: nothing is replayed",
             Self::Memory => "to the node that they left",
             Self::Redis => "the same, its log in Redis",
             Self::Restarted => "to a node that was started on the log in Redis since",
@@ -89,15 +96,15 @@ impl Variant {
 pub async fn measure() {
     let clients = CLIENTS.min(raise_files() - OTHER_FILES);
     println!(
-        "\n### (c) {clients} clients come back at once, each to {OF_CLIENT} of {LISTS} lists, {EVENTS} rows later\n"
+        "\n### Log (c): {clients} clients reconnect at once, each to {LISTS_PER_CLIENT} of {LISTS} lists, {EVENTS} rows later\n"
     );
     let redis = Redis::start().await;
     let mut samples = Variant::ALL.map(|_| Vec::new());
     for round in 0..ROUNDS {
-        for turn in 0..samples.len() {
-            let place = (round + turn) % samples.len();
-            let prefix = format!("{}?prefix=storm{round}{place}", redis.url());
-            samples[place].push(take(Variant::ALL[place], clients, prefix));
+        for offset in 0..samples.len() {
+            let index = (round + offset) % samples.len();
+            let prefix = format!("{}?prefix=storm{round}{index}", redis.url());
+            samples[index].push(measure_once(Variant::ALL[index], clients, prefix));
         }
     }
     println!(
@@ -123,26 +130,28 @@ pub async fn measure() {
             of(|s| s.report.bytes as f64) / frames,
             of(|s| s.report.used.as_secs_f64()),
         );
-        let verdict = match elapsed <= AIM.as_secs_f64() {
-            true => "holds",
-            false => "is exceeded",
+        let verdict = if elapsed <= AIM.as_secs_f64() {
+            "holds"
+        } else {
+            "not reached"
         };
         verdicts.push(format!("{}: {verdict}", variant.name()));
     }
-    println!("\nThe aim of {AIM:?}: {}.", verdicts.join("; "));
+    println!("\nThe aim is {AIM:?}. {}.", verdicts.join("; "));
 }
 
-/// What the clients say, and of the server its processor time, and how long it waited for its core, which others had.
+/// The report of the clients, the processor time of the server, and how long the server was ready
+/// while another program had its core.
 struct Sample {
     report: Report,
     used: Duration,
     waited: Duration,
 }
 
-/// Has the storm come once.
-fn take(variant: Variant, clients: usize, redis: String) -> Sample {
+/// Runs the storm once.
+fn measure_once(variant: Variant, clients: usize, redis: String) -> Sample {
     let redis = match variant {
-        Variant::Anew | Variant::Memory => None,
+        Variant::WithoutSince | Variant::Memory => None,
         Variant::Redis | Variant::Restarted => Some(redis),
     };
     let mut plan = ServerPlan {
@@ -166,7 +175,7 @@ fn take(variant: Variant, clients: usize, redis: String) -> Sample {
         "client",
         &ClientPlan {
             address: served.address,
-            since: (!matches!(variant, Variant::Anew)).then_some(served.since),
+            since: (!matches!(variant, Variant::WithoutSince)).then_some(served.since),
             clients,
         },
     );

@@ -1,5 +1,4 @@
-//! A log whose events can be had before they are in it: capture makes them of real writes, and a bench appends them when it
-//! likes.
+//! A log that records the events of real writes, so that a bench can append them later.
 
 use std::sync::{
     Arc, Mutex,
@@ -9,36 +8,39 @@ use std::sync::{
 use futures_util::{FutureExt, future, future::BoxFuture, stream::BoxStream};
 use rest_live::log::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 
-/// It says of itself that it is not in the application's database, for the rows of these events are in another; and that nobody
-/// shares it, for their writes are long past: nobody is to look for others that overlapped.
+/// Records what is appended first, and then forwards to another log.
+///
+/// It reports that it is not in the application's database, because the rows of these events are in
+/// another one. It also reports that no other server shares it: the writes are long past, so the
+/// runtime must not look for writes that overlapped them.
 #[derive(Clone, Debug)]
 pub struct Tap {
     log: Arc<dyn EventLog>,
-    is_open: Arc<AtomicBool>,
-    drawn: Arc<Mutex<Vec<Record>>>,
+    is_recording: Arc<AtomicBool>,
+    records: Arc<Mutex<Vec<Record>>>,
 }
 
 impl Tap {
-    /// Takes all that is appended, until [`drawn`](Self::drawn).
-    pub fn open(log: Arc<dyn EventLog>) -> Self {
+    /// Records all that is appended, until [`take_records`](Self::take_records).
+    pub fn start(log: Arc<dyn EventLog>) -> Self {
         Self {
             log,
-            is_open: Arc::new(AtomicBool::new(true)),
-            drawn: Arc::default(),
+            is_recording: Arc::new(AtomicBool::new(true)),
+            records: Arc::default(),
         }
     }
 
-    /// Returns what was taken; what comes now goes into the log.
-    pub fn drawn(&self) -> Vec<Record> {
-        self.is_open.store(false, Ordering::Relaxed);
-        std::mem::take(&mut self.drawn.lock().unwrap())
+    /// Returns the recorded events. From now on, events are appended to the log.
+    pub fn take_records(&self) -> Vec<Record> {
+        self.is_recording.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.records.lock().unwrap())
     }
 }
 
 impl EventLog for Tap {
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
-        if self.is_open.load(Ordering::Relaxed) {
-            self.drawn.lock().unwrap().extend(events);
+        if self.is_recording.load(Ordering::Relaxed) {
+            self.records.lock().unwrap().extend(events);
             return future::ready(Ok(())).boxed();
         }
         self.log.append(events)

@@ -1,4 +1,4 @@
-//! A connection of the misbehaving: bytes as they are.
+//! A connection of a misbehaving client, on the level of bytes.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,44 +10,45 @@ use tokio::{
 
 use super::{
     frame::{self, Frame},
-    ground::{Ground, Place},
+    swarm::{Actor, Swarm},
     tally::Tally,
 };
 
-/// So long one waits for a handshake, and to be read from.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// So long one waits to be closed: the server has limits of 10 s and 10 s, and TCP waits for longer and longer to try again
-/// where a tiny buffer was full.
-const LAST_PATIENCE: Duration = Duration::from_secs(45);
-/// Bytes read at a time.
-const SCRATCH: usize = 16 * 1024;
-/// The smallest receive buffer that is worth having.
+/// How long a client waits for a handshake, and for the server to read.
+const IO_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a client waits until the server closes the connection. The server has two limits of
+/// 10 s, and TCP retries at longer and longer intervals after a tiny buffer was full.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(45);
+/// Maximum number of bytes of one read.
+const READ_SIZE: usize = 16 * 1024;
+/// Bytes of a tiny receive buffer. Smaller ones are not useful.
 const TINY: u32 = 4096;
 
-/// What a client keeps room for.
+/// The receive buffer of a client.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Buffer {
-    Usual,
-    /// So that what it does not read waits with the server.
+    Default,
+    /// So small that unread frames stay on the server.
     Tiny,
 }
 
 pub struct Connection<'g> {
     stream: TcpStream,
-    /// A frame of which only the beginning has come.
-    begun: Vec<u8>,
+    /// Received bytes that are not parsed yet.
+    received: Vec<u8>,
     tally: &'g Tally,
 }
 
-/// How one goes.
+/// How a client ends its connection.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Leave {
-    /// With a close frame, and the server's answer.
+    /// Sends a close frame, and waits for the server's answer.
     Close,
+    /// Drops the socket.
     Drop,
-    /// With the end of what it says, while it still listens.
+    /// Closes its sending half, and still reads.
     HalfClose,
-    /// With a TCP reset.
+    /// Sends a TCP reset.
     Reset,
 }
 
@@ -55,11 +56,12 @@ impl Leave {
     pub const ALL: [Self; 4] = [Self::Close, Self::Drop, Self::HalfClose, Self::Reset];
 }
 
-/// Returns the head of a request for a websocket.
+/// Returns the request of a websocket handshake.
 pub fn handshake(address: SocketAddr, subprotocol: bool) -> String {
-    let offer = match subprotocol {
-        true => "Sec-WebSocket-Protocol: rest-live.v1\r\n",
-        false => "",
+    let offer = if subprotocol {
+        "Sec-WebSocket-Protocol: rest-live.v1\r\n"
+    } else {
+        ""
     };
     format!(
         "GET /ws/subscribe HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -67,62 +69,67 @@ pub fn handshake(address: SocketAddr, subprotocol: bool) -> String {
     )
 }
 
-/// Connects, and says nothing yet.
-pub async fn connect(place: &Place<'_>, buffer: Buffer) -> io::Result<TcpStream> {
+/// Connects, and sends nothing yet.
+pub async fn connect(actor: &Actor<'_>, buffer: Buffer) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     if buffer == Buffer::Tiny {
         socket.set_recv_buffer_size(TINY)?;
     }
-    socket.bind((place.from, 0).into())?;
-    let connecting = socket.connect(place.ground.address);
-    within(PATIENCE, "no connection in time", connecting).await
+    socket.bind((actor.address, 0).into())?;
+    let connecting = socket.connect(actor.swarm.address);
+    within(IO_TIMEOUT, "not connected in time", connecting).await
 }
 
 impl<'g> Connection<'g> {
-    /// Opens a websocket; `early` goes right behind the handshake.
+    /// Opens a websocket. `early` is sent together with the handshake.
     pub async fn open(
-        place: &mut Place<'g>,
+        actor: &mut Actor<'g>,
         buffer: Buffer,
         subprotocol: bool,
         early: &[u8],
     ) -> io::Result<Self> {
-        let Ground { address, tally, .. } = place.ground;
-        let mut stream = connect(place, buffer).await?;
+        let Swarm { address, tally, .. } = actor.swarm;
+        let mut stream = connect(actor, buffer).await?;
         let mut bytes = handshake(*address, subprotocol).into_bytes();
         bytes.extend(early);
         stream.write_all(&bytes).await?;
         let mut connection = Self {
             stream,
-            begun: Vec::new(),
+            received: Vec::new(),
             tally,
         };
-        within(PATIENCE, "no handshake in time", connection.upgraded()).await?;
+        let upgrade = connection.wait_for_upgrade();
+        within(IO_TIMEOUT, "no handshake in time", upgrade).await?;
         Ok(connection)
     }
 
-    /// Reads the head of the answer.
-    async fn upgraded(&mut self) -> io::Result<()> {
+    /// Reads the answer to the handshake.
+    async fn wait_for_upgrade(&mut self) -> io::Result<()> {
         loop {
-            if self.stream.read_buf(&mut self.begun).await? == 0 {
-                return Err(io::Error::other("no answer to a handshake"));
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(io::Error::other("no answer to the handshake"));
             }
-            let end = self.begun.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+            let end = self
+                .received
+                .windows(4)
+                .position(|bytes| bytes == b"\r\n\r\n");
             if let Some(end) = end {
-                if !self.begun.starts_with(b"HTTP/1.1 101") {
-                    return Err(io::Error::other("a handshake was refused"));
+                if !self.received.starts_with(b"HTTP/1.1 101") {
+                    return Err(io::Error::other("handshake refused"));
                 }
-                self.begun.drain(..end + 4);
+                self.received.drain(..end + 4);
                 return Ok(());
             }
         }
     }
 
-    /// Sends bytes, for as long as the server takes them.
+    /// Sends bytes. Fails if the server does not read them in time.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        within(PATIENCE, "not read from", self.stream.write_all(bytes)).await
+        let sending = self.stream.write_all(bytes);
+        within(IO_TIMEOUT, "the server did not read in time", sending).await
     }
 
-    /// Reads and answers pings for a time. Returns whether it can go on: the server has not closed.
+    /// Reads frames and answers pings for a time. Returns whether the connection is still open.
     pub async fn read(&mut self, time: Duration) -> io::Result<bool> {
         match timeout(time, self.read_to_end()).await {
             Ok(ended) => ended.map(|()| false),
@@ -130,71 +137,73 @@ impl<'g> Connection<'g> {
         }
     }
 
-    /// Reads until the server closes, or ends.
+    /// Reads until the server sends a close frame, or until the stream ends.
     async fn read_to_end(&mut self) -> io::Result<()> {
         loop {
-            let (pongs, closes) = self.take();
+            let (pongs, closes) = self.parse();
             if !pongs.is_empty() {
                 self.stream.write_all(&pongs).await?;
             }
             if closes {
                 return Ok(());
             }
-            self.begun.reserve(SCRATCH);
-            if self.stream.read_buf(&mut self.begun).await? == 0 {
-                self.tally.counted().ends += 1;
+            self.received.reserve(READ_SIZE);
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                self.tally.counts().ends += 1;
                 return Ok(());
             }
         }
     }
 
-    /// Counts the frames that came, and returns the pongs for it, and whether one was a close.
-    fn take(&mut self) -> (Vec<u8>, bool) {
-        let (mut pongs, mut taken, mut closes) = (Vec::new(), 0, false);
-        let mut counted = self.tally.counted();
-        while let Some((frame, length)) = frame::next(&self.begun[taken..]) {
+    /// Counts the received frames. Returns the answers to pings, and whether a close frame arrived.
+    fn parse(&mut self) -> (Vec<u8>, bool) {
+        let (mut pongs, mut parsed, mut closes) = (Vec::new(), 0, false);
+        let mut counts = self.tally.counts();
+        while let Some((frame, length)) = frame::next(&self.received[parsed..]) {
             match frame {
-                Frame::Text(text) => counted.text(text),
+                Frame::Text(text) => counts.text(text),
                 Frame::Ping(payload) => pongs.extend(frame::masked(frame::PONG, payload)),
                 Frame::Close(code) => {
-                    counted.close(code);
+                    counts.close(code);
                     closes = true;
                 }
                 Frame::Pong => {}
-                Frame::Other => counted.fail("a strange frame".to_owned()),
+                Frame::Other => counts.fail("unexpected frame".to_owned()),
             }
-            taken += length;
+            parsed += length;
         }
-        counted.bytes += taken as u64;
-        drop(counted);
-        self.begun.drain(..taken);
+        counts.bytes += parsed as u64;
+        drop(counts);
+        self.received.drain(..parsed);
         (pongs, closes)
     }
 
-    /// Reads until the server closes, and goes then.
-    pub async fn be_closed(mut self) -> io::Result<()> {
-        match self.read(LAST_PATIENCE).await? {
-            true => Err(io::Error::other("not closed in time")),
-            false => Ok(()),
+    /// Reads until the server closes the connection.
+    pub async fn wait_for_close(mut self) -> io::Result<()> {
+        if self.read(CLOSE_TIMEOUT).await? {
+            Err(io::Error::other("not closed in time"))
+        } else {
+            Ok(())
         }
     }
 
-    /// Has it stay open for as long as what is returned.
+    /// Returns the stream. The connection stays open as long as the stream exists.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 
+    /// Ends the connection in one of the ways.
     pub async fn leave(mut self, how: Leave) -> io::Result<()> {
         match how {
             Leave::Close => {
                 let close = frame::masked(frame::CLOSE, &1000_u16.to_be_bytes());
                 self.send(&close).await?;
-                self.be_closed().await
+                self.wait_for_close().await
             }
             Leave::Drop => Ok(()),
             Leave::HalfClose => {
                 self.stream.shutdown().await?;
-                self.be_closed().await
+                self.wait_for_close().await
             }
             Leave::Reset => self.stream.set_zero_linger(),
         }
@@ -203,9 +212,9 @@ impl<'g> Connection<'g> {
 
 async fn within<T>(
     time: Duration,
-    otherwise: &'static str,
-    coming: impl Future<Output = io::Result<T>>,
+    error: &'static str,
+    future: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
-    let came = timeout(time, coming).await;
-    came.unwrap_or_else(|_| Err(io::Error::other(otherwise)))
+    let output = timeout(time, future).await;
+    output.unwrap_or_else(|_| Err(io::Error::other(error)))
 }

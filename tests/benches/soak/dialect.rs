@@ -1,4 +1,4 @@
-//! The same requests in each dialect.
+//! The requests of the clients, in each dialect.
 
 pub const MODEL: &str = "soak.Task";
 
@@ -12,7 +12,7 @@ pub enum Dialect {
 impl Dialect {
     pub const ALL: [Self; 3] = [Self::Plain, Self::V1, Self::V0_7];
 
-    /// Returns the subscription to a list. Its id, where there is one, is the list's.
+    /// Returns the request that subscribes to a list. If the dialect has ids, the id is the list.
     pub fn subscribe(self, list: i32) -> String {
         match self {
             Self::Plain => format!(r#"{{"model":"{MODEL}","list_id":{list}}}"#),
@@ -25,8 +25,8 @@ impl Dialect {
         }
     }
 
-    /// Returns the subscription to a row.
-    pub fn follow(self, pk: i32) -> String {
+    /// Returns the request that subscribes to a row.
+    pub fn subscribe_to_row(self, pk: i32) -> String {
         match self {
             Self::Plain => format!(r#"{{"model":"{MODEL}","pk":{pk}}}"#),
             Self::V1 => format!(r#"{{"id":"row {pk}","model":"{MODEL}","group":{{"pk":{pk}}}}}"#),
@@ -36,7 +36,7 @@ impl Dialect {
         }
     }
 
-    /// Returns the end of the subscription to a list.
+    /// Returns the request that unsubscribes from a list.
     pub fn unsubscribe(self, list: i32) -> String {
         match self {
             Self::Plain => format!(r#"{{"model":"{MODEL}","list_id":{list},"unsubscribe":true}}"#),

@@ -1,4 +1,4 @@
-//! What is left when clients have gone, and how the server ends.
+//! Checks what is left when clients have disconnected, and how the server shuts down.
 
 use std::{io, net::Ipv4Addr, time::Duration};
 
@@ -8,79 +8,82 @@ use super::{
     connection::{Buffer, Connection},
     dialect::Dialect,
     frame,
-    ground::{Ground, Place},
     process::Server,
+    swarm::{Actor, Swarm},
     verdict::Verdict,
     wait::until,
 };
 
-/// So long the server may take for what clients leave behind. Its own limits are 10 s to find out that one has stalled, and
-/// 10 s to give up on it.
-const GONE: Duration = Duration::from_secs(60);
+/// How long the server may take to clean up after clients. By its limits, it takes 10 s to notice
+/// that a client has stalled, and 10 s to close that connection.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Connections that the server is shut down with: they do not answer its close.
+/// Connections during the shutdown that do not answer the server's close frame.
 const SILENT: i32 = 20;
-/// So long a shutdown may take: it waits 10 s for those.
-const SHUTDOWN: Duration = Duration::from_secs(15);
+/// How long a shutdown may take. The server waits 10 s for the silent connections.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Waits until the server has exactly these connections, behind those who went.
-pub async fn gone(server: &mut Server, who: &str, left: usize) -> Verdict {
+/// Waits until the server has exactly `expected` connections, after an event.
+pub async fn wait_for_connections(server: &mut Server, event: &str, expected: usize) -> Verdict {
     let mut connections = 0;
-    let took = until(GONE, async || {
+    let waiting = until(CLEANUP_TIMEOUT, async || {
         connections = server.counts().await.connections;
-        connections == left
+        connections == expected
     });
-    let took = took.await;
-    let says = match took {
-        Some(took) => format!(
-            "{connections} connections {:.1} s after {who} went",
-            took.as_secs_f64()
+    let time = waiting.await;
+    let details = match time {
+        Some(time) => format!(
+            "{connections} connections {:.1} s after {event}",
+            time.as_secs_f64()
         ),
         None => format!(
-            "{connections} connections {} s after {who} went, and not {left}",
-            GONE.as_secs()
+            "{connections} connections {} s after {event}, expected {expected}",
+            CLEANUP_TIMEOUT.as_secs()
         ),
     };
-    Verdict::new("gone", took.is_some(), says)
+    Verdict::new("connections", time.is_some(), details)
 }
 
 /// Waits until the server has as many tasks as before.
-pub async fn as_before(server: &mut Server, before: usize) -> Verdict {
+pub async fn wait_for_tasks(server: &mut Server, before: usize) -> Verdict {
     let mut tasks = 0;
-    let took = until(GONE, async || {
+    let waiting = until(CLEANUP_TIMEOUT, async || {
         tasks = server.counts().await.tasks;
         tasks == before
     });
-    let took = took.await;
-    let says = format!("{tasks} are alive, {before} were before the first connection");
-    Verdict::new("tasks", took.is_some(), says)
+    let time = waiting.await;
+    let details = format!("{tasks} are alive; before the first connection, {before} were");
+    Verdict::new("tasks", time.is_some(), details)
 }
 
-/// Shuts the server down under clients who do not answer.
-pub async fn shutdown(server: &mut Server, ground: &Ground) -> Verdict {
+/// Shuts the server down while clients do not answer.
+pub async fn shutdown(server: &mut Server, swarm: &Swarm) -> Verdict {
     let name = "shutdown";
     let mut silent = Vec::new();
     for list in 1..=SILENT {
-        match connect(ground, list).await {
+        match connect(swarm, list).await {
             Ok(connection) => silent.push(connection),
-            Err(error) => return Verdict::new(name, false, format!("nobody can connect: {error}")),
+            Err(error) => {
+                let details = format!("a client could not connect: {error}");
+                return Verdict::new(name, false, details);
+            }
         }
     }
-    let took = server.shutdown().await;
+    let time = server.shutdown().await;
     let left = server.counts().await.connections;
-    let says = format!(
-        "returned after {:.1} s, with {SILENT} clients who did not answer; {left} connections are left",
-        took.as_secs_f64()
+    let details = format!(
+        "returned after {:.1} s, with {SILENT} clients that did not answer; {left} connections are left",
+        time.as_secs_f64()
     );
-    Verdict::new(name, took <= SHUTDOWN && left == 0, says)
+    Verdict::new(name, time <= SHUTDOWN_TIMEOUT && left == 0, details)
 }
 
-async fn connect(ground: &Ground, list: i32) -> io::Result<Connection<'_>> {
-    let mut place = Place {
-        ground,
-        from: Ipv4Addr::LOCALHOST,
+async fn connect(swarm: &Swarm, list: i32) -> io::Result<Connection<'_>> {
+    let mut actor = Actor {
+        swarm,
+        address: Ipv4Addr::LOCALHOST,
         dice: Rng::new(),
     };
     let request = frame::text(&Dialect::V1.subscribe(list));
-    Connection::open(&mut place, Buffer::Usual, true, &request).await
+    Connection::open(&mut actor, Buffer::Default, true, &request).await
 }

@@ -1,4 +1,4 @@
-//! The well-behaved: they read list 1, check each frame, and stay until they are told to go.
+//! The well-behaved clients: they follow list 1, check each frame, and stay until the end.
 
 use std::{
     net::SocketAddr,
@@ -18,39 +18,41 @@ use tokio_tungstenite::{
 
 use super::{dialect::Dialect, sequence::Sequence, wait::within};
 
-/// A server that says nothing for so long, where it is to answer, has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the server may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the followers are told.
+/// What the followers do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Word {
+enum Phase {
+    /// They read.
     Read,
-    /// That this was the last number.
-    Last(u64),
+    /// They read up to this number, which is the last one.
+    ReadUntil(u64),
+    /// They close their connections.
     Leave,
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// All of them.
+/// All well-behaved clients.
 pub struct Followers {
     tasks: Vec<JoinHandle<Result<(), String>>>,
-    word: watch::Sender<Word>,
+    phase: watch::Sender<Phase>,
     progress: Vec<Arc<Progress>>,
 }
 
-/// What others may know of one.
+/// The progress of one follower.
 #[derive(Default)]
 struct Progress {
     frames: AtomicU64,
     has_failed: AtomicBool,
-    is_whole: AtomicBool,
+    is_complete: AtomicBool,
 }
 
 impl Progress {
-    fn look(&self, sequence: &Sequence, last: u64) {
-        if sequence.is_whole(last) && !self.has_failed.load(Ordering::Relaxed) {
-            self.is_whole.store(true, Ordering::Relaxed);
+    fn update(&self, sequence: &Sequence, last: u64) {
+        if sequence.is_complete(last) && !self.has_failed.load(Ordering::Relaxed) {
+            self.is_complete.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -58,27 +60,27 @@ impl Progress {
 struct Follower {
     socket: Socket,
     sequence: Sequence,
-    word: watch::Receiver<Word>,
+    phase: watch::Receiver<Phase>,
     progress: Arc<Progress>,
-    /// What went wrong first.
+    /// The first failure.
     failure: Option<String>,
 }
 
 impl Followers {
-    /// Returns so many once they are subscribed, each third in one dialect.
+    /// Returns this number of followers when they are subscribed. The dialects take turns.
     pub async fn subscribe(address: SocketAddr, count: usize) -> Self {
-        let (word, listening) = watch::channel(Word::Read);
+        let (phase, receiver) = watch::channel(Phase::Read);
         let mut followers = Self {
             tasks: Vec::new(),
-            word,
+            phase,
             progress: Vec::new(),
         };
         for dialect in Dialect::ALL.into_iter().cycle().take(count) {
             let progress = Arc::<Progress>::default();
             let follower = Follower {
-                socket: subscribed(address, dialect).await,
+                socket: connect(address, dialect).await,
                 sequence: Sequence::default(),
-                word: listening.clone(),
+                phase: receiver.clone(),
                 progress: Arc::clone(&progress),
                 failure: None,
             };
@@ -92,37 +94,37 @@ impl Followers {
         followers
     }
 
-    /// Returns how many frames they read so far, all together.
+    /// Returns how many frames all followers together have read.
     pub fn frames(&self) -> u64 {
-        let of = |progress: &Arc<Progress>| progress.frames.load(Ordering::Relaxed);
-        self.progress.iter().map(of).sum()
+        let frames = |progress: &Arc<Progress>| progress.frames.load(Ordering::Relaxed);
+        self.progress.iter().map(frames).sum()
     }
 
-    /// Returns how many of them something went wrong with.
+    /// Returns how many followers have failed.
     pub fn failed(&self) -> usize {
         let has = |progress: &&Arc<Progress>| progress.has_failed.load(Ordering::Relaxed);
         self.progress.iter().filter(has).count()
     }
 
-    /// Says which number was the last.
+    /// Sets the last number that the followers must read.
     pub fn expect(&self, last: u64) {
-        self.word.send_replace(Word::Last(last));
+        self.phase.send_replace(Phase::ReadUntil(last));
     }
 
-    /// Returns how many have read all.
-    pub fn whole(&self) -> usize {
-        let is_whole = |progress: &&Arc<Progress>| progress.is_whole.load(Ordering::Relaxed);
-        self.progress.iter().filter(is_whole).count()
+    /// Returns how many followers have read everything.
+    pub fn complete(&self) -> usize {
+        let is_complete = |progress: &&Arc<Progress>| progress.is_complete.load(Ordering::Relaxed);
+        self.progress.iter().filter(is_complete).count()
     }
 
-    /// Returns whether each has read all, or has failed.
-    pub fn are_through(&self) -> bool {
-        self.whole() + self.failed() >= self.progress.len()
+    /// Returns whether each follower has read everything or has failed.
+    pub fn are_done(&self) -> bool {
+        self.complete() + self.failed() >= self.progress.len()
     }
 
-    /// Has them close, and returns what went wrong.
+    /// Closes all connections, and returns the failures.
     pub async fn leave(self) -> Vec<String> {
-        self.word.send_replace(Word::Leave);
+        self.phase.send_replace(Phase::Leave);
         let mut failures = Vec::new();
         for task in self.tasks {
             failures.extend(task.await.unwrap().err());
@@ -132,9 +134,9 @@ impl Followers {
 }
 
 /// Connects and subscribes to list 1.
-async fn subscribed(address: SocketAddr, dialect: Dialect) -> Socket {
+async fn connect(address: SocketAddr, dialect: Dialect) -> Socket {
     let url = format!("ws://{address}/ws/subscribe");
-    let connecting = within(PATIENCE, "the handshake", connect_async(url));
+    let connecting = within(ANSWER_TIMEOUT, "the handshake", connect_async(url));
     let (mut socket, _) = connecting.await.unwrap();
     let request = Message::text(dialect.subscribe(1));
     socket.send(request).await.unwrap();
@@ -143,33 +145,34 @@ async fn subscribed(address: SocketAddr, dialect: Dialect) -> Socket {
         let text = answer.to_text().unwrap();
         assert!(text.starts_with(r#"{"type":"subscribed""#), "{text}");
     }
-    // The others are told nothing: what is behind a request is read once it is carried out.
+    // The other dialects acknowledge nothing. But the server handles messages in order, so the pong
+    // shows that the request is complete.
     socket.send(Message::Ping("?".into())).await.unwrap();
     let answer = next(&mut socket).await;
-    assert!(answer.is_pong(), "{answer:?} came instead of a pong");
+    assert!(answer.is_pong(), "expected a pong, got {answer:?}");
     socket
 }
 
 async fn next(socket: &mut Socket) -> Message {
-    let answer = within(PATIENCE, "an answer", socket.next()).await;
+    let answer = within(ANSWER_TIMEOUT, "an answer", socket.next()).await;
     answer.unwrap().unwrap()
 }
 
 impl Follower {
     async fn run(mut self) -> Result<(), String> {
         loop {
-            let word = *self.word.borrow_and_update();
-            match word {
-                Word::Read => {}
-                Word::Last(last) => self.progress.look(&self.sequence, last),
-                Word::Leave => break,
+            let phase = *self.phase.borrow_and_update();
+            match phase {
+                Phase::Read => {}
+                Phase::ReadUntil(last) => self.progress.update(&self.sequence, last),
+                Phase::Leave => break,
             }
-            let word_comes = self.word.changed();
+            let phase_change = self.phase.changed();
             select! {
-                _ = word_comes => {}
+                _ = phase_change => {}
                 message = self.socket.next() => {
-                    let goes_on = self.take(message);
-                    if !goes_on {
+                    let is_open = self.receive(message);
+                    if !is_open {
                         return self.failure.map_or(Ok(()), Err);
                     }
                 }
@@ -179,15 +182,15 @@ impl Follower {
         self.failure.map_or(ended, Err)
     }
 
-    /// Takes in what came, and returns whether more can come.
-    fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> bool {
+    /// Handles a received message. Returns whether the connection is still open.
+    fn receive(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> bool {
         let ended = match message {
             Some(Ok(Message::Text(text))) => {
-                // After the first thing that is wrong everything else would be, too.
+                // After the first failure, all other frames would fail as well.
                 if self.failure.is_none()
-                    && let Err(wrong) = self.sequence.take(&text)
+                    && let Err(failure) = self.sequence.check(&text)
                 {
-                    self.fail(wrong);
+                    self.fail(failure);
                 }
                 let frames = self.sequence.frames;
                 self.progress.frames.store(frames, Ordering::Relaxed);
@@ -195,28 +198,28 @@ impl Follower {
             }
             Some(Ok(Message::Ping(_))) => return true,
             Some(Ok(Message::Close(close))) => format!("closed by the server, with {close:?}"),
-            Some(Ok(other)) => format!("{other:?} came"),
+            Some(Ok(other)) => format!("unexpected message: {other:?}"),
             Some(Err(error)) => error.to_string(),
             None => "the end of the stream".to_owned(),
         };
         let last = self.sequence.last;
-        self.fail(format!("behind {last}: {ended}"));
+        self.fail(format!("after {last}: {ended}"));
         false
     }
 
-    fn fail(&mut self, wrong: String) {
+    fn fail(&mut self, failure: String) {
         self.progress.has_failed.store(true, Ordering::Relaxed);
-        self.failure.get_or_insert(wrong);
+        self.failure.get_or_insert(failure);
     }
 
-    /// Closes as one should; nothing more may come but the answer to that.
+    /// Sends a close frame. After it, only the server's answer may arrive.
     async fn leave(&mut self) -> Result<(), String> {
         let failed = |error: tungstenite::Error| format!("at the close: {error}");
         self.socket.close(None).await.map_err(failed)?;
         loop {
-            match within(PATIENCE, "the answer to a close", self.socket.next()).await {
+            match within(ANSWER_TIMEOUT, "the answer to a close", self.socket.next()).await {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_))) => {}
-                Some(Ok(other)) => return Err(format!("{other:?} came behind the last")),
+                Some(Ok(other)) => return Err(format!("{other:?} arrived after the last frame")),
                 Some(Err(tungstenite::Error::ConnectionClosed)) | None => return Ok(()),
                 Some(Err(error)) => return Err(failed(error)),
             }

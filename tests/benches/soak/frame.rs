@@ -1,5 +1,5 @@
-//! The frames of a websocket (RFC 6455, section 5.2), written as a client does, and as a bad one does; read as a server
-//! sends them.
+//! Websocket frames (RFC 6455, section 5.2): writes them as a good or bad client does, and reads
+//! them as a server sends them.
 
 use rest_live_benches::frame::first;
 
@@ -8,11 +8,14 @@ pub const BINARY: u8 = 0x82;
 pub const PING: u8 = 0x89;
 pub const PONG: u8 = 0x8A;
 pub const CLOSE: u8 = 0x88;
-/// A text of which more follows, and what follows it.
-pub const BEGINNING: u8 = 0x01;
-pub const CONTINUATION: u8 = 0x00;
+/// The first fragment of a text.
+pub const FIRST_FRAGMENT: u8 = 0x01;
+/// A middle fragment of a text.
+pub const MIDDLE_FRAGMENT: u8 = 0x00;
+/// The last fragment of a text.
+pub const LAST_FRAGMENT: u8 = 0x80;
 
-/// Returns a client's frame. Its mask is of zeros, which leave it as it is.
+/// Returns a client's frame. Its mask is of zeros, which does not change the payload.
 pub fn masked(kind: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind];
     match payload.len() {
@@ -31,25 +34,25 @@ pub fn masked(kind: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns a client's text.
+/// Returns a client's text frame.
 pub fn text(text: &str) -> Vec<u8> {
     masked(TEXT, text.as_bytes())
 }
 
-/// What a server sends.
+/// A frame from a server.
 pub enum Frame<'b> {
     Text(&'b [u8]),
     Ping(&'b [u8]),
-    /// With its code, where it has one.
+    /// With its code, if it has one.
     Close(Option<u16>),
     Pong,
-    /// What no server may send here.
+    /// A frame that a server must not send here.
     Other,
 }
 
-/// Returns the first frame of these bytes and how many they are; `None` where it has not come in full.
+/// Returns the first frame and its length in bytes. `None`: the frame is incomplete.
 pub fn next(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
-    let (kind, payload, behind) = first(bytes)?;
+    let (kind, payload, rest) = first(bytes)?;
     let frame = match kind {
         TEXT => Frame::Text(payload),
         PING => Frame::Ping(payload),
@@ -57,5 +60,5 @@ pub fn next(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
         CLOSE => Frame::Close(payload.first_chunk().map(|code| u16::from_be_bytes(*code))),
         _ => Frame::Other,
     };
-    Some((frame, bytes.len() - behind.len()))
+    Some((frame, bytes.len() - rest.len()))
 }

@@ -1,9 +1,11 @@
-//! Whether the server lasts: 2,000 connections that come, go, stall and flood beside well-behaved ones, who are to read
-//! each frame once and in order, while the memory stays as it is; and nothing is left of them in the end.
-//! `cargo xtask soak`, with `--seconds N` and `--seed S`.
+//! Soak test: 2,000 connections come, go, stall and flood beside well-behaved clients.
 //!
-//! Two processes, for the memory that counts is the server's alone: this one with all the clients, and the server, which
-//! is the program as an application has it: warp, SeaORM on a SQLite file, limits as they are by default.
+//! The well-behaved clients must read each frame once and in order, the server's memory must not
+//! grow, and nothing may be left at the end. Run it with `cargo xtask soak`, which takes
+//! `--seconds N` and `--seed S`.
+//!
+//! There are two processes, because only the server's memory counts: this one with all clients, and
+//! the server. The server is a typical application: warp, SeaORM on a SQLite file, default limits.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unreachable_pub, reason = "a program")]
@@ -14,7 +16,6 @@ mod dialect;
 mod end;
 mod follower;
 mod frame;
-mod ground;
 mod memory;
 mod mischief;
 mod plan;
@@ -22,6 +23,7 @@ mod process;
 mod run;
 mod sequence;
 mod server;
+mod swarm;
 mod tally;
 mod verdict;
 mod wait;
@@ -38,7 +40,7 @@ const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
     let args = std::env::args().skip(1);
-    // What cargo adds to what was asked for.
+    // Cargo adds `--bench` to the arguments.
     let args: Vec<_> = args.filter(|arg| arg != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     rest_live_benches::raise_files();
@@ -51,9 +53,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     println!("{}", machine::description(&plan.command()));
-    match runtime().block_on(run::run(&plan)) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if runtime().block_on(run::run(&plan)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -1,22 +1,22 @@
-//! Whether the server's memory stays as it is.
+//! Checks that the server's memory does not grow.
 
 use std::time::Duration;
 
 use super::verdict::Verdict;
 
-/// With less, the beginning is most of it.
-const ENOUGH: Duration = Duration::from_secs(60);
-/// What may be on top, in KiB; or a tenth, where that is more.
-const MORE: u64 = 8 << 10;
+/// Minimum duration of a run for a verdict. In a shorter run, most of the time is the warm-up.
+const MIN_DURATION: Duration = Duration::from_secs(60);
+/// Maximum growth in KiB; or a tenth of the memory, if that is more.
+const MAX_GROWTH: u64 = 8 << 10;
 
-/// What the server had, and when.
+/// Samples of the server's memory.
 pub struct Memory {
     time: Duration,
     samples: Vec<(Duration, u64)>,
 }
 
 impl Memory {
-    /// Looks at the memory over this time.
+    /// Returns the memory of a run of this duration, without samples.
     pub fn new(time: Duration) -> Self {
         Self {
             time,
@@ -24,31 +24,32 @@ impl Memory {
         }
     }
 
-    /// Adds what there was, in KiB.
+    /// Adds a sample in KiB.
     pub fn add(&mut self, at: Duration, resident: u64) {
         self.samples.push((at, resident));
     }
 
-    /// Judges the last quarter by the second, for in the first the server has warmed up.
+    /// Compares the last quarter with the second one. In the first one, the server warms up.
     pub fn verdict(&self) -> Verdict {
         let name = "memory";
         let (Some(before), Some(last), true) =
-            (self.highest(1), self.highest(3), self.time >= ENOUGH)
+            (self.highest(1), self.highest(3), self.time >= MIN_DURATION)
         else {
-            let enough = ENOUGH.as_secs();
-            return Verdict::unjudged(name, format!("too short to judge: {enough} s are needed"));
+            let seconds = MIN_DURATION.as_secs();
+            let details = format!("not judged: this needs a run of at least {seconds} s");
+            return Verdict::unjudged(name, details);
         };
-        let most = before + MORE.max(before / 10);
-        let says = format!(
-            "at most {} in the last quarter; {} in the second, so that {} were allowed",
+        let limit = before + MAX_GROWTH.max(before / 10);
+        let details = format!(
+            "at most {} in the last quarter; the limit is {}, from {} in the second quarter",
             mebibytes(last),
+            mebibytes(limit),
             mebibytes(before),
-            mebibytes(most),
         );
-        Verdict::new(name, last <= most, says)
+        Verdict::new(name, last <= limit, details)
     }
 
-    /// Returns the most of a quarter of the time; the first is 0.
+    /// Returns the highest sample of a quarter of the time. Quarters count from 0.
     fn highest(&self, quarter: u32) -> Option<u64> {
         let of = self.time / 4 * quarter..=self.time / 4 * (quarter + 1);
         let samples = self.samples.iter().filter(|(at, _)| of.contains(at));

@@ -1,4 +1,4 @@
-//! What the misbehaving do.
+//! The ways in which clients misbehave.
 
 mod breach;
 mod flood;
@@ -11,25 +11,25 @@ use std::io;
 
 use fastrand::Rng;
 
-use super::ground::Place;
+use super::swarm::Actor;
 
 #[derive(Clone, Copy)]
 pub enum Mischief {
-    /// Comes and goes.
+    /// Connects, reads for a while, and leaves.
     Visit,
     /// Subscribes, and reads nothing.
     Stall,
-    /// Says much at once.
+    /// Sends many messages at once.
     Flood,
-    /// Breaks the protocol.
+    /// Breaks the websocket protocol.
     Breach,
-    /// Does half a handshake.
+    /// Sends half a handshake.
     Half,
-    /// Stays, and says nothing.
+    /// Stays connected, and sends nothing.
     Idle,
 }
 
-/// How often each is picked. Most of the time goes to those that idle and stall.
+/// How often each one is picked. Most of the time is spent in idle and stalled connections.
 const WEIGHTS: [(Mischief, u32); 6] = [
     (Mischief::Visit, 40),
     (Mischief::Stall, 30),
@@ -42,14 +42,14 @@ const WEIGHTS: [(Mischief, u32); 6] = [
 impl Mischief {
     pub fn pick(dice: &mut Rng) -> Self {
         let sum: u32 = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let mut place = dice.u32(..sum);
+        let mut number = dice.u32(..sum);
         for (mischief, weight) in WEIGHTS {
-            if place < weight {
+            if number < weight {
                 return mischief;
             }
-            place -= weight;
+            number -= weight;
         }
-        unreachable!("the place is below the sum")
+        unreachable!("the number is below the sum of the weights")
     }
 
     pub fn name(self) -> &'static str {
@@ -63,19 +63,20 @@ impl Mischief {
         }
     }
 
-    /// Does it once.
+    /// Misbehaves once.
     ///
     /// # Errors
-    /// What the system says, or what one would not expect of the server, which is counted by those words.
-    pub async fn play(self, place: &mut Place<'_>) -> io::Result<()> {
-        place.ground.tally.open(self.name());
+    /// Returns errors of the system and unexpected behavior of the server. They are counted by
+    /// their texts.
+    pub async fn play(self, actor: &mut Actor<'_>) -> io::Result<()> {
+        actor.swarm.tally.open(self.name());
         match self {
-            Self::Visit => visit::play(place).await,
-            Self::Stall => stall::play(place).await,
-            Self::Flood => flood::play(place).await,
-            Self::Breach => breach::play(place).await,
-            Self::Half => half::play(place).await,
-            Self::Idle => idle::play(place).await,
+            Self::Visit => visit::play(actor).await,
+            Self::Stall => stall::play(actor).await,
+            Self::Flood => flood::play(actor).await,
+            Self::Breach => breach::play(actor).await,
+            Self::Half => half::play(actor).await,
+            Self::Idle => idle::play(actor).await,
         }
     }
 }

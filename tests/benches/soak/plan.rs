@@ -1,11 +1,11 @@
-//! What was asked for.
+//! The arguments of the soak test.
 
 use std::time::Duration;
 
 pub const USAGE: &str = "\
 usage: cargo xtask soak [--seconds N] [--seed S]
-  --seconds N  how long the misbehaving come and go: 120 unless said
-  --seed S     has each of them want the same again";
+  --seconds N  how long the misbehaving clients come and go (default: 120)
+  --seed S     repeat the random choices of a run";
 
 pub struct Plan {
     pub time: Duration,
@@ -13,16 +13,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads the arguments, `None` where they are not understood.
+    /// Parses the arguments. `None`: they are invalid.
     pub fn parse(mut args: &[&str]) -> Option<Self> {
         let (mut seconds, mut seed) = (None, None);
         while let [name, value, rest @ ..] = args {
-            let place = match *name {
+            let option = match *name {
                 "--seconds" => &mut seconds,
                 "--seed" => &mut seed,
                 _ => return None,
             };
-            if place.replace(value.parse().ok()?).is_some() {
+            if option.replace(value.parse().ok()?).is_some() {
                 return None;
             }
             args = rest;
@@ -34,7 +34,7 @@ impl Plan {
         args.is_empty().then_some(plan)
     }
 
-    /// Returns how to have the same again.
+    /// Returns the command that repeats this run.
     pub fn command(&self) -> String {
         let (seconds, seed) = (self.time.as_secs(), self.seed);
         format!("cargo xtask soak --seconds {seconds} --seed {seed}")

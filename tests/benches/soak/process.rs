@@ -1,4 +1,5 @@
-//! The server's process, as the clients' has it: lines of words in, lines of JSON out. It ends when this one lets go of it.
+//! The server process, seen from the process of the clients: it reads commands as lines, and
+//! answers with lines of JSON. It ends when its handle is dropped.
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
@@ -13,16 +14,16 @@ use crate::wait::within;
 /// The argument that makes this program the server.
 pub const SERVER: &str = "server";
 
-/// A server that answers no line for so long has failed. It is longer than a shutdown may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take to answer a command. It is longer than a shutdown may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the server has.
+/// What the server counts.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Counts {
     pub connections: usize,
-    /// Of its runtime.
+    /// Tasks that are alive in its runtime.
     pub tasks: usize,
-    /// Memory, in KiB.
+    /// Resident memory in KiB.
     pub resident: u64,
     pub panics: usize,
 }
@@ -35,7 +36,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it, and returns once it listens.
+    /// Starts the server, and returns when it listens.
     pub async fn start() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(SERVER).kill_on_drop(true);
@@ -51,40 +52,43 @@ impl Server {
     }
 
     pub async fn counts(&mut self) -> Counts {
-        self.ask("counts").await
+        self.command("counts").await
     }
 
-    /// Has it write from now on.
+    /// Starts the writers of the server.
     pub async fn write(&mut self) {
-        self.ask::<()>("write").await;
+        self.command::<()>("write").await;
     }
 
-    /// Has it write no more, and returns the last number that it wrote.
+    /// Stops the writers of the server, and returns the last number that was written.
     pub async fn stop_writing(&mut self) -> u64 {
-        self.ask("stop writing").await
+        self.command("stop writing").await
     }
 
-    /// Has it shut down, and returns how long that took.
+    /// Shuts the server down, and returns how long that took.
     pub async fn shutdown(&mut self) -> Duration {
-        self.ask("shutdown").await
+        self.command("shutdown").await
     }
 
-    async fn ask<T: DeserializeOwned>(&mut self, what: &str) -> T {
-        let line = format!("{what}\n");
+    async fn command<T: DeserializeOwned>(&mut self, command: &str) -> T {
+        let line = format!("{command}\n");
         self.input.write_all(line.as_bytes()).await.unwrap();
-        answer(&mut self.lines, what).await
+        answer(&mut self.lines, command).await
     }
 }
 
-async fn answer<T: DeserializeOwned>(lines: &mut Lines<BufReader<ChildStdout>>, to: &str) -> T {
+async fn answer<T: DeserializeOwned>(
+    lines: &mut Lines<BufReader<ChildStdout>>,
+    command: &str,
+) -> T {
     let line = within(
-        PATIENCE,
-        &format!("the answer to {to:?}"),
+        ANSWER_TIMEOUT,
+        &format!("the answer to {command:?}"),
         lines.next_line(),
     )
     .await;
     let line = line
         .unwrap()
-        .expect("the server has ended: it has said why");
+        .expect("the server has ended; it has printed the reason");
     serde_json::from_str(&line).unwrap()
 }

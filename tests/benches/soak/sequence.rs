@@ -1,5 +1,5 @@
-//! What comes, against what was written: each save of a row in list 1 has the next number, and rows that are deleted go in
-//! the order in which they were created.
+//! Checks the received frames against the writes. Each save of a row in list 1 has the next number,
+//! and created rows are deleted in the order of their creation.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ struct Broadcast {
     model: String,
     action: Action,
     #[serde(alias = "instance")]
-    payload: Shown,
+    payload: Payload,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -26,52 +26,53 @@ enum Action {
 }
 
 #[derive(Deserialize)]
-struct Shown {
+struct Payload {
     id: i32,
-    /// Of a row that is deleted the dialect 0.7 shows its key only.
+    /// In 0.7, a deleted row has only its key.
     text: Option<String>,
 }
 
-/// How far a client has come.
+/// The progress of a client.
 #[derive(Default)]
 pub struct Sequence {
+    /// The last number that was received.
     pub last: u64,
-    /// Rows that were created, and are to be deleted.
+    /// Rows that were created and not yet deleted.
     created: VecDeque<i32>,
     pub frames: u64,
 }
 
 impl Sequence {
-    /// Takes a frame in; an error says what is wrong with it.
-    pub fn take(&mut self, text: &str) -> Result<(), String> {
+    /// Checks the next frame. The error describes what is wrong with it.
+    pub fn check(&mut self, text: &str) -> Result<(), String> {
         let last = self.last;
-        let wrong = |what: &str| {
-            let shown: String = text.chars().take(200).collect();
-            Err(format!("{what} behind {last}: {}", shown.trim_end()))
+        let wrong = |problem: &str| {
+            let beginning: String = text.chars().take(200).collect();
+            Err(format!("{problem} after {last}: {}", beginning.trim_end()))
         };
         self.frames += 1;
         let Ok(broadcast) = serde_json::from_str::<Broadcast>(text) else {
-            return wrong("no broadcast");
+            return wrong("not a broadcast");
         };
         if broadcast.model != MODEL || broadcast.r#type.is_some_and(|name| name != "broadcast") {
-            return wrong("something else");
+            return wrong("an unexpected frame");
         }
-        let Shown { id, text } = broadcast.payload;
+        let Payload { id, text } = broadcast.payload;
         let number = text.and_then(|text| text.trim_end().parse::<u64>().ok());
         match (broadcast.action, number) {
             (Action::Deleted, _) if self.created.pop_front() == Some(id) => return Ok(()),
             (Action::Created, Some(number)) if number == last + 1 => self.created.push_back(id),
             (Action::Updated, Some(number)) if number == last + 1 => {}
-            (Action::Deleted, _) => return wrong("another row is deleted"),
-            (_, Some(number)) if number <= last => return wrong("a number again"),
-            _ => return wrong("a number is missing"),
+            (Action::Deleted, _) => return wrong("the wrong row was deleted"),
+            (_, Some(number)) if number <= last => return wrong("a repeated number"),
+            _ => return wrong("a missing number"),
         }
         self.last += 1;
         Ok(())
     }
 
-    /// Returns whether all came, up to this number.
-    pub fn is_whole(&self, last: u64) -> bool {
+    /// Returns whether all frames up to this number have arrived.
+    pub fn is_complete(&self, last: u64) -> bool {
         self.last == last && self.created.is_empty()
     }
 }

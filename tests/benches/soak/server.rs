@@ -1,4 +1,4 @@
-//! The server's process: an application of rest-live's as any is, that does what it is told by lines.
+//! The server process: a typical application with rest-live. It reads commands from its input.
 
 mod table;
 mod writers;
@@ -38,31 +38,31 @@ pub async fn run() {
     let address = listener.local_addr().unwrap();
     let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     tokio::spawn(warp::serve(routes).incoming(listener).run());
-    say(&address);
+    answer(&address);
 
     let mut writers = None;
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
         match line.as_str() {
-            "counts" => say(&counts(&live)),
-            "write" => say(&writers.replace(Writers::start(&live.db())).map(|_| ())),
-            "stop writing" => say(&writers.take().unwrap().stop().await),
+            "counts" => answer(&counts(&live)),
+            "write" => answer(&writers.replace(Writers::start(&live.db())).map(|_| ())),
+            "stop writing" => answer(&writers.take().unwrap().stop().await),
             "shutdown" => {
                 let start = Instant::now();
                 live.shutdown().await;
-                say(&start.elapsed());
+                answer(&start.elapsed());
             }
             other => panic!("there is no command {other:?}"),
         }
     }
 }
 
-/// A server goes on after a panic, and says so in its log; here it is a failure.
+/// Counts panics. A server continues after a panic and logs it; in this test, it is a failure.
 fn count_panics() {
-    let say = panic::take_hook();
+    let default_hook = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         PANICS.fetch_add(1, Ordering::Relaxed);
-        say(panic);
+        default_hook(panic);
     }));
 }
 
@@ -75,6 +75,6 @@ fn counts(live: &Live) -> Counts {
     }
 }
 
-fn say(what: &impl Serialize) {
-    println!("{}", serde_json::to_string(what).unwrap());
+fn answer(value: &impl Serialize) {
+    println!("{}", serde_json::to_string(value).unwrap());
 }

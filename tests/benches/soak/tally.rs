@@ -1,4 +1,4 @@
-//! What the misbehaving did, and what was done to them.
+//! Counts what the misbehaving clients did, and what they received.
 
 use std::{
     collections::BTreeMap,
@@ -6,55 +6,56 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-/// Counts of all of them.
+/// The counts of all misbehaving clients.
 #[derive(Default)]
-pub struct Tally(Mutex<Counted>);
+pub struct Tally(Mutex<Counts>);
 
 #[derive(Default)]
-pub struct Counted {
-    /// Connections that were opened, by what they were for.
+pub struct Counts {
+    /// Connections that were opened, by purpose.
     pub connections: BTreeMap<&'static str, u64>,
     pub frames: u64,
     pub bytes: u64,
     pub resets: u64,
-    /// Error frames but for resets, by their codes.
+    /// Error frames except resets, by code.
     pub errors: BTreeMap<u16, u64>,
-    /// Close frames, by their codes.
+    /// Close frames, by code.
     pub closes: BTreeMap<u16, u64>,
-    /// Streams that ended without one.
+    /// Streams that ended without a close frame.
     pub ends: u64,
-    /// What the system said, or the server's HTTP.
+    /// Errors of the system, and refused handshakes.
     pub failures: BTreeMap<String, u64>,
 }
 
-/// How a reset begins in v1, and how an error does in each dialect.
+/// The beginning of a reset in v1.
 const RESET: &[u8] = br#"{"type":"reset""#;
+/// The beginning of an error in each dialect.
 const ERROR: &[u8] = br#"{"type":"error""#;
-/// What stands before its code.
+/// The text before the code of an error.
 const CODE: &[u8] = br#""code":"#;
 
 impl Tally {
-    pub fn counted(&self) -> MutexGuard<'_, Counted> {
+    pub fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap()
     }
 
     pub fn open(&self, purpose: &'static str) {
-        *self.counted().connections.entry(purpose).or_default() += 1;
+        *self.counts().connections.entry(purpose).or_default() += 1;
     }
 
-    /// Counts what went wrong, by what the connection was for.
+    /// Counts a failure, by error and purpose of the connection.
     pub fn fail(&self, purpose: &str, error: &io::Error) {
-        let what = match error.get_ref() {
+        let message = match error.get_ref() {
             Some(inner) => inner.to_string(),
             None => error.kind().to_string(),
         };
-        self.counted().fail(format!("{what} ({purpose})"));
+        self.counts().fail(format!("{message} ({purpose})"));
     }
 }
 
-impl Counted {
-    pub fn fail(&mut self, what: String) {
-        *self.failures.entry(what).or_default() += 1;
+impl Counts {
+    pub fn fail(&mut self, failure: String) {
+        *self.failures.entry(failure).or_default() += 1;
     }
 
     pub fn text(&mut self, text: &[u8]) {
@@ -63,7 +64,7 @@ impl Counted {
             self.resets += 1;
         } else if text.starts_with(ERROR) {
             match code(text) {
-                // So it is called outside v1.
+                // A reset in the other dialects.
                 410 => self.resets += 1,
                 code => *self.errors.entry(code).or_default() += 1,
             }
@@ -76,7 +77,7 @@ impl Counted {
     }
 }
 
-impl fmt::Display for Counted {
+impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let connections: u64 = self.connections.values().sum();
         let mebibytes = self.bytes >> 20;
@@ -89,33 +90,33 @@ impl fmt::Display for Counted {
         writeln!(
             f,
             "misbehaving    {connections} connections: {}",
-            listed(&self.connections)
+            list(&self.connections)
         )?;
         writeln!(
             f,
-            "  they read    {frames} frames, {mebibytes} MiB; {resets} resets"
+            "  received     {frames} frames, {mebibytes} MiB; {resets} resets"
         )?;
-        writeln!(f, "  errors       {}", listed(&self.errors))?;
+        writeln!(f, "  errors       {}", list(&self.errors))?;
         writeln!(
             f,
             "  closes       {}; without a close frame: {ends}",
-            listed(&self.closes)
+            list(&self.closes)
         )?;
-        write!(f, "  failures     {}", listed(&self.failures))
+        write!(f, "  failures     {}", list(&self.failures))
     }
 }
 
-fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+fn list<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
     let counts = counts
         .iter()
-        .map(|(what, count)| format!("{what}: {count}"));
+        .map(|(name, count)| format!("{name}: {count}"));
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// Reads the code of an error frame; 0 where it has none.
+/// Returns the code of an error frame, or 0 if it has none.
 fn code(text: &[u8]) -> u16 {
-    let place = text.windows(CODE.len()).position(|bytes| bytes == CODE);
-    let digits = place.map_or(&text[..0], |place| &text[place + CODE.len()..]);
+    let index = text.windows(CODE.len()).position(|bytes| bytes == CODE);
+    let digits = index.map_or(&text[..0], |index| &text[index + CODE.len()..]);
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |code: u16, digit| {
         code.wrapping_mul(10) + u16::from(digit - b'0')

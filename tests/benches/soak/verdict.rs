@@ -1,28 +1,28 @@
-//! What is asked of the server, and whether it was so.
+//! The result of a check of the server.
 
 use std::fmt;
 
 pub struct Verdict {
-    what: &'static str,
-    /// Nothing where nobody can say.
+    name: &'static str,
+    /// `None`: the run does not allow a verdict.
     holds: Option<bool>,
-    says: String,
+    details: String,
 }
 
 impl Verdict {
-    pub fn new(what: &'static str, holds: bool, says: String) -> Self {
+    pub fn new(name: &'static str, holds: bool, details: String) -> Self {
         Self {
-            what,
+            name,
             holds: Some(holds),
-            says,
+            details,
         }
     }
 
-    pub fn unjudged(what: &'static str, says: String) -> Self {
+    pub fn unjudged(name: &'static str, details: String) -> Self {
         Self {
-            what,
+            name,
             holds: None,
-            says,
+            details,
         }
     }
 
@@ -38,6 +38,6 @@ impl fmt::Display for Verdict {
             Some(false) => "FAILED",
             None => "-",
         };
-        write!(f, "{:<14} {holds:<7} {}", self.what, self.says)
+        write!(f, "{:<14} {holds:<7} {}", self.name, self.details)
     }
 }

@@ -1,29 +1,29 @@
-//! Waits for what is to come, and no longer than it may take.
+//! Waiting with a time limit.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// Time between two looks.
-const LOOK: Duration = Duration::from_millis(100);
+/// Time between two checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Returns what comes within a time.
+/// Awaits a future within a time limit.
 ///
 /// # Panics
-/// Where it does not come: it says what.
-pub async fn within<T>(time: Duration, what: &str, coming: impl Future<Output = T>) -> T {
-    let came = timeout(time, coming).await;
-    came.unwrap_or_else(|_| panic!("{what} did not come within {} s", time.as_secs()))
+/// Panics with the name of what is awaited when the time is over.
+pub async fn within<T>(time: Duration, name: &str, future: impl Future<Output = T>) -> T {
+    let output = timeout(time, future).await;
+    output.unwrap_or_else(|_| panic!("{name} did not arrive within {} s", time.as_secs()))
 }
 
-/// Looks again and again until something is so, and returns how long that took; `None` where it took too long.
-pub async fn until(time: Duration, mut is_so: impl AsyncFnMut() -> bool) -> Option<Duration> {
+/// Polls a condition until it is true, and returns how long that took. `None`: it took too long.
+pub async fn until(time: Duration, mut condition: impl AsyncFnMut() -> bool) -> Option<Duration> {
     let start = Instant::now();
-    while !is_so().await {
+    while !condition().await {
         if start.elapsed() > time {
             return None;
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     Some(start.elapsed())
 }

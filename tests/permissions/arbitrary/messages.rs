@@ -1,46 +1,46 @@
-//! Messages of clients: valid ones of every dialect, nearly valid ones, and anything.
+//! Random messages of clients: valid ones in every dialect, nearly valid ones, and arbitrary text.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::json;
 
 use crate::writes::{ids, lists, tables};
 
-/// An object as it is written, key by key: what no JSON library would write can be in it.
+/// A JSON object as pairs of key and raw text. It can hold what no JSON library would write.
 type Draft = Vec<(String, String)>;
 
 pub fn messages() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => valid().prop_map(|draft| written(&draft)),
-        4 => (valid(), vec(mutations(), 1..=2)).prop_map(|(draft, mutations)| {
+        6 => valid_message().prop_map(|draft| serialize(&draft)),
+        4 => (valid_message(), vec(mutations(), 1..=2)).prop_map(|(draft, mutations)| {
             let mut draft = draft;
             mutations.iter().for_each(|mutation| mutation.mutate(&mut draft));
-            written(&draft)
+            serialize(&draft)
         }),
-        1 => (valid(), any::<usize>(), any::<char>()).prop_map(|(draft, place, char)| {
-            let mut chars: Vec<_> = written(&draft).chars().collect();
-            let place = place % chars.len();
-            chars[place] = char;
+        1 => (valid_message(), any::<usize>(), any::<char>()).prop_map(|(draft, index, char)| {
+            let mut chars: Vec<_> = serialize(&draft).chars().collect();
+            let index = index % chars.len();
+            chars[index] = char;
             chars.into_iter().collect()
         }),
-        1 => (valid(), any::<usize>()).prop_map(|(draft, length)| {
-            let text = written(&draft);
+        1 => (valid_message(), any::<usize>()).prop_map(|(draft, length)| {
+            let text = serialize(&draft);
             text.chars().take(length % text.len()).collect()
         }),
-        1 => hostile(),
+        1 => hostile_text(),
     ]
 }
 
-fn written(draft: &Draft) -> String {
+fn serialize(draft: &Draft) -> String {
     let entries = draft
         .iter()
         .map(|(key, value)| format!("{}:{value}", json!(key)));
     format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
 }
 
-fn valid() -> impl Strategy<Value = Draft> {
+fn valid_message() -> impl Strategy<Value = Draft> {
     let model = || {
         let known = tables().prop_map(|table| table.label());
-        prop_oneof![9 => known, 1 => Just("sessions.Unknown")].prop_map(|label| json!(label))
+        prop_oneof![9 => known, 1 => Just("permissions.Unknown")].prop_map(|label| json!(label))
     };
     let group = || {
         prop_oneof![
@@ -60,15 +60,17 @@ fn valid() -> impl Strategy<Value = Draft> {
             .map(|(key, value)| ((*key).to_owned(), value.to_string()))
             .collect()
     };
-    let plain =
-        (model(), group(), any::<bool>()).prop_map(move |(model, (key, value), ends)| match ends {
-            false => draft(&[("model", &model), (key, &value)]),
-            true => draft(&[
+    let plain = (model(), group(), any::<bool>()).prop_map(move |(model, (key, value), ends)| {
+        if ends {
+            draft(&[
                 ("model", &model),
                 (key, &value),
                 ("unsubscribe", &json!(true)),
-            ]),
-        });
+            ])
+        } else {
+            draft(&[("model", &model), (key, &value)])
+        }
+    });
     let since = select(vec![
         None,
         None,
@@ -109,21 +111,21 @@ enum Mutation {
     Remove(usize),
     Set(usize, String),
     Add(String, String),
-    Twice(usize, String),
+    Duplicate(usize, String),
 }
 
 impl Mutation {
     fn mutate(&self, draft: &mut Draft) {
         let length = draft.len();
-        let entry = |place: &usize| (length > 0).then(|| place % length);
+        let entry = |index: &usize| (length > 0).then(|| index % length);
         match self {
-            Self::Remove(place) => _ = entry(place).map(|place| draft.remove(place)),
-            Self::Set(place, value) => {
-                _ = entry(place).map(|place| draft[place].1.clone_from(value));
+            Self::Remove(index) => _ = entry(index).map(|index| draft.remove(index)),
+            Self::Set(index, value) => {
+                _ = entry(index).map(|index| draft[index].1.clone_from(value));
             }
             Self::Add(key, value) => draft.push((key.clone(), value.clone())),
-            Self::Twice(place, value) => {
-                let again = entry(place).map(|place| (draft[place].0.clone(), value.clone()));
+            Self::Duplicate(index, value) => {
+                let again = entry(index).map(|index| (draft[index].0.clone(), value.clone()));
                 draft.extend(again);
             }
         }
@@ -150,9 +152,9 @@ fn mutations() -> impl Strategy<Value = Mutation> {
     let keys = keys.prop_map(str::to_owned);
     prop_oneof![
         any::<usize>().prop_map(Mutation::Remove),
-        (any::<usize>(), junk()).prop_map(|(place, value)| Mutation::Set(place, value)),
+        (any::<usize>(), junk()).prop_map(|(index, value)| Mutation::Set(index, value)),
         (keys, junk()).prop_map(|(key, value)| Mutation::Add(key, value)),
-        (any::<usize>(), junk()).prop_map(|(place, value)| Mutation::Twice(place, value)),
+        (any::<usize>(), junk()).prop_map(|(index, value)| Mutation::Duplicate(index, value)),
     ]
 }
 
@@ -175,7 +177,7 @@ fn junk() -> impl Strategy<Value = String> {
         r#""\ud800""#,
         r#""\u0061""#,
         r#""subscribe""#,
-        r#""sessions.Task""#,
+        r#""permissions.Task""#,
         r#"{"pk":null}"#,
         r#"{"pk":1,"list_id":1}"#,
         r#"{"owner":1}"#,
@@ -198,7 +200,7 @@ fn nested(depth: usize, inner: &str) -> String {
     format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-fn hostile() -> impl Strategy<Value = String> {
+fn hostile_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         vec(any::<u8>(), 0..200).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),

@@ -1,4 +1,4 @@
-//! A client that keeps what it is told, and the model of what it should be told.
+//! A client that applies the frames it receives, and the model of the frames it should receive.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::ROLLED_BACK;
 use crate::{
     clients::Dialect,
     entities::{SECRET, Table, User, Values},
-    writes::{Changed, Rows},
+    writes::{Change, Rows},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,14 @@ struct Subscription {
 }
 
 pub struct Subscriber {
-    /// None while it is away.
+    /// `None` while it is disconnected.
     client: Option<Client<User>>,
     user: User,
     dialect: Dialect,
     subscriptions: Vec<Subscription>,
-    /// Of each subscription in v1 the last cursor, and what it held there.
+    /// In v1, the last cursor of each subscription, and the rows that the client held there.
     cursors: BTreeMap<String, (Value, BTreeMap<i32, Value>)>,
-    /// What it holds, by what its frames tell apart, and by primary key.
+    /// The rows that the client holds, by `frame_key` and by primary key.
     held: BTreeMap<String, BTreeMap<i32, Value>>,
 }
 
@@ -66,54 +66,57 @@ impl Subscriber {
         }
     }
 
-    /// Subscribes, and does the GET.
+    /// Subscribes, and then performs the GET.
     pub async fn subscribe(&mut self, table: Table, group: Group, id: u8, rows: &Rows) {
         let id = match self.dialect {
             Dialect::Plain => Value::Null,
             _ if id.is_multiple_of(2) => json!(id),
             _ => json!(format!("id {id}")),
         };
-        let wish = Subscription { id, table, group };
-        let request = self.request(&wish);
+        let subscription = Subscription { id, table, group };
+        let request = self.request(&subscription);
         let Some(client) = &mut self.client else {
             return;
         };
         client.send_json(request).await;
         let answers = client.received().await;
-        let seen = self.get(&wish, rows);
-        let in_use = self.subscriptions.iter().any(|s| s.id == wish.id);
+        let visible = self.get(&subscription, rows);
+        let in_use = self.subscriptions.iter().any(|s| s.id == subscription.id);
         match self.dialect {
-            Dialect::V1 if in_use => return assert_refused(&answers, 409, &wish.id),
-            Dialect::V0_7 if matches!(group, Group::Row(_)) && seen.is_empty() => {
-                return assert_refused(&answers, 404, &wish.id);
+            Dialect::V1 if in_use => return assert_refused(&answers, 409, &subscription.id),
+            Dialect::V0_7 if matches!(group, Group::Row(_)) && visible.is_empty() => {
+                return assert_refused(&answers, 404, &subscription.id);
             }
             Dialect::V1 => {
                 let [answer] = &answers[..] else {
-                    panic!("one answer was expected: {answers:?}")
+                    panic!("expected one answer, got {answers:?}")
                 };
                 let expected = json!({
-                    "type": "subscribed", "id": wish.id, "model": table.label(),
+                    "type": "subscribed", "id": subscription.id, "model": table.label(),
                     "group": group.as_json(), "recovered": true,
                 });
                 assert_eq!(without_cursor(answer), expected);
                 let cursor = answer["cursor"].clone();
                 self.cursors
-                    .insert(self.place(&wish), (cursor, seen.clone()));
+                    .insert(self.frame_key(&subscription), (cursor, visible.clone()));
             }
             Dialect::Plain | Dialect::V0_7 => assert_eq!(answers, [] as [Value; 0]),
         }
-        self.held.entry(self.place(&wish)).or_default().extend(seen);
-        if !self.subscriptions.contains(&wish) {
-            self.subscriptions.push(wish);
+        self.held
+            .entry(self.frame_key(&subscription))
+            .or_default()
+            .extend(visible);
+        if !self.subscriptions.contains(&subscription) {
+            self.subscriptions.push(subscription);
         }
     }
 
-    /// Unsubscribes, and forgets what it holds for that only.
-    pub async fn unsubscribe(&mut self, which: usize, rows: &Rows) {
+    /// Unsubscribes, and drops the rows that no other subscription covers.
+    pub async fn unsubscribe(&mut self, index: usize, rows: &Rows) {
         if self.subscriptions.is_empty() {
             return;
         }
-        let subscription = self.subscriptions[which % self.subscriptions.len()].clone();
+        let subscription = self.subscriptions[index % self.subscriptions.len()].clone();
         let mut request = match self.dialect {
             Dialect::Plain => self.request(&subscription),
             Dialect::V1 | Dialect::V0_7 => json!({"type": "unsubscribe", "id": subscription.id}),
@@ -138,53 +141,58 @@ impl Subscriber {
                 s.id != subscription.id
             }
         });
-        self.held = self.gets(rows);
+        self.held = self.get_all(rows);
     }
 
-    /// Takes in what comes of changes that are committed: exactly the frames that should, in their
-    /// order.
-    pub async fn follow(&mut self, changes: &[Changed], rows: &Rows) {
+    /// Receives and applies the frames of committed changes. Asserts that exactly the expected
+    /// frames arrive, in order.
+    pub async fn receive_changes(&mut self, changes: &[Change], rows: &Rows) {
         let Some(client) = &mut self.client else {
             return;
         };
         let mut frames = client.received().await.into_iter();
-        for changed in changes {
-            let mut expected = self.expected(changed);
-            let mut told: Vec<_> = frames.by_ref().take(expected.len()).collect();
-            told.iter().for_each(|frame| self.apply(frame, false));
-            // In which order the groups of one row hear of it is nobody's business.
-            let mut told_of: Vec<_> = told.drain(..).map(|f| without_cursor(&f)).collect();
-            told_of.sort_by_cached_key(Value::to_string);
+        for change in changes {
+            let mut expected = self.expected(change);
+            let change_frames: Vec<_> = frames.by_ref().take(expected.len()).collect();
+            change_frames
+                .iter()
+                .for_each(|frame| self.apply(frame, false));
+            // The protocol does not define in which order the groups of one row receive a change.
+            let mut received: Vec<_> = change_frames.iter().map(without_cursor).collect();
+            received.sort_by_cached_key(Value::to_string);
             expected.sort_by_cached_key(Value::to_string);
             assert_eq!(
-                told_of, expected,
-                "{changed:?} as {:?} is told it",
+                received, expected,
+                "frames of {change:?} for {:?}",
                 self.user
             );
         }
         let more: Vec<_> = frames.collect();
-        assert_eq!(more, [] as [Value; 0], "{:?} is told too much", self.user);
-        let gets = self.gets(rows);
-        assert_eq!(self.held, gets, "{:?} holds what is not so", self.user);
+        assert_eq!(more, [] as [Value; 0], "extra frames for {:?}", self.user);
+        let gets = self.get_all(rows);
+        assert_eq!(self.held, gets, "rows of {:?}", self.user);
     }
 
-    pub fn leave(&mut self) {
+    pub fn disconnect(&mut self) {
         self.client = None;
     }
 
-    /// Comes back with what it holds. In v1 it is told what it missed: of each row and group one frame at most, and what is the
-    /// difference to what it sees now. In the other dialects it does the GETs again.
-    pub async fn come_back(&mut self, live: &Live<User>, rows: &Rows) {
+    /// Reconnects with the rows that it holds.
+    ///
+    /// In v1, the server replays what the client missed: at most one frame for each row and group,
+    /// which is the difference between the held and the current state. In the other dialects, the
+    /// client performs the GETs again.
+    pub async fn reconnect(&mut self, live: &Live<User>, rows: &Rows) {
         if self.client.is_some() {
             return;
         }
         let mut client = Client::connect(live, self.user);
-        // All that was written is handed out then.
+        // When this returns, all writes so far are dispatched.
         client.receive_nothing().await;
         self.client = Some(client);
         if self.dialect != Dialect::V1 {
             for subscription in std::mem::take(&mut self.subscriptions) {
-                // A row that is gone cannot be subscribed to in 0.7.
+                // In 0.7, a client cannot subscribe to a row that does not exist.
                 let is_gone = matches!(subscription.group, Group::Row(_))
                     && self.get(&subscription, rows).is_empty();
                 if is_gone && self.dialect == Dialect::V0_7 {
@@ -196,14 +204,14 @@ impl Subscriber {
                 assert_eq!(client.received().await, [] as [Value; 0]);
                 self.subscriptions.push(subscription);
             }
-            self.held = self.gets(rows);
+            self.held = self.get_all(rows);
             return;
         }
-        let left_at = self.cursors.clone();
+        let old_cursors = self.cursors.clone();
         let mut replayed: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for subscription in self.subscriptions.clone() {
-            let place = self.place(&subscription);
-            let (since, before) = left_at[&place].clone();
+            let frame_key = self.frame_key(&subscription);
+            let (since, before) = old_cursors[&frame_key].clone();
             let mut request = self.request(&subscription);
             request["since"] = since.clone();
             let client = self.client.as_mut().unwrap();
@@ -215,21 +223,24 @@ impl Subscriber {
             });
             assert_eq!(frames.next(), Some(subscribed));
             let frames: Vec<_> = frames.collect();
-            if let Some(earlier) = replayed.insert(place.clone(), frames.clone()) {
+            if let Some(earlier) = replayed.insert(frame_key.clone(), frames.clone()) {
                 // The same group under another id.
                 assert_eq!(frames, earlier);
                 continue;
             }
             let now = self.get(&subscription, rows);
-            let mut told = BTreeSet::new();
+            let mut replayed_rows = BTreeSet::new();
             let last = frames.len().saturating_sub(1);
-            for (place, frame) in frames.into_iter().enumerate() {
-                let is_safe = place == last || frame["cursor"] == since;
-                assert!(is_safe, "a resume from there loses something: {frame}");
+            for (index, frame) in frames.into_iter().enumerate() {
+                let is_safe = index == last || frame["cursor"] == since;
+                assert!(is_safe, "a resume from this cursor loses frames: {frame}");
                 let id = frame["payload"]["id"].as_i64().unwrap().try_into().unwrap();
-                assert!(told.insert(id), "{frame} is the second of its row");
+                assert!(
+                    replayed_rows.insert(id),
+                    "{frame} is the second one of its row"
+                );
                 let action = match (before.contains_key(&id), now.contains_key(&id)) {
-                    // It came and went: a page may have shown it in between.
+                    // The row was created and deleted. A page loaded in the meantime may show it.
                     (false, false) => "DELETED",
                     (false, true) => "CREATED",
                     (true, true) => "UPDATED",
@@ -238,17 +249,21 @@ impl Subscriber {
                 assert_eq!(frame["action"], action, "{frame}");
                 self.apply(&frame, true);
             }
-            assert_eq!(self.held[&place], now, "{:?} missed something", self.user);
+            assert_eq!(
+                self.held[&frame_key], now,
+                "rows of {:?} after the replay",
+                self.user
+            );
         }
     }
 
-    /// Takes a frame in. What is replayed may be of a row that came and went.
+    /// Applies a frame. A replayed frame may delete a row that the client never held.
     fn apply(&mut self, frame: &Value, is_replayed: bool) {
         let text = frame.to_string();
         assert!(!text.contains(ROLLED_BACK), "{text}");
         let may_know = self.user == User::Admin && frame["model"] == Table::Task.label();
         assert!(may_know || !text.contains(SECRET), "{text}");
-        let (place, row) = match self.dialect {
+        let (frame_key, row) = match self.dialect {
             Dialect::Plain => (frame["model"].to_string(), &frame["payload"]),
             Dialect::V1 => (
                 format!("{}{}", frame["model"], frame["group"]),
@@ -259,11 +274,11 @@ impl Subscriber {
                 &frame["instance"],
             ),
         };
-        let held = self.held.get_mut(&place).expect(&text);
+        let held = self.held.get_mut(&frame_key).expect(&text);
         let id = row["id"].as_i64().expect(&text).try_into().expect(&text);
         match frame["action"].as_str().expect(&text) {
             "CREATED" | "UPDATED" => _ = held.insert(id, row.clone()),
-            // Where two groups cannot be told apart, a row of both is deleted twice.
+            // If frames do not name their group, a row of two groups is deleted twice.
             "DELETED" => {
                 let was_there = held.remove(&id).is_some();
                 assert!(
@@ -271,9 +286,9 @@ impl Subscriber {
                     "{text}"
                 );
             }
-            other => panic!("{other} is no action"),
+            other => panic!("{other} is not an action"),
         }
-        if let Some((cursor, at)) = self.cursors.get_mut(&place)
+        if let Some((cursor, at)) = self.cursors.get_mut(&frame_key)
             && *cursor != frame["cursor"]
         {
             *cursor = frame["cursor"].clone();
@@ -281,29 +296,29 @@ impl Subscriber {
         }
     }
 
-    /// Returns the frames that a change should bring: PROTOCOL.md, section 4.
-    fn expected(&self, changed: &Changed) -> Vec<Value> {
-        let Changed {
+    /// Returns the frames that a change should produce (PROTOCOL.md, section 4).
+    fn expected(&self, change: &Change) -> Vec<Value> {
+        let Change {
             table,
             id,
             old,
             new,
             ..
-        } = changed;
+        } = change;
         let mut frames = Vec::new();
-        let mut told = Vec::new();
+        let mut groups = Vec::new();
         for subscription in self.subscriptions.iter().filter(|s| s.table == *table) {
             let group = subscription.group;
-            // Two ids of v1 for one group are one delivery.
-            if self.dialect == Dialect::V1 && told.contains(&group) {
+            // In v1, two ids for one group receive one frame.
+            if self.dialect == Dialect::V1 && groups.contains(&group) {
                 continue;
             }
-            told.push(group);
-            let seen = |row: &Option<Values>| {
+            groups.push(group);
+            let visible = |row: &Option<Values>| {
                 let row = row.as_ref().filter(|row| group.has(*id, row))?;
-                table.shown(self.user, *id, row)
+                table.payload_for(self.user, *id, row)
             };
-            let (action, row) = match (seen(old), seen(new)) {
+            let (action, row) = match (visible(old), visible(new)) {
                 (None, None) => continue,
                 (None, Some(new)) => ("CREATED", new),
                 (Some(_), Some(new)) => ("UPDATED", new),
@@ -325,9 +340,13 @@ impl Subscriber {
         frames
     }
 
-    fn request(&self, wish: &Subscription) -> Value {
-        let (id, model, group) = (&wish.id, wish.table.label(), wish.group.as_json());
-        match (self.dialect, wish.group) {
+    fn request(&self, subscription: &Subscription) -> Value {
+        let (id, model, group) = (
+            &subscription.id,
+            subscription.table.label(),
+            subscription.group.as_json(),
+        );
+        match (self.dialect, subscription.group) {
             (Dialect::Plain, Group::Row(pk)) => json!({"model": model, "pk": pk}),
             (Dialect::Plain, Group::List(list)) => json!({"model": model, "list_id": list}),
             (Dialect::V1, _) => json!({"id": id, "model": model, "group": group}),
@@ -342,8 +361,8 @@ impl Subscriber {
         }
     }
 
-    /// Returns what it is that a frame of a subscription says it is about.
-    fn place(&self, subscription: &Subscription) -> String {
+    /// Returns the part of a frame that names its subscription, as far as the dialect does that.
+    fn frame_key(&self, subscription: &Subscription) -> String {
         let model = json!(subscription.table.label());
         match self.dialect {
             Dialect::Plain => model.to_string(),
@@ -352,21 +371,22 @@ impl Subscriber {
         }
     }
 
-    /// Returns what a GET shows of the rows of a subscription.
+    /// Returns the rows that a GET for a subscription returns.
     fn get(&self, subscription: &Subscription, rows: &Rows) -> BTreeMap<i32, Value> {
         let rows = rows.iter().filter(|((table, id), row)| {
             *table == subscription.table && subscription.group.has(*id, row)
         });
-        let shown =
-            rows.filter_map(|((table, id), row)| Some((*id, table.shown(self.user, *id, row)?)));
-        shown.collect()
+        let payloads = rows
+            .filter_map(|((table, id), row)| Some((*id, table.payload_for(self.user, *id, row)?)));
+        payloads.collect()
     }
 
-    fn gets(&self, rows: &Rows) -> BTreeMap<String, BTreeMap<i32, Value>> {
+    /// Returns the rows that the GETs for all subscriptions return.
+    fn get_all(&self, rows: &Rows) -> BTreeMap<String, BTreeMap<i32, Value>> {
         let mut held = BTreeMap::<_, BTreeMap<_, _>>::new();
         for subscription in &self.subscriptions {
-            let place = held.entry(self.place(subscription)).or_default();
-            place.extend(self.get(subscription, rows));
+            let frame_key = held.entry(self.frame_key(subscription)).or_default();
+            frame_key.extend(self.get(subscription, rows));
         }
         held
     }
@@ -383,8 +403,8 @@ fn without_cursor(frame: &Value) -> Value {
 
 fn assert_refused(answers: &[Value], code: u16, id: &Value) {
     let [answer] = answers else {
-        panic!("an error was expected: {answers:?}")
+        panic!("expected one error, got {answers:?}")
     };
-    let (told, of) = (&answer["code"], &answer["id"]);
-    assert_eq!((told, of), (&json!(code), id), "{answer}");
+    let actual = (&answer["code"], &answer["id"]);
+    assert_eq!(actual, (&json!(code), id), "{answer}");
 }

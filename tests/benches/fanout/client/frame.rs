@@ -1,22 +1,22 @@
-//! The frames of a websocket (RFC 6455, section 5.2), as a server sends them: whole and unmasked.
+//! The kinds of websocket frames that the client distinguishes.
 
 use rest_live_benches::frame::first;
 
-/// A frame of a text, and of what else there is.
+/// A frame from a server.
 pub enum Frame<'b> {
     Text(&'b [u8]),
     Close,
-    /// A ping, or what nobody has asked for.
+    /// A ping, or an unexpected frame.
     Other,
 }
 
-/// Returns the first frame of these bytes and what is behind it; `None` where it has not come in full.
+/// Returns the first frame, and the bytes after it. `None`: the frame is incomplete.
 pub fn next(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
-    let (kind, payload, behind) = first(bytes)?;
+    let (kind, payload, after) = first(bytes)?;
     let frame = match kind {
         0x81 => Frame::Text(payload),
         0x88 => Frame::Close,
         _ => Frame::Other,
     };
-    Some((frame, behind))
+    Some((frame, after))
 }

@@ -1,16 +1,16 @@
-//! Counts what comes.
+//! Counts the received frames.
 
 use std::time::Duration;
 
 use super::{Report, frame::Frame};
-use crate::{host, wire};
+use crate::{host, protocol};
 
 pub struct Tally {
     pub report: Report,
     first_due: u64,
-    /// When the bytes came that are being looked at.
+    /// When the bytes of the current read arrived.
     arrived: u64,
-    /// Of each delivery, in microseconds.
+    /// The latency of each delivery, in microseconds.
     latencies: Vec<u32>,
 }
 
@@ -30,15 +30,15 @@ impl Tally {
         self.report.bytes += bytes as u64;
     }
 
-    /// Counts a frame of a connection whose broadcasts begin so.
+    /// Counts a frame of a connection whose broadcasts begin with this text.
     pub fn count(&mut self, frame: &Frame<'_>, broadcast: &str) {
         match frame {
             Frame::Text(text) => match text.strip_prefix(broadcast.as_bytes()).and_then(due) {
                 Some(due) => self.deliver(due),
-                None if text.starts_with(wire::RESET.as_bytes()) => self.report.resets += 1,
-                None => self.report.strangers += 1,
+                None if text.starts_with(protocol::RESET.as_bytes()) => self.report.resets += 1,
+                None => self.report.unexpected += 1,
             },
-            // The end of the stream follows, and is counted.
+            // After a close frame, the stream ends. The end is counted.
             Frame::Close | Frame::Other => {}
         }
     }
@@ -67,7 +67,7 @@ impl Tally {
     }
 }
 
-/// Reads the number with which a text begins, if it ends as a JSON object does.
+/// Reads the number at the beginning of a text, if the text ends like a JSON object.
 fn due(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
     let due = digits.fold(0, |number: u64, digit| {

@@ -1,5 +1,5 @@
-//! The usual recipe for axum: a `tokio::sync::broadcast` channel for each group, and a task for each client that sends what
-//! it receives from it. Who is too slow misses messages.
+//! The usual recipe for axum: a `tokio::sync::broadcast` channel for each group, and a task for
+//! each client that forwards its messages. A client that is too slow misses messages.
 
 use std::{
     collections::HashMap,
@@ -21,9 +21,9 @@ use tokio::{
 };
 
 use super::Publish;
-use crate::wire::{self, Message};
+use crate::protocol::{self, Message};
 
-/// As many broadcasts wait for the slowest client as by default in rest-live.
+/// Maximum number of pending broadcasts for the slowest client, as by default in rest-live.
 const QUEUE: usize = 1024;
 
 type Groups = Arc<Mutex<HashMap<i32, broadcast::Sender<Utf8Bytes>>>>;
@@ -36,7 +36,7 @@ impl Axum {
     pub fn start(listener: TcpListener) -> Self {
         let groups = Groups::default();
         let router = Router::new()
-            .route(wire::PATH, get(upgrade))
+            .route(protocol::PATH, get(upgrade))
             .with_state(Arc::clone(&groups));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { groups }
@@ -80,10 +80,10 @@ async fn serve(mut socket: WebSocket, groups: Groups) {
     }
 }
 
-/// Waits for the client to say which group it is about.
+/// Waits for the subscribe request, and joins its group.
 async fn join(socket: &mut WebSocket, groups: &Groups) -> Option<broadcast::Receiver<Utf8Bytes>> {
     let request = socket.recv().await?.ok()?;
-    let group = wire::group_of(request.to_text().ok()?)?;
+    let group = protocol::group_of(request.to_text().ok()?)?;
     let joined = {
         let mut groups = groups.lock().unwrap();
         let group = groups.entry(group);
@@ -91,7 +91,7 @@ async fn join(socket: &mut WebSocket, groups: &Groups) -> Option<broadcast::Rece
             .or_insert_with(|| broadcast::channel(QUEUE).0)
             .subscribe()
     };
-    let subscribed = ws::Message::text(wire::SUBSCRIBED_ONLY);
+    let subscribed = ws::Message::text(protocol::SUBSCRIBED_ONLY);
     socket.send(subscribed).await.ok()?;
     Some(joined)
 }

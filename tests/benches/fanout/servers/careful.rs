@@ -1,5 +1,5 @@
-//! What one writes with care on `warp::ws()`: one task for each client, a bounded queue, one text for all of them, and
-//! all that waits in one write. Who is too slow misses messages.
+//! A careful server on `warp::ws()`: one task for each client, a bounded queue, one shared text for
+//! all clients, and one flush for all pending messages. A client that is too slow misses messages.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use tokio::{net::TcpListener, sync::mpsc};
 use warp::ws::{self, WebSocket};
 
 use super::{Publish, serve_websockets};
-use crate::wire::{self, Message};
+use crate::protocol::{self, Message};
 
-/// As many broadcasts wait for one client as by default in rest-live.
+/// Maximum number of pending broadcasts for one client, as by default in rest-live.
 const QUEUE: usize = 1024;
 
 static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
@@ -56,10 +56,10 @@ async fn serve(mut socket: WebSocket, rooms: Rooms) {
         let sent = tokio::select! {
             message = socket.next() => {
                 let Some(Ok(message)) = message else { break };
-                if let Some(group) = message.to_str().ok().and_then(wire::group_of) {
+                if let Some(group) = message.to_str().ok().and_then(protocol::group_of) {
                     let mut rooms = rooms.lock().unwrap();
                     rooms.entry(group).or_default().insert(client, queue.clone());
-                    _ = queue.try_send(ws::Message::text(wire::SUBSCRIBED_ONLY));
+                    _ = queue.try_send(ws::Message::text(protocol::SUBSCRIBED_ONLY));
                 }
                 Ok(())
             }

@@ -1,5 +1,6 @@
-//! What one writes first: the shape of warp's own example (`examples/websockets_chat.rs`), with rooms. Two tasks for each
-//! client, an unbounded queue between them, for each of them a copy of the text, and a write for each message.
+//! The obvious first server: the structure of warp's own example (`examples/websockets_chat.rs`),
+//! with rooms. Each client has two tasks with an unbounded queue between them, a copy of each text,
+//! and a write for each message.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use tokio::{
 use warp::ws::{self, WebSocket};
 
 use super::{Publish, serve_websockets};
-use crate::wire::{self, Message};
+use crate::protocol::{self, Message};
 
 static NEXT_CLIENT: AtomicUsize = AtomicUsize::new(0);
 
@@ -42,7 +43,7 @@ impl Publish for Chat {
             let text = message.text();
             if let Some(room) = self.rooms.read().await.get(&message.group) {
                 for queue in room.values() {
-                    // Who is gone is taken out of the room by their own task.
+                    // A client that is gone is removed from the room by its own task.
                     _ = queue.send(ws::Message::text(text.clone()));
                 }
             }
@@ -62,13 +63,13 @@ async fn serve(socket: WebSocket, rooms: Rooms) {
         }
     });
     while let Some(Ok(message)) = stream.next().await {
-        if let Some(group) = message.to_str().ok().and_then(wire::group_of) {
+        if let Some(group) = message.to_str().ok().and_then(protocol::group_of) {
             let mut rooms = rooms.write().await;
             rooms
                 .entry(group)
                 .or_default()
                 .insert(client, queue.clone());
-            _ = queue.send(ws::Message::text(wire::SUBSCRIBED_ONLY));
+            _ = queue.send(ws::Message::text(protocol::SUBSCRIBED_ONLY));
         }
     }
     for room in rooms.write().await.values_mut() {

@@ -1,5 +1,5 @@
-//! rest-live: its filter in warp, its limits as they are by default. Nothing is written to a database: the events go
-//! into the log as capture would have put them there.
+//! rest-live, with its warp filter and its default limits. Nothing is written to a database: the
+//! events are appended to the log as capture would append them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use warp::Filter;
 
 use super::Publish;
-use crate::wire::{self, Message};
+use crate::protocol::{self, Message};
 
 macro_rules! model {
     ($name:ident, $table:literal) => {
@@ -37,13 +37,13 @@ macro_rules! model {
             #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
             pub enum Relation {}
 
-            impl From<&crate::wire::Message> for Model {
-                fn from(message: &crate::wire::Message) -> Self {
+            impl From<&crate::protocol::Message> for Model {
+                fn from(message: &crate::protocol::Message) -> Self {
                     Self {
                         id: message.id,
                         sent: message.sent as i64,
                         done: false,
-                        text: crate::wire::TEXT.to_owned(),
+                        text: crate::protocol::TEXT.to_owned(),
                         owner_id: -1,
                         list_id: message.group,
                     }
@@ -70,12 +70,12 @@ impl User {
     }
 }
 
-/// An ordinary permission: one user owns the row, all others follow the list.
+/// A typical permission: one user owns the row, and all others may see the list.
 fn may_see(user: &User, row: &asked::Model) -> bool {
     user.id == row.owner_id || user.lists.contains(&row.list_id)
 }
 
-// What the client looks at comes first.
+// The field that the client reads comes first.
 #[subscribable(group_key = "list_id", model = "bench.Open")]
 #[derive(Serialize, DerivePartialModel)]
 #[sea_orm(entity = "open::Entity")]
@@ -125,7 +125,7 @@ impl Publish for RestLive {
     }
 }
 
-/// Returns a `Live` and its log, to append to.
+/// Returns a `Live`, and its log for appending events.
 pub async fn live() -> (Live<User>, MemoryLog) {
     let log = MemoryLog::default();
     let db = Database::connect("sqlite::memory:").await.unwrap();
@@ -133,11 +133,11 @@ pub async fn live() -> (Live<User>, MemoryLog) {
     (live.unwrap(), log)
 }
 
-/// Returns what capture makes of a saved row: with the row before, where a permission decides.
+/// Returns the event that capture makes of a saved row. With a permission, it has the old row.
 pub fn event(model: &Arc<str>, message: &Message) -> Event {
     let key = KeyValue::Integer(message.id.into());
     let (old, new) = match &**model {
-        wire::OPEN => (None, Row::new(open::Model::from(message))),
+        protocol::OPEN => (None, Row::new(open::Model::from(message))),
         _ => {
             let row = asked::Model::from(message);
             (Some(Row::new(row.clone())), Row::new(row))

@@ -1,4 +1,4 @@
-//! Who writes, to what, and who hears of it.
+//! The writes, the connection that they use, and a session that receives them.
 
 use rest_live::{Live, LiveConnection, transport::Outgoing};
 use sea_orm::DatabaseConnection;
@@ -60,33 +60,37 @@ impl Db {
         }
     }
 
-    /// Returns how many frames came so far.
+    /// Returns how many frames the witness has received.
     pub fn frames(&self) -> usize {
         match self {
             Self::Plain(_) => 0,
-            Self::Live(_, witness) => witness.heard.borrow().0,
+            Self::Live(_, witness) => witness.received.borrow().0,
         }
     }
 
-    /// Waits for one frame more; returns when it came, and nothing where nobody hears.
+    /// Waits for the next frame, and returns when it arrived. `None`: there is no witness.
     pub async fn frame_after(&self, before: usize) -> Option<Instant> {
         let Self::Live(_, witness) = self else {
             return None;
         };
-        let mut heard = witness.heard.clone();
-        let heard = heard.wait_for(|(frames, _)| *frames > before).await;
-        Some(heard.unwrap().1)
+        let mut received = witness.received.clone();
+        let received = received.wait_for(|(frames, _)| *frames > before).await;
+        Some(received.unwrap().1)
     }
 
-    /// Waits until nothing comes any more: the next who is measured has the machine for itself.
-    pub async fn told(&self) {
+    /// Waits until no frame arrives any more, so that the next measurement has the machine to
+    /// itself.
+    pub async fn wait_until_quiet(&self) {
         let Self::Live(_, witness) = self else {
             return;
         };
-        let mut heard = witness.heard.clone();
-        heard.mark_unchanged();
+        let mut received = witness.received.clone();
+        received.mark_unchanged();
         let quiet = std::time::Duration::from_millis(100);
-        while tokio::time::timeout(quiet, heard.changed()).await.is_ok() {}
+        while tokio::time::timeout(quiet, received.changed())
+            .await
+            .is_ok()
+        {}
     }
 
     pub async fn end(self) {
@@ -97,10 +101,10 @@ impl Db {
     }
 }
 
-/// A session that hears of all that is written.
+/// A session that receives all writes.
 pub struct Witness {
-    /// How many frames came, and when the last did.
-    heard: watch::Receiver<(usize, Instant)>,
+    /// How many frames have arrived, and when the last one did.
+    received: watch::Receiver<(usize, Instant)>,
     task: JoinHandle<()>,
 }
 
@@ -112,14 +116,14 @@ impl Witness {
             Outgoing::Frames(frames) => assert!(frames[0].as_str().starts_with(SUBSCRIBED)),
             other => panic!("{other:?}"),
         }
-        let (hears, heard) = watch::channel((0, Instant::now()));
+        let (sender, received) = watch::channel((0, Instant::now()));
         let task = tokio::spawn(async move {
             while let Outgoing::Frames(frames) = session.outgoing().await {
-                hears.send_modify(|(count, at)| {
+                sender.send_modify(|(count, at)| {
                     (*count, *at) = (*count + frames.len(), Instant::now());
                 });
             }
         });
-        Self { heard, task }
+        Self { received, task }
     }
 }

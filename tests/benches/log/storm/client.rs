@@ -1,5 +1,5 @@
-//! All the clients, in one process and one thread on the second core. Each connects, and asks for its lists in one write as
-//! soon as it is a websocket; every frame is looked at.
+//! All clients, in one process and one thread on the second core. Each client connects, and
+//! subscribes to its lists in one write after the handshake. Every frame is checked.
 
 mod connection;
 
@@ -18,22 +18,23 @@ use self::connection::{Connection, State};
 use super::{ClientPlan, Report};
 use crate::host;
 
-/// So many handshakes are under way at once: more than that, and the kernel would turn some away for a second.
-const AT_ONCE: usize = 512;
-/// Bytes read at once.
+/// Maximum number of concurrent handshakes. With more, the kernel would turn some away for a
+/// second.
+const MAX_CONCURRENT_HANDSHAKES: usize = 512;
+/// Maximum number of bytes of one read.
 const BUFFER: usize = 256 * 1024;
-/// Connections that have something to read, told at once.
+/// Maximum number of readable connections that one poll reports.
 const EVENTS: usize = 512;
-/// After so long without a byte nothing more comes.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// When all have everything, what comes yet is too much.
-const AFTERWARDS: Duration = Duration::from_millis(300);
+/// How long the clients may receive nothing before they are complete.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long to read after all clients are complete. Frames in this time are errors.
+const EXTRA_READ_TIME: Duration = Duration::from_millis(300);
 
-/// Comes back, and says what came.
+/// Connects all clients, and prints the report.
 pub fn run(plan: &ClientPlan) {
     host::pin(host::OF_CLIENT);
     rest_live_benches::raise_files();
-    let report = Client::new(plan).storm();
+    let report = Client::new(plan).run_storm();
     println!("{}", serde_json::to_string(&report).unwrap());
 }
 
@@ -45,7 +46,7 @@ struct Client<'p> {
     upgrading: usize,
     complete: usize,
     report: Report,
-    /// Of each client that has everything.
+    /// The time of each client that has everything.
     times: Vec<Duration>,
 }
 
@@ -63,18 +64,24 @@ impl<'p> Client<'p> {
         }
     }
 
-    fn storm(mut self) -> Report {
+    fn run_storm(mut self) -> Report {
         let start = Instant::now();
         let used = host::used();
         while self.complete < self.plan.clients {
-            while self.connections.len() < self.plan.clients && self.upgrading < AT_ONCE {
+            while self.connections.len() < self.plan.clients
+                && self.upgrading < MAX_CONCURRENT_HANDSHAKES
+            {
                 self.connect();
             }
-            assert!(self.listen(PATIENCE), "{} have everything", self.complete);
+            assert!(
+                self.poll(READ_TIMEOUT),
+                "only {} clients have everything",
+                self.complete
+            );
         }
         self.report.elapsed = start.elapsed();
         self.report.used = host::used() - used;
-        while self.listen(AFTERWARDS) {}
+        while self.poll(EXTRA_READ_TIME) {}
         self.times.sort_unstable();
         let quantile = |percent: usize| self.times[(self.times.len() - 1) * percent / 100];
         Report {
@@ -85,46 +92,46 @@ impl<'p> Client<'p> {
     }
 
     fn connect(&mut self) {
-        let place = self.connections.len();
-        let connection = Connection::begin(self.plan, place);
-        let data = epoll::EventData::new_u64(place as u64);
+        let index = self.connections.len();
+        let connection = Connection::open(self.plan, index);
+        let data = epoll::EventData::new_u64(index as u64);
         let flags = epoll::EventFlags::IN;
         epoll::add(&self.epoll, &connection.stream, data, flags).unwrap();
         self.connections.push(connection);
         self.upgrading += 1;
     }
 
-    /// Reads what has come; returns whether anything did within a time.
-    fn listen(&mut self, patience: Duration) -> bool {
-        let patience = Timespec::try_from(patience).unwrap();
+    /// Reads what has arrived. Returns whether anything did within the time.
+    fn poll(&mut self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).unwrap();
         let mut events = Vec::with_capacity(EVENTS);
-        epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience)).unwrap();
+        epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)).unwrap();
         for event in &events {
             self.read(event.data.u64() as usize);
         }
         !events.is_empty()
     }
 
-    fn read(&mut self, place: usize) {
-        let connection = &mut self.connections[place];
-        let kept = connection.begun.len();
-        self.buffer[..kept].copy_from_slice(&connection.begun);
+    fn read(&mut self, index: usize) {
+        let connection = &mut self.connections[index];
+        let kept = connection.partial.len();
+        self.buffer[..kept].copy_from_slice(&connection.partial);
         let read = match connection.stream.read(&mut self.buffer[kept..]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             read => read.unwrap(),
         };
         assert_ne!(read, 0, "the server hung up");
-        let was = connection.state;
+        let old_state = connection.state;
         let bytes = &self.buffer[..kept + read];
-        let rest = connection.take(bytes, self.plan, &mut self.report);
-        connection.begun.clear();
-        connection.begun.extend_from_slice(rest);
-        if was == State::Upgrading && connection.state != was {
+        let rest = connection.receive(bytes, self.plan, &mut self.report);
+        connection.partial.clear();
+        connection.partial.extend_from_slice(rest);
+        if old_state == State::Upgrading && connection.state != old_state {
             self.upgrading -= 1;
         }
-        if was != State::Complete && connection.state == State::Complete {
+        if old_state != State::Complete && connection.state == State::Complete {
             self.complete += 1;
-            self.times.push(connection.began.elapsed());
+            self.times.push(connection.start.elapsed());
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Says much at once: requests that are valid, nonsense, pings, fragments; some never read the answers.
+//! Sends many messages at once: valid requests, nonsense, pings or fragments. Some clients never
+//! read the answers.
 
 use std::{io, time::Duration};
 
@@ -6,49 +7,51 @@ use crate::{
     connection::{Buffer, Connection, Leave},
     dialect::Dialect,
     frame,
-    ground::Place,
+    swarm::Actor,
 };
 
-/// Messages of a burst: the server takes 1,000 at once.
-const BURST: usize = 800;
-/// So many that the server closes: it refuses ten bursts of its own before.
+/// Maximum number of messages of a burst. The server accepts 1,000 at once.
+const MAX_BURST: usize = 800;
+/// Messages of a torrent: so many that the server closes the connection. Before that, it refuses
+/// ten of its own bursts.
 const TORRENT: usize = 14_000;
-const BURSTS: usize = 5;
-const PAUSE: Duration = Duration::from_secs(3);
-/// At most, with nothing read of the answers to a torrent.
-const NOTHING: Duration = Duration::from_secs(30);
+/// Maximum number of bursts.
+const MAX_BURSTS: usize = 5;
+/// Maximum pause after a burst.
+const MAX_PAUSE: Duration = Duration::from_secs(3);
+/// Maximum time without reading the answers to a torrent.
+const MAX_UNREAD_TIME: Duration = Duration::from_secs(30);
 
-pub async fn play(place: &mut Place<'_>) -> io::Result<()> {
-    let dialect = *place.dice.choice(&Dialect::ALL).unwrap();
-    let reads = !place.one_in(3);
-    let buffer = if reads { Buffer::Usual } else { Buffer::Tiny };
-    let mut connection = Connection::open(place, buffer, false, &[]).await?;
-    if place.one_in(8) {
-        return torrent(place, connection, reads).await;
+pub async fn play(actor: &mut Actor<'_>) -> io::Result<()> {
+    let dialect = *actor.dice.choice(&Dialect::ALL).unwrap();
+    let reads = !actor.one_in(3);
+    let buffer = if reads { Buffer::Default } else { Buffer::Tiny };
+    let mut connection = Connection::open(actor, buffer, false, &[]).await?;
+    if actor.one_in(8) {
+        return torrent(actor, connection, reads).await;
     }
-    for _ in 0..place.dice.usize(1..=BURSTS) {
-        let count = place.dice.usize(1..=BURST);
-        let burst = burst(place, dialect, count);
+    for _ in 0..actor.dice.usize(1..=MAX_BURSTS) {
+        let count = actor.dice.usize(1..=MAX_BURST);
+        let burst = burst(actor, dialect, count);
         connection.send(&burst).await?;
-        match reads {
-            true => {
-                let time = place.time(PAUSE);
-                if !connection.read(time).await? {
-                    return Ok(());
-                }
+        if reads {
+            let time = actor.time(MAX_PAUSE);
+            if !connection.read(time).await? {
+                return Ok(());
             }
-            false => place.pause(PAUSE).await,
+        } else {
+            actor.pause(MAX_PAUSE).await;
         }
     }
-    let how = *place.dice.choice(&Leave::ALL).unwrap();
+    let how = *actor.dice.choice(&Leave::ALL).unwrap();
     connection.leave(how).await
 }
 
 /// Returns messages of one kind.
-fn burst(place: &mut Place<'_>, dialect: Dialect, count: usize) -> Vec<u8> {
+fn burst(actor: &mut Actor<'_>, dialect: Dialect, count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    match place.dice.u32(..4) {
-        0 => (0..count).for_each(|_| bytes.extend(request(place, dialect))),
+    match actor.dice.u32(..4) {
+        0 => (0..count).for_each(|_| bytes.extend(request(actor, dialect))),
         1 => {
             let nonsense = [
                 "",
@@ -59,32 +62,32 @@ fn burst(place: &mut Place<'_>, dialect: Dialect, count: usize) -> Vec<u8> {
                 "\u{1F980}",
                 "{\"id\":{}}",
             ];
-            let all = (0..count).map(|_| *place.dice.choice(&nonsense).unwrap());
+            let all = (0..count).map(|_| *actor.dice.choice(&nonsense).unwrap());
             all.for_each(|text| bytes.extend(frame::text(text)));
         }
         2 => bytes = frame::masked(frame::PING, &[b'x'; 125]).repeat(count),
         _ => {
-            bytes.extend(frame::masked(frame::BEGINNING, b"["));
-            bytes.extend(frame::masked(frame::CONTINUATION, b"[").repeat(count));
-            bytes.extend(frame::masked(0x80, b"]"));
+            bytes.extend(frame::masked(frame::FIRST_FRAGMENT, b"["));
+            bytes.extend(frame::masked(frame::MIDDLE_FRAGMENT, b"[").repeat(count));
+            bytes.extend(frame::masked(frame::LAST_FRAGMENT, b"]"));
         }
     }
     bytes
 }
 
-/// Returns a request that is valid.
-fn request(place: &mut Place<'_>, dialect: Dialect) -> Vec<u8> {
-    let list = place.dice.i32(2..=50);
-    frame::text(&match place.dice.u32(..8) {
+/// Returns a valid request.
+fn request(actor: &mut Actor<'_>, dialect: Dialect) -> Vec<u8> {
+    let list = actor.dice.i32(2..=50);
+    frame::text(&match actor.dice.u32(..8) {
         0..4 => dialect.subscribe(list),
         4..7 => dialect.unsubscribe(list),
-        _ => dialect.follow(place.dice.i32(1..=30)),
+        _ => dialect.subscribe_to_row(actor.dice.i32(1..=30)),
     })
 }
 
-/// Says so much that the server closes, whether it is read or not.
+/// Sends so many messages that the server closes the connection, whether or not the client reads.
 async fn torrent(
-    place: &mut Place<'_>,
+    actor: &mut Actor<'_>,
     mut connection: Connection<'_>,
     reads: bool,
 ) -> io::Result<()> {
@@ -95,10 +98,10 @@ async fn torrent(
         }
     }
     if reads {
-        return connection.be_closed().await;
+        return connection.wait_for_close().await;
     }
-    // The answers wait, until the server has enough of it.
-    place.pause(NOTHING).await;
-    connection.read(PAUSE).await?;
+    // The answers stay unread until the server closes the connection.
+    actor.pause(MAX_UNREAD_TIME).await;
+    connection.read(MAX_PAUSE).await?;
     connection.leave(Leave::Drop).await
 }

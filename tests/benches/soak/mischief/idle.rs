@@ -1,4 +1,4 @@
-//! Stays for long, and says nothing but pongs; some not even these.
+//! Stays connected for long, and sends only pongs. Some clients do not even send these.
 
 use std::{io, time::Duration};
 
@@ -8,27 +8,29 @@ use crate::{
     connection::{Buffer, Connection, Leave},
     dialect::Dialect,
     frame,
-    ground::Place,
+    swarm::Actor,
 };
 
-/// At most: longer than the server waits for a sign of life.
-const LONG: Duration = Duration::from_secs(70);
+/// Maximum time of a connection: longer than the server's idle timeout.
+const MAX_STAY: Duration = Duration::from_secs(70);
 
-pub async fn play(place: &mut Place<'_>) -> io::Result<()> {
-    let early = match place.one_in(2) {
-        true => frame::text(&Dialect::Plain.subscribe(place.dice.i32(2..=50))),
-        false => Vec::new(),
+pub async fn play(actor: &mut Actor<'_>) -> io::Result<()> {
+    let early = if actor.one_in(2) {
+        frame::text(&Dialect::Plain.subscribe(actor.dice.i32(2..=50)))
+    } else {
+        Vec::new()
     };
-    let mut connection = Connection::open(place, Buffer::Usual, false, &early).await?;
-    let time = place.time(LONG);
-    if place.one_in(3) {
-        // The pings wait, and the close at last.
+    let mut connection = Connection::open(actor, Buffer::Default, false, &early).await?;
+    let time = actor.time(MAX_STAY);
+    if actor.one_in(3) {
+        // The pings stay unread, and finally the close frame.
         sleep(time).await;
         connection.read(Duration::from_millis(100)).await?;
         return connection.leave(Leave::Drop).await;
     }
-    match connection.read(time).await? {
-        true => connection.leave(Leave::Close).await,
-        false => Ok(()),
+    if connection.read(time).await? {
+        connection.leave(Leave::Close).await
+    } else {
+        Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Subscribes to what is busy, and reads nothing of it for a while. Whoever does when it is over stays: the server is to get rid
-//! of it.
+//! Subscribes to busy lists, and reads nothing for a while. A client that stalls at the deadline
+//! keeps its connection open: the server must close it.
 
 use std::{future::pending, io, time::Duration};
 
@@ -9,36 +9,40 @@ use crate::{
     connection::{Buffer, Connection, Leave},
     dialect::Dialect,
     frame,
-    ground::Place,
+    swarm::Actor,
 };
 
-/// At least, and on top of that.
-const NOTHING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(15));
-const READ_ON: Duration = Duration::from_secs(5);
+/// Minimum time without reading.
+const MIN_STALL: Duration = Duration::from_secs(5);
+/// Maximum time without reading that is added to the minimum.
+const MAX_EXTRA_STALL: Duration = Duration::from_secs(15);
+/// Time of reading after a stall.
+const READ_TIME: Duration = Duration::from_secs(5);
 
-pub async fn play(place: &mut Place<'_>) -> io::Result<()> {
-    let dialect = *place.dice.choice(&Dialect::ALL).unwrap();
-    let requests: Vec<u8> = match place.one_in(3) {
-        // All the others, which are as busy together as some are alone.
-        true => (2..=50)
+pub async fn play(actor: &mut Actor<'_>) -> io::Result<()> {
+    let dialect = *actor.dice.choice(&Dialect::ALL).unwrap();
+    let requests: Vec<u8> = if actor.one_in(3) {
+        // All other lists: each one alone is not busy enough.
+        (2..=50)
             .flat_map(|list| frame::text(&dialect.subscribe(list)))
-            .collect(),
-        false => frame::text(&dialect.subscribe(1)),
+            .collect()
+    } else {
+        frame::text(&dialect.subscribe(1))
     };
-    let mut connection = Connection::open(place, Buffer::Tiny, false, &requests).await?;
-    let (least, more) = NOTHING;
-    let until = Instant::now() + least + place.time(more);
-    if until > place.ground.over {
-        place.ground.hold(connection);
+    let mut connection = Connection::open(actor, Buffer::Tiny, false, &requests).await?;
+    let until = Instant::now() + MIN_STALL + actor.time(MAX_EXTRA_STALL);
+    if until > actor.swarm.deadline {
+        actor.swarm.keep_stalled(connection);
         return pending().await;
     }
     sleep_until(until).await;
-    if place.one_in(2) {
-        let how = *place.dice.choice(&[Leave::Drop, Leave::Reset]).unwrap();
+    if actor.one_in(2) {
+        let how = *actor.dice.choice(&[Leave::Drop, Leave::Reset]).unwrap();
         return connection.leave(how).await;
     }
-    match connection.read(READ_ON).await? {
-        true => connection.leave(Leave::Close).await,
-        false => Ok(()),
+    if connection.read(READ_TIME).await? {
+        connection.leave(Leave::Close).await
+    } else {
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The table, its serializer, and its database.
+//! The database of the server, its table and the serializer.
 
 use std::{path::Path, time::Duration};
 
@@ -36,16 +36,16 @@ struct TaskSerializer {
     text: String,
 }
 
-/// The list that the well-behaved follow.
+/// The list that the well-behaved clients follow.
 pub const FIRST: i32 = 1;
-/// The last of the others.
+/// The last of the other lists.
 pub const LAST: i32 = 50;
-/// Rows of the first list: these ids, from 1.
+/// Rows of the first list. Their ids start at 1.
 pub const ROWS: i32 = 20;
-/// A row of each other list: its own id, on top of this.
+/// Added to another list's number, this is the id of its row.
 pub const OTHERS: i32 = 100;
 
-/// Bytes of a text: who does not read it is noticed within seconds.
+/// Bytes of a text: so many that a client which does not read is noticed within seconds.
 const TEXT: usize = 1000;
 
 /// Returns a text that begins with a number.
@@ -53,7 +53,7 @@ pub fn text(number: u64) -> String {
     format!("{number:<TEXT$}")
 }
 
-/// Opens the database, with what the writers write to.
+/// Opens the database, with the rows that the writers update.
 pub async fn open(folder: &Path) -> DatabaseConnection {
     let file = folder.join("soak.sqlite");
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
@@ -64,7 +64,7 @@ pub async fn open(folder: &Path) -> DatabaseConnection {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(30))
     });
-    // Three drivers deep: with the futures around it, more than rustc nests.
+    // Boxed, because this future and those around it exceed the nesting limit of rustc.
     let db = Box::pin(Database::connect(options)).await.unwrap();
     let schema = Schema::new(db.get_database_backend());
     let table = schema.create_table_from_entity(task::Entity);

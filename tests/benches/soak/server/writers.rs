@@ -1,4 +1,4 @@
-//! Who writes: one to list 1, about sixty numbers a second, and one to all the others.
+//! The writers: one writes about sixty numbers per second to list 1, one writes to all other lists.
 
 use std::{
     sync::{
@@ -25,44 +25,44 @@ use tokio::{
 
 use super::table::{FIRST, LAST, OTHERS, ROWS, task, text};
 
-/// Of the writer to list 1: in eleven of its steps are twenty numbers.
-const STEP: Duration = Duration::from_millis(30);
-/// Of the writer to the others.
-const STEP_OF_OTHERS: Duration = Duration::from_millis(50);
-/// The ids of rows that are created and deleted.
-const PASSING: i32 = 1_000_000;
-/// Rows that are there at once of those.
-const STAYING: usize = 5;
+/// Time between two steps of the writer to list 1. Eleven steps write twenty numbers.
+const STEP_INTERVAL: Duration = Duration::from_millis(30);
+/// Time between two steps of the writer to the other lists.
+const OTHERS_STEP_INTERVAL: Duration = Duration::from_millis(50);
+/// Added to a number, this is the id of a row that is created and later deleted.
+const TEMPORARY: i32 = 1_000_000;
+/// Maximum number of temporary rows at a time.
+const MAX_TEMPORARY: usize = 5;
 
 pub struct Writers {
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     to_first: JoinHandle<Result<u64, DbErr>>,
     to_others: JoinHandle<Result<(), DbErr>>,
 }
 
 impl Writers {
     pub fn start(db: &LiveConnection) -> Self {
-        let is_over = Arc::<AtomicBool>::default();
-        let first = First::new(db).run(Arc::clone(&is_over));
+        let is_stopped = Arc::<AtomicBool>::default();
+        let first = FirstWriter::new(db).run(Arc::clone(&is_stopped));
         Self {
             to_first: tokio::spawn(first),
-            to_others: tokio::spawn(write_to_others(db.clone(), Arc::clone(&is_over))),
-            is_over,
+            to_others: tokio::spawn(write_to_others(db.clone(), Arc::clone(&is_stopped))),
+            is_stopped,
         }
     }
 
-    /// Ends them, and returns the last number of list 1.
+    /// Stops the writers, and returns the last number of list 1.
     pub async fn stop(self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
         self.to_others.await.unwrap().unwrap();
         self.to_first.await.unwrap().unwrap()
     }
 }
 
-/// Fills the log, as that of a server is which has been up for a while: else it would grow until the end. Whoever does it
-/// runs where the writers do, for the allocator keeps memory by thread.
+/// Fills the log, as on a server that has run for a while. Otherwise, it would grow until the end.
+/// This runs in a task like the writers, because the allocator keeps memory for each thread.
 pub async fn fill(db: &LiveConnection, log: MemoryLog) {
-    let mut first = First::new(db);
+    let mut first = FirstWriter::new(db);
     let filling = tokio::spawn(async move {
         let capacity = MemoryLog::DEFAULT_CAPACITY as u64;
         while log.head().await.is_ok_and(|head| head.position < capacity) {
@@ -74,14 +74,14 @@ pub async fn fill(db: &LiveConnection, log: MemoryLog) {
 }
 
 /// The writer to list 1.
-struct First {
+struct FirstWriter {
     db: LiveConnection,
-    /// The last that was written.
+    /// The last number that was written.
     number: u64,
     created: Vec<task::Model>,
 }
 
-impl First {
+impl FirstWriter {
     fn new(db: &LiveConnection) -> Self {
         Self {
             db: db.clone(),
@@ -90,12 +90,12 @@ impl First {
         }
     }
 
-    async fn run(mut self, is_over: Arc<AtomicBool>) -> Result<u64, DbErr> {
-        let mut pace = interval(STEP);
+    async fn run(mut self, is_stopped: Arc<AtomicBool>) -> Result<u64, DbErr> {
+        let mut pace = interval(STEP_INTERVAL);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for step in 0.. {
             pace.tick().await;
-            if is_over.load(Ordering::Relaxed) {
+            if is_stopped.load(Ordering::Relaxed) {
                 break;
             }
             match step % 11 {
@@ -136,30 +136,30 @@ impl First {
         transaction.commit().await
     }
 
-    /// Creates a row, and deletes the one that is there for longest.
+    /// Creates a temporary row, and deletes the oldest one.
     async fn create(&mut self) -> Result<(), DbErr> {
         let text = self.next();
         let row = task::ActiveModel {
-            id: Set(PASSING + self.number as i32),
+            id: Set(TEMPORARY + self.number as i32),
             text: Set(text),
             list_id: Set(FIRST),
         };
         self.created.push(row.insert(&self.db).await?);
-        if self.created.len() > STAYING {
+        if self.created.len() > MAX_TEMPORARY {
             self.created.remove(0).delete(&self.db).await?;
         }
         Ok(())
     }
 }
 
-/// Saves the rows of the other lists; some move to another list for it.
-async fn write_to_others(db: LiveConnection, is_over: Arc<AtomicBool>) -> Result<(), DbErr> {
+/// Updates the rows of the other lists. Some updates move a row to another list.
+async fn write_to_others(db: LiveConnection, is_stopped: Arc<AtomicBool>) -> Result<(), DbErr> {
     let mut dice = Rng::new();
-    let mut pace = interval(STEP_OF_OTHERS);
+    let mut pace = interval(OTHERS_STEP_INTERVAL);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0.. {
         pace.tick().await;
-        if is_over.load(Ordering::Relaxed) {
+        if is_stopped.load(Ordering::Relaxed) {
             break;
         }
         let mut row = task::ActiveModel {

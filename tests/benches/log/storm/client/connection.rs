@@ -1,11 +1,12 @@
-//! One client: what it asks for, and what it must be told, each row once and in order, behind the answer to its request.
+//! One client. It checks that it receives the answer to each request, and after it each missed row
+//! once and in order.
 
 use std::{io::Write, net::TcpStream, time::Instant};
 
 use rest_live_benches::frame;
 
-use super::super::{ClientPlan, EVENTS, LISTS, OF_CLIENT, Report};
-use crate::model::{SUBSCRIBED, number, subscribe, told};
+use super::super::{ClientPlan, EVENTS, LISTS, LISTS_PER_CLIENT, Report};
+use crate::model::{SUBSCRIBED, parse_broadcast, parse_number, subscribe};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -18,25 +19,25 @@ pub enum State {
 pub struct Connection {
     pub stream: TcpStream,
     pub state: State,
-    pub began: Instant,
-    /// What has come of a frame that has not come in full.
-    pub begun: Vec<u8>,
+    pub start: Instant,
+    /// The bytes of an incomplete frame.
+    pub partial: Vec<u8>,
     /// The first of its lists.
     first: usize,
-    lists: [List; OF_CLIENT],
+    lists: [List; LISTS_PER_CLIENT],
 }
 
 #[derive(Clone, Copy, Default)]
 struct List {
     is_subscribed: bool,
-    /// Rows that came.
+    /// Rows that have arrived.
     seen: usize,
 }
 
 impl Connection {
     /// Connects, and sends the handshake.
-    pub fn begin(plan: &ClientPlan, place: usize) -> Self {
-        let began = Instant::now();
+    pub fn open(plan: &ClientPlan, index: usize) -> Self {
+        let start = Instant::now();
         let mut stream = TcpStream::connect(&plan.address).unwrap();
         stream.set_nodelay(true).unwrap();
         let host = &plan.address;
@@ -49,15 +50,15 @@ impl Connection {
         Self {
             stream,
             state: State::Upgrading,
-            began,
-            begun: Vec::new(),
-            first: place * OF_CLIENT % LISTS,
+            start,
+            partial: Vec::new(),
+            first: index * LISTS_PER_CLIENT % LISTS,
             lists: Default::default(),
         }
     }
 
-    /// Takes in what has come, and returns what is to come again with the rest of its frame.
-    pub fn take<'b>(
+    /// Checks the complete frames, and returns the bytes of an incomplete one.
+    pub fn receive<'b>(
         &mut self,
         mut bytes: &'b [u8],
         plan: &ClientPlan,
@@ -71,18 +72,18 @@ impl Connection {
             assert!(is_upgraded, "{}", bytes.escape_ascii());
             bytes = &bytes[end + 4..];
             self.state = State::Waiting;
-            self.ask(plan.since.as_deref());
+            self.subscribe(plan.since.as_deref());
         }
-        while let Some((kind, text, behind)) = frame::first(bytes) {
-            report.bytes += (bytes.len() - behind.len()) as u64;
-            bytes = behind;
+        while let Some((kind, text, rest)) = frame::first(bytes) {
+            report.bytes += (bytes.len() - rest.len()) as u64;
+            bytes = rest;
             let text = std::str::from_utf8(text).ok().filter(|_| kind == 0x81);
             let is_right = text.is_some_and(|text| self.check(text, plan, report));
             report.wrong += u64::from(!is_right);
         }
         let lists = self.lists.iter().enumerate();
-        let mut missing = lists.filter(|(place, list)| {
-            !list.is_subscribed || list.seen < expected(self.first + place, plan)
+        let mut missing = lists.filter(|(index, list)| {
+            !list.is_subscribed || list.seen < expected(self.first + index, plan)
         });
         if self.state == State::Waiting && missing.next().is_none() {
             self.state = State::Complete;
@@ -90,12 +91,12 @@ impl Connection {
         bytes
     }
 
-    /// Asks for all of its lists in one write.
-    fn ask(&mut self, since: Option<&str>) {
+    /// Subscribes to all lists of the client in one write.
+    fn subscribe(&mut self, since: Option<&str>) {
         let mut bytes = Vec::new();
-        for place in 0..OF_CLIENT {
-            let request = subscribe(place, (self.first + place) as i32, since);
-            // Masked, as a client's frame has to be: with zeros, which leave it as it is.
+        for index in 0..LISTS_PER_CLIENT {
+            let request = subscribe(index, (self.first + index) as i32, since);
+            // A client's frame must be masked. A mask of zeros does not change the payload.
             let length = u8::try_from(request.len()).ok();
             let length = length.filter(|length| *length < 126);
             bytes.extend([0x81, 0x80 | length.expect("a request is short"), 0, 0, 0, 0]);
@@ -104,25 +105,25 @@ impl Connection {
         self.stream.write_all(&bytes).unwrap();
     }
 
-    /// Returns whether a text is what comes next of one of its lists.
+    /// Returns whether a text is the next expected frame of one of the lists.
     fn check(&mut self, text: &str, plan: &ClientPlan, report: &mut Report) -> bool {
         if let Some(rest) = text.strip_prefix(SUBSCRIBED) {
             report.subscribed += 1;
-            let Some((place, rest)) = number(rest) else {
+            let Some((index, rest)) = parse_number(rest) else {
                 return false;
             };
-            let list = self.lists.get_mut(place as usize);
+            let list = self.lists.get_mut(index as usize);
             let is_first =
                 list.is_some_and(|list| !std::mem::replace(&mut list.is_subscribed, true));
             return is_first && rest.ends_with(r#""recovered":true}"#);
         }
-        let Some((list, id)) = told(text, "CREATED") else {
+        let Some((list, id)) = parse_broadcast(text, "CREATED") else {
             return false;
         };
         report.replayed += 1;
         let list = list as usize;
-        let place = list.checked_sub(self.first);
-        let Some(known) = place.and_then(|place| self.lists.get_mut(place)) else {
+        let index = list.checked_sub(self.first);
+        let Some(known) = index.and_then(|index| self.lists.get_mut(index)) else {
             return false;
         };
         let next = list + 1 + known.seen * LISTS;
@@ -131,7 +132,7 @@ impl Connection {
     }
 }
 
-/// Returns how many rows of a list a client has missed.
+/// Returns how many rows of a list a client must receive.
 fn expected(list: usize, plan: &ClientPlan) -> usize {
     match plan.since {
         Some(_) => (EVENTS - list).div_ceil(LISTS),

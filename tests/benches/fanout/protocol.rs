@@ -1,16 +1,18 @@
-//! What server and client say to each other, whichever server it is: the dialect v1. It acknowledges, so that the
-//! client knows when it is subscribed, and a broadcast says which group it is of, so that the client can check it.
+//! The messages between the client and every server, in the v1 dialect. It acknowledges a
+//! subscription, so that the client knows when it is subscribed. A broadcast names its group, so
+//! that the client can check it.
 
 use serde::Deserialize;
 
-/// The model whose rows everybody may see, and the one with a permission.
+/// The model without a permission.
 pub const OPEN: &str = "bench.Open";
+/// The model with a `check_permission`.
 pub const ASKED: &str = "bench.Asked";
 
-/// Where all servers have their websocket.
+/// The path of the websocket on all servers.
 pub const PATH: &str = "/ws/subscribe";
 
-/// With it a row is some 200 bytes of JSON.
+/// A text that makes a row about 200 bytes of JSON.
 pub const TEXT: &str = "a text of ordinary length, such as somebody writes who has a few minutes and something to \
                         say, but neither a novel in mind nor a poem: two lines of it, or three";
 
@@ -19,12 +21,12 @@ pub const TEXT: &str = "a text of ordinary length, such as somebody writes who h
 pub struct Message {
     pub group: i32,
     pub id: i32,
-    /// When it was due, by [`now`](super::host::now).
+    /// When the change was due, by [`now`](super::host::now).
     pub sent: u64,
 }
 
 impl Message {
-    /// Returns the bytes that rest-live sends of it, more or less a digit of the cursor.
+    /// Returns the frame that rest-live sends for this change, except for a digit of the cursor.
     pub fn text(&self) -> String {
         let Self { group, id, sent } = self;
         format!(
@@ -34,26 +36,27 @@ impl Message {
     }
 }
 
-/// Returns how each broadcast of a group begins; when it was due follows.
+/// Returns the beginning of each broadcast of a group. The time at which it was due follows.
 pub fn broadcast(model: &str, group: i32) -> String {
     format!(
         r#"{{"type":"broadcast","model":"{model}","group":{{"list_id":{group}}},"action":"UPDATED","payload":{{"sent":"#
     )
 }
 
-/// Returns the request for a group.
+/// Returns the subscribe request for a group.
 pub fn subscribe(model: &str, group: i32) -> String {
     format!(r#"{{"id":1,"model":"{model}","group":{{"list_id":{group}}}}}"#)
 }
 
-/// How the answer to it begins, and what a server says that has no more to tell.
+/// The beginning of the answer to a subscribe request.
 pub const SUBSCRIBED: &str = r#"{"type":"subscribed","id":1"#;
+/// The whole answer of the servers that have no cursor.
 pub const SUBSCRIBED_ONLY: &str = r#"{"type":"subscribed","id":1}"#;
 
-/// How a server begins that has dropped broadcasts, and says so.
+/// The beginning of the frame of a server that reports dropped broadcasts.
 pub const RESET: &str = r#"{"type":"reset""#;
 
-/// Returns the group that a request is for.
+/// Returns the group of a subscribe request.
 pub fn group_of(request: &str) -> Option<i32> {
     #[derive(Deserialize)]
     struct Request {
