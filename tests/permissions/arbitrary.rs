@@ -6,7 +6,11 @@ mod messages;
 
 use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*};
-use rest_live::{Limits, Live, testing::Client, transport::{CloseCode, Frame, Handshake, Outgoing, Session}};
+use rest_live::{
+    Limits, Live,
+    testing::Client,
+    transport::{CloseCode, Frame, Handshake, Outgoing, Session},
+};
 use serde_json::json;
 
 use self::{

@@ -35,7 +35,8 @@ async fn unauthorized_client_gets_403_only() {
 
 #[tokio::test]
 async fn failing_authorize_refuses_without_details() {
-    let vault = Vault::with(|limits| limits.authorize_timeout(std::time::Duration::from_millis(50))).await;
+    let vault =
+        Vault::with(|limits| limits.authorize_timeout(std::time::Duration::from_millis(50))).await;
     let mut client = vault.client(ada());
     let internal = (500, "internal_error".to_owned());
     assert_eq!(expect_error(&mut client, folder(1, 500)).await, internal);

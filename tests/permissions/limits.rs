@@ -94,9 +94,10 @@ async fn an_id_over_its_length_is_400() {
 #[tokio::test]
 async fn excess_connections_are_closed_with_4429() {
     let vault = Vault::with(|limits| {
-        limits = limits.max_connections(4);
-        limits = limits.max_connections_per_user(2);
-        limits = limits.max_connections_per_address(2);
+        limits
+            .max_connections(4)
+            .max_connections_per_user(2)
+            .max_connections_per_address(2)
     })
     .await;
     let from = |person, address: &str| {
