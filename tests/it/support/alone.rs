@@ -8,8 +8,8 @@ use tokio::process::Command;
 const ALONE: &str = "REST_LIVE_TEST_ALONE";
 
 /// Runs the test with this path in a process of its own. cargo-nextest does that for each test;
-/// `cargo test` runs all tests in one process, where a process-wide capture would also see the writes
-/// of other tests.
+/// `cargo test` runs all tests in one process, where a process-wide capture would also see the
+/// writes of other tests.
 pub async fn alone(path: &str, test: impl Future<Output = ()>) {
     if env::var_os("NEXTEST").is_some() || env::var_os(ALONE).is_some() {
         return test.await;

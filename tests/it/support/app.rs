@@ -23,7 +23,8 @@ pub struct App {
     pub plain: DatabaseConnection,
     log: MemoryLog,
     _node: Node,
-    /// The database that `plain` and `live` write to. The last field, so that it is dropped after them.
+    /// The database that `plain` and `live` write to. The last field, so that it is dropped after
+    /// them.
     pub database: TestDatabase,
 }
 
@@ -81,8 +82,8 @@ impl App {
         client
     }
 
-    /// Asserts that a client of the plain dialect receives nothing more: everything captured so far has
-    /// been dispatched, and none of it was sent to this client.
+    /// Asserts that a client of the plain dialect receives nothing more: everything captured so far
+    /// has been dispatched, and none of it was sent to this client.
     pub async fn assert_silent(&self, client: &mut Client) {
         self.assert_silent_in(Dialect::Plain, client).await;
     }

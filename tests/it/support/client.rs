@@ -72,7 +72,8 @@ impl Client {
         }
     }
 
-    /// Asserts that the next message is an error frame with the right keys, in order, and these values.
+    /// Asserts that the next message is an error frame with the right keys, in order, and these
+    /// values.
     pub async fn expect_error(&mut self, code: u16, error: &str, retry: bool) {
         let text = self.text().await;
         assert_error(&text, code, error, retry);

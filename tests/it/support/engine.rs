@@ -42,8 +42,8 @@ impl TestDatabase {
     /// Starts a database, and waits until it accepts connections.
     ///
     /// # Panics
-    /// If the server does not start; the message contains its log. If a program is missing; the message
-    /// names the package to install.
+    /// If the server does not start; the message contains its log. If a program is missing; the
+    /// message names the package to install.
     pub async fn start(engine: Engine) -> Self {
         let postgres = &postgres::Postgres { is_durable: false };
         let storage = match engine {
@@ -53,7 +53,8 @@ impl TestDatabase {
         };
         let database = Self { engine, storage };
         if engine == Engine::Sqlite {
-            // The first connection switches the file to WAL mode, which stays for later connections.
+            // The first connection switches the file to WAL mode, which stays for later
+            // connections.
             database.connect().await.close().await.unwrap();
         }
         database
@@ -98,8 +99,8 @@ impl TestDatabase {
         Box::pin(Database::connect(options)).await.unwrap()
     }
 
-    /// Kills the server, as a crash does, and returns when all of its processes have ended. Does nothing
-    /// for SQLite, which has no server.
+    /// Kills the server, as a crash does, and returns when all of its processes have ended. Does
+    /// nothing for SQLite, which has no server.
     pub async fn kill(&self) {
         if let Storage::Server(server) = &self.storage {
             server.kill();

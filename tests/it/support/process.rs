@@ -82,7 +82,8 @@ impl Example {
         Client::connect(self.websocket()).await
     }
 
-    /// Sends a request, and returns the status and the body of the response (`Null` if it is empty).
+    /// Sends a request, and returns the status and the body of the response (`Null` if it is
+    /// empty).
     pub async fn http(
         &self,
         method: &str,
@@ -137,8 +138,8 @@ impl Example {
     }
 }
 
-/// Returns the status and the body of a response. An empty body is `Null`, and one that is not JSON is
-/// a string.
+/// Returns the status and the body of a response. An empty body is `Null`, and one that is not JSON
+/// is a string.
 pub async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();

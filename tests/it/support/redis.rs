@@ -122,7 +122,8 @@ impl Redis {
 
     /// Starts the process and waits until it serves this folder on this port.
     async fn launch(&self) -> Result<(), String> {
-        // With `setpriv`, the server ends with the thread that starts it, even if the test is killed.
+        // With `setpriv`, the server ends with the thread that starts it, even if the test is
+        // killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", "redis-server"])
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])

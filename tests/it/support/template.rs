@@ -1,4 +1,5 @@
-//! Frames with placeholders for values that differ from run to run, as `protocol/README.md` describes.
+//! Frames with placeholders for values that differ from run to run, as `protocol/README.md`
+//! describes.
 
 use std::collections::HashMap;
 

@@ -26,7 +26,8 @@ impl Product for MariaDb {
         "mysql"
     }
 
-    /// Other signals start an orderly shutdown, which takes seconds. This one leaves only files behind.
+    /// Other signals start an orderly shutdown, which takes seconds. This one leaves only files
+    /// behind.
     fn end_signal(&self) -> &'static str {
         "KILL"
     }

@@ -93,8 +93,8 @@ impl Product for Postgres {
         "SHOW data_directory"
     }
 
-    /// A killed server leaves a segment of shared memory behind; a machine has 4096 of them. The next
-    /// server on the same data would remove the segment, but here there is none.
+    /// A killed server leaves a segment of shared memory behind; a machine has 4096 of them. The
+    /// next server on the same data would remove the segment, but here there is none.
     fn clean_up(&self, data: &Path) {
         let Ok(lock) = fs::read_to_string(data.join("postmaster.pid")) else {
             return; // the server was not killed

@@ -12,8 +12,8 @@ pub(super) trait Product: Sync {
     /// The name of Debian's package.
     fn package(&self) -> &'static str;
 
-    /// The user that runs the server if the tests run as root, which servers refuse. The package creates
-    /// this user.
+    /// The user that runs the server if the tests run as root, which servers refuse. The package
+    /// creates this user.
     fn user(&self) -> &'static str;
 
     /// The signal that ends the server at once and leaves nothing behind in the kernel.

@@ -183,8 +183,8 @@ impl Process {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Ends the process with this signal, or with SIGKILL if that has no effect, and waits until its
-    /// child processes have also ended. It blocks briefly, because `Drop` cannot await.
+    /// Ends the process with this signal, or with SIGKILL if that has no effect, and waits until
+    /// its child processes have also ended. It blocks briefly, because `Drop` cannot await.
     fn end(&mut self, signal: &str) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let pid = self.child.id().to_string();
@@ -196,8 +196,8 @@ impl Process {
         _ = self.child.wait();
     }
 
-    /// Waits until the server and its child processes have closed their output. Returns whether they
-    /// did so in time.
+    /// Waits until the server and its child processes have closed their output. Returns whether
+    /// they did so in time.
     fn wait_for_exit(&mut self) -> bool {
         let Some(mut stdout) = self.child.stdout.take() else {
             return true;
