@@ -32,13 +32,13 @@ async fn permission_of_another_user_type_is_an_error() {
     assert!(
         errors[0]
             .to_string()
-            .contains("users::<it::build::Guard>()"),
+            .contains("Live::<it::build::Guard>::builder"),
         "{}",
         errors[0]
     );
 
     let (db, _database) = database().await;
-    let live = Live::builder(db).discover(false).users::<Guard>();
+    let live = Live::<Guard>::builder(db).discover(false);
     live.register::<Secret>()
         .register::<Public>()
         .build()
@@ -49,7 +49,7 @@ async fn guard_registry_errors(
     build: impl FnOnce(rest_live::LiveBuilder<Guard>) -> rest_live::LiveBuilder<Guard>,
 ) -> Vec<RegistryError> {
     let (db, _database) = database().await;
-    match build(Live::builder(db).discover(false).users::<Guard>()).build() {
+    match build(Live::<Guard>::builder(db).discover(false)).build() {
         Err(BuildError::Registry(errors)) => errors,
         other => panic!("expected registry errors, got {other:?}"),
     }

@@ -82,7 +82,7 @@ async fn unsupported_primary_key_is_an_error() {
 #[tokio::test]
 async fn registering_a_linked_serializer_changes_nothing() {
     let (db, _database) = database().await;
-    Live::builder(db)
+    Live::<()>::builder(db)
         .register::<TaskSerializer>()
         .register::<ArticleSerializer>()
         .register::<TaskSerializer>()

@@ -12,7 +12,7 @@ use crate::{
 #[tokio::test]
 async fn report_names_all_mistakes_and_their_fixes() {
     let (db, _database) = database().await;
-    let builder = Live::builder(db)
+    let builder = Live::<()>::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
         .register::<SecondTask>()
@@ -32,7 +32,7 @@ async fn report_names_all_mistakes_and_their_fixes() {
 #[tokio::test]
 async fn write_without_a_serializer_logs_one_warning() {
     let (db, _database) = database().await;
-    let live = Live::builder(db)
+    let live = Live::<()>::builder(db)
         .discover(false)
         .register::<TaskSerializer>()
         .build()
@@ -54,14 +54,13 @@ async fn write_without_a_serializer_logs_one_warning() {
     );
 }
 
-/// `fn main() -> Result<..>` prints the error with `Debug`.
 #[tokio::test]
-async fn debug_and_display_print_the_same_report() {
+async fn display_explains_and_debug_names_the_variant() {
     let (db, _database) = database().await;
-    let error = Live::builder(db)
+    let error = Live::<()>::builder(db)
         .discover(false)
         .build()
         .expect_err("nothing is registered");
-    assert_eq!(format!("{error:?}"), error.to_string());
     assert!(error.to_string().contains("no serializer is registered"));
+    assert_eq!(format!("{error:?}"), "Registry([Empty])");
 }

@@ -18,7 +18,7 @@ async fn secret_without_a_default_is_an_error() {
     );
 
     let (db, _database) = database().await;
-    let live = Live::builder(db).discover(false);
+    let live = Live::<()>::builder(db).discover(false);
     live.register::<Discreet>().build().unwrap();
 }
 

@@ -7,11 +7,10 @@ use crate::support::{App, database};
 #[tokio::test]
 async fn bad_origin_and_limit_without_user_key_are_errors() {
     let (db, _database) = database().await;
-    let origins = Live::builder(db.clone()).origins(["example.com"]);
+    let origins = Live::<()>::builder(db.clone()).allowed_origins(["example.com"]);
     assert!(matches!(origins.build(), Err(BuildError::Origin(text)) if text == "example.com"));
-    let mut limits = rest_live::Limits::default();
-    limits.connections_per_user = Some(1);
-    let error = Live::builder(db)
+    let limits = rest_live::Limits::default().max_connections_per_user(1);
+    let error = Live::<()>::builder(db)
         .limits(limits)
         .build()
         .expect_err("no user key is set");
@@ -23,7 +22,7 @@ fn building_outside_a_runtime_is_an_error() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (db, _database) = runtime.block_on(database());
     assert!(matches!(
-        Live::builder(db).build(),
+        Live::<()>::builder(db).build(),
         Err(BuildError::NoRuntime)
     ));
 }

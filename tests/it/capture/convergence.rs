@@ -38,7 +38,7 @@ use std::{
 
 use futures_util::StreamExt;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use rest_live::{Limits, MemoryLog};
+use rest_live::{Limits, log::MemoryLog};
 use rest_live_outbox::{OutboxLog, migration::Outbox};
 use sea_orm::{ActiveModelTrait, DatabaseConnection, EntityTrait, NotSet, Set};
 use sea_orm_migration::{MigrationTrait, SchemaManager};
@@ -229,9 +229,9 @@ async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
 
 /// Returns limits that no client reaches: another test covers the reset of a lagging client.
 fn generous_limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.pending_messages = 1_000_000;
-    limits.pending_bytes = 1 << 30;
+    let limits = Limits::default()
+        .max_pending_messages(1_000_000)
+        .max_pending_bytes(1 << 30);
     limits
 }
 

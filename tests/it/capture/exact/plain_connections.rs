@@ -39,7 +39,7 @@ const HOOKED: [&str; 15] = [
 
 async fn single_row_writes_are_sent(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     for case in WRITES.iter().filter(|case| HOOKED.contains(&case.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
@@ -68,7 +68,7 @@ async fn single_row_writes_are_sent(engine: Engine) {
 
 async fn plain_transactions_are_withheld(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     for case in WRITES.iter().filter(|case| HOOKED.contains(&case.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
@@ -93,7 +93,7 @@ async fn plain_transactions_are_withheld(engine: Engine) {
 /// A DELETE on a plain connection waits for a lock for longer than a pending write is kept.
 async fn slow_delete_is_sent(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
-    fixture.live.install();
+    fixture.live.capture_plain_connections();
     let blocker = fixture.plain.begin().await.unwrap();
     let lock = "UPDATE task SET done = FALSE WHERE id = 1";
     blocker.execute_unprepared(lock).await.unwrap();
