@@ -48,7 +48,7 @@ async fn ask(shared: &Shared, session: &SessionHandle, subscription: &Subscribed
         let Some(has_ended) = session.apply(subscription.grant, rights_version, answer) else {
             continue;
         };
-        if has_ended {
+        if has_ended && let Some(code) = code {
             shared.metrics.denied(Denial::Revoked);
             subscription
                 .span
