@@ -3,8 +3,8 @@
 //!
 //! What holds, and why:
 //! * **Viewers never receive a task that was written while they could not see its list.** Each
-//!   request keeps the guard of [`hold`](Access::hold) from its first query to its commit. A request
-//!   that changes access keeps that of [`change`](Access::change) from before its commit until the
+//!   request keeps the guard of [`hold`](Access::hold) from its first query to its commit. One that
+//!   changes access keeps the guard of [`change`](Access::change) from before its commit until the
 //!   copy has the change. So no task is read or written between the commit of a change and the
 //!   update of the copy.
 //! * **The copy is never behind the tables.** Only [`AccessChange`] changes it, and a request that

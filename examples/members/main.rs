@@ -23,7 +23,7 @@ mod membership;
 mod permissions;
 mod serializers;
 mod session;
-/// What both examples need, and what is not about rest-live.
+/// What both examples need. Only `log` is about rest-live.
 #[path = "../shared"]
 mod shared {
     pub mod database;

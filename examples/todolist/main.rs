@@ -15,7 +15,7 @@
 mod api;
 mod list;
 mod serializers;
-/// What both examples need, and what is not about rest-live.
+/// What both examples need. Only `log` is about rest-live.
 #[path = "../shared"]
 mod shared {
     pub mod database;
