@@ -60,13 +60,13 @@ async fn serve() -> server::Result {
     database.create_table(task::Entity).await?;
     database.create_table(membership::Entity).await?;
 
-    let mut limits = Limits::default();
-    limits.drain = server::DRAIN_TIMEOUT;
-    limits.subscriptions = 1000; // the page needs up to three for each list
-    let live = Live::builder(database.connection.clone())
+    let limits = Limits::default()
+        .drain_timeout(server::DRAIN_TIMEOUT)
+        .max_subscriptions(1000); // the page needs up to three for each list
+    // NEW: `Viewer` is the type that permissions receive.
+    let live = Live::<Viewer>::builder(database.connection.clone())
         .limits(limits)
         .log(log::open(&database.connection).await?)
-        .users::<Viewer>() // NEW: the type that permissions receive
         .build()?;
     let app = App {
         access: Arc::new(Access::load(&database.connection).await?),

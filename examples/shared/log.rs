@@ -2,7 +2,7 @@
 
 use std::{env, sync::Arc};
 
-use rest_live::{EventLog, MemoryLog};
+use rest_live::log::{EventLog, MemoryLog};
 use rest_live_outbox::{OutboxLog, migration::Outbox};
 use rest_live_redis::RedisLog;
 use sea_orm::{DatabaseConnection, DbBackend};

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Maximum number of tasks that one request can insert. Subscribers would receive a reset instead
-/// of more rows (`LiveBuilder::bulk_rows`).
+/// of more rows (`LiveBuilder::max_rows_per_statement`).
 const MAX_BULK_TASKS: usize = 10_000;
 
 pub fn routes(db: LiveConnection) -> BoxedFilter<(impl Reply,)> {

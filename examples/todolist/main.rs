@@ -46,8 +46,7 @@ async fn serve() -> server::Result {
     database.create_table(task::Entity).await?;
 
     // NEW: captures what is written on `live.db()`, and sends it to the clients that subscribed.
-    let mut limits = Limits::default();
-    limits.drain = server::DRAIN_TIMEOUT;
+    let limits = Limits::default().drain_timeout(server::DRAIN_TIMEOUT);
     let live = Live::builder(database.connection.clone())
         .limits(limits)
         .log(log::open(&database.connection).await?)
