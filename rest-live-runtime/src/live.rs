@@ -233,7 +233,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         } = &*self.inner;
         connections.close();
         let drained = time::timeout(sessions.limits.drain_timeout, async {
-            _ = time::timeout(LAST_WRITES, self.inner.publisher.drained()).await;
+            _ = time::timeout(LAST_WRITES, self.inner.publisher.drain()).await;
             self.dispatched().await;
             sessions.hub.close(CloseCode::GoingAway);
             connections.wait().await;
@@ -258,10 +258,10 @@ impl<U: Send + Sync + 'static> Live<U> {
     async fn leave(&self) {
         let sessions = &self.inner.sessions;
         let told = time::timeout(LAST_WRITES, async {
-            self.inner.publisher.drained().await;
+            self.inner.publisher.drain().await;
             // What of it is to be read again is found out by reading it.
             self.caught_up().await;
-            self.inner.publisher.drained().await;
+            self.inner.publisher.drain().await;
         });
         match told.await {
             Ok(()) => _ = time::timeout(GOODBYE, sessions.log.leave()).await,

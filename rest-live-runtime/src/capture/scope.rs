@@ -124,7 +124,7 @@ impl Scope {
     pub(super) fn settle(&self, model: &ModelEntry, write: PendingWrite) {
         let label = Arc::clone(&model.label);
         match (self.open(), write.key) {
-            (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
+            (None, Some(key)) => self.database.publisher.reread((label, key), write.old),
             (None, None) => self.database.publisher.publish_later(resets([label])),
             // Nothing but itself writes it before its end: it is gone, and that was told.
             (Some(_), _) => {}
@@ -181,7 +181,7 @@ impl Scope {
             let (stash, database) = (Arc::clone(&self.stash), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.watch(abandoned::sweep(stash, database, is_plain));
+            publisher.spawn_background(abandoned::sweep(stash, database, is_plain));
         }
     }
 

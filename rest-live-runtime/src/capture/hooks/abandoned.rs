@@ -56,7 +56,7 @@ async fn look(publisher: &Arc<Publisher>, stash: &PendingWrites, model: &ModelEn
             publisher.publish(vec![written]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            publisher.settle((Arc::clone(&model.label), key), left.announced.old);
+            publisher.reread((Arc::clone(&model.label), key), left.announced.old);
         }
     }
 }
