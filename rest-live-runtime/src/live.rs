@@ -24,7 +24,7 @@ use crate::{
     model::permission::Identity,
     protocol::{code::CloseCode, refusal::quoted},
     publish::publisher::Publisher,
-    session::{self, Handshake, Session, reauthorize},
+    session::{Handshake, Session, context::SessionContext, reauthorize},
     transport::{self, Socket, tasks::ConnectionTasks},
 };
 
@@ -45,7 +45,7 @@ struct Inner {
     publisher: Arc<Publisher>,
     /// Where hooks on plain connections leave their events, once that was asked for.
     installed: OnceLock<Arc<Scope>>,
-    sessions: Arc<session::Shared>,
+    sessions: Arc<SessionContext>,
     user_key: Option<UserKey>,
     /// The dispatcher, and the shards' writers.
     tasks: Vec<AbortHandle>,

@@ -23,7 +23,7 @@ use crate::{
         registry::{Registry, RegistryError},
     },
     publish::publisher::Publisher,
-    session::{Shared, admission::ConnectionLimiter, origin::Origins},
+    session::{connection_limiter::ConnectionLimiter, context::SessionContext, origin::Origins},
     transport::tasks::ConnectionTasks,
 };
 
@@ -188,7 +188,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 db: LiveConnection::new(self.db.clone(), scope),
                 publisher,
                 installed: OnceLock::new(),
-                sessions: Arc::new(Shared {
+                sessions: Arc::new(SessionContext {
                     registry,
                     log: self.log,
                     hub,

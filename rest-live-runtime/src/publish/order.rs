@@ -218,8 +218,8 @@ impl Order {
         self.state().record_reset(model, |id| id == cause);
     }
 
-    /// Begins or continues the reread of a row; the caller must read the row after this. Returns the
-    /// states of the row that subscribers may hold, or `None` if these are not known any more.
+    /// Begins or continues the reread of a row; the caller must read the row after this. Returns
+    /// the states of the row that subscribers may hold, or `None` if these are not known any more.
     pub(crate) fn begin_reread(&self, row: &RowId) -> Option<Vec<Row>> {
         let mut state = self.state();
         let row_state = state.rows.get_mut(row)?;

@@ -49,8 +49,8 @@ pub(crate) struct Publisher {
     abort: CancellationToken,
 }
 
-/// Events that are being appended. Its drop ends the append in the [`Order`], also if the append did
-/// not complete.
+/// Events that are being appended. Its drop ends the append in the [`Order`], also if the append
+/// did not complete.
 struct OpenAppend {
     publisher: Arc<Publisher>,
     rows: Vec<RowId>,

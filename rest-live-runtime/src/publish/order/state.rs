@@ -22,8 +22,8 @@ pub(super) struct State {
     /// When rows were last forgotten that open intervals may need. If a row is not in `rows`, what
     /// was published of it up to this time is unknown.
     forgotten_at: u64,
-    /// When the subscribers of a model last received a reset. What they fetched because of it may be
-    /// newer than a write that began before.
+    /// When the subscribers of a model last received a reset. What they fetched because of it may
+    /// be newer than a write that began before.
     resets: HashMap<Arc<str>, u64>,
     /// Up to where this node has read the log.
     pub(super) read_cursor: Option<Cursor>,
@@ -33,8 +33,8 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct RowState {
     pub(super) phase: Phase,
-    /// The states that subscribers may hold, oldest first: the rows before and after each write that
-    /// was published since the oldest open interval began, and of each write that waits for a
+    /// The states that subscribers may hold, oldest first: the rows before and after each write
+    /// that was published since the oldest open interval began, and of each write that waits for a
     /// reread. `None` if there were too many.
     pub(super) known_rows: Option<Vec<Row>>,
 }
@@ -173,8 +173,8 @@ impl State {
         }
     }
 
-    /// Forgets the rows that no open interval needs. While an interval is open, this runs only after
-    /// the number of rows has doubled, because it visits all rows.
+    /// Forgets the rows that no open interval needs. While an interval is open, this runs only
+    /// after the number of rows has doubled, because it visits all rows.
     pub(super) fn sweep(&mut self, max_rows: usize) {
         let oldest = self.open.first().copied();
         if oldest.is_some() && self.rows.len() < 2 * self.rows_after_sweep + 64 {
