@@ -3,8 +3,9 @@
 //! SeaORM gives a connection the text and the values of a statement; its syntax tree is private.
 //! So this module reads the text, only as far as capture needs it:
 //!
-//! * [`Effect`] names the tables that any text may write.
-//! * [`Dml`] also names the columns that are set and returned, for a statement built by SeaQuery.
+//! * [`Effect`](effect::Effect) names the tables that any text may write.
+//! * [`Dml`](dml::Dml) also names the columns that are set and returned, for a statement that
+//!   SeaQuery built.
 //! * [`cache::AnalysisCache`] keeps what was found out about a text. The rest of capture asks it.
 //!
 //! This is not a full parser. If a text could mean more than one thing, it names more tables
@@ -18,15 +19,7 @@ mod dml;
 mod effect;
 mod token;
 
-use self::{dml::Dml, effect::Effect};
-
-/// What a statement does to the rows of its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Verb {
-    Insert,
-    Update,
-    Delete,
-}
+pub(crate) use self::dml::Verb;
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use super::{
     connection::forward::forward_traits,
     hooks::pending::Stage,
     statement::{
-        Call, Inner, answer::Answer, db_error::is_refusal, plan::Plan, row_read::read_written_row,
+        Call, answer::Answer, db_error::is_refusal, plan::Plan, row_read::read_written_row,
     },
 };
 use crate::{
@@ -209,7 +209,7 @@ impl LiveTransaction {
 }
 
 /// Reads the rows of writes whose second hook did not run, before the transaction commits.
-async fn read_unfinished_writes(scope: &Scope, inner: &impl Inner) {
+async fn read_unfinished_writes(scope: &Scope, inner: &impl ConnectionTrait) {
     for orphan in scope.pending.take_all() {
         let (entity, write) = (orphan.entity, orphan.write);
         if write.stage == Stage::Written

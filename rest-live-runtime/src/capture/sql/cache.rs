@@ -9,7 +9,10 @@ use hashlink::LruCache;
 use parking_lot::Mutex;
 use sea_orm::DbBackend;
 
-use super::{Dml, Effect, Verb};
+use super::{
+    dml::{Dml, Verb},
+    effect::Effect,
+};
 use crate::model::registry::Registry;
 
 /// Maximum number of texts of each kind that are cached. (sqlx prepares 100 on a connection.)

@@ -2,10 +2,15 @@
 
 use sea_orm::DbBackend;
 
-use super::{
-    Verb,
-    token::{Token, tokens},
-};
+use super::token::{Token, tokens};
+
+/// What a statement does to the rows of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Verb {
+    Insert,
+    Update,
+    Delete,
+}
 
 /// A statement that writes one table. If it returns rows, they are exactly the rows it wrote.
 #[derive(Debug, PartialEq, Eq)]

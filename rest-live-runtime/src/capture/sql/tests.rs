@@ -1,6 +1,9 @@
 use sea_orm::DatabaseBackend::{self, MySql, Postgres, Sqlite};
 
-use super::{Dml, Effect, Verb};
+use super::{
+    dml::{Dml, Verb},
+    effect::Effect,
+};
 
 const ALL: [DatabaseBackend; 3] = [Sqlite, Postgres, MySql];
 

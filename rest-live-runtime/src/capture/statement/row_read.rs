@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Inner;
+use sea_orm::{ConnectionTrait, DbErr};
+
 use crate::{
     capture::{
         Scope,
@@ -15,10 +16,10 @@ use crate::{
 
 /// Marks the rows that exist before an insert that skips existing rows.
 pub(super) async fn mark_existing_rows(
-    inner: &impl Inner,
+    inner: &impl ConnectionTrait,
     scope: &Scope,
     pending: &mut [(usize, PendingWrite)],
-) -> Result<(), sea_orm::DbErr> {
+) -> Result<(), DbErr> {
     for (model, write) in pending {
         let table = &scope.registry().at(*model).table;
         if let Some(key) = &write.key
@@ -38,7 +39,7 @@ pub(super) async fn mark_existing_rows(
 /// # Errors
 /// Returns the write itself if the row does not exist any more.
 pub(crate) async fn read_written_row(
-    inner: &impl Inner,
+    inner: &impl ConnectionTrait,
     model: &ModelEntry,
     write: PendingWrite,
 ) -> Result<Committed, PendingWrite> {
