@@ -1,8 +1,10 @@
 //! The groups of a shard: who subscribes to each, and which frames each still has to send.
 
 pub(crate) mod audience;
+pub(crate) mod broadcast_frame;
 pub(crate) mod frame_log;
 pub(crate) mod group;
+pub(crate) mod subscriber;
 
 use std::{
     collections::HashMap,
@@ -14,7 +16,8 @@ use slab::Slab;
 
 use self::{
     audience::{Audience, Viewer},
-    group::{Group, Subscriber},
+    group::Group,
+    subscriber::Subscriber,
 };
 use super::{context::HubContext, ids::SubscriberKey};
 use crate::data::group_id::GroupId;
@@ -93,8 +96,8 @@ impl Groups {
         }
     }
 
-    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether all
-    /// of them see the same; otherwise `listens` is asked about the client of each.
+    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether
+    /// all of them see the same; otherwise `listens` is asked about the client of each.
     pub(crate) fn audience(
         &self,
         id: &GroupId,
@@ -127,8 +130,8 @@ impl Groups {
     }
 }
 
-/// Number of users whose memory is read before the first is copied. Users are scattered over the memory:
-/// the processor then fetches them in parallel, not one after the other.
+/// Number of users whose memory is read before the first is copied. Users are scattered over the
+/// memory: the processor then fetches them in parallel, not one after the other.
 const PREFETCH: usize = 32;
 
 impl Index<usize> for Groups {

@@ -45,7 +45,7 @@ async fn ask(context: &SessionContext, session: &SessionHandle, subscription: &S
         });
         let code = answer.as_ref().err().copied();
         // `None`: the rights changed again meanwhile.
-        let Some(has_ended) = session.apply(subscription.grant, rights_version, answer) else {
+        let Some(has_ended) = session.apply(subscription.id, rights_version, answer) else {
             continue;
         };
         if has_ended && let Some(code) = code {

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use super::{Session, refusal::unavailable, subscribe::SubscribeRequest};
 use crate::{
     data::{cursor::Cursor, granted::Granted},
-    dispatch::history::Missed,
+    dispatch::history::MissedEvents,
     hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
     protocol::{code::ResetReason, refusal::Refusal},
@@ -51,22 +51,22 @@ impl Session {
             history.missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
         };
         let mut missed = find_missed();
-        if let Missed::Older = missed {
-            let reach = context.history.reach(&*context.log, &since);
-            if let Err(error) = self.ask_log(reach).await {
+        if let MissedEvents::NotLoaded = missed {
+            let load = context.history.load_after(&*context.log, &since);
+            if let Err(error) = self.ask_log(load).await {
                 return self.start_without_log(error);
             }
             missed = find_missed();
         }
         let events = match missed {
-            Missed::Events(events) => events,
-            Missed::Unknown => return Ok(self.reset(ResetReason::Bulk)),
-            Missed::TooMuch => return Ok(self.reset(ResetReason::TooFar)),
-            Missed::Older => return Ok(self.reset(ResetReason::Expired)),
+            MissedEvents::Found(events) => events,
+            MissedEvents::Unknown => return Ok(self.reset(ResetReason::Bulk)),
+            MissedEvents::TooMany => return Ok(self.reset(ResetReason::TooFar)),
+            MissedEvents::NotLoaded => return Ok(self.reset(ResetReason::Expired)),
         };
         let Some(replay) = context
             .replays
-            .of(&since.epoch, request.entry, group, &events)
+            .get(&since.epoch, request.entry, group, &events)
         else {
             context.metrics.panics.increment(1);
             tracing::error!(
@@ -115,7 +115,7 @@ impl Session {
             return true;
         };
         let history = &self.context.history;
-        let is_complete = history.is_quiet(&new.model, &new.group, since, (*batch_id, later));
+        let is_complete = history.is_unchanged(&new.model, &new.group, since, (*batch_id, later));
         if is_complete {
             *batch_id = later;
         }

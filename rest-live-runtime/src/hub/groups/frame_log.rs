@@ -1,14 +1,18 @@
 //! The frames that a group still has to send, shared by its subscribers.
 //!
-//! A change is stored once, for any number of subscribers. Each subscriber that has yet to receive it has
-//! a position in the log; a change is removed when no subscriber is before it. If a permission decides,
-//! each subscriber has a list of its own of what it may see, because a log would keep everything in
-//! between. The frames are shared in both cases.
+//! A change is stored once, for any number of subscribers. Each subscriber that has yet to receive
+//! it has a position in the log; a change is removed when no subscriber is before it.
+//!
+//! If a permission decides, each subscriber has its own list of what it may see: in a log, one
+//! subscriber that waits would keep every change after it, although it may see few. The frames are
+//! shared in both cases.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use super::group::Subscriber;
-use crate::protocol::{dialect::Dialect, frame::Frame};
+use super::{
+    broadcast_frame::{BroadcastFrame, FrameByDialect},
+    subscriber::{Backlog, ListedFrame, Subscriber},
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {
@@ -28,49 +32,14 @@ struct Entry {
     pending: usize,
 }
 
-/// What a subscriber has yet to receive.
-#[derive(Debug, Default)]
-pub(crate) enum Backlog {
-    #[default]
-    Empty,
-    /// Everything in the log from an index on, in the subscriber's dialect.
-    From(u64),
-    /// These changes.
-    Listed(Vec<ListedFrame>),
-}
-
-/// The frame of a change that a subscriber may see.
-#[derive(Debug)]
-pub(crate) struct ListedFrame {
-    /// Number of the event in the shard.
-    pub(crate) event: u64,
-    pub(crate) frames: Arc<[BroadcastFrame]>,
-    pub(crate) index: FrameIndex,
-}
-
-/// One encoding of a change.
-#[derive(Debug)]
-pub(crate) struct BroadcastFrame {
-    /// In 0.7 the part after the id.
-    pub(crate) frame: Frame,
-    /// Whether the row disappears. Such a frame is sent before the others of its event.
-    pub(crate) removes: bool,
-}
-
-/// Index of a frame among those of a change.
-pub(crate) type FrameIndex = u16;
-
-/// The frame for each dialect; `None` if there is nothing to send.
-pub(crate) type FrameByDialect = [Option<FrameIndex>; Dialect::ALL.len()];
-
 impl FrameLog {
     /// Returns the index of the next entry.
     pub(crate) fn end(&self) -> u64 {
         self.front + self.entries.len() as u64
     }
 
-    /// Appends a change that `pending` subscribers will receive: every subscriber that is in the log
-    /// already, and new ones.
+    /// Appends a change that `pending` subscribers will receive: every subscriber that is in the
+    /// log already, and new ones.
     pub(crate) fn push(
         &mut self,
         event: u64,
