@@ -77,8 +77,17 @@ pub(crate) fn accept<S: Into<Socket>>(
         match tasks.until_aborted(upgrade).await {
             // In a new task, because this one keeps the memory of the upgrade.
             Some(Ok(Ok((io, early)))) => serve(io.into(), early, begin(), &tasks),
-            Some(Ok(Err(error))) => tracing::debug!(%error, "the upgrade to a websocket failed: the connection is dropped"),
-            Some(Err(_)) => tracing::debug!("the upgrade to a websocket exceeded handshake_timeout: the connection is dropped"),
+            Some(Ok(Err(error))) => {
+                tracing::debug!(
+                    %error,
+                    "the upgrade to a websocket failed: the connection is dropped"
+                );
+            }
+            Some(Err(_)) => {
+                tracing::debug!(
+                    "the upgrade to a websocket exceeded handshake_timeout: the connection is dropped"
+                );
+            }
             None => {}
         }
     });
@@ -92,7 +101,7 @@ fn serve(socket: Socket, early: Vec<u8>, session: Session, connections: &Connect
             match tcp::Connection::new(stream, early, session, connections) {
                 Ok(connection) => connections.spawn(connection),
                 Err(error) => {
-                    tracing::debug!(%error, "a connection was lost right after its upgrade")
+                    tracing::debug!(%error, "a connection was lost right after its upgrade");
                 }
             }
         }
