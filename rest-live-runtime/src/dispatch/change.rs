@@ -6,15 +6,15 @@ use std::cell::Cell;
 use crate::{
     data::{
         event::{Action, Row, RowChange},
-        granted::Granted,
         group_id::GroupId,
+        serializer_set::SerializerSet,
     },
     metrics::Metrics,
     model::{
         permission::Identity,
         registry::{GroupEntry, ModelEntry},
     },
-    user_code::Panicked,
+    user_code::UserPanic,
 };
 
 /// What happened to the rows of one group.
@@ -144,7 +144,7 @@ impl Conflated {
         &self,
         change: &Change<'_>,
         user: &Identity,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Option<Variant> {
         let seen = || {
             if let Some(new) = &self.row.new
@@ -165,7 +165,7 @@ impl Conflated {
                 |(place, serializer)| variant(serializer, Action::Deleted, Side::Old(place));
             Ok(last.map(deleted))
         };
-        seen().unwrap_or_else(|_: Panicked| {
+        seen().unwrap_or_else(|_: UserPanic| {
             change.panics.set(change.panics.get() + 1);
             None
         })
@@ -227,7 +227,7 @@ impl<'e> Change<'e> {
 
     /// Returns what a subscriber sees: nothing where it may see no row of the change. A permission that
     /// panics hides the change from who it was asked about, and from nobody else.
-    pub(crate) fn seen_by(&self, user: &Identity, granted: Granted) -> Option<Variant> {
+    pub(crate) fn seen_by(&self, user: &Identity, granted: SerializerSet) -> Option<Variant> {
         let seen = match &self.rows {
             Rows::Stayed(old, new) if old.is_empty() => self
                 .visible(new, user, granted)
@@ -247,7 +247,7 @@ impl<'e> Change<'e> {
                 before.map(|(place, s)| variant(s, Action::Deleted, Side::Old(place)))
             }),
         };
-        seen.unwrap_or_else(|_: Panicked| {
+        seen.unwrap_or_else(|_: UserPanic| {
             self.panics.set(self.panics.get() + 1);
             None
         })
@@ -257,8 +257,8 @@ impl<'e> Change<'e> {
         &self,
         row: &Row,
         user: &Identity,
-        granted: Granted,
-    ) -> Result<Option<usize>, Panicked> {
+        granted: SerializerSet,
+    ) -> Result<Option<usize>, UserPanic> {
         self.entry.serializer_for(user, granted, row)
     }
 
@@ -267,8 +267,8 @@ impl<'e> Change<'e> {
         &self,
         places: &[usize],
         user: &Identity,
-        granted: Granted,
-    ) -> Result<Option<(usize, usize)>, Panicked> {
+        granted: SerializerSet,
+    ) -> Result<Option<(usize, usize)>, UserPanic> {
         for place in places.iter().rev() {
             let visible = self.visible(&self.of.old[*place], user, granted)?;
             if let Some(serializer) = visible {
@@ -329,9 +329,9 @@ impl GroupEntry {
     pub(crate) fn serializer_for(
         &self,
         user: &Identity,
-        granted: Granted,
+        granted: SerializerSet,
         row: &Row,
-    ) -> Result<Option<usize>, Panicked> {
+    ) -> Result<Option<usize>, UserPanic> {
         for (place, shown) in self.shown.iter().enumerate() {
             let passes = granted.has(place)
                 && match &shown.serializer.permission {

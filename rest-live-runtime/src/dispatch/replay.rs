@@ -15,9 +15,9 @@ use crate::{
     data::{
         cursor::{Cursor, Epoch},
         event::{Event, RowChange},
-        granted::Granted,
         group_id::GroupId,
         key::KeyValue,
+        serializer_set::SerializerSet,
     },
     metrics::Metrics,
     model::{
@@ -140,7 +140,7 @@ impl Replay {
     pub(crate) fn frames(
         &self,
         of: (&ModelEntry, &GroupEntry, &GroupId),
-        (user, granted): (&Identity, Granted),
+        (user, granted): (&Identity, SerializerSet),
         (since, upto): (&Cursor, &Cursor),
         most: (usize, usize),
         metrics: &Metrics,

@@ -21,7 +21,7 @@ use crate::{
         event::Row,
         key::{KeyKind, KeyValue},
     },
-    user_code::{self, Panicked},
+    user_code::{self, UserPanic},
 };
 
 /// The user of a session, erased: a `U` of the `Live<U>` that it belongs to.
@@ -100,7 +100,7 @@ impl Permission {
     }
 
     /// Returns whether a user may see a row.
-    pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, Panicked> {
+    pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, UserPanic> {
         user_code::call(|| (self.check)(identity, row))
     }
 }

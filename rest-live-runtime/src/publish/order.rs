@@ -412,7 +412,7 @@ impl RowState {
     fn name(&mut self, rows: impl Iterator<Item = Row>) {
         if let Some(named) = &mut self.named {
             for row in rows {
-                if !named.iter().any(|known| known.is(&row)) {
+                if !named.iter().any(|known| known.ptr_eq(&row)) {
                     named.push(row);
                 }
             }

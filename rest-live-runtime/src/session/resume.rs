@@ -7,7 +7,7 @@ use super::{
     subscribe::{SubscribeRequest, unavailable},
 };
 use crate::{
-    data::{cursor::Cursor, granted::Granted},
+    data::{cursor::Cursor, serializer_set::SerializerSet},
     dispatch::history::Missed,
     hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
@@ -22,7 +22,7 @@ impl Session {
     pub(super) async fn start_point(
         &self,
         request: &SubscribeRequest<'_>,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Result<StartPoint, Refusal> {
         let Some(since) = &request.since else {
             if self.shared.log.known_head().is_none() {

@@ -8,9 +8,9 @@ use tokio::{task::yield_now, time::timeout};
 use super::{Session, Shared};
 use crate::{
     data::{
-        granted::Granted,
         group_id::GroupId,
         key::{KeyValue, PK},
+        serializer_set::SerializerSet,
     },
     hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
@@ -26,7 +26,7 @@ use crate::{
         request::{GroupSelector, Request, Target},
         v1,
     },
-    user_code::Panicked,
+    user_code::UserPanic,
 };
 
 /// Maximum number of times that `authorize` is asked again because rights changed meanwhile.
@@ -214,7 +214,7 @@ impl Session {
     async fn require_row(
         &self,
         request: &SubscribeRequest<'_>,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Result<(), Refusal> {
         let Shared { db, limits, .. } = &*self.shared;
         let find = request.model.table.read(db, &request.group.value);
@@ -269,8 +269,8 @@ pub(crate) async fn authorize(
     entry: &GroupEntry,
     value: &KeyValue,
     user: &Identity,
-) -> Result<Granted, Refusal> {
-    let mut granted = Granted::NONE;
+) -> Result<SerializerSet, Refusal> {
+    let mut granted = SerializerSet::NONE;
     // Serializers may have the same function, which is asked once.
     let mut answered: Vec<(TypeId, bool)> = Vec::new();
     for (place, shown) in entry.shown.iter().enumerate() {
@@ -293,7 +293,7 @@ pub(crate) async fn authorize(
             granted = granted.with(place);
         }
     }
-    if granted == Granted::NONE {
+    if granted == SerializerSet::NONE {
         shared.metrics.denied(Denial::Authorize);
         return Err(Refusal::new(
             ErrorCode::Forbidden,
@@ -315,7 +315,7 @@ async fn ask(
     let refusal = match timeout(shared.limits.authorize_timeout, ask).await {
         Ok(Ok(may)) => return Ok(may),
         Ok(Err(error)) => {
-            if error.is::<Panicked>() {
+            if error.is::<UserPanic>() {
                 shared.metrics.panics.increment(1);
             }
             tracing::error!(serializer, error = &*error, "authorize failed");

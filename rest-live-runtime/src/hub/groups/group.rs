@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::frame_log::{Backlog, BroadcastFrame, FrameLog};
 use crate::{
-    data::{granted::Granted, group_id::GroupId},
+    data::{group_id::GroupId, serializer_set::SerializerSet},
     hub::{clients::send_queue::QueuedSize, ids::GrantId},
     model::permission::Identity,
     protocol::{broadcast::GroupName, dialect::Dialect},
@@ -32,7 +32,7 @@ pub(crate) struct Subscriber {
     pub(crate) client: usize,
     pub(crate) dialect: Dialect,
     pub(crate) user: Identity,
-    pub(crate) granted: Granted,
+    pub(crate) granted: SerializerSet,
     /// Changes when it is granted other serializers.
     pub(crate) grant: GrantId,
     /// Events up to this position of the event log are not sent.

@@ -19,9 +19,9 @@ use super::*;
 use crate::{
     data::{
         cursor::{Epoch, EventPosition},
-        granted::Granted,
         group_id::GroupIndex,
         key::KeyValue,
+        serializer_set::SerializerSet,
     },
     hub::{
         clients::{
@@ -47,7 +47,7 @@ use crate::{
     },
 };
 
-const ALL: Granted = Granted::NONE.with(0);
+const ALL: SerializerSet = SerializerSet::NONE.with(0);
 
 struct Fixture {
     shard: Shard,
@@ -190,7 +190,7 @@ impl Fixture {
     }
 
     /// Publishes to those whom a permission lets see it.
-    fn publish_to_each(&self, value: i128, text: &str, sees: impl Fn(Granted) -> bool) {
+    fn publish_to_each(&self, value: i128, text: &str, sees: impl Fn(SerializerSet) -> bool) {
         self.position.set(self.position.get() + 1);
         let (group, cursor) = (group(value), self.cursor(self.position.get()));
         let audience = self.shard.with(|s| {

@@ -135,7 +135,7 @@ impl ModelEntry {
                             serializer: serializer.name.to_string(),
                             group_key: group.key,
                             takes: authorize.value,
-                            kind: KeyMismatch::of(&group.kind).to_string(),
+                            kind: KeyMismatch::new(&group.kind).to_string(),
                         });
                     }
                 }

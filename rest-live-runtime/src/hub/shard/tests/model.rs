@@ -133,8 +133,9 @@ impl Model {
                 self.event += 1;
                 let text = format!("{} for {grant}", self.event);
                 let grant = *grant;
-                self.f
-                    .publish_to_each(ASKED, &text, |granted| granted == Granted::NONE.with(grant));
+                self.f.publish_to_each(ASKED, &text, |granted| {
+                    granted == SerializerSet::NONE.with(grant)
+                });
                 for peer in (0..PEERS).filter(|peer| DIALECTS[*peer] != Dialect::V0_7) {
                     self.say(peer, ASKED, 1, &text, Some(grant));
                 }
@@ -169,7 +170,8 @@ impl Model {
         let mut grant = self.f.grant(group, id.as_deref(), dialect, 0);
         let queue = &mut self.queues[peer];
         let present = queue.subscriptions.iter_mut().find(|(g, ..)| *g == group);
-        grant.granted = Granted::NONE.with(present.as_ref().map_or(0, |(_, _, granted)| *granted));
+        grant.granted =
+            SerializerSet::NONE.with(present.as_ref().map_or(0, |(_, _, granted)| *granted));
         if self.f.take(self.peers[peer], grant).is_err() {
             return;
         }
@@ -220,7 +222,7 @@ impl Model {
         let Some(of) = of.iter().find(|s| *s.group == super::group(group)) else {
             return;
         };
-        let granted = Ok(Granted::NONE.with(grant));
+        let granted = Ok(SerializerSet::NONE.with(grant));
         let apply = |s: &mut State| s.apply(self.peers[peer], of.grant, 0, granted);
         self.f.shard.with(|s| drop(apply(s)));
         let queue = &mut self.queues[peer];

@@ -98,7 +98,7 @@ fn what_a_client_may_not_see_does_not_count() {
     let f = Fixture::with(2, 1024);
     let (sees, blind) = (subscribed(&f), f.join());
     let mut grant = f.grant(1, None, Dialect::Plain, 0);
-    grant.granted = Granted::NONE.with(1);
+    grant.granted = SerializerSet::NONE.with(1);
     f.take(blind, grant).expect("room");
     let may = |granted| granted == ALL;
     for _ in 0..5 {

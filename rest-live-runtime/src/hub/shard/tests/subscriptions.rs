@@ -228,7 +228,7 @@ fn what_was_decided_by_an_earlier_grant_is_covered_by_a_reset() {
         f.subscribe(peer, value).expect("room");
     }
     let of = f.subscriptions(peer).remove(0);
-    let fewer = Granted::NONE.with(1);
+    let fewer = SerializerSet::NONE.with(1);
     let regrant = || f.shard.with(|s| s.apply(peer, of.grant, 0, Ok(fewer)));
     f.publish_to_each(1, "a", |_| true);
     f.publish(&[(2, "b")]);
