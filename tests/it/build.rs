@@ -254,7 +254,7 @@ async fn a_permission_of_other_users_is_an_error() {
     assert!(
         errors[0]
             .to_string()
-            .contains("users::<it::build::Guard>()"),
+            .contains("Live::<it::build::Guard>::builder(..)"),
         "{}",
         errors[0]
     );

@@ -169,7 +169,7 @@ impl Scope {
     }
 
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
-        let label = |place: &usize| Arc::clone(&self.registry().at(*place).label);
+        let label = |place: &usize| Arc::clone(&self.registry().model(*place).label);
         resets(models.iter().map(label))
     }
 
@@ -255,7 +255,7 @@ impl Scope {
         for left in self.stash.drain() {
             let (entity, write) = (left.entity, left.announced);
             if write.stage == Stage::Written
-                && let Some(model) = self.registry().of_type(entity)
+                && let Some(model) = self.registry().model_by_type(entity)
             {
                 match read_behind(inner, model, write).await {
                     Ok(event) => self.join(vec![event]),

@@ -227,7 +227,7 @@ impl Call {
         let mut events = Vec::new();
         let count = writes.len() as u64;
         for (place, mut write) in writes {
-            let model = scope.registry().at(place);
+            let model = scope.registry().model(place);
             if scope.is_transaction() && !write.was_missing {
                 write.interval = match verb {
                     Verb::Update => scope.interval_of_update(),
@@ -245,7 +245,7 @@ impl Call {
                     scope.announce(writer, model.entity, write);
                 }
                 Verb::Insert | Verb::Update => {
-                    if write.key.is_none() && model.has_number_for_key() {
+                    if write.key.is_none() && model.has_integer_key() {
                         let id = result.last_insert_id();
                         write.key = (id != 0).then(|| KeyValue::Integer(id.into()));
                     }
@@ -325,7 +325,7 @@ async fn forget_those_there(
     writes: &mut [(usize, PendingWrite)],
 ) -> Result<(), DbErr> {
     for (place, write) in writes {
-        let table = &scope.registry().at(*place).table;
+        let table = &scope.registry().model(*place).table;
         if let Some(key) = &write.key
             && table.read(inner, key).await?.is_some()
         {

@@ -121,7 +121,7 @@ impl LiveTransaction {
             if let Some(key) = write.key.clone()
                 && (write.was_missing || write.old.is_some())
             {
-                let table = &self.scope.registry().at(*place).table;
+                let table = &self.scope.registry().model(*place).table;
                 write.old = table.read_locked(&self.inner, &key).await?;
                 write.was_missing = write.old.is_none();
             }

@@ -183,7 +183,7 @@ fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>
     let new = row
         .new
         .as_ref()
-        .and_then(|new| Some((entry.of_row(new)?, new)));
+        .and_then(|new| Some((entry.group_of(new)?, new)));
     // The row stayed where it is: that is why nobody read the old one.
     if row.old.is_empty() && row.action == Action::Updated {
         let stayed = new.map(|(group, new)| change(group, Rows::Stayed(Vec::new(), new)));
@@ -191,7 +191,7 @@ fn in_groups_of<'e>(entry: &'e GroupEntry, row: &'e RowChange) -> Vec<Change<'e>
     }
     let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
     for (place, old) in row.old.iter().enumerate() {
-        let Some(group) = entry.of_row(old) else {
+        let Some(group) = entry.group_of(old) else {
             continue;
         };
         match before.iter_mut().find(|(known, _)| *known == group) {
@@ -304,7 +304,7 @@ impl<'e> Change<'e> {
 
     /// Returns what every subscriber sees, where it is the same for all.
     pub(crate) fn seen_by_all(&self) -> Option<Variant> {
-        let [shown] = &self.entry.shown[..] else {
+        let [shown] = &self.entry.serializers[..] else {
             return None;
         };
         if shown.serializer.permission.is_some() {
@@ -332,7 +332,7 @@ impl GroupEntry {
         granted: SerializerSet,
         row: &Row,
     ) -> Result<Option<usize>, UserPanic> {
-        for (place, shown) in self.shown.iter().enumerate() {
+        for (place, shown) in self.serializers.iter().enumerate() {
             let passes = granted.has(place)
                 && match &shown.serializer.permission {
                     None => true,

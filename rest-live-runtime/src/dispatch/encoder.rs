@@ -12,7 +12,7 @@ use crate::{
     },
     hub::groups::frame_log::{BroadcastFrame, FrameIndex},
     metrics::Metrics,
-    model::{declaration::Serializer, registry::ModelEntry},
+    model::{description::Serializer, registry::ModelEntry},
     protocol::{
         broadcast::{Broadcast, GroupName},
         dialect::Dialect,
@@ -123,7 +123,7 @@ impl<'e> Encoder<'e> {
         variant: Variant,
         dialect: Dialect,
     ) -> &mut Encoded<'e> {
-        let serializer = &change.entry.shown[variant.serializer].serializer;
+        let serializer = &change.entry.serializers[variant.serializer].serializer;
         let of_change = (dialect == Dialect::V1).then_some(self.change);
         let known = self.encoded.iter().position(|e| {
             std::ptr::eq(e.serializer, &*serializer.name)
@@ -191,7 +191,7 @@ impl<'e> Encoder<'e> {
 }
 
 fn serialize(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
-    let error = match user_code::call(|| (serializer.serialise)(row)) {
+    let error = match user_code::call(|| (serializer.serialize)(row)) {
         Ok(Ok(payload)) => return Some(payload),
         Ok(Err(error)) => error.to_string(),
         Err(panicked) => {

@@ -136,7 +136,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let mut registry = registry.map_err(BuildError::Registry)?;
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
-            let left = registry.leave_to_triggers(captures);
+            let left = registry.leave_capture_to_triggers(captures);
             left.map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);

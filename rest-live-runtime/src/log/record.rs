@@ -89,7 +89,7 @@ impl Record {
             began: self.origin.began.as_ref().map(Cursor::to_string),
         };
         let registry = self.registry.as_ref();
-        let model = registry.and_then(|registry| registry.labelled(model));
+        let model = registry.and_then(|registry| registry.model_by_label(model));
         if let (EventKind::Row(change), Some(model)) = (kind, model) {
             // To read a column is the application's code.
             let rows = user_code::call(|| rows(model, change));
@@ -143,7 +143,7 @@ impl LoggedEvent {
         };
         let captured = UNIX_EPOCH.checked_add(Duration::from_micros(stored.captured));
         let captured = captured.unwrap_or_else(SystemTime::now);
-        let Some(model) = registry.labelled(&stored.model) else {
+        let Some(model) = registry.model_by_label(&stored.model) else {
             // Nobody here subscribes to it.
             let model = stored.model.as_str().into();
             let event = Event {

@@ -240,7 +240,7 @@ impl Publisher {
         let transaction = self.db.begin().await?;
         let mut settled = Vec::with_capacity(events.len());
         for event in events {
-            let model = self.registry.labelled(&event.model);
+            let model = self.registry.model_by_label(&event.model);
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
@@ -302,7 +302,7 @@ impl Publisher {
 
     fn distinct(&self, (label, _): &RowId, rows: Vec<Row>) -> Vec<Row> {
         // To read a column is the application's code.
-        let distinct = |rows: Vec<Row>| match self.registry.labelled(label) {
+        let distinct = |rows: Vec<Row>| match self.registry.model_by_label(label) {
             Some(model) => model.distinct(rows),
             None => rows,
         };
@@ -319,7 +319,7 @@ impl Publisher {
     }
 
     async fn read(&self, (label, key): &RowId) -> Result<Option<Row>, String> {
-        let Some(model) = self.registry.labelled(label) else {
+        let Some(model) = self.registry.model_by_label(label) else {
             return Err("the model is not registered".to_owned());
         };
         // Decoding a row is the application's code, too.

@@ -34,7 +34,7 @@ pub(crate) async fn run(shared: Arc<Shared>, sessions: Vec<SessionHandle>) -> us
 
 /// Asks until an answer holds, and returns whether the subscription has ended.
 async fn ask(shared: &Shared, session: &SessionHandle, subscription: &Subscribed) -> bool {
-    let (_, entry) = shared.registry.of_group(&subscription.group);
+    let (_, entry) = shared.registry.group_entry(&subscription.group);
     let value = &subscription.group.value;
     loop {
         let rights_version = session.rights_version();

@@ -106,7 +106,7 @@ impl Session {
 
     /// Finds the group that a request names.
     fn find(&self, target: Target) -> Result<(&ModelEntry, &GroupEntry, GroupId), Refusal> {
-        let Some(model) = self.shared.registry.labelled(&target.model) else {
+        let Some(model) = self.shared.registry.model_by_label(&target.model) else {
             let (label, labels) = (quoted(&target.model), self.shared.registry.labels());
             return Err(Refusal::new(
                 ErrorCode::UnknownModel,
@@ -136,7 +136,7 @@ impl Session {
                 format!("`{key}` of {label} has at most {most} bytes"),
             ));
         }
-        Ok((model, entry, entry.at(value)))
+        Ok((model, entry, entry.group_id(value)))
     }
 
     async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
@@ -273,7 +273,7 @@ pub(crate) async fn authorize(
     let mut granted = SerializerSet::NONE;
     // Serializers may have the same function, which is asked once.
     let mut answered: Vec<(TypeId, bool)> = Vec::new();
-    for (place, shown) in entry.shown.iter().enumerate() {
+    for (place, shown) in entry.serializers.iter().enumerate() {
         let may = match &shown.authorize {
             None => true,
             Some(authorize) => {
@@ -311,7 +311,7 @@ async fn ask(
     value: &KeyValue,
     user: &Identity,
 ) -> Result<bool, Refusal> {
-    let ask = authorize.ask(user, value, &shared.db);
+    let ask = authorize.decide(user, value, &shared.db);
     let refusal = match timeout(shared.limits.authorize_timeout, ask).await {
         Ok(Ok(may)) => return Ok(may),
         Ok(Err(error)) => {

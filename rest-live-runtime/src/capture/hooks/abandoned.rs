@@ -28,7 +28,7 @@ pub(crate) async fn sweep(stash: Arc<PendingWrites>, database: Arc<Database>, is
                 Stage::Nothing => false,
             };
             let publisher = &database.publisher;
-            if let Some(model) = publisher.registry.of_type(left.entity)
+            if let Some(model) = publisher.registry.model_by_type(left.entity)
                 && may_be_written
             {
                 look(publisher, &stash, model, left).await;

@@ -25,10 +25,10 @@ pub(crate) fn install(scope: &Arc<Scope>) {
 /// said once a model.
 pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     if let Some(scope) = probe::scope_of(db) {
-        if scope.registry().is_left_to_triggers::<E>() {
+        if scope.registry().is_captured_by_triggers::<E>() {
             return None;
         }
-        if scope.registry().of_entity::<E>().is_none() {
+        if scope.registry().model_of::<E>().is_none() {
             warn_once::<E>(
                 "no serializer of this model is registered: write Live::builder(..).register::<TheSerializer>()",
             );
@@ -43,7 +43,7 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
         );
         return None;
     };
-    let label = Arc::clone(&scope.registry().of_entity::<E>()?.label);
+    let label = Arc::clone(&scope.registry().model_of::<E>()?.label);
     if typeid::of::<C>() == TypeId::of::<DatabaseConnection>() {
         return Some(scope);
     }

@@ -103,16 +103,16 @@ impl OfTable {
         let dml = Dml::read(sql, backend)?;
         // Tables of one name in several schemas have different columns.
         let is_it = |place: &&usize| {
-            let table = &registry.at(**place).table;
+            let table = &registry.model(**place).table;
             table.name == dml.table && table.is_in(dml.schema)
         };
         let models: Vec<_> = registry
-            .of_table(dml.table)
+            .models_of_table(dml.table)
             .iter()
             .filter(is_it)
             .map(|place| {
                 let sets = &dml.sets;
-                let needs_old = dml.verb == Verb::Update && registry.at(*place).needs_old(sets);
+                let needs_old = dml.verb == Verb::Update && registry.model(*place).needs_old(sets);
                 (*place, needs_old)
             })
             .collect();
@@ -142,7 +142,7 @@ fn columns<'r>(
 ) -> Vec<&'r str> {
     let mut columns: Vec<&str> = Vec::new();
     for (place, _) in models {
-        for column in registry.at(*place).table.columns(backend) {
+        for column in registry.model(*place).table.returning_columns(backend) {
             if !columns.contains(&column.as_str()) {
                 columns.push(column);
             }
@@ -175,10 +175,10 @@ impl OfText {
         let is_one = !sql.trim_end().trim_end_matches(';').contains(';');
         let effect = effect(sql, backend);
         let mut models: Vec<usize> = if effect.anything {
-            registry.of_all_tables().collect()
+            registry.captured_models().collect()
         } else {
             let tables = effect.tables.iter();
-            let places = tables.flat_map(|table| registry.of_table(table));
+            let places = tables.flat_map(|table| registry.models_of_table(table));
             places.copied().collect()
         };
         models.sort_unstable();

@@ -82,7 +82,7 @@ pub(crate) fn of_built(scope: &Scope, call: &Call) -> Plan {
     let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
     let mut announced = Vec::new();
     for place in of.places() {
-        let entity = scope.registry().at(place).entity;
+        let entity = scope.registry().model(place).entity;
         let stash = &scope.stash;
         let writes = stash.of_statement(call.writer, entity, of.verb, values);
         announced.extend(writes.into_iter().map(|write| (place, write)));

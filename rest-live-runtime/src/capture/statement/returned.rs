@@ -48,7 +48,7 @@ impl<'s> ReturnedRows<'s> {
             if of_model.is_unknown {
                 continue;
             }
-            let model = self.scope.registry().at(place);
+            let model = self.scope.registry().model(place);
             let row = model
                 .table
                 .decode(result)
@@ -80,7 +80,7 @@ impl<'s> ReturnedRows<'s> {
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
         for ((place, needs_old), of_model) in self.plan.of.models.iter().zip(self.of_models) {
-            let label = &self.scope.registry().at(*place).label;
+            let label = &self.scope.registry().model(*place).label;
             let start = events.len();
             let mut is_unknown = of_model.is_unknown;
             for (key, row) in of_model.rows {

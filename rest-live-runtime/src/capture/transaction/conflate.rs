@@ -23,7 +23,7 @@ pub(crate) fn fold(events: Vec<Committed>, registry: &Registry) -> Vec<Committed
     let mut folded: Vec<Option<Committed>> = Vec::with_capacity(events.len());
     let mut places: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
     for (event, interval) in events {
-        let model = registry.labelled(&event.model);
+        let model = registry.model_by_label(&event.model);
         let is_decided = model.is_some_and(|model| model.has_permission());
         let key = event.as_row().map(|row| row.key.clone());
         if key.is_some() && !is_decided {
