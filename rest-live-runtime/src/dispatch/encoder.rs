@@ -170,7 +170,7 @@ impl<'e> Encoder<'e> {
             Dialect::V1 => Frame::broadcast(&v1::broadcast(&broadcast), event.captured),
             Dialect::V0_7 => {
                 let ending = v0_7::broadcast(&broadcast, &row.key, &model.pk_columns);
-                Frame::ending(ending, event.captured)
+                Frame::suffix(ending, event.captured)
             }
         })
     }

@@ -171,7 +171,7 @@ impl Replay {
         let last = frames.len().saturating_sub(1);
         let frames = frames.iter().enumerate().map(|(place, frame)| {
             let cursor = if place == last { upto } else { since };
-            v1::replayed(frame.as_str(), cursor)
+            v1::with_cursor(frame.as_str(), cursor)
         });
         Some(frames.collect())
     }

@@ -43,7 +43,7 @@ impl Session {
         request: Request,
     ) -> Result<(), Refusal> {
         match request {
-            Request::Nothing => Ok(()),
+            Request::Ignored => Ok(()),
             Request::Ping => {
                 self.answer(v1::pong(id));
                 Ok(())

@@ -172,7 +172,7 @@ impl Fixture {
         let mut publications = Vec::new();
         for (group, (_, text)) in groups.into_iter().zip(texts) {
             let whole = Frame::broadcast(text, SystemTime::UNIX_EPOCH);
-            let ending = Frame::ending((*text).to_owned(), SystemTime::UNIX_EPOCH);
+            let ending = Frame::suffix((*text).to_owned(), SystemTime::UNIX_EPOCH);
             publications.push(Publication {
                 group,
                 frames: Arc::new([told(whole), told(ending)]),
