@@ -112,7 +112,7 @@ impl<U: Send + Sync + 'static> Live<U> {
     pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let allowed = self.inner.sessions.origins.allow(origin, host);
         if !allowed {
-            self.inner.sessions.metrics.denied(Denial::Origin);
+            self.inner.sessions.metrics.count_denial(Denial::Origin);
             let (origin, host) = (quoted(origin), host.map(quoted));
             // Once where the application's developer reads it: anybody can send any number of these.
             match self.inner.refused_origin.swap(true, Ordering::Relaxed) {

@@ -109,7 +109,7 @@ impl Session {
         let permit = shared.connection_limiter.admit(limits, user_key, address);
         if permit.is_none() {
             span.in_scope(|| tracing::debug!("a connection too many is closed"));
-            shared.metrics.denied(Denial::Connections);
+            shared.metrics.count_denial(Denial::Connections);
             handle.close(CloseCode::TooMany);
         } else if by_subprotocol {
             handle.answer(v1::hello(&name, limits));
@@ -202,7 +202,7 @@ impl Session {
             return Ok(());
         }
         conversation.refused += 1;
-        self.shared.metrics.denied(Denial::Rate);
+        self.shared.metrics.count_denial(Denial::Rate);
         if conversation.refused > rate.burst.max(1).saturating_mul(MAX_REFUSED_BURSTS) {
             self.handle.close(CloseCode::TooMany);
         }

@@ -49,7 +49,7 @@ async fn ask(shared: &Shared, session: &SessionHandle, subscription: &Subscribed
             continue;
         };
         if has_ended {
-            shared.metrics.denied(Denial::Revoked);
+            shared.metrics.count_denial(Denial::Revoked);
             subscription
                 .span
                 .in_scope(|| tracing::debug!(?code, "revoked"));

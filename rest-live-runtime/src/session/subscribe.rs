@@ -96,7 +96,7 @@ impl Session {
         if self.conversation().resumes.take(Instant::now()) {
             return Ok(());
         }
-        self.shared.metrics.denied(Denial::Rate);
+        self.shared.metrics.count_denial(Denial::Rate);
         let per_second = self.shared.limits.resume_rate.per_second;
         Err(Refusal::new(
             ErrorCode::TooManyResumes,
@@ -172,7 +172,7 @@ impl Session {
                 Err(SubscribeError::Gone) => return Ok(()),
                 Err(SubscribeError::IdInUse) => return Err(id_in_use()),
                 Err(SubscribeError::TooMany) => {
-                    shared.metrics.denied(Denial::Rate);
+                    shared.metrics.count_denial(Denial::Rate);
                     let limit = shared.limits.max_subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
@@ -294,7 +294,7 @@ pub(crate) async fn authorize(
         }
     }
     if granted == SerializerSet::NONE {
-        shared.metrics.denied(Denial::Authorize);
+        shared.metrics.count_denial(Denial::Authorize);
         return Err(Refusal::new(
             ErrorCode::Forbidden,
             "you may not subscribe to this",
@@ -326,7 +326,7 @@ async fn ask(
             unavailable()
         }
     };
-    shared.metrics.denied(Denial::Authorize);
+    shared.metrics.count_denial(Denial::Authorize);
     Err(refusal)
 }
 

@@ -129,7 +129,7 @@ impl State {
                     self.clients.replay(id, grant, frame.clone());
                 }
             }
-            StartPoint::Reset(reason, _) => self.context.metrics.reset(*reason, 1),
+            StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),
         }
         self.clients.send_stale(id.index);
         Ok(())
