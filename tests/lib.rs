@@ -1,1 +1,1 @@
-//! Nothing here: this package only holds tests.
+//! Empty: this package contains only tests.

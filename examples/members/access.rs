@@ -1,20 +1,22 @@
-//! Who may see which list, in memory: a permission is asked for every change and every subscriber,
-//! and cannot query. The tables are the truth, this is their copy.
+//! Who may see which list, in memory: `check_permission` is called for each change and subscriber,
+//! and cannot query the database. The tables hold the truth; this is a copy of them.
 //!
 //! What holds, and why:
-//! * **Nobody sees a task that was written when they might not see its list.** Every request holds
-//!   [`steady`](Access::steady) from its first look at the database to its commit, and who changes
-//!   rights holds [`change`](Access::change) from before the commit until the copy has it. So no task
-//!   is written, and none is read, between a commit of rights and the copy of it.
-//! * **The copy is never left behind.** It is changed only through [`Changing`], and what holds one
-//!   runs to its end even if its request is given up (`api::whole`).
-//! * **The answer to a removal comes when it is done.** After the copy comes `Live::reauthorize`, which
-//!   asks the tables (`permissions::may_see_list`) and ends the subscriptions. A subscription that is
-//!   just being granted is asked about again by the library.
+//! * **Viewers never receive a task that was written while they could not see its list.** Each
+//!   request keeps the guard of [`hold`](Access::hold) from its first query to its commit. One that
+//!   changes access keeps the guard of [`change`](Access::change) from before its commit until the
+//!   copy has the change. So no task is read or written between the commit of a change and the
+//!   update of the copy.
+//! * **The copy is never behind the tables.** Only [`AccessChange`] changes it, and a request that
+//!   holds one runs to its end even if the client disconnects (`api::uninterrupted`).
+//! * **When a removal is answered, it is complete.** After the copy is updated, `Live::reauthorize`
+//!   queries the tables (`permissions::may_see_list`) and ends the subscriptions. rest-live also
+//!   asks again about a subscription that is being granted at that moment.
 //!
-//! What does not: a change is dispatched a moment after its commit, and judged by the rights of that
-//! moment. Who is removed in between misses it, as is right. Who is let in in between, and followed
-//! the task by its key without seeing it, gets the last change from before.
+//! What does not hold: rest-live dispatches a change shortly after its commit, and checks the
+//! permissions at that time. A viewer who is removed in between misses the change, as they should.
+//! A viewer who is added in between, and had subscribed to the task by its key, receives the last
+//! change from before.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,6 +34,7 @@ pub struct Access {
     gate: Arc<tokio::sync::RwLock<()>>,
 }
 
+/// Who may see a list.
 #[derive(Default)]
 struct Audience {
     public: bool,
@@ -66,15 +69,15 @@ impl Access {
             .is_some_and(|list| list.members.contains(name))
     }
 
-    /// Waits until nobody changes rights, and keeps it so.
-    pub async fn steady(&self) -> OwnedRwLockReadGuard<()> {
+    /// Waits until no request changes access, and makes those that would wait.
+    pub async fn hold(&self) -> OwnedRwLockReadGuard<()> {
         Arc::clone(&self.gate).read_owned().await
     }
 
-    /// Waits until every other request is done, and keeps new ones waiting.
-    pub async fn change(self: Arc<Self>) -> Changing {
-        Changing {
-            _alone: Arc::clone(&self.gate).write_owned().await,
+    /// Waits until all other requests are done, and makes new ones wait.
+    pub async fn change(self: Arc<Self>) -> AccessChange {
+        AccessChange {
+            _gate: Arc::clone(&self.gate).write_owned().await,
             access: self,
         }
     }
@@ -84,35 +87,35 @@ impl Access {
     }
 }
 
-/// A change of rights, while nobody else reads or writes anything.
+/// A change of access, during which no other request reads or writes.
 ///
-/// There is nothing to do when a list is deleted: its last frames are on their way to its audience, and
-/// its id never comes again.
-pub struct Changing {
+/// Deleting a list changes nothing here: its last messages are still on their way to its audience,
+/// and its id is not used again.
+pub struct AccessChange {
     access: Arc<Access>,
-    _alone: OwnedRwLockWriteGuard<()>,
+    _gate: OwnedRwLockWriteGuard<()>,
 }
 
-impl Changing {
-    /// A new list: said *before* the commit, so that its founder hears of it, and no harm if there is
-    /// none. The same id may come again then, hence a new audience.
-    pub fn found(&self, list: i32, public: bool, founder: &str) {
+impl AccessChange {
+    /// Adds a new list. Call it *before* the commit, so that the founder receives the list. If the
+    /// commit fails, the id may be used again, hence the audience replaces an older one.
+    pub fn add_list(&self, list: i32, public: bool, founder: &str) {
         let members = HashSet::from([founder.to_owned()]);
         self.write(|lists| _ = lists.insert(list, Audience { public, members }));
     }
 
-    pub fn publish(&self, list: i32, public: bool) {
+    pub fn set_public(&self, list: i32, public: bool) {
         self.write(|lists| lists.entry(list).or_default().public = public);
     }
 
-    pub fn admit(&self, list: i32, name: &str) {
+    pub fn add_member(&self, list: i32, name: &str) {
         self.write(|lists| {
             let audience = lists.entry(list).or_default();
             audience.members.insert(name.to_owned());
         });
     }
 
-    pub fn dismiss(&self, list: i32, name: &str) {
+    pub fn remove_member(&self, list: i32, name: &str) {
         self.write(|lists| {
             if let Some(audience) = lists.get_mut(&list) {
                 audience.members.remove(name);

@@ -1,37 +1,24 @@
-//! The REST API and the page: warp routes as any application has them.
+//! The page and the REST API.
 
-mod error;
 mod lists;
 mod members;
 mod sessions;
 mod tasks;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use rest_live::{Live, LiveConnection, LiveTransaction};
-use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use rest_live::{Live, LiveConnection};
 use tokio::sync::OwnedRwLockReadGuard;
-use warp::{
-    Filter, Rejection, Reply,
-    filters::BoxedFilter,
-    http::StatusCode,
-    hyper::body::Bytes,
-    reply::{Response, json, with_status},
-};
+use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode};
 
-pub use self::error::{ApiError, explain};
 use crate::{
-    access::{Access, Changing},
+    access::{Access, AccessChange},
     session::Sessions,
+    shared::rest::{ApiError, ApiResult},
     viewer::Viewer,
 };
 
-/// The largest request body, in bytes.
-const MOST_BYTES: u64 = 1024 * 1024;
-
-/// What the application is made of.
+/// The parts of the application.
 #[derive(Clone)]
 pub struct App {
     pub live: Live<Viewer>,
@@ -39,171 +26,93 @@ pub struct App {
     pub sessions: Arc<Sessions>,
 }
 
-/// The page and everything under `/api`.
-pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
-    let page = warp::path::end()
-        .and(warp::get())
-        .map(|| warp::reply::html(include_str!("page.html")).into_response());
-    page.or(sessions::routes(app))
-        .unify()
+pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
+    let page = || warp::reply::html(include_str!("page.html"));
+    (warp::path::end().and(warp::get()).map(page))
+        .or(sessions::routes(app))
         .or(lists::routes(app))
-        .unify()
         .or(members::routes(app))
-        .unify()
         .or(tasks::routes(app))
-        .unify()
         .boxed()
 }
 
-/// Says who asks, to REST and to the websocket. A session that is over is no session.
-pub fn viewer(
-    app: &App,
-) -> impl Filter<Extract = (Viewer,), Error = Infallible> + Clone + Send + Sync + 'static + use<> {
+/// Extracts the user of a request or of a websocket. After its end, a session is anonymous.
+pub fn viewer(app: &App) -> BoxedFilter<(Viewer,)> {
     let app = app.clone();
-    warp::cookie::optional(sessions::COOKIE).map(move |token: Option<String>| {
-        let session = token.and_then(|token| app.sessions.find(&token));
-        Viewer::new(session, Arc::clone(&app.access))
-    })
+    warp::cookie::optional(sessions::COOKIE)
+        .map(move |token: Option<String>| {
+            let session = token.and_then(|token| app.sessions.find(&token));
+            Viewer::new(session, Arc::clone(&app.access))
+        })
+        .boxed()
 }
 
-type ApiResult = Result<Response, ApiError>;
-
-/// A request that reads or writes rows, while nobody changes who may see them.
+/// A request that reads or writes rows. While it lasts, no request changes who may see them.
 struct Request {
     db: LiveConnection,
     viewer: Viewer,
-    _steady: OwnedRwLockReadGuard<()>,
+    _access: OwnedRwLockReadGuard<()>,
 }
 
-/// Comes last in a route: who sends a body slowly must not keep others waiting.
-fn request(
-    app: &App,
-) -> impl Filter<Extract = (Request,), Error = Infallible> + Clone + Send + Sync + 'static + use<> {
+/// Extracts a [`Request`]. It comes last in a route: a client that sends its body slowly must not
+/// make others wait.
+fn request(app: &App) -> BoxedFilter<(Request,)> {
     let app = app.clone();
-    viewer(&app).then(move |viewer| {
-        let app = app.clone();
-        async move {
-            Request {
-                db: app.live.db(),
-                viewer,
-                _steady: app.access.steady().await,
-            }
-        }
-    })
+    let request = async |app: App, viewer| Request {
+        db: app.live.db(),
+        viewer,
+        _access: app.access.hold().await,
+    };
+    viewer(&app)
+        .then(move |viewer| request(app.clone(), viewer))
+        .boxed()
 }
 
-/// A request that changes who may see what, while there is no other. Its route ends in [`whole`].
-struct Change {
+/// A request that changes who may see what. While it lasts, there is no other request.
+struct ChangeRequest {
     app: App,
     db: LiveConnection,
     viewer: Viewer,
-    changing: Changing,
+    access: AccessChange,
 }
 
-/// Comes last in a route, as [`request`].
-fn change(
-    app: &App,
-) -> impl Filter<Extract = (Change,), Error = Infallible> + Clone + Send + Sync + 'static + use<> {
+/// Extracts a [`ChangeRequest`]. It comes last in a route, followed by [`uninterrupted`].
+fn change_request(app: &App) -> BoxedFilter<(ChangeRequest,)> {
     let app = app.clone();
-    viewer(&app).then(move |viewer| {
-        let app = app.clone();
-        async move {
-            Change {
-                db: app.live.db(),
-                viewer,
-                changing: Arc::clone(&app.access).change().await,
-                app,
-            }
-        }
-    })
-}
-
-/// Does all of it, even if the client hangs up in between: who was removed in the database must be
-/// removed in memory.
-async fn whole(change: impl Future<Output = ApiResult> + Send + 'static) -> Response {
-    let done = tokio::spawn(change).await;
-    answer(done.unwrap_or_else(|_| Err(ApiError::failed())))
-}
-
-/// Hands something to a handler.
-fn with<T: Clone + Send>(
-    value: &T,
-) -> impl Filter<Extract = (T,), Error = Infallible> + Clone + use<T> {
-    let value = value.clone();
-    warp::any().map(move || value.clone())
-}
-
-/// Hands the body of a request to a handler, which reads it with [`parse`].
-fn body() -> impl Filter<Extract = (Bytes,), Error = Rejection> + Copy {
-    warp::body::content_length_limit(MOST_BYTES).and(warp::body::bytes())
-}
-
-/// Reads an object. Left alone, serde would take an array for a struct, field by field.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    parse_json(body).and_then(object)
-}
-
-fn parse_all<T: DeserializeOwned>(body: &Bytes) -> Result<Vec<T>, ApiError> {
-    parse_json::<Vec<_>>(body)?
-        .into_iter()
-        .map(object)
-        .collect()
-}
-
-fn object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, ApiError> {
-    serde_json::from_value(object.into()).map_err(|error| ApiError::bad(error.to_string()))
-}
-
-fn parse_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad(format!("the body is not what is expected: {error}")))
-}
-
-/// Ends a route: errors become responses.
-fn answer(result: ApiResult) -> Response {
-    result.unwrap_or_else(ApiError::into_response)
-}
-
-fn ok(value: &impl Serialize) -> ApiResult {
-    Ok(json(value).into_response())
-}
-
-fn created(value: &impl Serialize) -> ApiResult {
-    Ok(with_status(json(value), StatusCode::CREATED).into_response())
-}
-
-fn no_content() -> ApiResult {
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Begins a transaction that reads before it writes. SQLite would let it begin as a reader, and
-/// fail if another writes in between; `IMMEDIATE` makes it wait its turn. Other databases ignore it.
-async fn begin(db: &LiveConnection) -> Result<LiveTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
+    let request = async |app: App, viewer| ChangeRequest {
+        db: app.live.db(),
+        viewer,
+        access: Arc::clone(&app.access).change().await,
+        app,
     };
-    db.begin_with_options(options).await
+    viewer(&app)
+        .then(move |viewer| request(app.clone(), viewer))
+        .boxed()
 }
 
-/// A text that people write: neither blank nor a book.
-fn check_text(field: &str, text: &str) -> Result<(), ApiError> {
-    match text.chars().count() {
-        _ if text.trim().is_empty() => Err(ApiError::bad(format!("`{field}` is blank"))),
-        count if count > 1000 => Err(ApiError::bad(format!(
-            "`{field}` has {count} characters: at most 1000"
-        ))),
-        _ => Ok(()),
-    }
+/// Completes a change even if the client disconnects: a member who was removed from the database
+/// must also be removed from memory.
+async fn uninterrupted<R: Reply + 'static>(
+    change: impl Future<Output = ApiResult<R>> + Send + 'static,
+) -> ApiResult<R> {
+    tokio::spawn(change).await.map_err(|_| failed())?
 }
 
-/// The name of a person, which is part of URLs.
-fn check_name(name: &str) -> Result<(), ApiError> {
+fn sign_in_first() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "sign in first: POST /api/login")
+}
+
+fn failed() -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+}
+
+/// Checks the name of a person, which is a part of URLs.
+fn check_name(name: &str) -> ApiResult<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if (1..=40).contains(&name.len()) && name.chars().all(is_plain) {
         return Ok(());
     }
-    Err(ApiError::bad(
+    Err(ApiError::bad_request(
         "a name is 1 to 40 letters (a to z), digits, `-` and `_`",
     ))
 }

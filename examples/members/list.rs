@@ -1,4 +1,4 @@
-//! A todo list: public, or of its members alone.
+//! A todo list: its table.
 
 use sea_orm::entity::prelude::*;
 
@@ -8,28 +8,9 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i32,
     pub name: String,
-    /// Whether everybody may read it. Only its members write it, public or not.
+    /// Whether everyone may read it. Only members may write it.
     pub public: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(has_many = "super::task::Entity")]
-    Tasks,
-    #[sea_orm(has_many = "super::membership::Entity")]
-    Memberships,
-}
-
-impl Related<super::task::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tasks.def()
-    }
-}
-
-impl Related<super::membership::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Memberships.def()
-    }
-}
-
-// No `impl ActiveModelBehavior for ActiveModel {}`: `#[subscribable]` writes it.
+pub enum Relation {}

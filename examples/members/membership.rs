@@ -1,4 +1,4 @@
-//! That a person is a member of a list. Whoever has a name is a person: there is no table of them.
+//! A member of a list: its table. There is no table of people, who are known by name only.
 
 use sea_orm::entity::prelude::*;
 
@@ -19,10 +19,4 @@ pub enum Relation {
         to = "super::list::Column::Id"
     )]
     List,
-}
-
-impl Related<super::list::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::List.def()
-    }
 }

@@ -1,7 +1,8 @@
-//! Who may see what: one set of rules, for the websocket and for REST.
+//! The rules: who may see what. The websocket and REST use the same functions.
 //!
-//! A `check_permission` is asked about every change, of the row before and after it; it only looks into
-//! memory (`access.rs`). An `authorize` is asked once a subscription, and by `Live::reauthorize`.
+//! rest-live calls a `check_permission` for each change, with the row before and after it. It must
+//! be fast, so it looks into memory (`access.rs`). rest-live calls an `authorize` once for each
+//! subscription, and again in `Live::reauthorize`. It may query the database.
 
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait};
 
@@ -15,17 +16,18 @@ pub fn sees_task_signed_in(viewer: &Viewer, task: &task::Model) -> bool {
     viewer.name().is_some() && sees_task(viewer, task)
 }
 
-/// Whether a list is public is in the row. So when it changes, who saw it before is told `DELETED`.
+/// Reads `public` from the row, not from memory. So when a list becomes private, the viewers who
+/// saw the row before receive `DELETED`.
 pub fn sees_list(viewer: &Viewer, list: &list::Model) -> bool {
     list.public || viewer.is_member(list.id)
 }
 
-/// Members see each other; who is let in or removed hears of it.
+/// Members see each other. A person also sees their own membership begin and end.
 pub fn sees_membership(viewer: &Viewer, membership: &membership::Model) -> bool {
     viewer.name() == Some(&membership.name) || viewer.is_member(membership.list_id)
 }
 
-/// No for a list that does not exist, too: whether it does is nobody's business.
+/// Returns false for a missing list also, so that the answer does not reveal whether it exists.
 pub async fn may_see_list(
     viewer: &Viewer,
     id: i32,

@@ -1,16 +1,24 @@
-//! How rows look to clients, over REST and over the websocket alike.
+//! The JSON of each row, in REST responses and in websocket messages.
 
 use rest_live::subscribable;
 use serde::Serialize;
 
 use crate::{list, membership, permissions, task, viewer::Viewer};
 
-/// A task, for who is signed in. The first of the two that a viewer may have is taken: `rank = 1`.
+/// A task, for viewers who are signed in. Two serializers show a task: of those that a viewer may
+/// have, rest-live takes the one with the highest `rank`.
 ///
-/// Everybody may subscribe to a task by its key, for hearing nothing says nothing. Subscribing to the
-/// tasks of a list is answered, and so asked about: `authorize`.
-#[subscribable(entity = task::Entity, check_permission = permissions::sees_task_signed_in, rank = 1, public)] // {"model":"members.Task","pk":1}
-#[subscribable(group_key = "list_id", authorize = permissions::may_see_list)] // {"model":"members.Task","list_id":1}
+/// Subscribing to one task is `public`: a viewer who may not see the task receives nothing, which
+/// reveals nothing. Subscribing to the tasks of a list needs the consent of `authorize`.
+// NEW: {"model":"members.Task","pk":1}
+#[subscribable(
+    entity = task::Entity,
+    check_permission = permissions::sees_task_signed_in,
+    rank = 1,
+    public,
+)]
+// NEW: {"model":"members.Task","list_id":1}
+#[subscribable(group_key = "list_id", authorize = permissions::may_see_list)]
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskSerializer {
     pub id: i32,
@@ -18,8 +26,14 @@ pub struct TaskSerializer {
     pub done: bool,
 }
 
-/// A task, for who is not: nobody's business who has done what.
-#[subscribable(entity = task::Entity, check_permission = permissions::sees_task, public, hooks = false)]
+/// A task, for anonymous viewers: it hides what is done.
+// NEW: one serializer of a model writes its hooks, so this one has `hooks = false`
+#[subscribable(
+    entity = task::Entity,
+    check_permission = permissions::sees_task,
+    public,
+    hooks = false,
+)]
 #[subscribable(group_key = "list_id", authorize = permissions::may_see_list)]
 #[derive(Clone, Debug, Serialize)]
 pub struct AnonymousTaskSerializer {
@@ -27,8 +41,14 @@ pub struct AnonymousTaskSerializer {
     pub text: String,
 }
 
-#[subscribable(entity = list::Entity, check_permission = permissions::sees_list, authorize = permissions::may_see_list)] // {"model":"members.List","pk":1}
-#[subscribable(group_key = "public", public)] // {"model":"members.List","public":true}
+// NEW: {"model":"members.List","pk":1}
+#[subscribable(
+    entity = list::Entity,
+    check_permission = permissions::sees_list,
+    authorize = permissions::may_see_list,
+)]
+// NEW: {"model":"members.List","public":true}
+#[subscribable(group_key = "public", public)]
 #[derive(Clone, Debug, Serialize)]
 pub struct ListSerializer {
     pub id: i32,
@@ -36,15 +56,23 @@ pub struct ListSerializer {
     pub public: bool,
 }
 
-#[subscribable(entity = membership::Entity, check_permission = permissions::sees_membership, group_key = "list_id", authorize = permissions::is_member)] // {"model":"members.Membership","list_id":1}
-#[subscribable(group_key = "name", authorize = permissions::is_own_name)] // {"model":"members.Membership","name":"ada"}
+// NEW: {"model":"members.Membership","list_id":1}
+#[subscribable(
+    entity = membership::Entity,
+    group_key = "list_id",
+    check_permission = permissions::sees_membership,
+    authorize = permissions::is_member,
+)]
+// NEW: {"model":"members.Membership","name":"ada"}
+#[subscribable(group_key = "name", authorize = permissions::is_own_name)]
 #[derive(Clone, Debug, Serialize)]
 pub struct MembershipSerializer {
     pub list_id: i32,
     pub name: String,
 }
 
-/// A task as the websocket would show it: the same permissions, in the order of the ranks.
+/// A task in REST responses, as the websocket would show it: the same permissions in the order of
+/// the ranks.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum TaskView {
@@ -53,7 +81,7 @@ pub enum TaskView {
 }
 
 impl TaskView {
-    /// `None` is a task that this viewer may not see.
+    /// Returns `None` for a task that the viewer may not see.
     pub fn of(viewer: &Viewer, task: &task::Model) -> Option<Self> {
         if permissions::sees_task_signed_in(viewer, task) {
             Some(Self::SignedIn(task.into()))
@@ -63,9 +91,14 @@ impl TaskView {
             None
         }
     }
+
+    pub fn of_all(viewer: &Viewer, tasks: &[task::Model]) -> Vec<Self> {
+        let views = tasks.iter().filter_map(|task| Self::of(viewer, task));
+        views.collect()
+    }
 }
 
-/// A list with its tasks: for REST only, since it shows more than one row.
+/// A list with its tasks, for REST only: it shows several rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct TodoListSerializer {
     #[serde(flatten)]

@@ -1,10 +1,9 @@
-//! Who is signed in. A name is enough, for this is an example: ask for more than that.
+//! The sessions of people who signed in. This is an example: a real sign-in needs more than a name.
 //!
-//! Sessions are in memory, until they are signed out of or the server ends.
+//! Sessions are kept in memory, until they are signed out or the server stops.
 
 use std::{
     collections::HashMap,
-    fmt::Write,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,13 +13,13 @@ use std::{
 /// One person in one browser.
 pub struct Session {
     name: String,
-    over: AtomicBool,
+    has_ended: AtomicBool,
 }
 
 impl Session {
-    /// Whose it is, `None` once it is over.
+    /// Returns the person's name, or `None` after the session has ended.
     pub fn name(&self) -> Option<&str> {
-        (!self.over.load(Ordering::Acquire)).then_some(&self.name)
+        (!self.has_ended.load(Ordering::Acquire)).then_some(&self.name)
     }
 }
 
@@ -28,17 +27,14 @@ impl Session {
 pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
-    /// Begins a session and returns its token, which nobody can guess.
+    /// Begins a session and returns its token, which cannot be guessed.
     pub fn begin(&self, name: String) -> Result<String, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
-        let token = bytes.iter().fold(String::new(), |mut token, byte| {
-            _ = write!(token, "{byte:02x}");
-            token
-        });
+        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let session = Session {
             name,
-            over: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
         };
         self.by_token().insert(token.clone(), Arc::new(session));
         Ok(token)
@@ -48,10 +44,10 @@ impl Sessions {
         self.by_token().get(token).cloned()
     }
 
-    /// Ends a session, also for a connection that is just being made with it.
+    /// Ends a session, also for a connection that is being opened with it.
     pub fn end(&self, token: &str) -> Option<Arc<Session>> {
         let session = self.by_token().remove(token)?;
-        session.over.store(true, Ordering::Release);
+        session.has_ended.store(true, Ordering::Release);
         Some(session)
     }
 

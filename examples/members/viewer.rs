@@ -1,4 +1,4 @@
-//! Who asks, over REST or over the websocket: anonymous, or signed in.
+//! The user of a request or of a websocket: anonymous, or signed in.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl Viewer {
         Self { session, access }
     }
 
-    /// `None` is anonymous.
+    /// Returns `None` for an anonymous viewer.
     pub fn name(&self) -> Option<&str> {
         self.session.as_ref().and_then(|session| session.name())
     }
@@ -25,11 +25,11 @@ impl Viewer {
     }
 
     pub fn is_member(&self, list: i32) -> bool {
-        let is_member = |name| self.access.is_member(name, list);
-        self.name().is_some_and(is_member)
+        self.name()
+            .is_some_and(|name| self.access.is_member(name, list))
     }
 
-    /// Whether this is one of the connections of a session, which may be over.
+    /// Returns whether this is a connection of the session, which may have ended.
     pub fn is_of(&self, session: &Arc<Session>) -> bool {
         let own = self.session.as_ref();
         own.is_some_and(|own| Arc::ptr_eq(own, session))

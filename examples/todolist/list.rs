@@ -1,4 +1,4 @@
-//! A todo list.
+//! A todo list: its table.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,15 +12,6 @@ pub struct Model {
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {
-    #[sea_orm(has_many = "super::task::Entity")]
-    Tasks,
-}
+pub enum Relation {}
 
-impl Related<super::task::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tasks.def()
-    }
-}
-
-// No `impl ActiveModelBehavior for ActiveModel {}`: `#[subscribable]` writes it.
+// NEW: no `impl ActiveModelBehavior for ActiveModel {}`: `#[subscribable]` writes it.

@@ -1,4 +1,4 @@
-//! How rows look to clients, over REST and over the websocket alike.
+//! The JSON of each row, in REST responses and in websocket messages.
 
 use rest_live::subscribable;
 use sea_orm::DerivePartialModel;
@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{list, task};
 
-#[subscribable] // {"model":"todolist.Task","pk":1}
-#[subscribable(group_key = "list_id")] // {"model":"todolist.Task","list_id":1}
+#[subscribable] // NEW: clients subscribe with {"model":"todolist.Task","pk":1}
+#[subscribable(group_key = "list_id")] // NEW: or with {"model":"todolist.Task","list_id":1}
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "task::Entity")]
 pub struct TaskSerializer {
@@ -16,7 +16,7 @@ pub struct TaskSerializer {
     pub done: bool,
 }
 
-#[subscribable] // {"model":"todolist.List","pk":1}
+#[subscribable] // NEW: {"model":"todolist.List","pk":1}
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "list::Entity")]
 pub struct ListSerializer {
@@ -24,10 +24,10 @@ pub struct ListSerializer {
     pub name: String,
 }
 
-/// A list with its tasks: for REST only, since it shows more than one row.
+/// A list with its tasks, for REST only: it shows several rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct TodoListSerializer {
-    pub id: i32,
-    pub name: String,
+    #[serde(flatten)]
+    pub list: ListSerializer,
     pub tasks: Vec<TaskSerializer>,
 }

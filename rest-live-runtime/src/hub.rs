@@ -1,7 +1,7 @@
 //! The clients of this node and their subscriptions, in shards.
 //!
-//! The dispatcher publishes into the hub, and sessions subscribe in it; it waits for neither. There is one
-//! shard for each thread of the runtime, and a session belongs to one shard.
+//! The dispatcher publishes into the hub, and sessions subscribe in it; the hub waits for neither.
+//! There is one shard for each thread of the runtime, and a session belongs to one shard.
 
 pub(crate) mod clients;
 mod context;
@@ -73,9 +73,10 @@ impl Hub {
         &self.shards
     }
 
-    /// Adds a session. Its frames are taken with [`SessionHandle::outgoing`] until a socket is attached.
-    /// `dialect` is the one that it has chosen already. After [`close`](Self::close) the session is closed
-    /// at once.
+    /// Adds a session. Its frames are taken with [`SessionHandle::outgoing`] until a socket is
+    /// attached.
+    /// `dialect` is the one that it has chosen already. After [`close`](Self::close) the session is
+    /// closed at once.
     pub(crate) fn join(&self, user: Identity, dialect: Option<Dialect>) -> SessionHandle {
         let next = self.joined.fetch_add(1, Ordering::Relaxed);
         let mut candidates = (0..self.shards.len()).map(|n| (next + n) % self.shards.len());
@@ -116,9 +117,9 @@ impl Hub {
         }
     }
 
-    /// Sends a reset to every subscriber, and continues after a cursor, which may belong to another epoch
-    /// of the log. Subscriptions that started after the cursor have missed nothing. Returns how many
-    /// sessions receive a reset.
+    /// Sends a reset to every subscriber, and continues after a cursor, which may belong to another
+    /// epoch of the log. Subscriptions that started after the cursor have missed nothing. Returns
+    /// how many sessions receive a reset.
     pub(crate) fn reset(&self, cursor: &Cursor, batch_id: u64, reason: ResetReason) -> usize {
         let shards = self.shards.iter();
         let reset = |shard: &Arc<Shard>| shard.with(|s| s.reset(cursor, batch_id, reason));

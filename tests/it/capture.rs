@@ -1,4 +1,4 @@
-//! Which writes reach subscribers, and what they receive.
+//! Which writes are sent to subscribers, and what the subscribers receive.
 
 mod convergence;
 mod databases;

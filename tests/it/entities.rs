@@ -1,4 +1,4 @@
-//! The models that the tests write, and their serializers.
+//! The models that the tests write to, and their serializers.
 
 pub mod task {
     use rest_live::subscribable;
@@ -29,7 +29,7 @@ pub mod task {
     }
 }
 
-/// A string for a primary key, and a group column that may be NULL.
+/// A model with a string as its primary key, and a nullable group column.
 pub mod note {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -53,15 +53,15 @@ pub mod note {
     #[derive(Serialize)]
     pub struct NoteSerializer {
         name: String,
-        #[serde(serialize_with = "careless")]
+        #[serde(serialize_with = "faulty_body")]
         body: String,
         topic: Option<String>,
     }
 
-    /// How often a body was serialised that says `count me`.
+    /// How often the body `count me` was serialized.
     pub static COUNTED: AtomicUsize = AtomicUsize::new(0);
 
-    fn careless<S: Serializer>(body: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    fn faulty_body<S: Serializer>(body: &str, serializer: S) -> Result<S::Ok, S::Error> {
         match body {
             "count me" => {
                 COUNTED.fetch_add(1, Ordering::SeqCst);
@@ -74,7 +74,7 @@ pub mod note {
     }
 }
 
-/// A UUID for a primary key, and large integers for a group column.
+/// A model with a UUID as its primary key, and a group column of 64-bit integers.
 pub mod device {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -107,7 +107,7 @@ pub mod device {
     }
 }
 
-/// A primary key of two columns.
+/// A model whose primary key has two columns.
 pub mod seat {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -136,7 +136,7 @@ pub mod seat {
     }
 }
 
-/// Two serializers of an entity in another crate, whose hooks are there.
+/// Two serializers of an entity in another crate, which also declares its hooks.
 pub mod article {
     use rest_live::subscribable;
     pub use rest_live_test_entities::article::*;
@@ -151,7 +151,7 @@ pub mod article {
         slug: String,
     }
 
-    /// Shows sections, for its rank is higher, and has its own conversion.
+    /// Serializes rows for sections, because its rank is higher, and has a conversion of its own.
     #[subscribable(group_key = "section", rank = 1, entity = Entity, hooks = false, from_model = false)]
     #[derive(Serialize)]
     pub struct TeaserSerializer {
@@ -167,7 +167,7 @@ pub mod article {
     }
 }
 
-/// A database enumeration for a group column.
+/// A model that is grouped by a database enumeration.
 pub mod ticket {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -200,7 +200,7 @@ pub mod ticket {
     }
 }
 
-/// A primary key whose column has another name, and which is shown as a string.
+/// A model whose primary key has a different column name and is serialized as a string.
 pub mod badge {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -225,7 +225,7 @@ pub mod badge {
         colour: String,
     }
 
-    // JavaScript's numbers end at 2^53.
+    // JavaScript's numbers are exact only up to 2^53.
     fn as_text<S: serde::Serializer>(id: &i64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(id)
     }

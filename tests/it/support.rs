@@ -1,4 +1,4 @@
-//! What the tests have in common.
+//! Helpers that the tests share.
 
 mod alone;
 mod app;
@@ -36,13 +36,13 @@ pub use self::{
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-/// How long a test waits for what must happen before it says that it did not.
+/// How long a test waits for an expected event before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How often a condition is looked at that cannot be awaited.
+/// Interval at which a condition is polled that cannot be awaited.
 pub const TICK: Duration = Duration::from_millis(5);
 
-/// Waits for what must happen.
+/// Waits for a future that must complete, and panics if it takes longer than [`DEADLINE`].
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(value) => value,
@@ -50,7 +50,8 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Drops a future that is not done after so many looks, as a server does with a request whose client hangs up.
+/// Polls a future up to `polls` times, then drops it. A server does that to a request whose client
+/// hangs up.
 pub async fn given_up_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: checks the prerequisites, then runs the steps of CI until one fails.
 
 use crate::timings::Timings;
-use crate::{prerequisite, run, shell, succeeds};
+use crate::{prerequisite, run, shell, succeeds, texts};
 
 /// The name of a step, and the line that the shell runs.
 type Step = (&'static str, &'static str);
@@ -38,6 +38,7 @@ pub(crate) fn test() -> Result<(), String> {
     timings.measure("prerequisites", &prerequisite::names(), || {
         prerequisite::ensure()
     })?;
+    timings.measure("texts", "comments and references to tests", texts::check)?;
     let suites = if succeeds("cargo nextest --version") {
         SUITES
     } else {

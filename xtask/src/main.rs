@@ -12,6 +12,7 @@
 mod ci;
 mod converge;
 mod prerequisite;
+mod texts;
 mod timings;
 
 use std::path::Path;

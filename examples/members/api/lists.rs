@@ -2,81 +2,47 @@
 
 use rest_live::LiveTransaction;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
+    ModelTrait, QueryFilter, QueryOrder, sea_query::LockType,
 };
 use serde::Deserialize;
 use serde_json::json;
-use warp::{Filter, filters::BoxedFilter, hyper::body::Bytes, reply::Response};
-
-use super::{
-    ApiError, ApiResult, App, Change, Request, answer, begin, body, change, check_text, created,
-    no_content, ok, parse, request, whole,
+use warp::{
+    Filter, Reply, delete, filters::BoxedFilter, get, http::StatusCode, hyper::body::Bytes, patch,
+    path, post, reply::json,
 };
+
+use super::{App, ChangeRequest, Request, change_request, request, sign_in_first, uninterrupted};
 use crate::{
     list, membership, permissions,
     serializers::{ListSerializer, TaskView, TodoListSerializer},
+    shared::rest::{ApiError, ApiResult, begin, body, check_text, created, find, lock, parse},
     task,
     viewer::Viewer,
 };
 
-pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
-    let all = warp::path!("api" / "lists");
-    let one = warp::path!("api" / "lists" / i32);
-    let get_all = all
-        .and(warp::get())
-        .and(request(app))
-        .then(index)
-        .map(answer);
-    let post = all
-        .and(warp::post())
-        .and(body())
-        .and(change(app))
-        .then(|body, change| whole(create(body, change)));
-    let get = one
-        .and(warp::get())
-        .and(request(app))
-        .then(show)
-        .map(answer);
-    let patch = one
-        .and(warp::patch())
-        .and(body())
-        .and(change(app))
-        .then(|id, body, change| whole(alter(id, body, change)));
-    let delete = one
-        .and(warp::delete())
-        .and(request(app))
-        .then(remove)
-        .map(answer);
-    let shift = warp::path!("api" / "lists" / i32 / "move")
-        .and(warp::post())
-        .and(body())
-        .and(request(app))
-        .then(move_tasks)
-        .map(answer);
-    get_all
-        .or(post)
-        .unify()
-        .or(get)
-        .unify()
-        .or(patch)
-        .unify()
-        .or(delete)
-        .unify()
-        .or(shift)
-        .unify()
+pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
+    let lists = path!("api" / "lists");
+    let list = path!("api" / "lists" / i32);
+    let list_move = path!("api" / "lists" / i32 / "move");
+    let (request, change) = (request(app), change_request(app));
+    (lists.and(get()).and(request.clone()).then(index))
+        .or((lists.and(post()).and(body()).and(change.clone()))
+            .then(|body, change| uninterrupted(create(body, change))))
+        .or(list.and(get()).and(request.clone()).then(show))
+        .or((list.and(patch()).and(body()).and(change))
+            .then(|id, body, change| uninterrupted(alter(id, body, change))))
+        .or(list.and(delete()).and(request.clone()).then(remove))
+        .or((list_move.and(post()).and(body()).and(request)).then(move_tasks))
         .boxed()
 }
 
-async fn index(request: Request) -> ApiResult {
+async fn index(request: Request) -> ApiResult<impl Reply> {
     let lists = list::Entity::find().order_by_asc(list::Column::Id);
-    let lists = lists.all(&request.db).await?;
-    let seen = |list: &&list::Model| permissions::sees_list(&request.viewer, list);
-    ok(&lists
-        .iter()
-        .filter(seen)
-        .map(ListSerializer::from)
-        .collect::<Vec<_>>())
+    let mut lists = lists.all(&request.db).await?;
+    lists.retain(|list| permissions::sees_list(&request.viewer, list));
+    let lists: Vec<_> = lists.iter().map(ListSerializer::from).collect();
+    Ok(json(&lists))
 }
 
 #[derive(Deserialize)]
@@ -86,9 +52,9 @@ struct NewList {
     public: bool,
 }
 
-/// Who creates a list is its first member.
-async fn create(body: Bytes, change: Change) -> ApiResult {
-    let founder = change.viewer.name().ok_or_else(ApiError::anonymous)?;
+/// Creates a list, whose first member is the viewer.
+async fn create(body: Bytes, change: ChangeRequest) -> ApiResult<impl Reply> {
+    let founder = change.viewer.name().ok_or_else(sign_in_first)?;
     let NewList { name, public } = parse(&body)?;
     check_text("name", &name)?;
     let transaction = begin(&change.db).await?;
@@ -103,39 +69,39 @@ async fn create(body: Bytes, change: Change) -> ApiResult {
         name: Set(founder.to_owned()),
     };
     membership.insert(&transaction).await?;
-    change.changing.found(list.id, public, founder);
+    change.access.add_list(list.id, public, founder);
     transaction.commit().await?;
-    created(&ListSerializer::from(&list))
+    Ok(created(&ListSerializer::from(&list)))
 }
 
-async fn show(id: i32, request: Request) -> ApiResult {
-    let list = find(id, &request.viewer, &request.db).await?;
-    let tasks = list
-        .find_related(task::Entity)
+async fn show(id: i32, request: Request) -> ApiResult<impl Reply> {
+    let list = find_visible(id, &request.viewer, &request.db).await?;
+    let tasks = task::Entity::find()
+        .filter(task::Column::ListId.eq(id))
         .order_by_asc(task::Column::Id);
     let tasks = tasks.all(&request.db).await?;
-    let seen = |task| TaskView::of(&request.viewer, task);
-    ok(&TodoListSerializer {
+    Ok(json(&TodoListSerializer {
         list: ListSerializer::from(&list),
-        tasks: tasks.iter().filter_map(seen).collect(),
-    })
+        tasks: TaskView::of_all(&request.viewer, &tasks),
+    }))
 }
 
 #[derive(Deserialize)]
-struct Changes {
+struct ListChanges {
     name: Option<String>,
     public: Option<bool>,
 }
 
-/// Renames a list, makes it public, makes it private.
-async fn alter(id: i32, body: Bytes, change: Change) -> ApiResult {
-    let changes: Changes = parse(&body)?;
+/// Renames a list, or makes it public or private.
+async fn alter(id: i32, body: Bytes, change: ChangeRequest) -> ApiResult<impl Reply> {
+    let changes: ListChanges = parse(&body)?;
     if let Some(name) = &changes.name {
         check_text("name", name)?;
     }
     require_member(&change.viewer, id)?;
     let transaction = begin(&change.db).await?;
-    let mut list = hold(id, &transaction).await?.into_active_model();
+    let list = lock::<list::Entity>(id, LockType::Share, &transaction).await?;
+    let mut list = list.into_active_model();
     if let Some(name) = changes.name {
         list.name.set_if_not_equals(name);
     }
@@ -144,29 +110,31 @@ async fn alter(id: i32, body: Bytes, change: Change) -> ApiResult {
     }
     let list = list.update(&transaction).await?;
     transaction.commit().await?;
-    let Change { app, changing, .. } = change;
-    changing.publish(id, list.public);
-    drop(changing);
+    let ChangeRequest { app, access, .. } = change;
+    access.set_public(id, list.public);
+    drop(access);
     if changes.public == Some(false) {
+        // NEW: ends the subscriptions that `authorize` now denies.
         app.live.reauthorize(|viewer| !viewer.is_member(id)).await;
     }
-    ok(&ListSerializer::from(&list))
+    Ok(json(&ListSerializer::from(&list)))
 }
 
-async fn remove(id: i32, request: Request) -> ApiResult {
+async fn remove(id: i32, request: Request) -> ApiResult<impl Reply> {
     require_member(&request.viewer, id)?;
     let transaction = begin(&request.db).await?;
-    let list = hold(id, &transaction).await?;
-    for task in list.find_related(task::Entity).all(&transaction).await? {
+    let list = lock::<list::Entity>(id, LockType::Share, &transaction).await?;
+    let tasks = task::Entity::find().filter(task::Column::ListId.eq(id));
+    for task in tasks.all(&transaction).await? {
         task.delete(&transaction).await?;
     }
-    let memberships = list.find_related(membership::Entity);
+    let memberships = membership::Entity::find().filter(membership::Column::ListId.eq(id));
     for membership in memberships.all(&transaction).await? {
         membership.delete(&transaction).await?;
     }
     list.delete(&transaction).await?;
     transaction.commit().await?;
-    no_content()
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
@@ -174,79 +142,74 @@ struct Move {
     to: i32,
 }
 
-/// Moves every task of a list to another one, or none: when the other list turns out to be missing,
-/// the moves are already written, and the rollback takes them back. No subscriber hears of them.
-async fn move_tasks(id: i32, body: Bytes, request: Request) -> ApiResult {
+/// Moves all tasks of a list to another list. If the viewer may not write that list, the moves are
+/// already written: the rollback undoes them, and subscribers receive nothing.
+async fn move_tasks(id: i32, body: Bytes, request: Request) -> ApiResult<impl Reply> {
     let Move { to } = parse(&body)?;
     require_member(&request.viewer, id)?;
     let transaction = begin(&request.db).await?;
-    let list = hold(id, &transaction).await?;
-    let tasks = list
-        .find_related(task::Entity)
-        .order_by_asc(task::Column::Id)
-        .all(&transaction)
-        .await?;
+    lock::<list::Entity>(id, LockType::Share, &transaction).await?;
+    let tasks = task::Entity::find()
+        .filter(task::Column::ListId.eq(id))
+        .order_by_asc(task::Column::Id);
+    let tasks = tasks.all(&transaction).await?;
     let moved = tasks.len();
     for task in tasks {
         let mut task = task.into_active_model();
         task.list_id.set_if_not_equals(to);
         task.update(&transaction).await?;
     }
-    let target = require_member(&request.viewer, to);
-    if let Err(error) = target.and(hold(to, &transaction).await.map(drop)) {
+    if let Err(error) = require_own(to, &request.viewer, &transaction).await {
         transaction.rollback().await?;
         return Err(error);
     }
     transaction.commit().await?;
-    ok(&json!({ "moved": moved }))
+    Ok(json(&json!({ "moved": moved })))
 }
 
 /// Finds a list that the viewer may see.
-pub async fn find(
+pub async fn find_visible(
     id: i32,
     viewer: &Viewer,
     db: &impl ConnectionTrait,
-) -> Result<list::Model, ApiError> {
-    let list = list::Entity::find_by_id(id).one(db).await?;
-    list.filter(|list| permissions::sees_list(viewer, list))
-        .ok_or_else(|| missing(id))
-}
-
-/// Finds a list that is there until the transaction ends. SQLite has one writer and no such locks.
-pub async fn hold(id: i32, transaction: &LiveTransaction) -> Result<list::Model, ApiError> {
-    let list = list::Entity::find_by_id(id)
-        .lock_shared()
-        .one(transaction)
-        .await?;
-    list.ok_or_else(|| missing(id))
-}
-
-/// Fails unless the viewer may write a list. A list that they may not even see is missing, as one that
-/// does not exist.
-pub fn require_member(viewer: &Viewer, id: i32) -> Result<(), ApiError> {
-    match viewer.name() {
-        _ if viewer.is_member(id) => Ok(()),
-        _ if !viewer.may_see(id) => Err(missing(id)),
-        Some(_) => Err(ApiError::not_a_member(id)),
-        None => Err(ApiError::anonymous()),
+) -> ApiResult<list::Model> {
+    let list = find::<list::Entity>(id, db).await?;
+    if permissions::sees_list(viewer, &list) {
+        Ok(list)
+    } else {
+        Err(ApiError::no_row("list", id))
     }
 }
 
-/// Fails with 400 unless there is a list that the viewer may put a task in.
-pub async fn require(
+/// Fails unless the viewer may write the list. A list that they may not see looks as if it did not
+/// exist.
+pub fn require_member(viewer: &Viewer, id: i32) -> ApiResult<()> {
+    if viewer.is_member(id) {
+        Ok(())
+    } else if !viewer.may_see(id) {
+        Err(ApiError::no_row("list", id))
+    } else if viewer.name().is_none() {
+        Err(sign_in_first())
+    } else {
+        let message = format!("you are not a member of list {id}");
+        Err(ApiError::new(StatusCode::FORBIDDEN, message))
+    }
+}
+
+/// Fails unless the list exists and the viewer may write it. It keeps the list until the
+/// transaction ends.
+async fn require_own(id: i32, viewer: &Viewer, transaction: &LiveTransaction) -> ApiResult<()> {
+    require_member(viewer, id)?;
+    lock::<list::Entity>(id, LockType::Share, transaction).await?;
+    Ok(())
+}
+
+/// Fails as [`require_own`] does, for a list that the body names.
+pub async fn require_target(
     id: i32,
     viewer: &Viewer,
     transaction: &LiveTransaction,
-) -> Result<(), ApiError> {
-    let member = require_member(viewer, id);
-    match member.and(hold(id, transaction).await.map(drop)) {
-        Err(error) if error.is_missing() => Err(ApiError::bad(format!(
-            "`list_id` is {id}, and there is no such list"
-        ))),
-        result => result,
-    }
-}
-
-fn missing(id: i32) -> ApiError {
-    ApiError::missing(format!("list {id}"))
+) -> ApiResult<()> {
+    let own = require_own(id, viewer, transaction).await;
+    own.map_err(|error| error.of_list_id(id))
 }

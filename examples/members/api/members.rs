@@ -1,80 +1,71 @@
-//! `/api/lists/ID/members`, and `/api/memberships`: who is in which list.
+//! `/api/lists/ID/members` and `/api/memberships`: the members of a list, the lists of a person.
 
-use rest_live::LiveConnection;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ModelTrait, PaginatorTrait,
-    QueryFilter, QueryOrder,
+    QueryFilter, QueryOrder, sea_query::LockType,
 };
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{
+    Filter, Reply, delete,
+    filters::BoxedFilter,
+    get,
+    http::StatusCode,
+    path, post,
+    reply::{Json, json},
+};
 
 use super::{
-    ApiError, ApiResult, App, Change, Request, answer, begin, change, check_name, lists,
-    no_content, ok, request, whole,
+    App, ChangeRequest, Request, change_request, check_name, lists::require_member, request,
+    sign_in_first, uninterrupted,
 };
-use crate::{membership, serializers::MembershipSerializer};
+use crate::{
+    list, membership,
+    serializers::MembershipSerializer,
+    shared::rest::{ApiError, ApiResult, begin, lock},
+};
 
-pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
-    let of_list = warp::path!("api" / "lists" / i32 / "members");
-    let one = warp::path!("api" / "lists" / i32 / "members" / String);
-    let own = warp::path!("api" / "memberships");
-    let get_all = of_list
-        .and(warp::get())
-        .and(request(app))
-        .then(index)
-        .map(answer);
-    let get_own = own
-        .and(warp::get())
-        .and(request(app))
-        .then(of_viewer)
-        .map(answer);
-    let post = one
-        .and(warp::post())
-        .and(change(app))
-        .then(|id, name, change| whole(admit(id, name, change)));
-    let delete = one
-        .and(warp::delete())
-        .and(change(app))
-        .then(|id, name, change| whole(remove(id, name, change)));
-    get_all
-        .or(get_own)
-        .unify()
-        .or(post)
-        .unify()
-        .or(delete)
-        .unify()
+pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
+    let own = path!("api" / "memberships");
+    let members = path!("api" / "lists" / i32 / "members");
+    let member = path!("api" / "lists" / i32 / "members" / String);
+    let (request, change) = (request(app), change_request(app));
+    (own.and(get()).and(request.clone()).then(of_viewer))
+        .or(members.and(get()).and(request).then(of_list))
+        .or((member.and(post()).and(change.clone()))
+            .then(|id, name, change| uninterrupted(add(id, name, change))))
+        .or((member.and(delete()).and(change))
+            .then(|id, name, change| uninterrupted(remove(id, name, change))))
         .boxed()
 }
 
-async fn index(list: i32, request: Request) -> ApiResult {
-    lists::require_member(&request.viewer, list)?;
+async fn of_list(list: i32, request: Request) -> ApiResult<impl Reply> {
+    require_member(&request.viewer, list)?;
     let members = membership::Entity::find()
         .filter(membership::Column::ListId.eq(list))
         .order_by_asc(membership::Column::Name);
-    show(&members.all(&request.db).await?)
+    Ok(show(&members.all(&request.db).await?))
 }
 
-async fn of_viewer(request: Request) -> ApiResult {
-    let name = request.viewer.name().ok_or_else(ApiError::anonymous)?;
+async fn of_viewer(request: Request) -> ApiResult<impl Reply> {
+    let name = request.viewer.name().ok_or_else(sign_in_first)?;
     let memberships = membership::Entity::find()
         .filter(membership::Column::Name.eq(name))
         .order_by_asc(membership::Column::ListId);
-    show(&memberships.all(&request.db).await?)
+    Ok(show(&memberships.all(&request.db).await?))
 }
 
-fn show(memberships: &[membership::Model]) -> ApiResult {
+fn show(memberships: &[membership::Model]) -> Json {
     let memberships = memberships.iter().map(MembershipSerializer::from);
-    ok(&memberships.collect::<Vec<_>>())
+    json(&memberships.collect::<Vec<_>>())
 }
 
-async fn admit(list: i32, name: String, change: Change) -> ApiResult {
+async fn add(list: i32, name: String, change: ChangeRequest) -> ApiResult<impl Reply> {
     check_name(&name)?;
-    lists::require_member(&change.viewer, list)?;
+    require_member(&change.viewer, list)?;
     let transaction = begin(&change.db).await?;
-    lists::hold(list, &transaction).await?;
-    let key = (list, name.clone());
-    let present = membership::Entity::find_by_id(key).one(&transaction);
-    if present.await?.is_some() {
-        return no_content();
+    lock::<list::Entity>(list, LockType::Share, &transaction).await?;
+    let present = membership::Entity::find_by_id((list, name.clone()));
+    if present.one(&transaction).await?.is_some() {
+        return Ok(StatusCode::NO_CONTENT);
     }
     let membership = membership::ActiveModel {
         list_id: Set(list),
@@ -82,35 +73,33 @@ async fn admit(list: i32, name: String, change: Change) -> ApiResult {
     };
     membership.insert(&transaction).await?;
     transaction.commit().await?;
-    change.changing.admit(list, &name);
-    no_content()
+    change.access.add_member(list, &name);
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes a member, who may be connected: when this is answered, nothing of the list reaches them any
-/// more, by whatever they are subscribed to.
-async fn remove(list: i32, name: String, change: Change) -> ApiResult {
-    lists::require_member(&change.viewer, list)?;
-    let membership = find(list, &name, &change.db).await?;
-    let of_list = membership::Entity::find().filter(membership::Column::ListId.eq(list));
-    if of_list.count(&change.db).await? == 1 {
-        return Err(ApiError::conflict(format!(
-            "{name} is the last member: delete the list instead"
-        )));
+/// Removes a member, who may be connected. Once this request is answered, they receive nothing more
+/// of the list, whatever they are subscribed to.
+async fn remove(list: i32, name: String, change: ChangeRequest) -> ApiResult<impl Reply> {
+    require_member(&change.viewer, list)?;
+    let membership = membership::Entity::find_by_id((list, name.clone()));
+    let membership = membership.one(&change.db).await?.ok_or_else(|| {
+        let message = format!("there is no member {name} of list {list}");
+        ApiError::new(StatusCode::NOT_FOUND, message)
+    })?;
+    let members = membership::Entity::find().filter(membership::Column::ListId.eq(list));
+    if members.count(&change.db).await? == 1 {
+        let message = format!("{name} is the last member: delete the list instead");
+        return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
     let transaction = begin(&change.db).await?;
     membership.delete(&transaction).await?;
     transaction.commit().await?;
-    let Change { app, changing, .. } = change;
-    changing.dismiss(list, &name); // from here on every `check_permission` says no
-    drop(changing);
+    let ChangeRequest { app, access, .. } = change;
+    access.remove_member(list, &name); // from now on, each `check_permission` returns false
+    drop(access);
+    // NEW: ends the subscriptions that `authorize` now denies.
     app.live
         .reauthorize(|viewer| viewer.name() == Some(&name))
         .await;
-    no_content()
-}
-
-async fn find(list: i32, name: &str, db: &LiveConnection) -> Result<membership::Model, ApiError> {
-    let membership = membership::Entity::find_by_id((list, name.to_owned()));
-    let membership = membership.one(db).await?;
-    membership.ok_or_else(|| ApiError::missing(format!("member {name} of list {list}")))
+    Ok(StatusCode::NO_CONTENT)
 }

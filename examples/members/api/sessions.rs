@@ -3,44 +3,38 @@
 use serde::Deserialize;
 use serde_json::json;
 use warp::{
-    Filter,
+    Filter, Reply,
     filters::BoxedFilter,
-    http::{HeaderValue, header::SET_COOKIE},
+    get,
+    http::{StatusCode, header::SET_COOKIE},
     hyper::body::Bytes,
-    reply::Response,
+    path, post,
+    reply::{json, with_header},
 };
 
-use super::{
-    ApiError, ApiResult, App, answer, body, check_name, no_content, ok, parse, viewer, with,
+use super::{App, check_name, failed, viewer};
+use crate::{
+    shared::rest::{ApiResult, body, parse},
+    viewer::Viewer,
 };
-use crate::viewer::Viewer;
 
-/// Scripts cannot read it (`HttpOnly`), and pages of other sites cannot write in its name (`SameSite`).
-/// Behind TLS it would be `Secure`, too.
+/// The cookie is out of reach of scripts (`HttpOnly`), and other sites cannot send it with their
+/// writes (`SameSite`). Behind TLS, add `Secure`.
 pub const COOKIE: &str = "session";
 const FLAGS: &str = "Path=/; HttpOnly; SameSite=Lax";
 
-pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
-    let old = warp::cookie::optional(COOKIE);
-    let login = warp::path!("api" / "login")
-        .and(warp::post())
-        .and(with(app))
-        .and(old)
-        .and(body())
-        .then(login)
-        .map(answer);
-    let logout = warp::path!("api" / "logout")
-        .and(warp::post())
-        .and(with(app))
-        .and(old)
-        .then(logout)
-        .map(answer);
-    let show = warp::path!("api" / "session")
-        .and(warp::get())
-        .and(viewer(app))
-        .then(show)
-        .map(answer);
-    login.or(logout).unify().or(show).unify().boxed()
+pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
+    let viewer = viewer(app);
+    let app = app.clone();
+    let app = warp::any().map(move || app.clone());
+    let token = app.and(warp::cookie::optional(COOKIE));
+    let login_path = path!("api" / "login").and(post());
+    let logout_path = path!("api" / "logout").and(post());
+    let session_path = path!("api" / "session").and(get());
+    (login_path.and(token.clone()).and(body()).then(login))
+        .or(logout_path.and(token).then(logout))
+        .or(session_path.and(viewer).then(show))
+        .boxed()
 }
 
 #[derive(Deserialize)]
@@ -48,39 +42,33 @@ struct Login {
     name: String,
 }
 
-async fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult {
+async fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult<impl Reply> {
     let Login { name } = parse(&body)?;
     check_name(&name)?;
-    let token = app.sessions.begin(name.clone());
-    let token = token.map_err(|error| {
-        tracing::error!(%error, "no session can be made");
-        ApiError::failed()
+    let token = app.sessions.begin(name.clone()).map_err(|error| {
+        tracing::error!(%error, "cannot create a session");
+        failed()
     })?;
     end(&app, old);
-    set_cookie(
-        ok(&json!({ "name": name }))?,
-        &format!("{COOKIE}={token}; {FLAGS}"),
-    )
+    let cookie = format!("{COOKIE}={token}; {FLAGS}");
+    let name = json(&json!({ "name": name }));
+    Ok(with_header(name, SET_COOKIE, cookie))
 }
 
-async fn logout(app: App, old: Option<String>) -> ApiResult {
+async fn logout(app: App, old: Option<String>) -> ApiResult<impl Reply> {
     end(&app, old);
-    set_cookie(no_content()?, &format!("{COOKIE}=; {FLAGS}; Max-Age=0"))
+    let cookie = format!("{COOKIE}=; {FLAGS}; Max-Age=0");
+    Ok(with_header(StatusCode::NO_CONTENT, SET_COOKIE, cookie))
 }
 
-/// Ends a session and its websockets.
+/// Ends a session and closes its websockets.
 fn end(app: &App, token: Option<String>) {
     if let Some(session) = token.and_then(|token| app.sessions.end(&token)) {
+        // NEW: closes the connections of a user.
         app.live.disconnect(|viewer| viewer.is_of(&session));
     }
 }
 
-async fn show(viewer: Viewer) -> ApiResult {
-    ok(&json!({ "name": viewer.name() }))
-}
-
-fn set_cookie(mut response: Response, cookie: &str) -> ApiResult {
-    let cookie = HeaderValue::from_str(cookie).map_err(|_| ApiError::failed())?;
-    response.headers_mut().insert(SET_COOKIE, cookie);
-    Ok(response)
+async fn show(viewer: Viewer) -> impl Reply {
+    json(&json!({ "name": viewer.name() }))
 }

@@ -4,318 +4,193 @@ use std::collections::BTreeSet;
 
 use rest_live::LiveTransaction;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel,
-    ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, EntityTrait, IntoActiveModel, ModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::LockType,
 };
-use serde::Deserialize;
 use serde_json::json;
-use warp::{Filter, filters::BoxedFilter, hyper::body::Bytes, reply::Response};
+use warp::{
+    Filter, Reply, delete, filters::BoxedFilter, get, http::StatusCode, hyper::body::Bytes, patch,
+    path, post, reply::json,
+};
 
 use super::{
-    ApiError, ApiResult, App, Request, answer, begin, body, check_text, created, lists, no_content,
-    ok, parse, parse_all, request,
+    App, Request,
+    lists::{find_visible, require_member, require_target},
+    request, sign_in_first,
 };
-use crate::{permissions, serializers::TaskView, task, viewer::Viewer};
+use crate::{
+    permissions,
+    serializers::TaskView,
+    shared::rest::{ApiError, ApiResult, begin, body, created, find, lock, parse, parse_all},
+    task::{self, NewTask, Selection, TaskChanges},
+    viewer::Viewer,
+};
 
-/// How many tasks one request can insert.
-const MOST_AT_ONCE: usize = 1000;
+/// Maximum number of tasks that one request can insert.
+const MAX_BULK_TASKS: usize = 1000;
 
-pub fn routes(app: &App) -> BoxedFilter<(Response,)> {
-    let all = warp::path!("api" / "tasks");
-    let one = warp::path!("api" / "tasks" / i32);
-    let selected = warp::query::<Selection>();
-    let get_all = all
-        .and(warp::get())
-        .and(selected)
-        .and(request(app))
-        .then(index)
-        .map(answer);
-    let post = all
-        .and(warp::post())
-        .and(body())
-        .and(request(app))
-        .then(create)
-        .map(answer);
-    let get = one
-        .and(warp::get())
-        .and(request(app))
-        .then(show)
-        .map(answer);
-    let patch = one
-        .and(warp::patch())
-        .and(body())
-        .and(request(app))
-        .then(change)
-        .map(answer);
-    let delete = one
-        .and(warp::delete())
-        .and(request(app))
-        .then(remove)
-        .map(answer);
-    let bulk = warp::path!("api" / "tasks" / "bulk")
-        .and(warp::post())
-        .and(body())
-        .and(request(app))
-        .then(create_many)
-        .map(answer);
-    let patch_many = all
-        .and(warp::patch())
-        .and(selected)
-        .and(body())
-        .and(request(app))
-        .then(change_many)
-        .map(answer);
-    let delete_many = all
-        .and(warp::delete())
-        .and(selected)
-        .and(request(app))
-        .then(remove_many)
-        .map(answer);
-    let single = get_all
-        .or(post)
-        .unify()
-        .or(get)
-        .unify()
-        .or(patch)
-        .unify()
-        .or(delete)
-        .unify();
-    single
-        .or(bulk)
-        .unify()
-        .or(patch_many)
-        .unify()
-        .or(delete_many)
-        .unify()
+pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
+    let tasks = path!("api" / "tasks");
+    let task = path!("api" / "tasks" / i32);
+    let bulk = path!("api" / "tasks" / "bulk");
+    let selection = warp::query::<Selection>();
+    let request = request(app);
+    let with_body = body().and(request.clone());
+    (tasks.and(post()).and(with_body.clone()).then(create))
+        .or(task.and(get()).and(request.clone()).then(show))
+        .or(task.and(patch()).and(with_body.clone()).then(change))
+        .or(task.and(delete()).and(request.clone()).then(remove))
+        .or(bulk.and(post()).and(with_body.clone()).then(create_many))
+        .or((tasks.and(get()).and(selection).and(request.clone())).then(index))
+        .or((tasks.and(patch()).and(selection).and(with_body)).then(change_many))
+        .or((tasks.and(delete()).and(selection).and(request)).then(remove_many))
         .boxed()
 }
 
-/// Which tasks: `?list_id=1&done=true`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)] // a misspelt filter must not select everything
-struct Selection {
-    list_id: Option<i32>,
-    done: Option<bool>,
+async fn create(body: Bytes, Request { db, viewer, .. }: Request) -> ApiResult<impl Reply> {
+    let task: NewTask = parse(&body)?;
+    let transaction = begin(&db).await?;
+    require_target(task.list_id, &viewer, &transaction).await?;
+    task.check()?;
+    let task = task.into_active_model().insert(&transaction).await?;
+    transaction.commit().await?;
+    Ok(created(&TaskView::of(&viewer, &task)))
 }
 
-impl Selection {
-    fn condition(&self) -> Condition {
-        Condition::all()
-            .add_option(self.list_id.map(|id| task::Column::ListId.eq(id)))
-            .add_option(self.done.map(|done| task::Column::Done.eq(done)))
+async fn show(id: i32, Request { db, viewer, .. }: Request) -> ApiResult<impl Reply> {
+    let task = find::<task::Entity>(id, &db).await?;
+    let task = TaskView::of(&viewer, &task).ok_or_else(|| ApiError::no_row("task", id))?;
+    Ok(json(&task))
+}
+
+async fn change(
+    id: i32,
+    body: Bytes,
+    Request { db, viewer, .. }: Request,
+) -> ApiResult<impl Reply> {
+    let changes: TaskChanges = parse(&body)?;
+    let transaction = begin(&db).await?;
+    let task = lock_own(id, &viewer, &transaction).await?;
+    check(&changes, &viewer, &transaction).await?;
+    let task = changes.apply(task.into_active_model());
+    let task = task.update(&transaction).await?;
+    transaction.commit().await?;
+    Ok(json(&TaskView::of(&viewer, &task)))
+}
+
+async fn remove(id: i32, Request { db, viewer, .. }: Request) -> ApiResult<impl Reply> {
+    let transaction = begin(&db).await?;
+    let task = lock_own(id, &viewer, &transaction).await?;
+    task.delete(&transaction).await?;
+    transaction.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn create_many(body: Bytes, Request { db, viewer, .. }: Request) -> ApiResult<impl Reply> {
+    let tasks: Vec<NewTask> = parse_all(&body)?;
+    NewTask::check_all(&tasks, MAX_BULK_TASKS)?;
+    let transaction = begin(&db).await?;
+    let list_ids: BTreeSet<_> = tasks.iter().map(|task| task.list_id).collect();
+    for list_id in list_ids {
+        require_target(list_id, &viewer, &transaction).await?;
     }
-
-    /// Finds the tasks to change, all of lists that the viewer may write. They are written one by one:
-    /// who saw a task before a change and who after is known row by row.
-    async fn hold(
-        &self,
-        viewer: &Viewer,
-        transaction: &LiveTransaction,
-    ) -> Result<Vec<task::Model>, ApiError> {
-        match self.list_id {
-            Some(list) => lists::require_member(viewer, list)?,
-            None if self.done.is_none() => {
-                return Err(ApiError::bad(
-                    "say which tasks: ?list_id=1, ?done=true or both",
-                ));
-            }
-            None => {}
-        }
-        let tasks = task::Entity::find()
-            .filter(self.condition())
-            .order_by_asc(task::Column::Id)
-            .lock_exclusive();
-        let mut tasks = tasks.all(transaction).await?;
-        tasks.retain(|task| viewer.is_member(task.list_id));
-        Ok(tasks)
+    let mut rows = Vec::new();
+    for task in tasks {
+        rows.push(task.into_active_model().insert(&transaction).await?);
     }
+    transaction.commit().await?;
+    Ok(created(&TaskView::of_all(&viewer, &rows)))
 }
 
-#[derive(Deserialize)]
-struct NewTask {
-    text: String,
-    list_id: i32,
-    #[serde(default)]
-    done: bool,
-}
-
-impl NewTask {
-    async fn insert(self, transaction: &LiveTransaction) -> Result<task::Model, ApiError> {
-        check_text("text", &self.text)?;
-        let task = task::ActiveModel {
-            text: Set(self.text),
-            list_id: Set(self.list_id),
-            done: Set(self.done),
-            ..Default::default()
-        };
-        Ok(task.insert(transaction).await?)
-    }
-}
-
-#[derive(Clone, Deserialize)]
-struct Changes {
-    text: Option<String>,
-    done: Option<bool>,
-    list_id: Option<i32>,
-}
-
-impl Changes {
-    async fn check(&self, viewer: &Viewer, transaction: &LiveTransaction) -> Result<(), ApiError> {
-        if let Some(text) = &self.text {
-            check_text("text", text)?;
-        }
-        match self.list_id {
-            Some(list_id) => lists::require(list_id, viewer, transaction).await,
-            None => Ok(()),
-        }
-    }
-
-    /// A column that stays equal is not written, and nobody is told that it was.
-    async fn write(
-        self,
-        task: task::Model,
-        transaction: &LiveTransaction,
-    ) -> Result<task::Model, ApiError> {
-        let mut task = task.into_active_model();
-        if let Some(text) = self.text {
-            task.text.set_if_not_equals(text);
-        }
-        if let Some(done) = self.done {
-            task.done.set_if_not_equals(done);
-        }
-        if let Some(list_id) = self.list_id {
-            task.list_id.set_if_not_equals(list_id);
-        }
-        Ok(task.update(transaction).await?)
-    }
-}
-
-async fn index(selection: Selection, Request { db, viewer, .. }: Request) -> ApiResult {
+async fn index(selection: Selection, Request { db, viewer, .. }: Request) -> ApiResult<impl Reply> {
     if selection.done.is_some() && viewer.name().is_none() {
-        // Who may not see what is done may not filter by it either.
-        return Err(ApiError::anonymous());
+        // The filter would reveal what the serializer hides.
+        return Err(sign_in_first());
     }
     if let Some(list) = selection.list_id {
-        lists::find(list, &viewer, &db).await?;
+        find_visible(list, &viewer, &db).await?;
     }
     let tasks = task::Entity::find()
         .filter(selection.condition())
         .order_by_asc(task::Column::Id);
     let tasks = tasks.all(&db).await?;
-    ok(&view_all(&viewer, &tasks))
-}
-
-async fn create(body: Bytes, Request { db, viewer, .. }: Request) -> ApiResult {
-    let task: NewTask = parse(&body)?;
-    let transaction = begin(&db).await?;
-    lists::require(task.list_id, &viewer, &transaction).await?;
-    let task = task.insert(&transaction).await?;
-    transaction.commit().await?;
-    created(&TaskView::of(&viewer, &task))
-}
-
-async fn show(id: i32, Request { db, viewer, .. }: Request) -> ApiResult {
-    let task = task::Entity::find_by_id(id).one(&db).await?;
-    let seen = task.and_then(|task| TaskView::of(&viewer, &task));
-    ok(&seen.ok_or_else(|| missing(id))?)
-}
-
-async fn change(id: i32, body: Bytes, Request { db, viewer, .. }: Request) -> ApiResult {
-    let changes: Changes = parse(&body)?;
-    let transaction = begin(&db).await?;
-    let task = hold(id, &viewer, &transaction).await?;
-    changes.check(&viewer, &transaction).await?;
-    let task = changes.write(task, &transaction).await?;
-    transaction.commit().await?;
-    ok(&TaskView::of(&viewer, &task))
-}
-
-async fn remove(id: i32, Request { db, viewer, .. }: Request) -> ApiResult {
-    let transaction = begin(&db).await?;
-    let task = hold(id, &viewer, &transaction).await?;
-    task.delete(&transaction).await?;
-    transaction.commit().await?;
-    no_content()
-}
-
-async fn create_many(body: Bytes, Request { db, viewer, .. }: Request) -> ApiResult {
-    let tasks: Vec<NewTask> = parse_all(&body)?;
-    if tasks.len() > MOST_AT_ONCE {
-        return Err(ApiError::bad(format!(
-            "{} tasks are too many at once: at most {MOST_AT_ONCE}",
-            tasks.len()
-        )));
-    }
-    let transaction = begin(&db).await?;
-    for list_id in tasks
-        .iter()
-        .map(|task| task.list_id)
-        .collect::<BTreeSet<_>>()
-    {
-        lists::require(list_id, &viewer, &transaction).await?;
-    }
-    let mut rows = Vec::new();
-    for task in tasks {
-        rows.push(task.insert(&transaction).await?);
-    }
-    transaction.commit().await?;
-    created(&view_all(&viewer, &rows))
+    Ok(json(&TaskView::of_all(&viewer, &tasks)))
 }
 
 async fn change_many(
     selection: Selection,
     body: Bytes,
     Request { db, viewer, .. }: Request,
-) -> ApiResult {
-    let changes: Changes = parse(&body)?;
-    if changes.text.is_none() && changes.done.is_none() && changes.list_id.is_none() {
-        return Err(ApiError::bad(
-            "say what to change: `text`, `done` or `list_id`",
-        ));
-    }
+) -> ApiResult<impl Reply> {
+    let changes: TaskChanges = parse(&body)?;
+    changes.require_any()?;
     let transaction = begin(&db).await?;
-    let tasks = selection.hold(&viewer, &transaction).await?;
-    changes.check(&viewer, &transaction).await?;
+    let tasks = lock_selected(&selection, &viewer, &transaction).await?;
+    check(&changes, &viewer, &transaction).await?;
     let affected = tasks.len();
     for task in tasks {
-        changes.clone().write(task, &transaction).await?;
+        let task = changes.clone().apply(task.into_active_model());
+        task.update(&transaction).await?;
     }
     transaction.commit().await?;
-    ok(&json!({ "affected": affected }))
+    Ok(json(&json!({ "affected": affected })))
 }
 
-async fn remove_many(selection: Selection, Request { db, viewer, .. }: Request) -> ApiResult {
+async fn remove_many(
+    selection: Selection,
+    Request { db, viewer, .. }: Request,
+) -> ApiResult<impl Reply> {
     let transaction = begin(&db).await?;
-    let tasks = selection.hold(&viewer, &transaction).await?;
+    let tasks = lock_selected(&selection, &viewer, &transaction).await?;
     let affected = tasks.len();
     for task in tasks {
         task.delete(&transaction).await?;
     }
     transaction.commit().await?;
-    ok(&json!({ "affected": affected }))
+    Ok(json(&json!({ "affected": affected })))
 }
 
-fn view_all(viewer: &Viewer, tasks: &[task::Model]) -> Vec<TaskView> {
-    let seen = |task| TaskView::of(viewer, task);
-    tasks.iter().filter_map(seen).collect()
+/// Fails unless the changes are valid, and the viewer may write the list that they name.
+async fn check(
+    changes: &TaskChanges,
+    viewer: &Viewer,
+    transaction: &LiveTransaction,
+) -> ApiResult<()> {
+    changes.check()?;
+    match changes.list_id {
+        Some(list_id) => require_target(list_id, viewer, transaction).await,
+        None => Ok(()),
+    }
 }
 
-/// Finds a task that the viewer may write, and nobody else writes until the transaction ends.
-async fn hold(
+/// Finds a task that the viewer may write, and locks it until the transaction ends.
+async fn lock_own(
     id: i32,
     viewer: &Viewer,
     transaction: &LiveTransaction,
-) -> Result<task::Model, ApiError> {
-    let task = task::Entity::find_by_id(id)
-        .lock_exclusive()
-        .one(transaction)
-        .await?
-        .filter(|task| permissions::sees_task(viewer, task))
-        .ok_or_else(|| missing(id))?;
-    lists::require_member(viewer, task.list_id)?;
+) -> ApiResult<task::Model> {
+    let task = lock::<task::Entity>(id, LockType::Update, transaction).await?;
+    if !permissions::sees_task(viewer, &task) {
+        return Err(ApiError::no_row("task", id));
+    }
+    require_member(viewer, task.list_id)?;
     Ok(task)
 }
 
-fn missing(id: i32) -> ApiError {
-    ApiError::missing(format!("task {id}"))
+/// Finds the selected tasks that the viewer may write, and locks them until the transaction ends.
+async fn lock_selected(
+    selection: &Selection,
+    viewer: &Viewer,
+    transaction: &LiveTransaction,
+) -> ApiResult<Vec<task::Model>> {
+    if let Some(list) = selection.list_id {
+        require_member(viewer, list)?;
+    }
+    let tasks = task::Entity::find()
+        .filter(selection.explicit()?)
+        .order_by_asc(task::Column::Id)
+        .lock_exclusive();
+    let mut tasks = tasks.all(transaction).await?;
+    tasks.retain(|task| viewer.is_member(task.list_id));
+    Ok(tasks)
 }

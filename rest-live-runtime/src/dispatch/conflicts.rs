@@ -1,11 +1,14 @@
-//! Writes of one row by several nodes, in a log that each appends to after it has committed.
+//! Detects writes of one row by several nodes that may have overlapped, in a log to which each node
+//! appends after it has committed.
 //!
-//! Of its own writes a node knows the order ([`crate::publish::order`]). Of those of two nodes nobody does: the one that was
-//! committed first may be appended last. What can be known: each event says up to where its node had read the log before the
-//! write began. If another node's event of the row came behind that, the two may have overlapped: then the event is
-//! told to nobody, and its node has the row be read again, and tells how it is. All nodes read the same log and decide alike.
+//! A node knows the order of its own writes ([`crate::publish::order`]). The order of two nodes'
+//! writes is unknown: the write that was committed first may be appended last. But each event
+//! carries the cursor up to which its node had read the log before the write began. If another
+//! node's event of the row comes after that cursor, the two writes may have overlapped. Then no
+//! node publishes the event: its own node reads the row again, and appends the result. All nodes
+//! read the same log and decide alike.
 //!
-//! Plain data: the dispatcher asks, and has rows be settled.
+//! Plain data: the dispatcher asks for a verdict on each event, and the publisher reads rows again.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,56 +24,62 @@ use crate::{
     publish::order::RowId,
 };
 
-/// What lately came out of the log.
+/// The last events of the log, by row.
 #[derive(Debug)]
 pub(crate) struct ConflictDetector {
     node: Arc<str>,
     capacity: usize,
-    /// All behind this place is known here.
+    /// Every event after this cursor is known here.
     start: Cursor,
     rows: HashMap<RowId, VecDeque<KnownEvent>>,
-    /// Where the subscribers of a model were last told to fetch again, by each node.
-    resets: HashMap<Arc<str>, Vec<Reset>>,
-    /// The rows in the order of the log.
+    /// The last reset of each model by each node.
+    resets: HashMap<Arc<str>, Vec<ModelReset>>,
+    /// The known events, oldest first, by position and row.
     ring: VecDeque<(u64, RowId)>,
 }
 
-/// Where, and by which node.
-type Reset = (u64, Option<Arc<str>>);
+/// A reset of a model.
+#[derive(Debug)]
+struct ModelReset {
+    position: u64,
+    node: Option<Arc<str>>,
+}
 
 /// An event of a row.
 #[derive(Debug)]
 struct KnownEvent {
     position: u64,
     node: Option<Arc<str>>,
-    fate: Fate,
-    /// What subscribers may hold because of it.
-    named: Vec<Row>,
+    outcome: Outcome,
+    /// The rows that subscribers may hold because of it.
+    rows: Vec<Row>,
 }
 
+/// What all nodes did with an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
+enum Outcome {
     Published,
     Withheld,
-    /// Nodes that know more may have told it.
+    /// A node that knows more of the log may have published it.
     Unknown,
 }
 
-/// What becomes of an event.
+/// What this node does with an event.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Publish,
     /// Another node reads the row again.
     Withhold,
-    /// This node is to: with what subscribers may hold of the row. Also where it cannot know what the others decide.
+    /// This node reads the row again, of which subscribers may hold any of these states. Also the
+    /// verdict if this node cannot know what the others decide.
     Reread(RowId, Vec<Row>),
 }
 
 impl ConflictDetector {
-    /// So many events are looked at.
+    /// Number of events that are remembered.
     pub(crate) const CAPACITY: usize = 16_384;
 
-    /// Begins behind a place in the log.
+    /// Creates a detector that reads the log after `start`.
     pub(crate) fn new(node: Arc<str>, start: Cursor, capacity: usize) -> Self {
         Self {
             node,
@@ -82,97 +91,109 @@ impl ConflictDetector {
         }
     }
 
-    /// Decides about the next event of the log.
-    pub(crate) fn take(
+    /// Returns the verdict on the next event of the log, and remembers the event.
+    pub(crate) fn check(
         &mut self,
         position: u64,
         event: &Arc<Event>,
-        origin: &EventSource,
+        source: &EventSource,
     ) -> Verdict {
         let change = match &event.kind {
             EventKind::Row(change) => change,
             EventKind::Reset => {
-                let by_node = self.resets.entry(Arc::clone(&event.model)).or_default();
-                by_node.retain(|(_, node)| *node != origin.node);
-                by_node.push((position, origin.node.clone()));
+                let resets = self.resets.entry(Arc::clone(&event.model)).or_default();
+                resets.retain(|reset| reset.node != source.node);
+                resets.push(ModelReset {
+                    position,
+                    node: source.node.clone(),
+                });
                 return Verdict::Publish;
             }
         };
         let row = (Arc::clone(&event.model), change.key.clone());
-        let (fate, verdict) = self.decide(&row, change, origin);
-        let seen = KnownEvent {
+        let (outcome, verdict) = self.decide(&row, change, source);
+        let known = KnownEvent {
             position,
-            node: origin.node.clone(),
-            fate,
-            named: match fate {
-                // Who held the row as it was has been told that it is gone.
-                Fate::Published => change.new.iter().cloned().collect(),
-                Fate::Withheld | Fate::Unknown => named(change).collect(),
+            node: source.node.clone(),
+            outcome,
+            rows: match outcome {
+                // Subscribers that held an old row have received the change.
+                Outcome::Published => change.new.iter().cloned().collect(),
+                Outcome::Withheld | Outcome::Unknown => all_rows(change).collect(),
             },
         };
-        self.rows.entry(row.clone()).or_default().push_back(seen);
+        self.rows.entry(row.clone()).or_default().push_back(known);
         self.ring.push_back((position, row));
         if self.ring.len() > self.capacity {
-            self.forget();
+            self.forget_oldest();
         }
         verdict
     }
 
-    fn decide(&self, row: &RowId, change: &RowChange, origin: &EventSource) -> (Fate, Verdict) {
-        let Some(node) = &origin.node else {
-            // Of a trigger, or of a log that knows the order.
-            return (Fate::Published, Verdict::Publish);
+    fn decide(&self, row: &RowId, change: &RowChange, source: &EventSource) -> (Outcome, Verdict) {
+        let Some(node) = &source.node else {
+            // The event is from a trigger, or from a log that knows the order.
+            return (Outcome::Published, Verdict::Publish);
         };
         let is_known = |began: &&Cursor| {
             began.epoch == self.start.epoch && began.position >= self.start.position
         };
-        let known = origin.began.as_ref().filter(is_known);
+        let known = source.began.as_ref().filter(is_known);
         let began = known.map_or(0, |began| began.position);
-        let seen = self.rows.get(row).into_iter().flatten().rev();
-        let within: Vec<&KnownEvent> = seen.take_while(|seen| seen.position > began).collect();
-        let settled = || {
-            let within = within.iter().rev().flat_map(|seen| seen.named.clone());
-            Verdict::Reread(row.clone(), within.chain(named(change)).collect())
+        let newest_first = self.rows.get(row).into_iter().flatten().rev();
+        let overlapping: Vec<&KnownEvent> = newest_first
+            .take_while(|event| event.position > began)
+            .collect();
+        let reread = || {
+            let rows = overlapping
+                .iter()
+                .rev()
+                .flat_map(|event| event.rows.clone());
+            Verdict::Reread(row.clone(), rows.chain(all_rows(change)).collect())
         };
         if known.is_none() {
-            return (Fate::Unknown, settled());
+            return (Outcome::Unknown, reread());
         }
-        let is_other = |of: &Option<Arc<str>>| of.as_ref() != Some(node);
-        let overlaps = |fate| {
-            let mut within = within.iter();
-            within.any(|seen| seen.fate == fate && is_other(&seen.node))
+        let is_other = |other: &Option<Arc<str>>| other.as_ref() != Some(node);
+        let has_overlapping = |outcome| {
+            overlapping
+                .iter()
+                .any(|event| event.outcome == outcome && is_other(&event.node))
         };
         let mut resets = self.resets.get(&row.0).into_iter().flatten();
-        let is_reset = resets.any(|(position, of)| *position > began && is_other(of));
-        match (
-            is_reset || overlaps(Fate::Published),
-            overlaps(Fate::Unknown),
-        ) {
-            (true, _) if *node == self.node => (Fate::Withheld, settled()),
-            (true, _) => (Fate::Withheld, Verdict::Withhold),
-            (false, true) => (Fate::Unknown, settled()),
-            (false, false) => (Fate::Published, Verdict::Publish),
+        let is_reset = resets.any(|reset| reset.position > began && is_other(&reset.node));
+        if is_reset || has_overlapping(Outcome::Published) {
+            let verdict = if *node == self.node {
+                reread()
+            } else {
+                Verdict::Withhold
+            };
+            (Outcome::Withheld, verdict)
+        } else if has_overlapping(Outcome::Unknown) {
+            (Outcome::Unknown, reread())
+        } else {
+            (Outcome::Published, Verdict::Publish)
         }
     }
 
-    fn forget(&mut self) {
+    fn forget_oldest(&mut self) {
         let Some((position, row)) = self.ring.pop_front() else {
             return;
         };
         self.start.position = position;
-        for by_node in self.resets.values_mut() {
-            by_node.retain(|(at, _)| *at > position);
+        for resets in self.resets.values_mut() {
+            resets.retain(|reset| reset.position > position);
         }
-        if let Some(seen) = self.rows.get_mut(&row) {
-            seen.pop_front();
-            if seen.is_empty() {
+        if let Some(events) = self.rows.get_mut(&row) {
+            events.pop_front();
+            if events.is_empty() {
                 self.rows.remove(&row);
             }
         }
     }
 }
 
-fn named(change: &RowChange) -> impl Iterator<Item = Row> {
+fn all_rows(change: &RowChange) -> impl Iterator<Item = Row> {
     change.old.iter().chain(&change.new).cloned()
 }
 

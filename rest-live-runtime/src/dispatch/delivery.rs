@@ -15,7 +15,7 @@ pub(crate) fn delivery<'e>(
     match audience {
         Audience::Empty => None,
         Audience::All(spoken) => {
-            let variant = change.seen_by_all()?;
+            let variant = change.common_variant()?;
             let by_dialect = Dialect::ALL.map(|dialect| {
                 let is_spoken = spoken[dialect as usize];
                 let frame = is_spoken.then(|| encoder.frame_index(change, variant, dialect));
@@ -26,7 +26,7 @@ pub(crate) fn delivery<'e>(
         }
         Audience::Each(viewers) => {
             let recipients = viewers.iter().filter_map(|viewer| {
-                let variant = change.seen_by(&viewer.user, viewer.granted)?;
+                let variant = change.variant_for(&viewer.user, viewer.granted)?;
                 let frame = encoder.frame_index(change, variant, viewer.dialect)?;
                 Some(viewer.receives(frame))
             });

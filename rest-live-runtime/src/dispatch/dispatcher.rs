@@ -1,5 +1,5 @@
-//! The task of a node that reads the log and publishes each event to the hub. It waits for the log, and for
-//! the writers to catch up; it waits for no socket.
+//! The task of a node that reads the log and publishes each event to the hub. It waits for the log,
+//! and for the writers to catch up; it waits for no socket.
 
 use std::{pin::pin, sync::Arc};
 
@@ -8,12 +8,12 @@ use tokio::sync::watch;
 
 use super::{
     batch::Batch,
-    change::{Change, changes},
+    change::{Change, group_changes},
     conflicts::{ConflictDetector, Verdict},
     delivery::delivery,
     encoder::Encoder,
     history::History,
-    idle_tail::unhurried,
+    idle_tail::idle_tail,
     replay::Replays,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Runs until the log ends. Then every connection is closed, because no change can be published.
+    /// Runs until the log ends. Then it closes every connection, because it can publish no change.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
         match user_code::call_async(self.follow(tail)).await {
             Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
@@ -63,7 +63,7 @@ impl Dispatcher {
     }
 
     async fn follow(&self, tail: BoxStream<'static, Tail>) {
-        let mut tail = pin!(unhurried(tail, self.hub.has_subscribers()));
+        let mut tail = pin!(idle_tail(tail, self.hub.has_subscribers()));
         let mut conflicts = None;
         let begin = |cursor: &Cursor| {
             let order = &self.publisher.order;
@@ -90,7 +90,7 @@ impl Dispatcher {
                 Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
                 Tail::Away => {
                     tracing::warn!(
-                        "the event log cannot be reached: changes are published when it can be reached again"
+                        "the event log cannot be reached: no change is published until it is back"
                     );
                     self.hub.set_stale(true);
                 }
@@ -102,8 +102,8 @@ impl Dispatcher {
         }
     }
 
-    /// Returns the events of the log that are published. An event that conflicts with another node's is
-    /// withheld; its own node reads the row again.
+    /// Returns the events of the log that are published. An event that conflicts with another
+    /// node's is withheld; its own node reads the row again.
     fn resolve(
         &self,
         entries: &[Entry],
@@ -115,14 +115,14 @@ impl Dispatcher {
         for entry in entries {
             let (event, source) = entry.event.resolve(&self.registry);
             let verdict = match &mut conflicts {
-                Some(conflicts) => conflicts.take(entry.position, &event, &source),
+                Some(conflicts) => conflicts.check(entry.position, &event, &source),
                 None => Verdict::Publish,
             };
             match verdict {
                 Verdict::Publish => {}
                 Verdict::Withhold => continue,
-                Verdict::Reread(row, named) => {
-                    if self.publisher.unsettle(&row, named) {
+                Verdict::Reread(row, rows) => {
+                    if self.publisher.unsettle(&row, rows) {
                         rereads.push(row);
                     }
                     continue;
@@ -142,7 +142,7 @@ impl Dispatcher {
     /// Forgets everything before a cursor. Returns the number of this batch.
     fn forget(&self, cursor: &Cursor) -> u64 {
         self.replays.clear();
-        self.history.begin(cursor.clone())
+        self.history.restart(cursor.clone())
     }
 
     fn reset(&self, cursor: Cursor, reason: ResetReason) {
@@ -162,9 +162,10 @@ impl Dispatcher {
     /// Publishes events: those of one commit in as few parts as the limits allow.
     async fn dispatch(&self, events: &[PositionedEvent], watermark: &Cursor) {
         // First the history: a client that resumes meanwhile reads the events from there.
-        let kept = events.iter();
-        let kept = kept.map(|event| (event.at.position, Arc::clone(&event.event)));
-        let batch_id = self.history.keep(kept);
+        let appended = events
+            .iter()
+            .map(|event| (event.at.position, Arc::clone(&event.event)));
+        let batch_id = self.history.append(appended);
         for shard in self.hub.shards() {
             shard.with(|state| state.begin_batch(watermark, batch_id, events.len()));
         }
@@ -193,8 +194,8 @@ impl Dispatcher {
         self.progress.send_replace(Some(watermark.clone()));
     }
 
-    /// Publishes a batch to each shard when its writer has caught up: a client that reads must not lag
-    /// because a transaction was large.
+    /// Publishes a batch to each shard when its writer has caught up: a client that reads must not
+    /// lag because a transaction was large.
     async fn publish(&self, batch: &mut Batch) {
         for (shard, events) in self.hub.shards().iter().zip(batch.take()) {
             if !events.is_empty() {
@@ -229,12 +230,12 @@ impl Dispatcher {
         at: &EventPosition,
         batch: &mut Batch,
     ) {
-        let changes: Vec<_> = changes(model, row).collect();
+        let changes: Vec<_> = group_changes(model, row).collect();
         let shards = self.hub.shards().iter();
         let audiences = shards.map(|shard| {
             shard.with(|state| {
                 let audience = |change: &Change<'_>| {
-                    let same_for_all = change.seen_by_all().is_some();
+                    let same_for_all = change.common_variant().is_some();
                     state.audience(&change.group, same_for_all)
                 };
                 changes.iter().map(audience).collect::<Vec<_>>()

@@ -1,10 +1,11 @@
-//! Serializes each row of an event once for each serializer, and encodes each frame once.
+//! Serializes each row of an event once for each serializer, and encodes each frame once, for all
+//! shards and subscribers.
 
 use std::{mem, sync::Arc};
 
 use serde_json::value::RawValue;
 
-use super::change::{Change, Side, Variant};
+use super::change::{Change, RowVersion, Variant};
 use crate::{
     data::{
         cursor::Cursor,
@@ -26,21 +27,28 @@ use crate::{
 pub(crate) struct Encoder<'e> {
     model: &'e ModelEntry,
     event: &'e Event,
-    row: &'e RowChange,
+    row_change: &'e RowChange,
     cursor: &'e Cursor,
     metrics: &'e Metrics,
-    /// Number of the current change.
+    /// Number of the current change; 0 before the first.
     change: usize,
     /// The frames of the current change.
     frames: Vec<BroadcastFrame>,
-    payloads: Vec<(&'e str, Side, Option<Box<RawValue>>)>,
+    payloads: Vec<Payload<'e>>,
     encoded: Vec<Encoded<'e>>,
+}
+
+/// A serialized row; `None` if the serializer failed.
+struct Payload<'e> {
+    serializer: &'e str,
+    version: RowVersion,
+    json: Option<Box<RawValue>>,
 }
 
 /// A frame, or in 0.7 the part that all ids share; `None` if the serializer failed.
 struct Encoded<'e> {
     serializer: &'e str,
-    side: Side,
+    version: RowVersion,
     action: Action,
     dialect: Dialect,
     /// The change, for frames that name the group.
@@ -54,14 +62,14 @@ impl<'e> Encoder<'e> {
     pub(crate) fn new(
         model: &'e ModelEntry,
         event: &'e Event,
-        row: &'e RowChange,
+        row_change: &'e RowChange,
         cursor: &'e Cursor,
         metrics: &'e Metrics,
     ) -> Self {
         Self {
             model,
             event,
-            row,
+            row_change,
             cursor,
             metrics,
             change: 0,
@@ -81,8 +89,8 @@ impl<'e> Encoder<'e> {
         mem::take(&mut self.frames).into()
     }
 
-    /// Returns the index of a variant's frame in a dialect, among the frames of the current change; `None`
-    /// if its serializer failed, which is logged.
+    /// Returns the index of a variant's frame in a dialect, among the frames of the current change;
+    /// `None` if its serializer failed, which is logged.
     pub(crate) fn frame_index(
         &mut self,
         change: &Change<'e>,
@@ -106,8 +114,8 @@ impl<'e> Encoder<'e> {
         Some(index)
     }
 
-    /// Returns the frame of a variant in a dialect, in 0.7 the part after the id; `None` if its serializer
-    /// failed, which is logged.
+    /// Returns the frame of a variant in a dialect, in 0.7 the part after the id; `None` if its
+    /// serializer failed, which is logged.
     pub(crate) fn frame(
         &mut self,
         change: &Change<'e>,
@@ -127,14 +135,14 @@ impl<'e> Encoder<'e> {
         let of_change = (dialect == Dialect::V1).then_some(self.change);
         let known = self.encoded.iter().position(|e| {
             std::ptr::eq(e.serializer, &*serializer.name)
-                && (e.side, e.action, e.dialect) == (variant.side, variant.action, dialect)
+                && (e.version, e.action, e.dialect) == (variant.version, variant.action, dialect)
                 && e.change == of_change
         });
         let index = known.unwrap_or_else(|| {
             let frame = self.encode(change, variant, dialect, serializer);
             self.encoded.push(Encoded {
                 serializer: &serializer.name,
-                side: variant.side,
+                version: variant.version,
                 action: variant.action,
                 dialect,
                 change: of_change,
@@ -153,8 +161,10 @@ impl<'e> Encoder<'e> {
         dialect: Dialect,
         serializer: &'e Serializer,
     ) -> Option<Frame> {
-        let (model, event, row, cursor) = (self.model, self.event, self.row, self.cursor);
-        let payload = self.payload(serializer, variant.side, change.row(variant.side)?)?;
+        let (model, event, cursor) = (self.model, self.event, self.cursor);
+        let row_change = self.row_change;
+        let row = change.row(variant.version)?;
+        let payload = self.payload(serializer, variant.version, row)?;
         let broadcast = Broadcast {
             model: &model.label,
             group: GroupName {
@@ -169,24 +179,32 @@ impl<'e> Encoder<'e> {
             Dialect::Plain => Frame::broadcast(&plain::broadcast(&broadcast), event.captured),
             Dialect::V1 => Frame::broadcast(&v1::broadcast(&broadcast), event.captured),
             Dialect::V0_7 => {
-                let ending = v0_7::broadcast(&broadcast, &row.key, &model.pk_columns);
+                let ending = v0_7::broadcast(&broadcast, &row_change.key, &model.pk_columns);
                 Frame::suffix(ending, event.captured)
             }
         })
     }
 
-    fn payload(&mut self, serializer: &'e Serializer, side: Side, row: &Row) -> Option<&RawValue> {
+    fn payload(
+        &mut self,
+        serializer: &'e Serializer,
+        version: RowVersion,
+        row: &Row,
+    ) -> Option<&RawValue> {
         let name = &*serializer.name;
         let known = self
             .payloads
             .iter()
-            .position(|p| std::ptr::eq(p.0, name) && p.1 == side);
+            .position(|p| std::ptr::eq(p.serializer, name) && p.version == version);
         let index = known.unwrap_or_else(|| {
-            let payload = serialize(serializer, row, self.metrics);
-            self.payloads.push((name, side, payload));
+            self.payloads.push(Payload {
+                serializer: name,
+                version,
+                json: serialize(serializer, row, self.metrics),
+            });
             self.payloads.len() - 1
         });
-        self.payloads[index].2.as_deref()
+        self.payloads[index].json.as_deref()
     }
 }
 

@@ -1,16 +1,18 @@
-//! What happened lately, by group: from it a client that comes back is told what it missed, without a look at the rest.
+//! The last events of the log, by group: a client that resumes receives from it what it missed,
+//! without a search through the events of other groups.
 //!
-//! A ring of a node: the dispatcher keeps in it what it hands out, before it does. What is older is in the log; who needs it
-//! has it read once for all ([`reach`](History::reach)).
+//! Each node has one history. The dispatcher appends a batch of events before it publishes them.
+//! Older events are in the log; [`History::load_after`] reads them once for all clients.
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::Arc,
 };
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::change::groups_of;
+use super::change::affected_groups;
 use crate::{
     data::{
         cursor::Cursor,
@@ -22,80 +24,91 @@ use crate::{
     user_code,
 };
 
-/// An event of a group.
-#[derive(Clone, Debug)]
-pub(crate) struct Placed {
-    pub(crate) position: u64,
-    /// Number of the batch that it came in, 0 if it was read later.
-    pub(crate) turn: u64,
-    pub(crate) event: Arc<Event>,
-}
-
 /// The last events of a log.
 #[derive(Debug)]
 pub(crate) struct History {
     registry: Arc<Registry>,
     capacity: usize,
     state: Mutex<State>,
-    /// Whose turn it is to read what is older.
-    reading: tokio::sync::Mutex<()>,
+    /// Held by the task that reads older events from the log.
+    loading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// All behind this place is here; none before the log has begun.
+    /// Every event after this cursor is here; `None` before the log has begun.
     start: Option<Cursor>,
     /// By ascending positions.
-    events: VecDeque<Kept>,
-    groups: HashMap<GroupId, OfGroup>,
-    /// Where rows of a model last changed that are not known, and the number of the batch.
-    resets: HashMap<Arc<str>, (u64, u64)>,
-    /// The log does not reach back to here, or not within what is kept.
+    events: VecDeque<KeptEvent>,
+    groups: HashMap<GroupId, GroupHistory>,
+    /// The last reset of each model.
+    resets: HashMap<Arc<str>, ModelReset>,
+    /// Events after this position and earlier ones cannot be loaded: the log no longer has them, or
+    /// they are more than the capacity.
     expired: Option<u64>,
-    /// Number of the last batch, and of the one with which it began.
-    turn: u64,
-    begun: u64,
+    /// Number of the last batch.
+    batch_id: u64,
+    /// Number of the batch with which the history started.
+    first_batch_id: u64,
 }
 
+/// The events of one group.
 #[derive(Debug, Default)]
-struct OfGroup {
+struct GroupHistory {
     /// By ascending positions.
-    events: VecDeque<Placed>,
-    /// Number of the last batch that had any.
-    last_turn: u64,
+    events: VecDeque<GroupEvent>,
+    /// Number of the last batch that had an event of the group.
+    last_batch_id: u64,
 }
 
+/// An event, as its groups know it.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupEvent {
+    pub(crate) position: u64,
+    /// Number of the batch in which it came; 0 if it was loaded from the log.
+    pub(crate) batch_id: u64,
+    pub(crate) event: Arc<Event>,
+}
+
+/// An event, as the whole history knows it.
 #[derive(Debug)]
-struct Kept {
+struct KeptEvent {
     position: u64,
     groups: Box<[GroupId]>,
 }
 
-/// What happened to a group behind a place.
+/// A change of unknown rows of a model.
+#[derive(Debug, Default)]
+struct ModelReset {
+    position: u64,
+    batch_id: u64,
+}
+
+/// The events of a group after a cursor.
 #[derive(Debug)]
-pub(crate) enum Missed {
-    Events(Vec<Placed>),
-    /// Rows changed that are not known.
+pub(crate) enum MissedEvents {
+    Found(Vec<GroupEvent>),
+    /// Unknown rows changed.
     Unknown,
-    /// More than anybody is told.
-    TooMuch,
-    /// It is not here.
-    Older,
+    /// There are more than the client receives.
+    TooMany,
+    /// Older events are needed than the history has.
+    NotLoaded,
 }
 
 impl History {
-    /// So many events are kept.
+    /// Default number of events that are kept.
     pub(crate) const CAPACITY: usize = 16_384;
 
-    /// So many are read from the log at once.
-    const PAGE: usize = 1000;
+    /// Number of events that are read from the log with one call.
+    const PAGE_SIZE: usize = 1000;
 
     pub(crate) fn new(registry: Arc<Registry>, capacity: usize) -> Self {
         Self {
             registry,
             capacity,
             state: Mutex::default(),
-            reading: tokio::sync::Mutex::new(()),
+            loading: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -103,51 +116,51 @@ impl History {
         self.state.lock()
     }
 
-    /// Forgets all, and begins anew behind a place. Returns the number of this batch.
-    pub(crate) fn begin(&self, start: Cursor) -> u64 {
+    /// Forgets all events, and starts after a cursor. Returns the number of this batch.
+    pub(crate) fn restart(&self, start: Cursor) -> u64 {
         let mut state = self.state();
-        let anew = State {
+        let batch_id = state.batch_id + 1;
+        let restarted = State {
             start: Some(start),
-            turn: state.turn + 1,
-            begun: state.turn + 1,
+            batch_id,
+            first_batch_id: batch_id,
             ..State::default()
         };
-        let turn = anew.turn;
-        let before = std::mem::replace(&mut *state, anew);
+        let forgotten = mem::replace(&mut *state, restarted);
+        // After the lock: rows belong to the application.
         drop(state);
-        // Rows are the application's.
-        drop(before);
-        turn
+        drop(forgotten);
+        batch_id
     }
 
-    /// Keeps a batch of events, which come by ascending positions, but for those of transactions that took longer than
-    /// others. Returns the number of the batch.
-    pub(crate) fn keep(&self, events: impl IntoIterator<Item = (u64, Arc<Event>)>) -> u64 {
-        let kept: Vec<_> = events
+    /// Appends a batch of events, and returns its number. Positions ascend, except that a long
+    /// transaction may bring earlier ones.
+    pub(crate) fn append(&self, events: impl IntoIterator<Item = (u64, Arc<Event>)>) -> u64 {
+        let events: Vec<_> = events
             .into_iter()
             .map(|(position, event)| (self.groups_of(&event), position, event))
             .collect();
         let mut evicted = Vec::new();
         let mut state = self.state();
-        state.turn += 1;
-        let turn = state.turn;
-        for (groups, position, event) in kept {
-            let placed = Placed {
+        state.batch_id += 1;
+        let batch_id = state.batch_id;
+        for (groups, position, event) in events {
+            let event = GroupEvent {
                 position,
-                turn,
+                batch_id,
                 event,
             };
-            state.insert(groups, &placed);
+            state.insert(groups, &event);
             while state.events.len() > self.capacity {
                 evicted.extend(state.evict());
             }
         }
         drop(state);
         drop(evicted);
-        turn
+        batch_id
     }
 
-    /// Returns the groups that an event concerns; `None` where its rows are not known.
+    /// Returns the groups that an event affects; `None` if its rows are unknown.
     fn groups_of(&self, event: &Event) -> Option<Box<[GroupId]>> {
         match &event.kind {
             EventKind::Reset => None,
@@ -155,125 +168,134 @@ impl History {
                 let Some(model) = self.registry.model_by_label(&event.model) else {
                     return Some(Box::default());
                 };
-                // To read a column is the application's code.
-                user_code::call(|| groups_of(model, change)).ok()
+                // Reading a column runs application code.
+                user_code::call(|| affected_groups(model, change)).ok()
             }
         }
     }
 
-    /// Returns what happened to a group of a model behind a place, up to a batch, if that is at most so much.
+    /// Returns the events of a group after `since`, up to a batch, if there are at most `limit`.
     pub(crate) fn missed(
         &self,
         model: &str,
         group: &GroupId,
         since: &Cursor,
-        turn: u64,
-        most: usize,
-    ) -> Missed {
+        batch_id: u64,
+        limit: usize,
+    ) -> MissedEvents {
         let state = self.state();
         if !state.reaches(since) {
-            return Missed::Older;
+            return MissedEvents::NotLoaded;
         }
         let reset = state.resets.get(model);
-        if reset.is_some_and(|(at, _)| *at > since.position) {
-            return Missed::Unknown;
+        if reset.is_some_and(|reset| reset.position > since.position) {
+            return MissedEvents::Unknown;
         }
-        let Some(OfGroup { events, .. }) = state.groups.get(group) else {
-            return Missed::Events(Vec::new());
+        let Some(GroupHistory { events, .. }) = state.groups.get(group) else {
+            return MissedEvents::Found(Vec::new());
         };
-        let first = events.partition_point(|placed| placed.position <= since.position);
-        if events.len() - first > most {
-            return Missed::TooMuch;
+        let first = events.partition_point(|event| event.position <= since.position);
+        if events.len() - first > limit {
+            return MissedEvents::TooMany;
         }
         let missed = events.range(first..);
-        let missed = missed.filter(|placed| placed.turn <= turn);
-        Missed::Events(missed.cloned().collect())
+        let missed = missed.filter(|event| event.batch_id <= batch_id);
+        MissedEvents::Found(missed.cloned().collect())
     }
 
-    /// Returns whether nothing happened to a group of a model between two batches, behind a place: not in the earlier one.
-    pub(crate) fn is_quiet(
+    /// Returns whether no event of a group after `since` came in a batch after `seen`, up to `now`.
+    pub(crate) fn is_unchanged(
         &self,
         model: &str,
         group: &GroupId,
         since: &Cursor,
-        (told, now): (u64, u64),
+        (seen, now): (u64, u64),
     ) -> bool {
-        let is_between = |turn: u64| told < turn && turn <= now;
+        let is_between = |batch_id: u64| seen < batch_id && batch_id <= now;
         let state = self.state();
         let reset = state.resets.get(model);
         if !state.reaches(since)
-            || is_between(state.begun)
-            || reset.is_some_and(|(_, turn)| *turn > told)
+            || is_between(state.first_batch_id)
+            || reset.is_some_and(|reset| reset.batch_id > seen)
         {
             return false;
         }
         match state.groups.get(group) {
-            Some(OfGroup { events, last_turn }) if *last_turn > told => {
-                // What came behind `now` is told as it happens.
-                !is_between(*last_turn) && !events.iter().any(|placed| is_between(placed.turn))
+            Some(GroupHistory {
+                events,
+                last_batch_id,
+            }) if *last_batch_id > seen => {
+                // The subscription receives events of later batches as they come.
+                !is_between(*last_batch_id)
+                    && !events.iter().any(|event| is_between(event.batch_id))
             }
             _ => true,
         }
     }
 
-    /// Has all be here that happened behind a place: where it is not, it is read from the log, once for all who ask.
+    /// Ensures that every event after `since` is here. Missing ones are read from the log, once for
+    /// all callers.
     ///
     /// # Errors
-    /// Why it cannot be had.
-    pub(crate) async fn reach(&self, log: &dyn EventLog, since: &Cursor) -> Result<(), ReadError> {
-        // Who can have nothing does not wait for its turn.
-        self.older(since)?;
-        let _turn = self.reading.lock().await;
-        let reached = self.read(log, since).await;
-        if let Err(ReadError::Expired) = reached {
+    /// Why the events are not available.
+    pub(crate) async fn load_after(
+        &self,
+        log: &dyn EventLog,
+        since: &Cursor,
+    ) -> Result<(), ReadError> {
+        // A caller whose events cannot be loaded does not wait for the other callers.
+        self.missing_up_to(since)?;
+        let _loading = self.loading.lock().await;
+        let loaded = self.load(log, since).await;
+        if let Err(ReadError::Expired) = loaded {
             let mut state = self.state();
             state.expired = state.expired.max(Some(since.position));
         }
-        reached
+        loaded
     }
 
-    async fn read(&self, log: &dyn EventLog, since: &Cursor) -> Result<(), ReadError> {
-        let Some(start) = self.older(since)? else {
+    async fn load(&self, log: &dyn EventLog, since: &Cursor) -> Result<(), ReadError> {
+        let Some(start) = self.missing_up_to(since)? else {
             return Ok(());
         };
-        let mut read = Vec::new();
+        let mut loaded = Vec::new();
         let mut after = since.clone();
         while after.position < start.position {
-            let page = log.read(after.clone(), Self::PAGE).await?;
+            let page = log.read(after.clone(), Self::PAGE_SIZE).await?;
             let Some(last) = page.last() else {
                 break;
             };
             after.position = last.position;
             let missing = page.into_iter();
             let missing = missing.filter(|entry| entry.position <= start.position);
-            read.extend(missing.map(|entry| {
+            loaded.extend(missing.map(|entry| {
                 let (event, _) = entry.event.resolve(&self.registry);
                 let groups = self.groups_of(&event);
-                let placed = Placed {
+                let event = GroupEvent {
                     position: entry.position,
-                    turn: 0,
+                    batch_id: 0,
                     event,
                 };
-                (groups, placed)
+                (groups, event)
             }));
-            if read.len() > self.capacity {
+            if loaded.len() > self.capacity {
                 return Err(ReadError::Expired);
             }
         }
         let mut state = self.state();
         let is_contiguous = state.start.as_ref() == Some(&start);
-        if !is_contiguous || state.events.len() + read.len() > self.capacity {
+        if !is_contiguous || state.events.len() + loaded.len() > self.capacity {
             return Err(ReadError::Expired);
         }
         state.start = Some(since.clone());
-        for (groups, placed) in read.into_iter().rev() {
-            state.insert(groups, &placed);
+        for (groups, event) in loaded.into_iter().rev() {
+            state.insert(groups, &event);
         }
         Ok(())
     }
 
-    /// Returns from where on it is here, where that is behind a place.
-    fn older(&self, since: &Cursor) -> Result<Option<Cursor>, ReadError> {
+    /// Returns up to where events after `since` are missing; `None` if all are here.
+    fn missing_up_to(&self, since: &Cursor) -> Result<Option<Cursor>, ReadError> {
         let state = self.state();
         let Some(start) = &state.start else {
             return Err(ReadError::Expired);
@@ -281,52 +303,61 @@ impl History {
         if start.epoch != since.epoch {
             return Err(ReadError::Epoch);
         }
+        if state.reaches(since) {
+            return Ok(None);
+        }
         let is_expired = state
             .expired
             .is_some_and(|expired| since.position <= expired);
-        if !state.reaches(since) && (is_expired || state.events.len() >= self.capacity) {
+        if is_expired || state.events.len() >= self.capacity {
             return Err(ReadError::Expired);
         }
-        Ok((!state.reaches(since)).then(|| start.clone()))
+        Ok(Some(start.clone()))
     }
 }
 
 impl State {
+    /// Returns whether every event after a cursor is here.
     fn reaches(&self, since: &Cursor) -> bool {
         self.start
             .as_ref()
             .is_some_and(|start| start.epoch == since.epoch && start.position <= since.position)
     }
 
-    fn insert(&mut self, groups: Option<Box<[GroupId]>>, placed: &Placed) {
-        let &Placed { position, turn, .. } = placed;
-        let is_behind = |start: &Cursor| position > start.position;
-        if !self.start.as_ref().is_some_and(is_behind) {
+    /// Inserts an event by its position. An event from before the start is dropped.
+    fn insert(&mut self, groups: Option<Box<[GroupId]>>, event: &GroupEvent) {
+        let &GroupEvent {
+            position, batch_id, ..
+        } = event;
+        let is_after = |start: &Cursor| position > start.position;
+        if !self.start.as_ref().is_some_and(is_after) {
             return;
         }
         let groups = groups.unwrap_or_else(|| {
-            let model = Arc::clone(&placed.event.model);
-            let (at, of) = self.resets.entry(model).or_default();
-            (*at, *of) = (position.max(*at), turn.max(*of));
+            let model = Arc::clone(&event.event.model);
+            let reset = self.resets.entry(model).or_default();
+            reset.position = position.max(reset.position);
+            reset.batch_id = batch_id.max(reset.batch_id);
             Box::default()
         });
         for group in &groups {
-            let of_group = match self.groups.get_mut(group) {
-                Some(of_group) => of_group,
+            // Most groups are known already: only a new one clones its id.
+            let history = match self.groups.get_mut(group) {
+                Some(history) => history,
                 None => self.groups.entry(group.clone()).or_default(),
             };
-            of_group.last_turn = turn.max(of_group.last_turn);
-            let events = &mut of_group.events;
-            let place = place(events, position, |placed| placed.position);
-            events.insert(place, placed.clone());
+            history.last_batch_id = batch_id.max(history.last_batch_id);
+            let events = &mut history.events;
+            let index = insertion_index(events, position, |event| event.position);
+            events.insert(index, event.clone());
         }
-        let place = place(&self.events, position, |kept| kept.position);
-        self.events.insert(place, Kept { position, groups });
+        let index = insertion_index(&self.events, position, |event| event.position);
+        self.events.insert(index, KeptEvent { position, groups });
     }
 
-    /// Takes out the oldest event, and returns what is to be dropped behind the lock.
-    fn evict(&mut self) -> Vec<Placed> {
-        let Some(Kept { position, groups }) = self.events.pop_front() else {
+    /// Removes the oldest event, and returns what the caller drops after the lock.
+    fn evict(&mut self) -> Vec<GroupEvent> {
+        let Some(KeptEvent { position, groups }) = self.events.pop_front() else {
             return Vec::new();
         };
         if let Some(start) = &mut self.start {
@@ -334,7 +365,7 @@ impl State {
         }
         let mut evicted = Vec::new();
         for group in groups {
-            if let Some(OfGroup { events, .. }) = self.groups.get_mut(&group) {
+            if let Some(GroupHistory { events, .. }) = self.groups.get_mut(&group) {
                 evicted.extend(events.pop_front());
                 if events.is_empty() {
                     self.groups.remove(&group);
@@ -345,12 +376,16 @@ impl State {
     }
 }
 
-/// Returns where a position belongs: at one of the ends, but seldom.
-fn place<T>(events: &VecDeque<T>, position: u64, of: impl Fn(&T) -> u64) -> usize {
+/// Returns where a position belongs. It is nearly always at one of the ends.
+fn insertion_index<T>(
+    events: &VecDeque<T>,
+    position: u64,
+    position_of: impl Fn(&T) -> u64,
+) -> usize {
     match (events.front(), events.back()) {
-        (_, Some(last)) if of(last) < position => events.len(),
-        (Some(first), _) if of(first) > position => 0,
-        _ => events.partition_point(|event| of(event) < position),
+        (_, Some(last)) if position_of(last) < position => events.len(),
+        (Some(first), _) if position_of(first) > position => 0,
+        _ => events.partition_point(|event| position_of(event) < position),
     }
 }
 

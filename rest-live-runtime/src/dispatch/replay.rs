@@ -1,15 +1,17 @@
-//! What a group missed, for clients that come back: of each row one change, from how it was where they left to how it is.
-//! Made once for all that missed the same, and encoded once.
+//! What the clients of a group missed that come back: one change for each row, from how the row was
+//! when the client left to how it is.
+//!
+//! Clients that missed the same events share a replay, and each of its frames is encoded once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, mem, sync::Arc};
 
 use hashlink::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    change::{Conflated, Variant},
+    change::{Variant, conflated::ConflatedChange},
     encoder::Encoder,
-    history::Placed,
+    history::GroupEvent,
 };
 use crate::{
     data::{
@@ -28,32 +30,43 @@ use crate::{
     user_code,
 };
 
+/// Maximum number of changed rows in all cached replays.
+const MAX_CACHED_ROWS: usize = 65_536;
+
 /// The replays that were asked for last.
 #[derive(Debug)]
 pub(crate) struct Replays(Mutex<Cache>);
 
 #[derive(Debug)]
 struct Cache {
-    replays: LruCache<Key, Arc<Replay>>,
-    /// How many rows they are of.
+    replays: LruCache<ReplayKey, Arc<Replay>>,
+    /// Number of changed rows in all replays.
     rows: usize,
 }
 
-/// Which events: those of a group from a position to another. One may yet come between them, so their number is part of
-/// it; and positions are of a life of the log.
-type Key = (Epoch, GroupId, u64, u64, usize);
-
-/// So many rows are kept ready.
-const MOST_ROWS: usize = 65_536;
+/// Identifies the events of a replay.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ReplayKey {
+    /// Positions mean nothing in another epoch of the log.
+    epoch: Epoch,
+    group: GroupId,
+    first: u64,
+    last: u64,
+    /// Number of events: a late one may still come between the first and the last.
+    events: usize,
+}
 
 /// What a group missed.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// One a row, in the order in which the rows last changed, with the last event.
-    changes: Vec<(Conflated, Arc<Event>)>,
-    /// Broadcasts of some changes, by their places.
-    encoded: Mutex<HashMap<(usize, Variant), Option<Frame>>>,
+    /// One change for each row, with the row's last event, in the order of these events.
+    changes: Vec<(ConflatedChange, Arc<Event>)>,
+    /// The broadcasts that were encoded so far, by the index of the change.
+    encoded: Mutex<EncodedFrames>,
 }
+
+/// `None` if the serializer failed.
+type EncodedFrames = HashMap<(usize, Variant), Option<Frame>>;
 
 impl Replays {
     pub(crate) fn new() -> Self {
@@ -63,69 +76,79 @@ impl Replays {
         }))
     }
 
-    fn cache(&self) -> parking_lot::MutexGuard<'_, Cache> {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
         self.0.lock()
     }
 
-    /// Returns the replay of some events of a group, ascending; `None` where the application's code panics.
-    pub(crate) fn of(
+    /// Returns the replay of events of a group, oldest first; `None` if application code panics.
+    pub(crate) fn get(
         &self,
         epoch: &Epoch,
         entry: &GroupEntry,
         group: &GroupId,
-        events: &[Placed],
+        events: &[GroupEvent],
     ) -> Option<Arc<Replay>> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return Some(Arc::new(Replay::default()));
         };
-        let (first, last) = (first.position, last.position);
-        let key = (epoch.clone(), group.clone(), first, last, events.len());
+        let key = ReplayKey {
+            epoch: epoch.clone(),
+            group: group.clone(),
+            first: first.position,
+            last: last.position,
+            events: events.len(),
+        };
         if let Some(replay) = self.cache().replays.get(&key) {
             return Some(Arc::clone(replay));
         }
-        // To read a column is the application's code.
+        // Reading a column runs application code.
         let replay = user_code::call(|| Replay::new(entry, group, events));
         let replay = Arc::new(replay.ok()?);
+        // Dropped after the lock: rows belong to the application.
         let mut dropped = Vec::new();
         let mut cache = self.cache();
         cache.rows += replay.changes.len();
         dropped.extend(cache.replays.insert(key, Arc::clone(&replay)));
-        while cache.rows - dropped.iter().map(|r| r.changes.len()).sum::<usize>() > MOST_ROWS {
+        let rows_of = |dropped: &[Arc<Replay>]| {
+            let rows = dropped.iter().map(|replay| replay.changes.len());
+            rows.sum::<usize>()
+        };
+        while cache.rows - rows_of(&dropped) > MAX_CACHED_ROWS {
             match cache.replays.remove_lru() {
                 Some((_, replay)) => dropped.push(replay),
                 None => break,
             }
         }
-        cache.rows -= dropped.iter().map(|r| r.changes.len()).sum::<usize>();
+        cache.rows -= rows_of(&dropped);
         drop(cache);
         drop(dropped);
         Some(replay)
     }
 
-    /// Forgets all: positions are of another log now.
+    /// Forgets all replays: the log starts again after another cursor.
     pub(crate) fn clear(&self) {
         let mut cache = self.cache();
         cache.rows = 0;
-        let dropped = std::mem::replace(&mut cache.replays, LruCache::new_unbounded());
+        let dropped = mem::replace(&mut cache.replays, LruCache::new_unbounded());
         drop(cache);
         drop(dropped);
     }
 }
 
 impl Replay {
-    fn new(entry: &GroupEntry, group: &GroupId, events: &[Placed]) -> Self {
+    fn new(entry: &GroupEntry, group: &GroupId, events: &[GroupEvent]) -> Self {
         let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
-        for (place, Placed { event, .. }) in events.iter().enumerate() {
-            if let Some(change) = event.as_row() {
-                let (last, changes) = rows.entry(&change.key).or_default();
-                *last = place;
-                changes.push(change);
+        for (index, GroupEvent { event, .. }) in events.iter().enumerate() {
+            if let Some(row_change) = event.as_row() {
+                let (last, row_changes) = rows.entry(&row_change.key).or_default();
+                *last = index;
+                row_changes.push(row_change);
             }
         }
         let mut rows: Vec<_> = rows.into_values().collect();
         rows.sort_unstable_by_key(|(last, _)| *last);
-        let changes = rows.into_iter().filter_map(|(last, changes)| {
-            let conflated = Conflated::of(entry, group, &changes)?;
+        let changes = rows.into_iter().filter_map(|(last, row_changes)| {
+            let conflated = ConflatedChange::new(entry, group, &row_changes)?;
             Some((conflated, Arc::clone(&events[last].event)))
         });
         Self {
@@ -134,49 +157,48 @@ impl Replay {
         }
     }
 
-    /// Returns what a user is told who comes from one cursor and is brought to another, as far as it may be seen now; `None`
-    /// where that is more than so many frames, or bytes. Each frame has the cursor from which the client loses nothing if it is the
-    /// last that arrives: but for the last, the one from which it came.
+    /// Returns the frames that bring a user from one cursor to another, as far as the user may see
+    /// the rows now; `None` if there are more than `max_frames`, or more than `max_bytes`.
+    ///
+    /// Each frame carries the cursor from which the client loses nothing if it receives no further
+    /// frame: `since` in all frames but the last, which carries `upto`.
     pub(crate) fn frames(
         &self,
-        of: (&ModelEntry, &GroupEntry, &GroupId),
+        (model, entry, group): (&ModelEntry, &GroupEntry, &GroupId),
         (user, granted): (&Identity, SerializerSet),
         (since, upto): (&Cursor, &Cursor),
-        most: (usize, usize),
+        (max_frames, max_bytes): (usize, usize),
         metrics: &Metrics,
     ) -> Option<Vec<Frame>> {
-        let (model, entry, group) = of;
-        let (most_frames, mut bytes) = most;
+        let mut room = max_bytes;
         let mut frames = Vec::new();
-        for (place, (conflated, event)) in self.changes.iter().enumerate() {
+        for (index, (conflated, event)) in self.changes.iter().enumerate() {
             let change = conflated.as_change(entry, group);
-            let variant = conflated.seen_by(&change, user, granted);
+            let variant = conflated.variant_for(&change, user, granted);
             change.report_panics(model, metrics);
             let Some(variant) = variant else { continue };
-            let known = self.encoded().get(&(place, variant)).cloned();
+            let known = self.encoded.lock().get(&(index, variant)).cloned();
             let frame = known.unwrap_or_else(|| {
-                let mut encoder = Encoder::new(model, event, &conflated.row, since, metrics);
+                let row_change = &conflated.row_change;
+                let mut encoder = Encoder::new(model, event, row_change, since, metrics);
                 encoder.begin_change();
                 let frame = encoder.frame(&change, variant, Dialect::V1);
-                self.encoded().insert((place, variant), frame.clone());
+                let mut encoded = self.encoded.lock();
+                encoded.insert((index, variant), frame.clone());
                 frame
             });
             let Some(frame) = frame else { continue };
-            bytes = bytes.checked_sub(frame.bytes().len())?;
+            room = room.checked_sub(frame.bytes().len())?;
             frames.push(frame);
-            if frames.len() > most_frames {
+            if frames.len() > max_frames {
                 return None;
             }
         }
         let last = frames.len().saturating_sub(1);
-        let frames = frames.iter().enumerate().map(|(place, frame)| {
-            let cursor = if place == last { upto } else { since };
+        let replayed = frames.iter().enumerate().map(|(index, frame)| {
+            let cursor = if index == last { upto } else { since };
             v1::with_cursor(frame.as_str(), cursor)
         });
-        Some(frames.collect())
-    }
-
-    fn encoded(&self) -> parking_lot::MutexGuard<'_, HashMap<(usize, Variant), Option<Frame>>> {
-        self.encoded.lock()
+        Some(replayed.collect())
     }
 }

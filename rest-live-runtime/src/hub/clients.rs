@@ -1,4 +1,7 @@
 //! The clients of a shard: what is queued for each, and which sockets wait for the writer.
+//!
+//! Answers and control frames are queued here; [`shard`](super::shard) queues what a group's
+//! subscribers receive, because that also concerns the group.
 
 pub(crate) mod client;
 pub(crate) mod send_queue;
@@ -21,7 +24,7 @@ use self::{
 };
 use super::{
     context::HubContext,
-    ids::{ClientId, GrantId},
+    ids::{ClientId, GrantId, SubscriptionId},
 };
 use crate::{
     model::permission::Identity,
@@ -37,7 +40,7 @@ pub(crate) struct Clients {
     pub(crate) intake: Intake,
     /// Number of the last event of the shard; orders what is queued.
     pub(crate) event: u64,
-    /// The last number that was given to a client or to a grant.
+    /// The last number that was given to a client, a subscription or a grant.
     numbers: u64,
     /// Whether the log cannot be reached.
     is_stale: bool,
@@ -62,7 +65,7 @@ impl Clients {
         }
     }
 
-    /// Adds a client whose frames are taken by a task. After [`close`](Self::close) it is closed at once.
+    /// Adds a client whose frames a task takes. After [`close`](Self::close) it is closed at once.
     pub(crate) fn join(&mut self, user: Identity, dialect: Option<Dialect>) -> ClientId {
         let number = self.next_number();
         let mut client = Client::new(number, user, dialect);
@@ -90,9 +93,13 @@ impl Clients {
         client
     }
 
-    pub(crate) fn next_number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
+    }
+
+    pub(crate) fn next_subscription(&mut self) -> SubscriptionId {
+        SubscriptionId(self.next_number())
     }
 
     pub(crate) fn next_grant(&mut self) -> GrantId {
@@ -140,7 +147,7 @@ impl Clients {
         })
     }
 
-    /// Notifies the task or the writer of a client that has something to send.
+    /// Notifies a client's task, or the writer of its socket, if there is something to send.
     pub(crate) fn wake(&mut self, index: usize) {
         let client = &mut self.clients[index];
         if !client.has_work() {
@@ -172,7 +179,7 @@ impl Clients {
         }
     }
 
-    /// Records how much was appended that a socket has to send at most.
+    /// Counts what was appended for the client that receives the most of it.
     pub(crate) fn take_in(&mut self, messages: usize, bytes: usize) {
         self.intake.messages += messages as u64;
         self.intake.bytes += bytes as u64;
@@ -246,7 +253,7 @@ impl Clients {
         self.wake(id.index);
     }
 
-    /// Declares that a client's socket accepts data again.
+    /// Queues a client for the writer again, because its socket accepts data.
     pub(crate) fn writable(&mut self, id: ClientId) {
         let intake = self.intake;
         let Some(socket) = self.get_mut(id).and_then(Client::socket) else {
@@ -272,7 +279,7 @@ impl Clients {
         let is_stale = self.is_stale;
         let client = &mut self.clients[index];
         let listens = client.dialect == Some(Dialect::V1) && !client.subscriptions.is_empty();
-        // A client that has received `stale` also receives `live`, even if it has unsubscribed since.
+        // After `stale` a client also receives `live`, even if it has unsubscribed since.
         if client.is_stale != is_stale && (listens || client.is_stale) {
             client.is_stale = is_stale;
             let id = self.id_at(index);
@@ -330,8 +337,8 @@ impl Clients {
     }
 }
 
-/// Share of the limits of one client's queue that may be appended while a socket waits for the writer:
-/// a client that reads must not lag because the dispatcher is fast.
+/// Divides the limits of one client's queue: so much may be appended while a socket waits for the
+/// writer. A client that reads must not lag because the dispatcher is fast.
 pub(crate) const INTAKE_DIVISOR: usize = 4;
 
 impl Index<usize> for Clients {

@@ -93,8 +93,8 @@ impl Groups {
         }
     }
 
-    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether all
-    /// of them see the same; otherwise `listens` is asked about the client of each.
+    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether
+    /// all of them see the same; otherwise `listens` is asked about the client of each.
     pub(crate) fn audience(
         &self,
         id: &GroupId,
@@ -127,8 +127,8 @@ impl Groups {
     }
 }
 
-/// Number of users whose memory is read before the first is copied. Users are scattered over the memory:
-/// the processor then fetches them in parallel, not one after the other.
+/// Number of users whose memory is read before the first is copied. Users are scattered over the
+/// memory: the processor then fetches them in parallel, not one after the other.
 const PREFETCH: usize = 32;
 
 impl Index<usize> for Groups {

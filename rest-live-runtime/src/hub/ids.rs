@@ -9,10 +9,15 @@ pub(crate) struct ClientId {
     pub(crate) number: u64,
 }
 
-/// Identifies what a subscription was granted last. Never used twice in a shard: a subscription that is
-/// shown by other serializers gets a new one.
+/// Identifies a subscription of a shard. Never used twice, and the same until the subscription
+/// ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GrantId(pub(crate) u64);
+pub(crate) struct SubscriptionId(pub(super) u64);
+
+/// Identifies what a subscription was granted last. Never used twice in a shard: a subscription
+/// that is shown by other serializers gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GrantId(pub(super) u64);
 
 /// Locates a subscriber: the index of its group in the shard, and its own index in the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A subscription as a session requests it, and why a shard refuses it.
 //!
-//! The session prepares everything that takes time: it asks the application, and encodes what the client
-//! missed. The shard only applies the value under its lock, or refuses it.
+//! The session prepares everything that takes time: it asks the application, and encodes what the
+//! client missed. The shard only applies the value under its lock, or refuses it.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(crate) struct NewSubscription {
     pub(crate) id: Option<Id>,
     pub(crate) dialect: Dialect,
     pub(crate) granted: SerializerSet,
-    /// [`SessionHandle::rights_version`](super::SessionHandle::rights_version) from before the session
-    /// asked for the rights.
+    /// [`SessionHandle::rights_version`](super::SessionHandle::rights_version) from before the
+    /// session asked for the rights.
     pub(crate) rights_version: u64,
     pub(crate) start: StartPoint,
     pub(crate) span: Span,
@@ -90,9 +90,10 @@ pub(crate) enum SubscribeError {
     TooMany,
     /// The id names another subscription of the session.
     IdInUse,
-    /// The rights of the session changed since the question was asked, or the log began a new epoch.
+    /// The session's rights changed since the question was asked, or the log began a new epoch.
     Outdated,
-    /// The dispatcher has begun this batch, which is later than the last one that the replay covers.
+    /// The dispatcher has begun this batch, which is later than the last one that the replay
+    /// covers.
     Advanced(u64),
     /// The session has ended.
     Gone,

@@ -1,4 +1,7 @@
-//! What a session does in its shard.
+//! What a session does in its shard: it subscribes, queues answers and takes frames.
+//!
+//! Each method locks the shard once. Sessions, and the tasks that act for several sessions, call
+//! them.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +10,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use super::{
     clients::socket::SharedSocket,
-    ids::{ClientId, GrantId},
+    ids::{ClientId, SubscriptionId},
     new_subscription::{NewSubscription, SubscribeError},
     shard::{Shard, drain::Outgoing, subscriptions::Subscribed},
 };
@@ -20,8 +23,8 @@ use crate::{
     },
 };
 
-/// A client's place in a shard. [`Hub::join`](super::Hub::join) gives it out; it stays valid, without
-/// effect, after the client has left.
+/// Addresses a client in its shard. [`Hub::join`](super::Hub::join) creates it. After the client
+/// has left, its methods do nothing.
 #[derive(Clone)]
 pub(crate) struct SessionHandle {
     shard: Arc<Shard>,
@@ -38,8 +41,8 @@ impl SessionHandle {
         self.shard.leave(self.client);
     }
 
-    /// Lets the shard's writer write the session's frames to a socket from now on. `sees_pings` tells
-    /// whether the client gets pings that it can see, as messages.
+    /// Lets the shard's writer write the session's frames to a socket from now on. `sees_pings`
+    /// is whether the client gets pings that it can see, as messages.
     pub(crate) fn attach(&self, socket: Arc<SharedSocket>, sees_pings: bool) {
         self.shard
             .with(|state| state.clients.attach(self.client, socket, sees_pings));
@@ -50,7 +53,7 @@ impl SessionHandle {
         self.shard.with(|state| state.outgoing(self.client))
     }
 
-    /// Returns what is notified when there is something to take; `None` for a session with a socket.
+    /// Returns what is notified when something is queued; `None` for a session with a socket.
     pub(crate) fn queued(&self) -> Option<Arc<Notify>> {
         self.shard.queued(self.client)
     }
@@ -83,7 +86,7 @@ impl SessionHandle {
         drop(ended);
     }
 
-    /// Ends what the session calls by an id, and queues the answer. Returns whether there was anything.
+    /// Ends what the session calls by an id, and queues the answer. Returns whether there was any.
     pub(crate) fn unsubscribe_id(&self, id: &Id, answer: Option<Frame>) -> bool {
         let ended = self
             .shard
@@ -102,8 +105,8 @@ impl SessionHandle {
         self.shard.with(|state| state.subscriptions_of(self.client))
     }
 
-    /// Returns the version of the session's rights. An answer of `authorize` holds if the version is
-    /// still the one from before the question.
+    /// Returns the version of the session's rights. An answer of `authorize` holds if the version
+    /// is still the one from before the question.
     pub(crate) fn rights_version(&self) -> u64 {
         self.shard.with(|state| {
             let client = state.clients.get(self.client);
@@ -120,12 +123,12 @@ impl SessionHandle {
         });
     }
 
-    /// Applies the answer to a question about a subscription: it continues as granted, or ends with an
-    /// error code that the client receives. Returns `None` if the answer is outdated, else whether the
-    /// subscription ended.
+    /// Applies the answer to a question about a subscription: it continues as granted, or ends with
+    /// an error code that the client receives. Returns `None` if the answer is outdated, else
+    /// whether the subscription ended.
     pub(crate) fn apply(
         &self,
-        subscription: GrantId,
+        subscription: SubscriptionId,
         rights_version: u64,
         answer: Result<SerializerSet, ErrorCode>,
     ) -> Option<bool> {
@@ -146,8 +149,8 @@ impl SessionHandle {
             .with(|state| state.clients.pong(self.client, pongs));
     }
 
-    /// Closes the session after what is queued has been sent. A client that must not come back receives
-    /// nothing of what is queued.
+    /// Closes the session after what is queued has been sent. A client that must not come back
+    /// receives nothing of what is queued.
     pub(crate) fn close(&self, code: CloseCode) {
         self.shard
             .with(|state| state.close_session(self.client, code));

@@ -1,7 +1,8 @@
-//! A part of the hub: some clients, the groups that they subscribe to, and the task that writes to them.
+//! A part of the hub: some clients, the groups that they subscribe to, and the task that writes to
+//! them.
 //!
-//! The state of a shard is under one lock. The lock is never held across an `.await`, during a write to a
-//! socket, or while application code runs.
+//! The state of a shard is under one lock. The lock is never held across an `.await`, during a
+//! write to a socket, or while application code runs.
 
 pub(crate) mod backpressure;
 pub(crate) mod broadcast;
@@ -156,15 +157,15 @@ impl State {
         self.clients.event = self.progress.begin_batch(cursor, batch_id, events);
     }
 
-    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether all
-    /// of them see the same.
+    /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether
+    /// all of them see the same.
     pub(crate) fn audience(&self, group: &GroupId, same_for_all: bool) -> Audience {
         let listens = |client: usize| !self.clients[client].queue.ignores_changes();
         self.groups.audience(group, same_for_all, listens)
     }
 
-    /// Closes a client after what is queued has been sent; the first code holds. A client that must not
-    /// come back receives nothing of what is queued.
+    /// Closes a client after what is queued has been sent; the first code holds. A client that must
+    /// not come back receives nothing of what is queued.
     pub(crate) fn close_session(&mut self, id: ClientId, code: CloseCode) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -188,8 +189,8 @@ impl State {
         }
     }
 
-    /// Ends a client that has closed, and queues the answer to its close. A close that is queued already
-    /// is the answer.
+    /// Ends a client that has closed, and queues the answer to its close. A close that is queued
+    /// already is the answer.
     pub(crate) fn closed_by_client(&mut self, id: ClientId, answer: Bytes) {
         self.close_at_once(id, CloseCode::GoingAway);
         if let Some(socket) = self.clients.get_mut(id).and_then(Client::socket)

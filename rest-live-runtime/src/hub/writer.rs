@@ -1,8 +1,8 @@
 //! The task of a shard that writes queued frames to the sockets.
 //!
-//! The task writes to a batch of sockets, then yields to the dispatcher, which appends more, and to the
-//! readers. So more is queued for each socket by its next batch, and leaves in one write: the busier the
-//! server, the fewer writes for each frame. A single frame is written at once.
+//! The task writes to a batch of sockets, then yields to the dispatcher, which appends more, and to
+//! the readers. So more is queued for each socket by its next batch, and leaves in one write: the
+//! busier the server, the fewer writes for each frame. A single frame is written at once.
 
 mod heartbeat;
 pub(crate) mod write_batch;
@@ -32,12 +32,12 @@ use crate::{
     user_code,
 };
 
-/// Number of sockets in a batch. With fewer, the others have less queued when it is their turn; with more,
-/// each batch takes longer.
-const SOCKETS_PER_BATCH: usize = 32;
+/// Maximum number of sockets in a batch. With fewer, less is queued for each of the other sockets
+/// when it is written; with more, each batch takes longer.
+const MAX_SOCKETS_PER_BATCH: usize = 32;
 
-/// Runs until it is aborted. If it panics, its sockets are dropped, and their clients reconnect to another
-/// shard.
+/// Runs until it is aborted. If it panics, its sockets are dropped, and their clients reconnect to
+/// another shard.
 pub(crate) async fn run(shard: Arc<Shard>) {
     if let Err(panicked) = user_code::call_async(write_batches(&shard)).await {
         tracing::error!(%panicked, "a shard panicked: its connections are dropped");
@@ -69,7 +69,7 @@ impl Shard {
     /// Writes to the first ready sockets, and returns whether more are ready.
     pub(super) fn write_batch(&self, batch: &mut WriteBatch) -> bool {
         let mut state = self.state();
-        while batch.writes.len() < SOCKETS_PER_BATCH
+        while batch.writes.len() < MAX_SOCKETS_PER_BATCH
             && let Some(client) = state.clients.ready.pop_front()
         {
             state.collect(client, batch);
@@ -205,8 +205,8 @@ impl State {
         self.clients.wake(id.index);
     }
 
-    /// Puts back what the socket did not accept, except for subscriptions that have ended. Of the first
-    /// chunk, `bytes` are written already.
+    /// Puts back what the socket did not accept, except for subscriptions that have ended.
+    /// `bytes` of the first chunk are written already.
     fn put_back(&mut self, index: usize, rest: &[Chunk], bytes: usize, heads: &[u8]) {
         let subscriptions = self.clients[index].subscriptions.iter();
         let grants = subscriptions.map(|s| self.groups.subscriber(s.key).grant);
@@ -219,9 +219,7 @@ impl State {
             } else {
                 MessageKind::Begun
             };
-            let is_over = kind
-                .subscription()
-                .is_some_and(|grant| !grants.contains(&grant));
+            let is_over = kind.grant().is_some_and(|grant| !grants.contains(&grant));
             if is_over || !queue.keeps(kind) {
                 continue;
             }

@@ -161,7 +161,7 @@ impl Publisher {
 
     /// Reads a row that nobody else does, and tells how it is.
     pub(crate) fn begin_to_settle(self: &Arc<Self>, row: RowId) {
-        self.metrics.rows_reread.increment(1);
+        self.metrics.rereads.increment(1);
         let settling = Arc::clone(self).read_and_tell(row);
         let abort = self.abort.clone();
         let task = async move { _ = abort.run_until_cancelled(settling).await };

@@ -45,10 +45,10 @@ async fn ask(shared: &Shared, session: &SessionHandle, subscription: &Subscribed
         });
         let code = answer.as_ref().err().copied();
         // `None`: the rights have changed once more.
-        let Some(has_ended) = session.apply(subscription.grant, rights_version, answer) else {
+        let Some(has_ended) = session.apply(subscription.id, rights_version, answer) else {
             continue;
         };
-        if has_ended {
+        if has_ended && let Some(code) = code {
             shared.metrics.count_denial(Denial::Revoked);
             subscription
                 .span

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     data::{cursor::Cursor, serializer_set::SerializerSet},
-    dispatch::history::Missed,
+    dispatch::history::MissedEvents,
     hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
     protocol::{code::ResetReason, refusal::Refusal},
@@ -54,22 +54,22 @@ impl Session {
                 .missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
         };
         let mut missed = look();
-        if let Missed::Older = missed {
-            let reach = shared.history.reach(&*shared.log, &since);
+        if let MissedEvents::NotLoaded = missed {
+            let reach = shared.history.load_after(&*shared.log, &since);
             if let Err(error) = self.in_time(reach).await {
                 return self.unreachable(error);
             }
             missed = look();
         }
         let events = match missed {
-            Missed::Events(events) => events,
-            Missed::Unknown => return Ok(self.reset(ResetReason::Bulk)),
-            Missed::TooMuch => return Ok(self.reset(ResetReason::TooFar)),
-            Missed::Older => return Ok(self.reset(ResetReason::Expired)),
+            MissedEvents::Found(events) => events,
+            MissedEvents::Unknown => return Ok(self.reset(ResetReason::Bulk)),
+            MissedEvents::TooMany => return Ok(self.reset(ResetReason::TooFar)),
+            MissedEvents::NotLoaded => return Ok(self.reset(ResetReason::Expired)),
         };
         let Some(replay) = shared
             .replays
-            .of(&since.epoch, request.entry, group, &events)
+            .get(&since.epoch, request.entry, group, &events)
         else {
             shared.metrics.panics.increment(1);
             tracing::error!(
@@ -111,7 +111,7 @@ impl Session {
             return true;
         };
         let history = &self.shared.history;
-        let is_complete = history.is_quiet(&new.model, &new.group, since, (*batch_id, now));
+        let is_complete = history.is_unchanged(&new.model, &new.group, since, (*batch_id, now));
         if is_complete {
             *batch_id = now;
         }

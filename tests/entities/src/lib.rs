@@ -1,9 +1,9 @@
-//! Entities in a crate of their own, as larger applications have them. Here they get their hooks:
-//! the serializers are in the crate that depends on this one.
+//! Entities in a crate of their own, as in larger applications. The hooks are declared here; the
+//! serializers are in the crate that depends on this one.
 
-#![allow(missing_docs, reason = "columns say what they are")]
+#![allow(missing_docs, reason = "the columns' names describe them")]
 
-/// An article with hooks of its own, and rest-live's woven around them.
+/// An article with hooks of its own, which rest-live's hooks wrap.
 pub mod article {
     use sea_orm::entity::prelude::*;
 
@@ -22,7 +22,7 @@ pub mod article {
 
     #[rest_live::live]
     impl ActiveModelBehavior for ActiveModel {
-        /// Makes the slug: what subscribers see must be what was written.
+        /// Sets the slug. Subscribers must receive the row as it was written, with the slug.
         async fn before_save<C>(mut self, _db: &C, _insert: bool) -> Result<Self, DbErr>
         where
             C: ConnectionTrait,
@@ -33,7 +33,7 @@ pub mod article {
             Ok(self)
         }
 
-        /// Fails after the row is written: it is there all the same, and subscribers hear of it.
+        /// Fails after the row is written. The row exists anyway, so subscribers must receive it.
         async fn after_save<C>(model: Model, _db: &C, _insert: bool) -> Result<Model, DbErr>
         where
             C: ConnectionTrait,

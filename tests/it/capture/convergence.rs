@@ -1,23 +1,26 @@
-//! Order and convergence: many write at once, on few rows, in every way that is told exactly, and clients that know
-//! nothing but their frames end with what is in the table, on each database. On the way no row goes back in time,
-//! and nothing is seen of what was rolled back.
+//! Order and convergence: many writers write a few rows concurrently, in every way that is captured
+//! exactly. Clients that know nothing but their frames must end with the rows of the table, on each
+//! database. Meanwhile no row may go back in time, and no change that was rolled back may be sent.
 //!
-//! **Back in time.** A client can tell an older state from a newer one only by a number that grows in the order in which
-//! the writes took effect, which the writers do not know. So the database counts: `version` with each
-//! update of a row, `born` with each insert of a key, since a row that is deleted may come again. On PostgreSQL and
-//! MariaDB triggers do it, under the lock of the row; on SQLite the statements do, in expressions, since `RETURNING` does
-//! not show what a trigger changed, and since no other statement writes meanwhile (`table.rs`). Two states
-//! of one row never have the same numbers, but where one of them was rolled back: so a client that sees
-//! two has seen a phantom, also where no marker says so.
+//! **Back in time.** To compare two states of a row, a client needs a number that grows in the
+//! order in which the writes took effect. The writers do not know this order, so the database
+//! counts: `version` grows with each update of a row, and `born` with each insert of a key, because
+//! a deleted row may be inserted again. On PostgreSQL and MariaDB, triggers count under the lock of
+//! the row. On SQLite, the statements count in expressions, because `RETURNING` does not return
+//! what a trigger changed, and because no other statement writes meanwhile (`table.rs`). Two states
+//! of a row have the same numbers only if one of them was rolled back. So a client that receives
+//! both has received a phantom, even without a marker.
 //!
-//! **Phantoms.** All that will be rolled back has a text that says so. A delete has none; but who is subscribed by
-//! key sees `DELETED` only where the row is gone, so that it must be born again before it is shown again.
+//! **Phantoms.** Every row that will be rolled back has a text that marks it. A delete has no text,
+//! but a client subscribed by key receives `DELETED` only if the row is gone. So the row must be
+//! inserted again (a new `born`) before that client receives it again.
 //!
-//! **The end.** When the writers have ended, one more row is written; when it has come to all clients and they
-//! hold what is in the table, the server is shut down, which tells what is left, and they must hold it still.
+//! **The end.** When the writers have ended, one more row is written. When all clients have
+//! received it and hold the rows of the table, the server is shut down. This sends what is left,
+//! and the clients must still hold the rows of the table.
 //!
-//! With the same seed the writers want the same; in which order they come is the scheduler's. So a seed that failed
-//! is to be tried often: `cargo xtask converge --rounds 20 --seed N`.
+//! The same seed draws the same writes, but the scheduler decides their order. So try a failed seed
+//! many times: `cargo xtask converge --rounds 20 --seed N`.
 
 mod card;
 mod dice;
@@ -53,62 +56,62 @@ use crate::support::{Client, Engine, Node, SharedLog, TICK, TestDatabase, databa
 const WRITERS: u64 = 8;
 const OPERATIONS: u32 = 2000;
 
-/// How many there are where there are several.
+/// Number of servers in the tests with several servers.
 const SERVERS: usize = 3;
-/// Of each writer where several servers write the same rows: most of them are read again.
-const OPERATIONS_OF_MANY: u32 = 500;
+/// Operations of each writer if several servers write the same rows: most of these rows are reread.
+const OPERATIONS_WITH_SEVERAL_SERVERS: u32 = 500;
 
-/// The row that is written last, in a list that every client is subscribed to.
+/// The id of the row that is written last, in a list that every client is subscribed to.
 const SENTINEL: i32 = 1000;
 const SENTINEL_LIST: i32 = 1;
 
-/// So long after the last write a client may hold something else than the table: rows that a request left which was
-/// given up are looked for after seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long after the last write a client may differ from the table. Rows of an abandoned request
+/// are looked for only after some seconds.
+const CONVERGENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_end_with_what_is_in_the_table_on_sqlite() {
+async fn clients_converge_on_sqlite() {
     converge_on(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_end_with_what_is_in_the_table_on_postgres() {
+async fn clients_converge_on_postgres() {
     converge_on(Engine::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_end_with_what_is_in_the_table_on_mariadb() {
+async fn clients_converge_on_mariadb() {
     converge_on(Engine::MariaDb).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_of_three_servers_end_with_what_is_in_the_table_on_sqlite() {
+async fn clients_of_three_servers_converge_on_sqlite() {
     converge_over(Engine::Sqlite, Backplane::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_of_three_servers_end_with_what_is_in_the_table_on_postgres() {
+async fn clients_of_three_servers_converge_on_postgres() {
     converge_over(Engine::Postgres, Backplane::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_of_three_servers_end_with_what_is_in_the_table_on_mariadb() {
+async fn clients_of_three_servers_converge_on_mariadb() {
     converge_over(Engine::MariaDb, Backplane::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_of_three_servers_end_with_what_is_in_the_table_with_an_outbox() {
+async fn clients_of_three_servers_converge_with_outbox() {
     converge_over(Engine::Postgres, Backplane::Outbox).await;
 }
 
-/// Which log the servers have.
+/// The event log that the servers share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Backplane {
-    /// None: it is one server.
+    /// No shared log: there is one server.
     None,
-    /// Each of three appends after it has committed, in whatever order.
+    /// Three servers append after their commits, in any order.
     AfterCommit,
-    /// Three servers on tables of the database.
+    /// Three servers use the outbox, which is in the database.
     Outbox,
 }
 
@@ -121,7 +124,7 @@ async fn converge_over(engine: Engine, backplane: Backplane) {
         let text = env::var(name).ok()?;
         Some(
             text.parse()
-                .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+                .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
         )
     };
     let rounds = number("CONVERGE_ROUNDS").unwrap_or(1);
@@ -132,11 +135,11 @@ async fn converge_over(engine: Engine, backplane: Backplane) {
     }
 }
 
-/// What is written to, and by which servers.
+/// A database, and the servers that write to it.
 struct Cluster {
     plain: DatabaseConnection,
     nodes: Vec<Node>,
-    /// Last: it goes when they are gone.
+    /// The last field, so that it is dropped after the servers.
     _database: TestDatabase,
 }
 
@@ -151,11 +154,11 @@ impl Cluster {
         for _ in 0..SERVERS {
             let db = database.connect().await;
             let node = match backplane {
-                Backplane::None => Node::start(db, generous(), MemoryLog::default()).await,
-                Backplane::AfterCommit => Node::start(db, generous(), shared.clone()).await,
+                Backplane::None => Node::start(db, generous_limits(), MemoryLog::default()).await,
+                Backplane::AfterCommit => Node::start(db, generous_limits(), shared.clone()).await,
                 Backplane::Outbox => {
                     let log = OutboxLog::open(db.clone()).await.unwrap();
-                    Node::start(db, generous(), log).await
+                    Node::start(db, generous_limits(), log).await
                 }
             };
             nodes.push(node);
@@ -193,7 +196,7 @@ async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
     for (number, view) in views.into_iter().enumerate() {
         watchers.push(Watcher::start(app.node(number), view).await);
     }
-    let tally = write(&app, engine, seed).await;
+    let tally = run_writers(&app, engine, seed).await;
     let written = start.elapsed();
     let sentinel = card::ActiveModel {
         id: Set(SENTINEL),
@@ -203,43 +206,45 @@ async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
         version: NotSet,
     };
     sentinel.insert(&app.node(0).live.db()).await.unwrap();
-    agree(&app, &watchers).await;
+    wait_for_convergence(&app, &watchers).await;
     let converged = start.elapsed();
     for node in &app.nodes {
         soon("the shutdown", node.live.shutdown()).await;
     }
     for watcher in watchers {
-        let view = watcher.ended().await;
+        let view = watcher.finish().await;
         eprintln!("{}: {} frames", view.name, view.frames);
         let differences = view.differences(&rows(&app).await);
         assert!(differences.is_empty(), "{}", differences.join("\n"));
     }
     assert!(
         tally.rolled_back * 10 >= tally.operations,
-        "too few are rolled back: {tally}"
+        "too few operations were rolled back: {tally}"
     );
-    let settled = settled(&recorder);
+    let rereads = rereads(&recorder);
     eprintln!(
-        "{tally}\n{settled} rows settled; written after {written:?}, converged after {converged:?}"
+        "{tally}\n{rereads} rows reread; written after {written:?}, converged after {converged:?}"
     );
 }
 
-/// Limits that no client reaches: one that lags is told to fetch, which is another test's.
-fn generous() -> Limits {
-    Limits::default()
+/// Returns limits that no client reaches: another test covers the reset of a lagging client.
+fn generous_limits() -> Limits {
+    let limits = Limits::default()
         .max_pending_messages(1_000_000)
-        .max_pending_bytes(1 << 30)
+        .max_pending_bytes(1 << 30);
+    limits
 }
 
-async fn write(app: &Cluster, engine: Engine, seed: u64) -> Tally {
+async fn run_writers(app: &Cluster, engine: Engine, seed: u64) -> Tally {
     let writers = (1..=WRITERS).map(|number| {
         let writer = Writer::new(
             Dice::new(engine, seed, number),
             app.node(number as usize).live.db(),
         );
-        tokio::spawn(writer.run(match app.nodes.len() {
-            1 => OPERATIONS,
-            _ => OPERATIONS_OF_MANY,
+        tokio::spawn(writer.run(if app.nodes.len() == 1 {
+            OPERATIONS
+        } else {
+            OPERATIONS_WITH_SEVERAL_SERVERS
         }))
     });
     let mut sum = Tally::default();
@@ -249,9 +254,9 @@ async fn write(app: &Cluster, engine: Engine, seed: u64) -> Tally {
     sum
 }
 
-/// Waits until the clients have what was written last, and hold what is in the table.
-async fn agree(app: &Cluster, watchers: &[Watcher]) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the clients have received the last row and hold the rows of the table.
+async fn wait_for_convergence(app: &Cluster, watchers: &[Watcher]) {
+    let deadline = Instant::now() + CONVERGENCE_TIMEOUT;
     loop {
         let table = rows(app).await;
         let mut differences = Vec::new();
@@ -260,7 +265,7 @@ async fn agree(app: &Cluster, watchers: &[Watcher]) {
             let view = watcher.view();
             differences.extend(view.differences(&table));
             if !view.holds(SENTINEL) {
-                differences.push(format!("{} has not got the last row", view.name));
+                differences.push(format!("{} has not received the last row", view.name));
             }
         }
         if differences.is_empty() {
@@ -268,7 +273,7 @@ async fn agree(app: &Cluster, watchers: &[Watcher]) {
         }
         assert!(
             Instant::now() < deadline,
-            "the clients hold something else than the table:\n{}",
+            "the clients differ from the table:\n{}",
             differences.join("\n")
         );
         sleep(TICK).await;
@@ -279,7 +284,8 @@ async fn rows(app: &Cluster) -> Vec<card::Model> {
     card::Entity::find().all(&app.plain).await.unwrap()
 }
 
-fn settled(recorder: &DebuggingRecorder) -> u64 {
+/// Returns how many rows the servers have read again.
+fn rereads(recorder: &DebuggingRecorder) -> u64 {
     let snapshot = recorder.snapshotter().snapshot().into_vec();
     let values = snapshot.into_iter().map(|(key, _, _, value)| match value {
         DebugValue::Counter(n) if key.key().name() == "rest_live_rows_settled_total" => n,
@@ -288,14 +294,15 @@ fn settled(recorder: &DebuggingRecorder) -> u64 {
     values.sum()
 }
 
-/// A client, and the task that reads what comes.
+/// A client, and the task that reads its frames.
 struct Watcher {
     view: Arc<Mutex<View>>,
     reader: JoinHandle<()>,
 }
 
 impl Watcher {
-    /// Subscribes. In v1, or in the plain dialect where frames do not say which group they are of.
+    /// Connects and subscribes, in the v1 dialect. A view of [`Group::AnyOf`] uses the plain
+    /// dialect, whose frames do not name their group.
     async fn start(node: &Node, view: View) -> Self {
         let mut client = node.client().await;
         for group in view.groups() {
@@ -329,8 +336,8 @@ impl Watcher {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the server has closed, and returns what the client holds then.
-    async fn ended(self) -> View {
+    /// Waits until the server has closed the connection, and returns what the client holds then.
+    async fn finish(self) -> View {
         soon("the end of the frames", self.reader).await.unwrap();
         Arc::into_inner(self.view).unwrap().into_inner().unwrap()
     }
@@ -341,13 +348,13 @@ async fn read(mut client: Client, view: Arc<Mutex<View>>) {
         match message.unwrap() {
             Message::Text(text) => {
                 let mut view = view.lock().unwrap();
-                if let Err(mistake) = view.take(&text) {
-                    panic!("{}: {mistake}", view.name);
+                if let Err(error) = view.apply(&text) {
+                    panic!("{}: {error}", view.name);
                 }
             }
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Close(_) => return,
-            other => panic!("{other:?} came"),
+            other => panic!("received {other:?}"),
         }
     }
 }

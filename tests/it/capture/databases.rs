@@ -1,5 +1,5 @@
-//! SQLite, PostgreSQL and MariaDB: that each test has its own, that an application runs on each of them, and
-//! that the todolist example does.
+//! SQLite, PostgreSQL and MariaDB: each test has its own database, and an application and the
+//! todolist example run on each engine.
 
 mod application;
 
@@ -15,14 +15,14 @@ use crate::{
 
 crate::support::on_each_engine! {
     a_database_is_fresh_and_takes_any_text
-    what_is_committed_survives_the_death_of_the_server
-    nothing_is_left_of_a_database_that_is_dropped
+    committed_rows_survive_a_server_kill
+    dropped_database_leaves_nothing
     an_application_runs
     the_example_runs
 }
 
 #[tokio::test]
-async fn each_engine_is_what_its_name_says_beside_the_others() {
+async fn each_engine_is_the_named_database() {
     let mut databases = Vec::new();
     for engine in Engine::ALL {
         databases.push(TestDatabase::start(engine).await);
@@ -38,7 +38,7 @@ async fn each_engine_is_what_its_name_says_beside_the_others() {
     }
 }
 
-/// Anything in and beyond the plane that MySQL's own "utf8" ends at.
+/// Characters within and outside the plane that MySQL's "utf8" is limited to.
 const TEXT: &str = "Grüße, 世界 🦀";
 
 async fn a_database_is_fresh_and_takes_any_text(engine: Engine) {
@@ -59,7 +59,7 @@ async fn a_database_is_fresh_and_takes_any_text(engine: Engine) {
     }
 }
 
-/// Returns the first column of a statement's rows.
+/// Returns the first column of the rows that a statement returns.
 async fn strings(db: &DatabaseConnection, statement: &str) -> Vec<String> {
     let statement = Statement::from_string(db.get_database_backend(), statement);
     let rows = db.query_all_raw(statement).await.unwrap().into_iter();
@@ -72,11 +72,11 @@ async fn words(database: &TestDatabase) -> Vec<String> {
 
 /// Returns the address in a server's URL.
 fn addr(url: &str) -> &str {
-    let (_, behind) = url.split_once('@').unwrap();
-    behind.split_once('/').unwrap().0
+    let (_, after_user) = url.split_once('@').unwrap();
+    after_user.split_once('/').unwrap().0
 }
 
-async fn what_is_committed_survives_the_death_of_the_server(engine: Engine) {
+async fn committed_rows_survive_a_server_kill(engine: Engine) {
     let database = TestDatabase::start(engine).await;
     let url = database.url();
     let db = database.connect().await;
@@ -93,7 +93,7 @@ async fn what_is_committed_survives_the_death_of_the_server(engine: Engine) {
     database.restart().await;
     assert_eq!(database.url(), url);
     assert_eq!(words(&database).await, ["kept"]);
-    // A pool of connections comes back by itself.
+    // A connection pool reconnects by itself.
     soon(
         "a write",
         db.execute_unprepared("INSERT INTO word VALUES ('new')"),
@@ -104,18 +104,18 @@ async fn what_is_committed_survives_the_death_of_the_server(engine: Engine) {
     assert_eq!(words(&database).await, ["kept", "new"]);
 }
 
-async fn nothing_is_left_of_a_database_that_is_dropped(engine: Engine) {
+async fn dropped_database_leaves_nothing(engine: Engine) {
     for is_killed in [false, true] {
         let database = TestDatabase::start(engine).await;
         let url = database.url();
         let db = database.connect().await;
-        let place = match engine {
+        let query = match engine {
             Engine::Sqlite => "SELECT file FROM pragma_database_list",
             Engine::Postgres => "SHOW data_directory",
             Engine::MariaDb => "SELECT @@datadir",
         };
-        let place = strings(&db, place).await.remove(0);
-        let folder = Path::new(&place).parent().unwrap();
+        let path = strings(&db, query).await.remove(0);
+        let folder = Path::new(&path).parent().unwrap();
         assert!(folder.exists());
         if is_killed {
             database.kill().await;

@@ -1,19 +1,20 @@
-//! "What is captured, exactly", line by line, on each database: what subscribers get of each kind of write, by
-//! itself, in a transaction that commits, in one that does not, and in a savepoint that is undone; and the
-//! statements that it costs beyond SeaORM's own. And, in files of their own, what is at the edge of the table.
+//! Each line of the table "What is captured, exactly", on each database: what subscribers receive
+//! of each kind of write by itself, in a transaction that commits, in one that is rolled back, and
+//! in a savepoint that is rolled back; and how many statements it costs beyond SeaORM's own. Edge
+//! cases of the table are in the submodules.
 
 mod bulk;
+mod cases;
 mod entities;
+mod failures;
 mod fixture;
-mod lines;
+mod hidden_commits;
+mod hidden_rollbacks;
 mod nested;
 mod order;
-mod phantoms;
-mod plain;
-mod raw;
+mod plain_connections;
+mod raw_sql;
 mod resets;
-mod silence;
-mod torn;
 mod transparency;
 mod writes;
 
@@ -22,13 +23,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, TransactionTrait, sea_query
 
 use self::{
     bulk::write_live,
-    fixture::{Fixture, NOTHING},
-    lines::{LIVE, Told, WRITES},
-    nested::relations_are_told_row_by_row,
-    torn::{
-        a_commit_that_fails_tells_nothing, a_transaction_that_the_database_ended_tells_no_phantom,
-        a_write_whose_request_is_given_up_is_told, transactions_by_hand_are_told_by_a_reset,
+    cases::{Delivery, LIVE, WRITES},
+    failures::{
+        abandoned_write_is_sent, database_rollback_sends_no_phantom, failed_commit_sends_nothing,
+        hand_written_transaction_is_a_reset,
     },
+    fixture::{Fixture, NOTHING},
+    nested::relations_are_sent_row_by_row,
     writes::write,
 };
 use crate::{
@@ -37,22 +38,22 @@ use crate::{
 };
 
 crate::support::on_each_engine! {
-    each_write_is_told_as_the_table_says
-    each_write_in_a_transaction_is_told_at_its_commit
-    each_write_that_is_undone_is_told_to_nobody
-    bulk_writes_of_our_own_are_exact
-    relations_are_told_row_by_row
-    a_transaction_that_the_database_ended_tells_no_phantom
-    a_write_whose_request_is_given_up_is_told
-    a_commit_that_fails_tells_nothing
-    more_rows_than_are_told_one_by_one_are_one_reset
-    transactions_by_hand_are_told_by_a_reset
+    each_write_sends_what_the_table_says
+    each_write_in_a_transaction_is_sent_at_commit
+    each_undone_write_sends_nothing
+    live_bulk_writes_are_exact
+    relations_are_sent_row_by_row
+    database_rollback_sends_no_phantom
+    abandoned_write_is_sent
+    failed_commit_sends_nothing
+    more_rows_than_the_limit_are_one_reset
+    hand_written_transaction_is_a_reset
 }
 
-async fn each_write_is_told_as_the_table_says(engine: Engine) {
+async fn each_write_sends_what_the_table_says(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    for line in WRITES {
-        let what = line.name;
+    for case in WRITES {
+        let what = case.name;
         fixture.refresh().await;
         let plain = fixture.plain.clone();
         let expected = write(what, &plain).await;
@@ -67,19 +68,19 @@ async fn each_write_is_told_as_the_table_says(engine: Engine) {
             "{what} on {engine:?}: {result:?}, and without rest-live {expected:?}"
         );
         assert_eq!(
-            fixture.told().await,
-            line.told(engine),
+            fixture.received().await,
+            case.frames(engine),
             "{what} on {engine:?}"
         );
-        let extra = line.extra(engine);
+        let extra = case.extra_statements(engine);
         assert_eq!(all, own + extra, "statements of {what} on {engine:?}");
     }
 }
 
-async fn each_write_in_a_transaction_is_told_at_its_commit(engine: Engine) {
+async fn each_write_in_a_transaction_is_sent_at_commit(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    for line in WRITES {
-        let what = line.name;
+    for case in WRITES {
+        let what = case.name;
         fixture.refresh().await;
         let transaction = fixture.live.db().begin().await.unwrap();
         let savepoint = transaction.begin().await.unwrap();
@@ -93,17 +94,17 @@ async fn each_write_in_a_transaction_is_told_at_its_commit(engine: Engine) {
         assert_eq!(fixture.events().await, 0, "{what} before the outer commit");
         transaction.commit().await.unwrap();
         assert_eq!(
-            fixture.told().await,
-            line.told(engine),
+            fixture.received().await,
+            case.frames(engine),
             "{what} on {engine:?}"
         );
     }
 }
 
-async fn each_write_that_is_undone_is_told_to_nobody(engine: Engine) {
+async fn each_undone_write_sends_nothing(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    for line in WRITES {
-        let what = line.name;
+    for case in WRITES {
+        let what = case.name;
         fixture.refresh().await;
         let transaction = fixture.live.db().begin().await.unwrap();
         _ = write(what, &transaction).await;
@@ -116,17 +117,17 @@ async fn each_write_that_is_undone_is_told_to_nobody(engine: Engine) {
         _ = write(what, &savepoint).await;
         savepoint.rollback().await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(fixture.told().await, NOTHING, "{what} on {engine:?}");
+        assert_eq!(fixture.received().await, NOTHING, "{what} on {engine:?}");
     }
 }
 
-async fn more_rows_than_are_told_one_by_one_are_one_reset(engine: Engine) {
+async fn more_rows_than_the_limit_are_one_reset(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    let reset = Told::Reset("todolist.Task").frames();
+    let reset = Delivery::Reset("todolist.Task").frames();
     let many = |count: i32| (100..100 + count).map(|id| new_task(id, "many", 7));
     for count in [100, 101] {
-        let of_one = (count == 101).then_some(&reset);
-        let events = |one: u64| if count == 101 { 1 } else { one };
+        let expected_reset = (count == 101).then_some(&reset);
+        let events = |rows: u64| if count == 101 { 1 } else { rows };
         fixture.refresh().await;
         let db = fixture.live.db();
         let inserted = task::Entity::live_insert_many(many(count)).exec(&db).await;
@@ -154,28 +155,32 @@ async fn more_rows_than_are_told_one_by_one_are_one_reset(engine: Engine) {
             events(100),
             "deleted on {engine:?}"
         );
-        let told = fixture.told().await;
-        // Three times in a row, which is told at least once.
-        assert_eq!(told.is_empty(), of_one.is_none(), "{told:?} on {engine:?}");
+        let received = fixture.received().await;
+        // Three resets in a row may be sent as one.
+        assert_eq!(
+            received.is_empty(),
+            expected_reset.is_none(),
+            "{received:?} on {engine:?}"
+        );
     }
 }
 
-async fn bulk_writes_of_our_own_are_exact(engine: Engine) {
+async fn live_bulk_writes_are_exact(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
-    for line in LIVE {
-        let what = line.name;
+    for case in LIVE {
+        let what = case.name;
         fixture.refresh().await;
         let db = fixture.live.db();
         write_live(what, &db).await.unwrap();
         let statements = fixture.statements();
         assert_eq!(
-            fixture.told().await,
-            line.told(engine),
+            fixture.received().await,
+            case.frames(engine),
             "{what} on {engine:?}"
         );
         assert_eq!(
             statements,
-            line.extra(engine),
+            case.extra_statements(engine),
             "statements of {what} on {engine:?}"
         );
 
@@ -185,8 +190,8 @@ async fn bulk_writes_of_our_own_are_exact(engine: Engine) {
         assert_eq!(fixture.events().await, 0, "{what} before the commit");
         transaction.commit().await.unwrap();
         assert_eq!(
-            fixture.told().await,
-            line.told(engine),
+            fixture.received().await,
+            case.frames(engine),
             "{what} on {engine:?}"
         );
 
@@ -194,6 +199,6 @@ async fn bulk_writes_of_our_own_are_exact(engine: Engine) {
         let transaction = db.begin().await.unwrap();
         write_live(what, &transaction).await.unwrap();
         transaction.rollback().await.unwrap();
-        assert_eq!(fixture.told().await, NOTHING, "{what} on {engine:?}");
+        assert_eq!(fixture.received().await, NOTHING, "{what} on {engine:?}");
     }
 }

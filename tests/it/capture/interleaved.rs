@@ -1,4 +1,5 @@
-//! Several at once, step by step: what `convergence` found by chance, and what is too rare for it.
+//! Concurrent writes, step by step: cases that `convergence` found by chance, or that are too rare
+//! for it.
 
 use rest_live::LiveTransaction;
 use sea_orm::{
@@ -28,7 +29,7 @@ fn text(id: i32, text: &str) -> task::ActiveModel {
     }
 }
 
-async fn assert_told(client: &mut Client, action: &str, id: i32, text: &str) {
+async fn expect_broadcast(client: &mut Client, action: &str, id: i32, text: &str) {
     let frame = client.json().await;
     assert_eq!(
         (
@@ -41,34 +42,34 @@ async fn assert_told(client: &mut Client, action: &str, id: i32, text: &str) {
     );
 }
 
-/// InnoDB does not carry out such an update, and the read behind it shows what the transaction saw first.
+/// InnoDB skips such an update, and the read after it returns what the transaction saw first.
 #[tokio::test]
-async fn an_update_that_sets_nothing_new_does_not_bring_an_older_row_back() {
+async fn no_op_update_does_not_restore_an_older_row() {
     let app = App::start_on(Engine::MariaDb).await;
     let mut client = subscribed(&app).await;
     app.insert_task(1, "old", 1).await;
-    assert_told(&mut client, "CREATED", 1, "old").await;
+    expect_broadcast(&mut client, "CREATED", 1, "old").await;
 
     let slow = app.db().begin().await.unwrap();
     let seen = task::Entity::find_by_id(1).one(&slow).await.unwrap();
     assert_eq!(seen.unwrap().text, "old");
     text(1, "new").update(&app.db()).await.unwrap();
-    assert_told(&mut client, "UPDATED", 1, "new").await;
+    expect_broadcast(&mut client, "UPDATED", 1, "new").await;
     let read = text(1, "new").update(&slow).await.unwrap();
-    assert_eq!(read.text, "old", "otherwise this test shows nothing");
+    assert_eq!(read.text, "old", "otherwise this test proves nothing");
     slow.commit().await.unwrap();
-    assert_told(&mut client, "UPDATED", 1, "new").await;
+    expect_broadcast(&mut client, "UPDATED", 1, "new").await;
     app.assert_silent(&mut client).await;
 }
 
-/// A deadlock undoes the whole transaction: of who loses nothing is to be told, and nothing to be fetched again.
+/// A deadlock rolls the whole transaction of the loser back: no frame and no reset is sent for it.
 #[tokio::test]
-async fn who_loses_a_deadlock_is_not_told_of() {
+async fn deadlock_loser_sends_nothing() {
     let app = App::start_on(Engine::MariaDb).await;
     let mut client = subscribed(&app).await;
     for id in 1..=2 {
         app.insert_task(id, "old", 1).await;
-        assert_told(&mut client, "CREATED", id, "old").await;
+        expect_broadcast(&mut client, "CREATED", id, "old").await;
     }
     let (one, other) = (
         app.db().begin().await.unwrap(),
@@ -80,41 +81,41 @@ async fn who_loses_a_deadlock_is_not_told_of() {
     let (winner, loser, name) = match results {
         (Ok(_), Err(_)) => (one, other, "one"),
         (Err(_), Ok(_)) => (other, one, "other"),
-        both => panic!("{both:?} is no deadlock"),
+        both => panic!("{both:?} is not a deadlock"),
     };
     loser.rollback().await.unwrap();
     winner.commit().await.unwrap();
     let ids = if name == "one" { [1, 2] } else { [2, 1] };
     for id in ids {
-        assert_told(&mut client, "UPDATED", id, name).await;
+        expect_broadcast(&mut client, "UPDATED", id, name).await;
     }
     app.assert_silent(&mut client).await;
 }
 
-/// With sqlx 0.9 the connection would go back to the pool with the transaction open, and what the next one writes on
-/// it would be told, and not be there.
+/// With sqlx 0.9 the connection would return to the pool with the transaction open. The next write
+/// on it would be sent, but not committed.
 #[tokio::test]
-async fn a_transaction_that_is_given_up_while_it_begins_leaves_nothing_open() {
+async fn abandoned_begin_leaves_no_open_transaction() {
     for engine in Engine::ALL {
         let app = App::start_on(engine).await;
         let mut client = subscribed(&app).await;
         let elsewhere = app.database.connect().await;
         for id in 1..=12 {
             let polls = id as u32 % 4 + 1;
-            let begun = given_up_after(polls, app.db().begin()).await;
-            drop(begun);
+            let transaction = given_up_after(polls, app.db().begin()).await;
+            drop(transaction);
             app.insert_task(id, "kept", 1).await;
-            assert_told(&mut client, "CREATED", id, "kept").await;
+            expect_broadcast(&mut client, "CREATED", id, "kept").await;
             let found = task::Entity::find_by_id(id).one(&elsewhere).await.unwrap();
-            assert!(found.is_some(), "{engine:?}, after {polls} looks");
+            assert!(found.is_some(), "{engine:?}, after {polls} polls");
         }
     }
 }
 
-/// SeaORM rolls the transaction back together with the savepoint that it could not make, and its end then says that
-/// all went well.
+/// SeaORM rolls the transaction back together with the savepoint that it could not create, but the
+/// commit then succeeds.
 #[tokio::test]
-async fn nothing_is_told_of_a_transaction_that_went_with_a_savepoint() {
+async fn transaction_lost_with_a_savepoint_sends_a_reset() {
     let app = App::start_on(Engine::Postgres).await;
     let mut client = subscribed(&app).await;
     let transaction = app.db().begin().await.unwrap();
@@ -123,7 +124,7 @@ async fn nothing_is_told_of_a_transaction_that_went_with_a_savepoint() {
     transaction.begin().await.unwrap_err();
     transaction.commit().await.unwrap();
     assert_eq!(task::Entity::find().all(&app.plain).await.unwrap(), []);
-    // What was written since might have been committed: so it is to be fetched.
+    // The earlier writes might have been committed, so the clients must fetch again.
     let reset = client.json().await;
     assert_eq!(
         (&reset["code"], &reset["error"]),
@@ -137,36 +138,36 @@ async fn insert(transaction: &LiveTransaction, id: i32) -> Result<task::Model, D
     task(id, "gone", 1).insert(transaction).await
 }
 
-/// Nobody knows whether such a statement was carried out. Not on MariaDB, where sqlx loses the connection by it
-/// (https://github.com/launchbadge/sqlx/issues/563).
+/// It is unknown whether such a statement was executed. Not tested on MariaDB, where sqlx loses the
+/// connection (https://github.com/launchbadge/sqlx/issues/563).
 #[tokio::test]
-async fn a_statement_that_is_given_up_in_a_transaction_is_not_kept_in_silence() {
+async fn abandoned_statement_in_a_transaction_is_sent() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let app = App::start_on(engine).await;
         let mut kept = 0;
-        // Whether a statement has been sent by then is the scheduler's: on until one has been carried out.
+        // The scheduler decides whether a statement is sent by then: repeat until one is executed.
         for id in 1..=24 * 20 {
             if id > 24 && kept > 0 {
                 break;
             }
             let mut client = subscribed(&app).await;
             let transaction = app.db().begin().await.unwrap();
-            // Has all be prepared, so that one more look is enough for the statement to be sent.
+            // Prepares the statement, so that one more poll suffices to send it.
             insert(&transaction, 1000 + id).await.unwrap();
             let inserted = given_up_after(id as u32 % 3 + 1, insert(&transaction, id)).await;
             transaction.commit().await.unwrap();
             let row = task::Entity::find_by_id(id).one(&app.plain).await.unwrap();
-            assert_told(&mut client, "CREATED", 1000 + id, "gone").await;
+            expect_broadcast(&mut client, "CREATED", 1000 + id, "gone").await;
             if row.is_some() {
                 kept += u32::from(inserted.is_none());
                 let frame = client.json().await;
-                let is_told = frame["payload"]["id"] == id || frame["error"] == "reset";
-                assert!(is_told, "{engine:?}, {id}: {frame}");
+                let is_sent = frame["payload"]["id"] == id || frame["error"] == "reset";
+                assert!(is_sent, "{engine:?}, {id}: {frame}");
             }
         }
         assert!(
             kept > 0,
-            "{engine:?} has carried out none: this test shows nothing"
+            "{engine:?} has executed none: this test proves nothing"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which writes reach subscribers, and as what: autocommit.
+//! What subscribers receive of single writes outside of a transaction.
 
 use std::sync::{
     Arc,
@@ -22,7 +22,7 @@ use crate::{
 const LIST_1: &str = r#"{"model":"todolist.Task","list_id":1}"#;
 
 #[tokio::test]
-async fn an_update_that_sets_nothing_reaches_nobody() {
+async fn empty_update_sends_nothing() {
     let app = App::start().await;
     let row = app.insert_task(1, "as it was", 1).await;
     let mut client = app.client().await;
@@ -66,12 +66,12 @@ async fn a_save_is_an_insert_or_an_update() {
 }
 
 #[tokio::test]
-async fn a_column_that_is_not_set_is_shown_as_it_is_in_the_database() {
+async fn unset_column_is_sent_as_stored() {
     let app = App::start().await;
     app.insert_task(1, "kept", 1).await;
     let mut client = app.client().await;
     client.subscribe(LIST_1).await;
-    // Neither the text nor the list is known to this writer.
+    // This writer knows neither the text nor the list.
     task::ActiveModel {
         id: Set(1),
         done: Set(true),
@@ -84,7 +84,7 @@ async fn a_column_that_is_not_set_is_shown_as_it_is_in_the_database() {
 }
 
 #[tokio::test]
-async fn setting_the_group_to_what_it_was_is_an_update() {
+async fn setting_the_same_group_is_an_update() {
     let app = App::start().await;
     app.insert_task(1, "here", 1).await;
     let mut client = app.client().await;
@@ -102,7 +102,7 @@ async fn setting_the_group_to_what_it_was_is_an_update() {
 }
 
 #[tokio::test]
-async fn a_delete_is_told_whichever_way_the_row_is_named() {
+async fn delete_sends_the_stored_row() {
     let app = App::start().await;
     let whole = app.insert_task(1, "whole", 1).await;
     app.insert_task(2, "by its key", 1).await;
@@ -120,7 +120,7 @@ async fn a_delete_is_told_whichever_way_the_row_is_named() {
     .await
     .unwrap();
     assert_eq!(client.json().await["payload"]["text"], "by its key");
-    // What was set and never saved is not the row that was there.
+    // The client receives the row as it was stored, not values that were set and never saved.
     let mut unsaved = changed.into_active_model();
     unsaved.text = Set("never saved".to_owned());
     unsaved.list_id = Set(7);
@@ -129,7 +129,7 @@ async fn a_delete_is_told_whichever_way_the_row_is_named() {
 }
 
 #[tokio::test]
-async fn deleting_a_row_that_is_not_there_reaches_nobody() {
+async fn deleting_a_missing_row_sends_nothing() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -145,10 +145,10 @@ async fn deleting_a_row_that_is_not_there_reaches_nobody() {
     app.assert_silent(&mut client).await;
 }
 
-/// A write that fails after its old row was read leaves that reading behind. It must not be taken for
-/// the state before a later write of the same row.
+/// A write that fails after its old row was read leaves that old row in memory. It must not become
+/// the old row of a later write of the same row.
 #[tokio::test]
-async fn a_write_that_fails_reaches_nobody_and_misleads_no_later_one() {
+async fn failed_write_sends_nothing_and_leaves_no_trace() {
     let app = App::start().await;
     app.insert_task(1, "first", 1).await;
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON task WHEN NEW.text = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END";
@@ -171,7 +171,7 @@ async fn a_write_that_fails_reaches_nobody_and_misleads_no_later_one() {
         .expect_err("the trigger refuses");
     app.assert_silent(&mut client).await;
 
-    // Another task moves the row meanwhile; then the first one writes it again.
+    // Meanwhile another task moves the row; then the first task writes it again.
     let (db, moved) = (app.db(), change("moved", Set(3)));
     tokio::spawn(async move { moved.update(&db).await })
         .await
@@ -191,7 +191,7 @@ async fn a_write_that_fails_reaches_nobody_and_misleads_no_later_one() {
 }
 
 #[tokio::test]
-async fn an_empty_update_of_a_missing_row_does_not_hide_a_later_one() {
+async fn empty_update_of_missing_row_hides_no_later_write() {
     let app = App::start().await;
     let mut client = app.client().await;
     client.subscribe(LIST_1).await;
@@ -219,17 +219,17 @@ async fn an_empty_update_of_a_missing_row_does_not_hide_a_later_one() {
     assert_eq!(client.json().await["action"], "UPDATED");
 }
 
-/// Deterministic on this one-threaded runtime: the dispatcher has had no turn when the session
-/// subscribes, so the event is dispatched after, and belongs before.
+/// Deterministic on this single-threaded runtime: the dispatcher has not run yet when the session
+/// subscribes. So the event is dispatched after the subscription, but was written before it.
 #[tokio::test]
-async fn what_was_written_before_a_subscription_is_not_told() {
+async fn writes_before_a_subscription_are_not_sent() {
     let app = App::start().await;
     app.insert_task(1, "before", 1).await;
     let session = app.live.connect(());
     session.receive(LIST_1).await;
     app.insert_task(2, "after", 1).await;
     let Outgoing::Frames(frames) = soon("a frame", session.outgoing()).await else {
-        panic!("frames were expected")
+        panic!("expected frames")
     };
     assert!(
         frames.len() == 1 && frames[0].as_str().contains("after"),
@@ -241,7 +241,7 @@ async fn what_was_written_before_a_subscription_is_not_told() {
     );
 }
 
-/// The price of a write in statements: one more only where the old row decides something.
+/// The cost of a write in statements: one more only if the old row is needed.
 #[tokio::test]
 async fn a_save_that_needs_no_old_row_adds_no_statement() {
     let statements = Arc::new(AtomicUsize::new(0));
@@ -258,11 +258,15 @@ async fn a_save_that_needs_no_old_row_adds_no_statement() {
     same_list.text = Set("two".to_owned());
     same_list.list_id.set_if_not_equals(1);
     let row = same_list.update(&db).await.unwrap();
-    assert_eq!(count(), 1, "update of what is in no group");
+    assert_eq!(count(), 1, "update of a column that is not a group key");
     let mut other_list = row.into_active_model();
     other_list.list_id = Set(2);
     let row = other_list.update(&db).await.unwrap();
-    assert_eq!(count(), 2, "update of a group column: the old row first");
+    assert_eq!(
+        count(),
+        2,
+        "update of a group column: reads the old row first"
+    );
     row.delete(&db).await.unwrap();
     assert_eq!(count(), 1, "delete of a whole row");
     new_task(2, "two", 1).insert(&db).await.unwrap();
@@ -276,7 +280,8 @@ async fn a_save_that_needs_no_old_row_adds_no_statement() {
     .unwrap();
     assert_eq!(count(), 1, "delete by key: the statement returns the row");
 
-    // A column of the primary key that is also a group key is set in every save, and moves nothing.
+    // A primary key column that is also a group key is set in every save, but does not move the
+    // row.
     let seat = |guest: Option<&str>| seat::ActiveModel {
         hall: Set("red".to_owned()),
         number: Set(1),
@@ -289,7 +294,7 @@ async fn a_save_that_needs_no_old_row_adds_no_statement() {
 }
 
 #[tokio::test]
-async fn a_row_is_serialised_once_however_many_follow_it() {
+async fn row_is_serialized_once_for_all_subscribers() {
     let app = App::start().await;
     let mut clients = Vec::new();
     for group in [r#""pk":"counted""#, r#""topic":"a""#, r#""topic":"a""#] {
@@ -312,7 +317,7 @@ async fn a_row_is_serialised_once_however_many_follow_it() {
 }
 
 #[tokio::test]
-async fn the_hooks_of_the_application_run_around_ours() {
+async fn application_hooks_run_around_ours() {
     let app = App::start().await;
     let mut client = app.client().await;
     client.subscribe(r#"{"model":"it.Article","pk":1}"#).await;
@@ -322,11 +327,11 @@ async fn the_hooks_of_the_application_run_around_ours() {
         section: Set("news".to_owned()),
         ..Default::default()
     };
-    // Its before_save makes the slug.
+    // Its before_save sets the slug.
     article(1, "Hello World").insert(&app.db()).await.unwrap();
     client.expect(r#"{"model":"it.Article","payload":{"id":1,"title":"Hello World","slug":"hello-world"},"action":"CREATED"}"#).await;
 
-    // Its after_save fails, and the row is there: GET would show it, so the socket does.
+    // Its after_save fails, but the row exists: a GET returns it, so subscribers receive it.
     client.subscribe(r#"{"model":"it.Article","pk":2}"#).await;
     article(2, "fails after it is written")
         .insert(&app.db())
@@ -343,7 +348,7 @@ async fn the_hooks_of_the_application_run_around_ours() {
 }
 
 #[tokio::test]
-async fn the_higher_rank_shows_a_group_that_two_serializers_share() {
+async fn higher_rank_serializer_wins_a_shared_group() {
     let app = App::start().await;
     let mut client = app.client().await;
     client
@@ -364,7 +369,7 @@ async fn the_higher_rank_shows_a_group_that_two_serializers_share() {
 }
 
 #[tokio::test]
-async fn a_serializer_that_fails_or_panics_costs_its_own_frames_only() {
+async fn failing_serializer_loses_only_its_own_frames() {
     let app = App::start().await;
     let mut notes = app.client().await;
     notes
@@ -412,21 +417,23 @@ async fn concurrent_writers_lose_nothing() {
         })
     });
     let writers: Vec<_> = writers.collect();
-    let mut seen = std::collections::BTreeMap::<i64, Vec<String>>::new();
+    let mut actions_by_id = std::collections::BTreeMap::<i64, Vec<String>>::new();
     for _ in 0..WRITERS * WRITES * 2 {
         let frame = client.json().await;
-        seen.entry(frame["payload"]["id"].as_i64().unwrap())
+        actions_by_id
+            .entry(frame["payload"]["id"].as_i64().unwrap())
             .or_default()
             .push(frame["action"].as_str().unwrap().to_owned());
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    assert_eq!(seen.len(), (WRITERS * WRITES) as usize);
+    assert_eq!(actions_by_id.len(), (WRITERS * WRITES) as usize);
     assert!(
-        seen.values()
+        actions_by_id
+            .values()
             .all(|actions| actions == &["CREATED", "DELETED"]),
-        "{seen:?}"
+        "{actions_by_id:?}"
     );
     app.assert_silent(&mut client).await;
 }

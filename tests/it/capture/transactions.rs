@@ -1,4 +1,4 @@
-//! What subscribers see of a transaction: all of it at its commit, in order, or nothing.
+//! What subscribers receive of a transaction: all its changes at the commit, in order, or nothing.
 
 use futures_util::FutureExt;
 use rest_live::{Live, LiveConnection, LiveTransaction};
@@ -28,7 +28,7 @@ async fn expect_texts(client: &mut Client, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_commit_releases_its_changes_in_the_order_of_the_writes() {
+async fn commit_sends_changes_in_write_order() {
     let (app, mut client) = subscribed().await;
     let transaction = app.db().begin().await.unwrap();
     new_task(1, "one", 1).insert(&transaction).await.unwrap();
@@ -41,11 +41,7 @@ async fn a_commit_releases_its_changes_in_the_order_of_the_writes() {
     .update(&transaction)
     .await
     .unwrap();
-    assert_eq!(
-        app.events().await,
-        0,
-        "while it is open, nobody hears of it"
-    );
+    assert_eq!(app.events().await, 0, "an open transaction appends nothing");
     transaction.commit().await.unwrap();
     assert_eq!(app.events().await, 3);
     expect_texts(&mut client, &["one", "two", "one, again"]).await;
@@ -53,7 +49,7 @@ async fn a_commit_releases_its_changes_in_the_order_of_the_writes() {
 }
 
 #[tokio::test]
-async fn a_rollback_tells_nothing() {
+async fn rollback_sends_nothing() {
     let (app, mut client) = subscribed().await;
     let transaction = app.db().begin().await.unwrap();
     new_task(1, "phantom", 1)
@@ -65,7 +61,7 @@ async fn a_rollback_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_dropped_tells_nothing() {
+async fn dropped_transaction_sends_nothing() {
     let (app, mut client) = subscribed().await;
     let transaction = app.db().begin().await.unwrap();
     new_task(1, "phantom", 1)
@@ -78,7 +74,7 @@ async fn a_transaction_that_is_dropped_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_closure_commits_or_rolls_back_by_its_result() {
+async fn closure_result_decides_commit_or_rollback() {
     let (app, mut client) = subscribed().await;
     app.db()
         .transaction::<_, (), DbErr>(|transaction| {
@@ -113,7 +109,7 @@ async fn a_closure_commits_or_rolls_back_by_its_result() {
 }
 
 #[tokio::test]
-async fn a_savepoint_joins_the_outer_transaction_or_is_forgotten() {
+async fn savepoint_joins_outer_transaction_or_is_discarded() {
     let (app, mut client) = subscribed().await;
     let outer = app.db().begin().await.unwrap();
     new_task(1, "outer", 1).insert(&outer).await.unwrap();
@@ -142,7 +138,7 @@ async fn a_savepoint_joins_the_outer_transaction_or_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_move_inside_a_transaction_is_seen_from_both_lists() {
+async fn move_in_a_transaction_reaches_both_lists() {
     let (app, mut client) = subscribed().await;
     client
         .subscribe(r#"{"model":"todolist.Task","list_id":2}"#)
@@ -163,9 +159,9 @@ async fn a_move_inside_a_transaction_is_seen_from_both_lists() {
     }
 }
 
-/// A request that is given up while its COMMIT is on the way: the row is there, so the change is told.
+/// A request is dropped while its COMMIT runs: the row exists, so the change is sent.
 #[tokio::test]
-async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
+async fn dropped_commit_future_still_sends_changes() {
     let (app, mut client) = subscribed().await;
     let transaction = app.db().begin().await.unwrap();
     new_task(1, "given up", 1)
@@ -175,7 +171,7 @@ async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
     let mut commit = Box::pin(transaction.commit());
     assert!(
         (&mut commit).now_or_never().is_none(),
-        "COMMIT takes a turn of the runtime"
+        "COMMIT does not complete at the first poll"
     );
     drop(commit);
     expect_texts(&mut client, &["given up"]).await;
@@ -188,9 +184,9 @@ async fn a_commit_whose_future_is_dropped_still_tells_its_changes() {
     );
 }
 
-/// Each writer adds one to what the row says, in a transaction that waits its turn.
+/// Each writer increments the number in the row, in a transaction that waits for the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn transactions_on_one_row_are_told_in_the_order_of_their_commits() {
+async fn transactions_on_one_row_arrive_in_commit_order() {
     const WRITERS: i32 = 6;
     const WRITES: i32 = 40;
     let (app, mut client) = subscribed().await;
@@ -220,7 +216,7 @@ async fn transactions_on_one_row_are_told_in_the_order_of_their_commits() {
             })
         })
         .collect();
-    // Two whose order is not known are told as one: what the row is after both.
+    // Two commits whose order is unknown are sent as one frame: the row after both.
     let (mut last, mut frames) = (0, 0);
     while last < WRITERS * WRITES {
         let text = client.json().await["payload"]["text"].clone();
@@ -234,9 +230,9 @@ async fn transactions_on_one_row_are_told_in_the_order_of_their_commits() {
     }
 }
 
-/// As where a static `Live` is shared by tests that each have a runtime of their own.
+/// For example if tests share a static `Live`, and each has a runtime of its own.
 #[test]
-fn a_commit_does_not_need_the_runtime_that_built_the_live() {
+fn commit_works_on_another_runtime() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -260,8 +256,8 @@ fn a_commit_does_not_need_the_runtime_that_built_the_live() {
 }
 
 #[tokio::test]
-async fn generic_code_captures_on_whatever_it_is_given() {
-    /// As applications write it.
+async fn generic_code_is_captured() {
+    /// A generic function as applications write it.
     async fn add<C: ConnectionTrait + TransactionTrait + StreamTrait>(
         db: &C,
         id: i32,
@@ -285,9 +281,9 @@ async fn generic_code_captures_on_whatever_it_is_given() {
     expect_texts(&mut client, &["generic", "generic"]).await;
 }
 
-/// Documented first among the limits: a plain connection is not captured, and the log says so once.
+/// The first documented limit: a plain connection is not captured. The application log warns once.
 #[tokio::test]
-async fn a_write_on_a_plain_connection_succeeds_and_reaches_nobody_and_is_warned_of() {
+async fn plain_connection_write_is_not_sent_but_logged() {
     let (app, mut client) = subscribed().await;
     let log = Log::start();
     let db = app.db();

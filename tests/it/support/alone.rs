@@ -1,14 +1,15 @@
-//! Tests that change what is the process's.
+//! Tests that change state of the whole process.
 
 use std::env;
 
 use tokio::process::Command;
 
-/// Set in the process of one test.
+/// Environment variable that is set in a process that runs one test.
 const ALONE: &str = "REST_LIVE_TEST_ALONE";
 
-/// Runs a test, given with its path, in a process of its own. cargo-nextest gives each test one; `cargo test`
-/// runs all of them in one, where what is installed in it would hear of what others write.
+/// Runs the test with this path in a process of its own. cargo-nextest does that for each test;
+/// `cargo test` runs all tests in one process, where a process-wide capture would also see the
+/// writes of other tests.
 pub async fn alone(path: &str, test: impl Future<Output = ()>) {
     if env::var_os("NEXTEST").is_some() || env::var_os(ALONE).is_some() {
         return test.await;
@@ -20,10 +21,10 @@ pub async fn alone(path: &str, test: impl Future<Output = ()>) {
         .output()
         .await
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && told.contains("1 passed"),
-        "{told}\n{}",
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }

@@ -1,4 +1,4 @@
-//! An application in the test's process: a fresh database, a warp server on port 0.
+//! An application in the process of the test: a fresh database and a warp server on port 0.
 
 use std::net::SocketAddr;
 
@@ -15,17 +15,19 @@ use warp::Filter;
 use super::{Client, Dialect, Engine, TestDatabase};
 use crate::entities::{article, badge, device, note, seat, task, ticket};
 
-/// The id of a task that no test writes. Not a negative one: SeaORM cannot read it from MariaDB's answer.
+/// The id of a task that no test writes. It is positive, because SeaORM cannot read a negative id
+/// from MariaDB's response.
 const SENTINEL: i32 = 1_000_000;
 
 pub struct App {
     pub live: Live,
     pub addr: SocketAddr,
-    /// The database, for writes that nobody is to hear of.
+    /// The database, for writes that are not captured.
     pub plain: DatabaseConnection,
     log: MemoryLog,
     _node: Node,
-    /// Where `plain` and `live` write. Last: it goes when they are gone.
+    /// The database that `plain` and `live` write to. The last field, so that it is dropped after
+    /// them.
     pub database: TestDatabase,
 }
 
@@ -76,29 +78,30 @@ impl App {
         task(id, text, list_id).insert(&self.db()).await.unwrap()
     }
 
-    /// Connects with a subprotocol, which the server takes.
+    /// Connects with a subprotocol, and asserts that the server selects it.
     pub async fn client_of(&self, subprotocol: &str) -> Client {
-        let (client, taken) = Client::connect_offering(&self.url(), Some(subprotocol)).await;
-        assert_eq!(taken.as_deref(), Some(subprotocol));
+        let (client, selected) = Client::connect_offering(&self.url(), Some(subprotocol)).await;
+        assert_eq!(selected.as_deref(), Some(subprotocol));
         client
     }
 
-    /// Asserts that nothing more reaches a client of the plain dialect: what was captured up to now was
-    /// dispatched, and the client was told none of it.
+    /// Asserts that a client of the plain dialect receives nothing more: everything captured so far
+    /// has been dispatched, and none of it was sent to this client.
     pub async fn assert_silent(&self, client: &mut Client) {
         self.assert_silent_in(Dialect::Plain, client).await;
     }
 
-    /// Asserts that nothing more reaches a client that speaks a dialect, or none yet.
+    /// Asserts that a client of this dialect receives nothing more. The client may not have sent
+    /// anything yet.
     pub async fn assert_silent_in(&self, dialect: Dialect, client: &mut Client) {
-        // A row of its own, published behind everything else.
+        // The sentinel row is published after everything else.
         client.send(dialect.subscribe_to_sentinel()).await;
         if dialect == Dialect::V1 {
             let subscribed = client.json().await;
             assert_eq!(
                 (&subscribed["type"], &subscribed["id"]),
                 (&"subscribed".into(), &"sentinel".into()),
-                "{subscribed} came instead of nothing"
+                "expected nothing, received {subscribed}"
             );
         }
         client.synchronise().await;
@@ -106,16 +109,16 @@ impl App {
             .insert(&self.db())
             .await
             .unwrap();
-        let shown = match dialect {
+        let content_key = match dialect {
             Dialect::Plain | Dialect::V1 => "payload",
             Dialect::V0_7 => "instance",
         };
         let broadcast = client.json().await;
         assert_eq!(
-            broadcast[shown]["text"], "sentinel",
-            "{broadcast} came instead of nothing"
+            broadcast[content_key]["text"], "sentinel",
+            "expected nothing, received {broadcast}"
         );
-        // On a plain connection, which tells nobody.
+        // Deleted on a plain connection, so that no client receives it.
         task::Entity::delete_by_id(SENTINEL)
             .exec(&self.plain)
             .await
@@ -128,7 +131,7 @@ impl App {
         }
     }
 
-    /// Returns how many events the log took in so far.
+    /// Returns how many events have been appended to the log.
     pub async fn events(&self) -> u64 {
         self.log.head().await.unwrap().position
     }
@@ -176,11 +179,11 @@ pub async fn database() -> (DatabaseConnection, TestDatabase) {
     database_of(Engine::Sqlite).await
 }
 
-/// Opens a fresh database of an engine with the tables of all test models.
+/// Opens a fresh database of this engine with the tables of all test models.
 pub async fn database_of(engine: Engine) -> (DatabaseConnection, TestDatabase) {
     async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
         let schema = Schema::new(db.get_database_backend());
-        // PostgreSQL's enumerations are types of their own, which its tables name.
+        // PostgreSQL's enumerations are types that its tables refer to, so they are created first.
         for enumeration in schema.create_enum_from_entity(entity) {
             db.execute(&enumeration).await.unwrap();
         }

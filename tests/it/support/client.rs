@@ -1,4 +1,4 @@
-//! A websocket client that fails the test when something else comes than expected.
+//! A websocket client that fails the test when it receives something unexpected.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
@@ -15,13 +15,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a URL, or with a request that has more headers.
+    /// Connects to a URL, or with a request that has additional headers.
     pub async fn connect(request: impl IntoClientRequest + Unpin) -> Self {
         let (socket, _) = soon("the handshake", connect_async(request)).await.unwrap();
         Self { socket }
     }
 
-    /// Connects, and returns which subprotocol the server took.
+    /// Connects, and returns the subprotocol that the server selected.
     pub async fn connect_offering(url: &str, subprotocols: Option<&str>) -> (Self, Option<String>) {
         let mut request = url.into_client_request().unwrap();
         if let Some(subprotocols) = subprotocols {
@@ -31,22 +31,22 @@ impl Client {
                 .insert("sec-websocket-protocol", offer);
         }
         let (socket, response) = soon("the handshake", connect_async(request)).await.unwrap();
-        let taken = response.headers().get("sec-websocket-protocol");
-        let taken = taken.map(|taken| taken.to_str().unwrap().to_owned());
-        (Self { socket }, taken)
+        let selected = response.headers().get("sec-websocket-protocol");
+        let selected = selected.map(|name| name.to_str().unwrap().to_owned());
+        (Self { socket }, selected)
     }
 
     pub async fn send(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    /// Returns the next message, pings aside.
+    /// Returns the next message that is not a ping.
     pub async fn message(&mut self) -> Message {
         loop {
             match soon("a message", self.socket.next()).await {
                 Some(Ok(Message::Ping(_))) => {}
                 Some(Ok(message)) => return message,
-                other => panic!("a message was expected, {other:?} came"),
+                other => panic!("expected a message, received {other:?}"),
             }
         }
     }
@@ -54,7 +54,7 @@ impl Client {
     pub async fn text(&mut self) -> String {
         match self.message().await {
             Message::Text(text) => text.to_string(),
-            other => panic!("a text frame was expected, {other:?} came"),
+            other => panic!("expected a text frame, received {other:?}"),
         }
     }
 
@@ -62,33 +62,34 @@ impl Client {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// Asserts what comes next, to the byte.
+    /// Asserts that the next message is exactly this text.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
-            let came = self.text().await;
-            assert_eq!(came, text, "at {caller}");
+            let received = self.text().await;
+            assert_eq!(received, text, "at {caller}");
         }
     }
 
-    /// Asserts that an error frame comes next: its keys, their order, and these values.
+    /// Asserts that the next message is an error frame with the right keys, in order, and these
+    /// values.
     pub async fn expect_error(&mut self, code: u16, error: &str, retry: bool) {
         let text = self.text().await;
         assert_error(&text, code, error, retry);
     }
 
-    /// Waits until the server has taken in everything that was sent before.
+    /// Waits until the server has processed everything that was sent before.
     pub async fn synchronise(&mut self) {
         self.send("this is no request").await;
-        let answer = self.json().await;
-        // 0.7 has no names for errors.
-        let error = answer.get("error").unwrap_or(&Value::Null);
+        let reply = self.json().await;
+        // The 0.7 dialect has no names for errors.
+        let error = reply.get("error").unwrap_or(&Value::Null);
         assert!(
-            answer["type"] == "error"
-                && answer["code"] == 400
+            reply["type"] == "error"
+                && reply["code"] == 400
                 && (error == "malformed_json" || error.is_null()),
-            "{answer} came instead of an error"
+            "expected an error, received {reply}"
         );
     }
 
@@ -97,16 +98,16 @@ impl Client {
         self.synchronise().await;
     }
 
-    /// Asserts that the server closes, and returns the code and the reason.
+    /// Asserts that the server closes the connection, and returns the code and the reason.
     pub async fn closed(&mut self) -> (u16, String) {
         match self.message().await {
             Message::Close(Some(CloseFrame { code, reason })) => (code.into(), reason.to_string()),
-            other => panic!("a close frame was expected, {other:?} came"),
+            other => panic!("expected a close frame, received {other:?}"),
         }
     }
 }
 
-/// Asserts that a frame is this error, with nothing else in it.
+/// Asserts that a frame is this error and contains nothing else.
 pub fn assert_error(text: &str, code: u16, error: &str, retry: bool) {
     let json: Value = serde_json::from_str(text).unwrap();
     let message = json["message"]

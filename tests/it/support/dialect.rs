@@ -1,6 +1,6 @@
-//! The same in each dialect.
+//! The dialects of the protocol, and the requests that the test helpers send in each of them.
 
-/// A way of writing requests and frames.
+/// A dialect: a format of requests and frames.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Dialect {
     Plain,
@@ -9,7 +9,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// A subscription to the list -1, where only sentinels are.
+    /// Returns a subscription to list -1, which holds only sentinels.
     pub(super) fn subscribe_to_sentinel(self) -> &'static str {
         match self {
             Self::Plain => r#"{"model":"todolist.Task","list_id":-1}"#,

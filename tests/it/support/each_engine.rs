@@ -1,7 +1,8 @@
 //! Runs a test on each database engine.
 
-/// Generates a module of tests for each engine; each test calls the function of its name in the parent module. With `@of`,
-/// for one engine only; with `@alone`, each test runs in a process of its own.
+/// Generates a module of tests for each engine. Each test calls the function of the same name in
+/// the parent module. `@of` generates the module for one engine only; with `@alone`, each test runs
+/// in a process of its own.
 macro_rules! on_each_engine {
     ($($test:ident)*) => {
         $crate::support::on_each_engine! { @of sqlite Sqlite $($test)* }

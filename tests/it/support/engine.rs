@@ -1,5 +1,6 @@
-//! The databases that the tests run on: a fresh one for each test, on a server of its own where the engine
-//! is a server. Nothing on the machine is used but the programs, so that a test may kill what it started.
+//! The databases that the tests run on. Each test has a fresh one, on a server of its own if the
+//! engine is a server. Only the installed programs are shared, so that a test may kill what it
+//! started.
 
 mod mariadb;
 mod postgres;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use self::server::Server;
 
-/// Which database.
+/// A database engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
@@ -26,44 +27,46 @@ impl Engine {
     pub const ALL: [Self; 3] = [Self::Sqlite, Self::Postgres, Self::MariaDb];
 }
 
-/// A fresh, empty database. Dropped, its server is gone, and its files are.
+/// A fresh, empty database. Dropping it ends its server and removes its files.
 pub struct TestDatabase {
     engine: Engine,
-    place: Place,
+    storage: Storage,
 }
 
-enum Place {
+enum Storage {
     File(TempDir),
     Server(Server),
 }
 
 impl TestDatabase {
-    /// Starts a database, and waits until it answers.
+    /// Starts a database, and waits until it accepts connections.
     ///
     /// # Panics
-    /// With the server's own log where it does not start, and with what to install where it is missing.
+    /// If the server does not start; the message contains its log. If a program is missing; the
+    /// message names the package to install.
     pub async fn start(engine: Engine) -> Self {
         let postgres = &postgres::Postgres { is_durable: false };
-        let place = match engine {
-            Engine::Sqlite => Place::File(tempfile::tempdir().unwrap()),
-            Engine::Postgres => Place::Server(Server::start(postgres).await),
-            Engine::MariaDb => Place::Server(Server::start(&mariadb::MariaDb).await),
+        let storage = match engine {
+            Engine::Sqlite => Storage::File(tempfile::tempdir().unwrap()),
+            Engine::Postgres => Storage::Server(Server::start(postgres).await),
+            Engine::MariaDb => Storage::Server(Server::start(&mariadb::MariaDb).await),
         };
-        let database = Self { engine, place };
+        let database = Self { engine, storage };
         if engine == Engine::Sqlite {
-            // The first connection leaves a file in WAL mode, whoever opens it next.
+            // The first connection switches the file to WAL mode, which stays for later
+            // connections.
             database.connect().await.close().await.unwrap();
         }
         database
     }
 
-    /// Starts a PostgreSQL that has what it commits on the disk before it answers.
-    #[allow(dead_code, reason = "benches measure it; for a test it is only slow")]
+    /// Starts a PostgreSQL that flushes each commit to the disk before it replies.
+    #[allow(dead_code, reason = "only the benches use it; tests need not flush")]
     pub async fn start_durable() -> Self {
         let server = Server::start(&postgres::Postgres { is_durable: true }).await;
         Self {
             engine: Engine::Postgres,
-            place: Place::Server(server),
+            storage: Storage::Server(server),
         }
     }
 
@@ -71,14 +74,14 @@ impl TestDatabase {
         self.engine
     }
 
-    /// Returns what a `DATABASE_URL` says.
+    /// Returns the URL, as in `DATABASE_URL`.
     pub fn url(&self) -> String {
-        match &self.place {
-            Place::File(folder) => {
+        match &self.storage {
+            Storage::File(folder) => {
                 let file = folder.path().join("test.sqlite");
                 format!("sqlite://{}?mode=rwc", file.display())
             }
-            Place::Server(server) => server.url(),
+            Storage::Server(server) => server.url(),
         }
     }
 
@@ -86,27 +89,27 @@ impl TestDatabase {
     pub async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(self.url());
         options.max_connections(20).sqlx_logging(false);
-        // Many writers on a busy machine are no mistake: they wait longer than sqlx's 5 s.
+        // On a busy machine, many writers may wait longer than sqlx's default of 5 s.
         options.map_sqlx_sqlite_opts(|sqlite| {
             sqlite
                 .journal_mode(Wal)
                 .busy_timeout(Duration::from_secs(30))
         });
-        // Three drivers deep: with the futures of the tests around it, more than rustc nests.
+        // Boxed: within the futures of the tests, three drivers exceed rustc's recursion limit.
         Box::pin(Database::connect(options)).await.unwrap()
     }
 
-    /// Ends the server as a crash does, and returns when all of it is gone. Does nothing to SQLite, which
-    /// has no server.
+    /// Kills the server, as a crash does, and returns when all of its processes have ended. Does
+    /// nothing for SQLite, which has no server.
     pub async fn kill(&self) {
-        if let Place::Server(server) = &self.place {
+        if let Storage::Server(server) = &self.storage {
             server.kill();
         }
     }
 
-    /// Starts the server again, with its port and its data; kills it first where it runs.
+    /// Restarts the server with the same port and data. Kills it first if it is running.
     pub async fn restart(&self) {
-        if let Place::Server(server) = &self.place {
+        if let Storage::Server(server) = &self.storage {
             server.restart().await;
         }
     }

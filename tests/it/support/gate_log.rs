@@ -1,4 +1,4 @@
-//! An event log that takes its time, as one over a network does.
+//! An event log whose appends a test can hold, as a slow network does.
 
 use std::sync::{
     Arc, Mutex,
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::soon;
 use crate::entities::task;
 
-/// A log of tasks, which holds an append where the test says so.
+/// A log of tasks that holds the next append after [`GateLog::shut`].
 #[derive(Clone, Debug, Default)]
 pub struct GateLog {
     log: MemoryLog,
@@ -24,7 +24,7 @@ pub struct GateLog {
 }
 
 impl GateLog {
-    /// Holds the next append, and only that.
+    /// Holds the next append, and only that one.
     pub fn shut(&self) {
         self.is_shut.store(true, Ordering::SeqCst);
     }
@@ -34,12 +34,12 @@ impl GateLog {
         soon("an append", self.arrived.notified()).await;
     }
 
-    /// Lets it go.
+    /// Releases the append that is held.
     pub fn open(&self) {
         self.opened.notify_one();
     }
 
-    /// Returns what it has taken in so far: the rows as they were written, and `None` for a reset.
+    /// Returns everything that was appended so far: the rows as written, and `None` for a reset.
     pub fn taken(&self) -> Vec<Option<task::Model>> {
         self.taken.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! The application's log, as far as it is written on the test's own thread.
+//! The application log, as far as it is written on the thread of the test.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{Level, subscriber::DefaultGuard};
 
-/// A log that is being written.
+/// An application log that is being captured.
 pub struct Log {
     lines: Lines,
     _guard: DefaultGuard,

@@ -1,13 +1,13 @@
-//! The port of a server of a test's own.
+//! A port for a server that a test starts.
 
 use std::{
     hash::{BuildHasher, RandomState},
     net::{Ipv4Addr, TcpListener},
 };
 
-/// Finds a port that nobody listens on. Below those that Linux gives to clients (32768 and up), since a
-/// client that asks such a port again and again while the server is dead may be given that very port, and
-/// then hears itself.
+/// Finds a port without a listener. It is below the ports that Linux assigns to clients (32768 and
+/// up): a client that reconnects to such a port while the server is down may be assigned that same
+/// port, and then connects to itself.
 pub fn free_port() -> u16 {
     loop {
         let port = 20_000 + (RandomState::new().hash_one(()) % 12_000) as u16;

@@ -1,4 +1,4 @@
-//! An example as a process of its own: what `cargo run --example ..` starts.
+//! An example in a process of its own, as `cargo run --example ..` starts it.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,9 +18,9 @@ pub struct Example {
 }
 
 impl Example {
-    /// The program, which every build of the tests builds.
+    /// Returns the path of the program, which every build of the tests also builds.
     pub fn program(name: &str) -> PathBuf {
-        // .../target/debug/deps/it-0123 to .../target/debug/examples/todolist
+        // From .../target/debug/deps/it-0123 to .../target/debug/examples/todolist.
         let test = std::env::current_exe().unwrap();
         let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
         assert!(
@@ -56,13 +56,13 @@ impl Example {
         let line = line.await.unwrap().unwrap();
         let addr = line
             .strip_prefix("listening on http://")
-            .unwrap_or_else(|| panic!("{line:?} is not the line"))
+            .unwrap_or_else(|| panic!("expected `listening on`, received {line:?}"))
             .trim_end()
             .to_owned();
         Self {
             child,
             addr,
-            // A connection that the server closed must not be used for the next request.
+            // The next request must not use a connection that the server has closed.
             http: reqwest::Client::builder()
                 .pool_max_idle_per_host(0)
                 .build()
@@ -82,7 +82,8 @@ impl Example {
         Client::connect(self.websocket()).await
     }
 
-    /// Sends a request and returns its status and body; `Null` for none.
+    /// Sends a request, and returns the status and the body of the response (`Null` if it is
+    /// empty).
     pub async fn http(
         &self,
         method: &str,
@@ -92,7 +93,7 @@ impl Example {
         read(self.send(method, path, "", body).await).await
     }
 
-    /// Sends a request with cookies, which may be none.
+    /// Sends a request with cookies; an empty string sends none.
     pub async fn send(
         &self,
         method: &str,
@@ -114,7 +115,7 @@ impl Example {
         json
     }
 
-    /// Sends a signal by its name and waits for the end.
+    /// Sends a signal by its name, and waits until the program ends.
     pub async fn end(mut self, signal: &str) -> std::process::ExitStatus {
         self.signal(signal);
         soon("the end of the program", async {
@@ -137,7 +138,8 @@ impl Example {
     }
 }
 
-/// Returns the status and the body of a response: `Null` for none, a string where it is no JSON.
+/// Returns the status and the body of a response. An empty body is `Null`, and one that is not JSON
+/// is a string.
 pub async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.text().await.unwrap();

@@ -1,4 +1,4 @@
-//! A client below the websocket library: bytes as they are.
+//! A client that reads and writes raw bytes, without a websocket library.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -7,12 +7,12 @@ use tokio::{
 
 use super::{App, soon};
 
-/// A client that writes raw bytes behind a proper handshake.
+/// Connects and makes a valid handshake. The test then writes raw bytes.
 pub async fn raw(app: &App) -> TcpStream {
     raw_on(app, TcpStream::connect(app.addr).await.unwrap()).await
 }
 
-/// The same on a stream that is there.
+/// Makes a valid handshake on a stream that is already connected.
 pub async fn raw_on(app: &App, mut stream: TcpStream) -> TcpStream {
     let head = handshake(app, &mut stream, &[]).await;
     // The example of RFC 6455, section 1.3.
@@ -23,7 +23,7 @@ pub async fn raw_on(app: &App, mut stream: TcpStream) -> TcpStream {
     stream
 }
 
-/// Offers subprotocols, a header for each text, and returns the head of the answer in lower case.
+/// Offers subprotocols, each in a header of its own, and returns the response's head in lower case.
 pub async fn raw_offering(app: &App, offers: &[&str]) -> String {
     let mut stream = TcpStream::connect(app.addr).await.unwrap();
     handshake(app, &mut stream, offers).await

@@ -1,4 +1,4 @@
-//! A Redis of a test's own: a process, a port of 127.0.0.1, a temporary folder.
+//! A Redis server for one test: a process, a port of 127.0.0.1 and a temporary folder.
 
 use std::{
     fs,
@@ -16,31 +16,31 @@ use super::{DEADLINE, TICK, free_port};
 pub struct Redis {
     port: u16,
     options: Vec<String>,
-    /// None after a kill.
+    /// `None` after a kill.
     process: Mutex<Option<Process>>,
-    /// Last, since it goes when the process has.
+    /// The last field, so that it is dropped after the process.
     folder: TempDir,
 }
 
 struct Process(Child);
 
 impl Redis {
-    /// The password of each of them.
+    /// The password of every server.
     pub const PASSWORD: &str = "p@ss:w/rd";
-    /// As it is written in a URL.
+    /// The password as it is encoded in a URL.
     pub const ENCODED: &str = "p%40ss%3Aw%2Frd";
 
-    /// Starts one that keeps nothing on the disk.
+    /// Starts a server that writes nothing to the disk.
     pub async fn start() -> Self {
         Self::start_with("--save '' --appendonly no").await
     }
 
-    /// Starts one that has everything on the disk before it answers.
+    /// Starts a server that flushes each write to the disk before it replies.
     pub async fn start_durable() -> Self {
         Self::start_with("--save '' --appendonly yes --appendfsync always").await
     }
 
-    /// Starts one with options, separated by spaces.
+    /// Starts a server with options, which are separated by spaces.
     pub async fn start_with(options: &str) -> Self {
         let options = options.split(' ').map(|option| option.replace("''", ""));
         let mut redis = Self {
@@ -51,7 +51,7 @@ impl Redis {
         };
         let deadline = Instant::now() + DEADLINE;
         loop {
-            // Between the look and the start, another may take it.
+            // Another process may take the port before the server starts.
             redis.port = free_port();
             match redis.launch().await {
                 Ok(()) => return redis,
@@ -69,28 +69,28 @@ impl Redis {
         self.port
     }
 
-    /// Ends it by SIGKILL, and waits until it is gone.
+    /// Kills the server with SIGKILL, and waits until it has ended.
     pub fn kill(&self) {
         let process = self.process.lock().unwrap().take();
         drop(process);
     }
 
-    /// Starts it again after a kill, on the same port and folder.
+    /// Starts the server again after a kill, with the same port and folder.
     pub async fn restart(&self) {
         let deadline = Instant::now() + DEADLINE;
         while let Err(log) = self.launch().await {
-            let is_borrowed = log.contains("in use") && Instant::now() < deadline;
-            assert!(is_borrowed, "redis-server does not start again:\n{log}");
+            let is_port_in_use = log.contains("in use") && Instant::now() < deadline;
+            assert!(is_port_in_use, "redis-server does not start again:\n{log}");
             tokio::time::sleep(TICK).await;
         }
     }
 
-    /// Stops it where it is, so that it answers nothing.
+    /// Pauses the server, so that it does not reply.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Has it go on.
+    /// Resumes the server after [`Redis::pause`].
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -102,7 +102,7 @@ impl Redis {
         assert!(status.unwrap().success());
     }
 
-    /// Asks it, words separated by spaces, on a connection of its own.
+    /// Sends a command, whose words are separated by spaces, on a new connection.
     pub async fn ask<T: FromRedisValue>(&self, words: &str) -> T {
         self.try_ask(words).await.unwrap()
     }
@@ -122,7 +122,8 @@ impl Redis {
 
     /// Starts the process and waits until it serves this folder on this port.
     async fn launch(&self) -> Result<(), String> {
-        // `setpriv` has it die with the thread that starts it, also where the test is killed.
+        // With `setpriv`, the server ends with the thread that starts it, even if the test is
+        // killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", "redis-server"])
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
@@ -146,7 +147,7 @@ impl Redis {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("no answer within {DEADLINE:?}\n{}", self.log()));
+                return Err(format!("no reply within {DEADLINE:?}\n{}", self.log()));
             }
             tokio::time::sleep(TICK).await;
         }

@@ -1,4 +1,4 @@
-//! An event log that tells what the test has it tell.
+//! An event log that yields what the test sends to it.
 
 use std::sync::{
     Arc, Mutex,
@@ -13,43 +13,44 @@ use futures_util::{
 use rest_live::log::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
 use tokio::sync::mpsc;
 
-/// A log without events, whose tail and head are in the test's hands.
+/// A log without events, whose tail and head the test controls.
 #[derive(Clone, Debug)]
 pub struct ScriptedLog {
-    /// `None`: it cannot be reached.
+    /// `None` if the log is unreachable.
     head: Arc<Mutex<Option<Cursor>>>,
     panics: Arc<AtomicBool>,
-    tell: mpsc::UnboundedSender<Tail>,
-    told: Arc<Mutex<Option<mpsc::UnboundedReceiver<Tail>>>>,
+    sender: mpsc::UnboundedSender<Tail>,
+    receiver: Arc<Mutex<Option<mpsc::UnboundedReceiver<Tail>>>>,
 }
 
 impl ScriptedLog {
     pub fn new(head: Cursor) -> Self {
-        let (tell, told) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         Self {
             head: Arc::new(Mutex::new(Some(head))),
             panics: Arc::default(),
-            tell,
-            told: Arc::new(Mutex::new(Some(told))),
+            sender,
+            receiver: Arc::new(Mutex::new(Some(receiver))),
         }
     }
 
-    /// Has its tail yield something.
+    /// Makes the tail of this log yield an item.
     pub fn tell(&self, tail: Tail) {
-        self.tell.send(tail).unwrap();
+        self.sender.send(tail).unwrap();
     }
 
-    /// Loses everything up to a cursor, which is the head from now on.
+    /// Loses everything up to a cursor, which becomes the head.
     pub fn lose_up_to(&self, cursor: &Cursor) {
         *self.head.lock().unwrap() = Some(cursor.clone());
         self.tell(Tail::Reset(cursor.clone()));
     }
 
-    /// Has a defect from now on.
+    /// Panics at every later call that reads the head.
     pub fn panic(&self) {
         self.panics.store(true, Ordering::Relaxed);
     }
 
+    /// Makes the log unreachable.
     pub fn break_down(&self) {
         *self.head.lock().unwrap() = None;
     }
@@ -61,9 +62,9 @@ impl EventLog for ScriptedLog {
     }
 
     fn tail(&self) -> BoxStream<'static, Tail> {
-        let told = self.told.lock().unwrap().take().unwrap();
-        stream::unfold(told, async |mut told| {
-            told.recv().await.map(|tail| (tail, told))
+        let receiver = self.receiver.lock().unwrap().take().unwrap();
+        stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|tail| (tail, receiver))
         })
         .boxed()
     }

@@ -1,5 +1,5 @@
-//! An event log of several nodes, in memory: what is appended waits for a moment, so that two nodes append in another order
-//! than they wrote in.
+//! An event log in memory that several nodes share. An append waits for a random time, so that two
+//! nodes append in a different order than they wrote.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use rest_live::log::{
 };
 use tokio::{sync::watch, time::sleep};
 
-/// Keeps all, as it is written.
+/// Stores all events in their serialized form.
 #[derive(Clone, Debug)]
 pub struct SharedLog {
     epoch: Epoch,
@@ -33,24 +33,24 @@ impl SharedLog {
         }
     }
 
-    /// Returns what lies outside of the process.
+    /// Returns the stored events as text, as they would be outside of the process.
     pub fn written(&self) -> Vec<String> {
         let events = self.events.lock().unwrap();
         let text = |event| serde_json::to_string(event).unwrap();
         events.iter().map(text).collect()
     }
 
-    fn at(&self, position: u64) -> Cursor {
+    fn cursor(&self, position: u64) -> Cursor {
         Cursor {
             epoch: self.epoch.clone(),
             position,
         }
     }
 
-    fn behind(&self, position: u64, limit: usize) -> Vec<Entry> {
+    fn entries_after(&self, position: u64, limit: usize) -> Vec<Entry> {
         let events = self.events.lock().unwrap();
-        let behind = (position + 1..).zip(&events[position as usize..]);
-        behind
+        let later = (position + 1..).zip(&events[position as usize..]);
+        later
             .take(limit)
             .map(|(position, event)| Entry::stored(position, event.clone()))
             .collect()
@@ -64,7 +64,7 @@ impl EventLog for SharedLog {
                 sleep(Duration::from_micros(fastrand::u64(..3000))).await;
             }
             let mut events = self.events.lock().unwrap();
-            // As it goes over a wire.
+            // Serialized and parsed again, as over a network.
             events.extend(records.iter().map(|record| {
                 let text = serde_json::to_string(&record.store()).unwrap();
                 serde_json::from_str::<StoredEvent>(&text).unwrap()
@@ -78,14 +78,14 @@ impl EventLog for SharedLog {
     fn tail(&self) -> BoxStream<'static, Tail> {
         let mut head = self.head.subscribe();
         let start = *head.borrow_and_update();
-        let begin = stream::iter([Tail::Begin(self.at(start))]);
+        let begin = stream::iter([Tail::Begin(self.cursor(start))]);
         let rest = stream::unfold(
             (self.clone(), head, start),
             async |(log, mut head, position)| {
                 head.wait_for(|head| *head > position).await.ok()?;
-                let entries = log.behind(position, usize::MAX);
+                let entries = log.entries_after(position, usize::MAX);
                 let position = entries.last().unwrap().position;
-                let watermark = log.at(position);
+                let watermark = log.cursor(position);
                 Some((Tail::Entries { entries, watermark }, (log, head, position)))
             },
         );
@@ -93,11 +93,11 @@ impl EventLog for SharedLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
-        future::ready(Ok(self.at(*self.head.borrow()))).boxed()
+        future::ready(Ok(self.cursor(*self.head.borrow()))).boxed()
     }
 
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
-        future::ready(Ok(self.behind(after.position, limit))).boxed()
+        future::ready(Ok(self.entries_after(after.position, limit))).boxed()
     }
 
     fn is_shared(&self) -> bool {

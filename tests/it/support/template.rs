@@ -1,12 +1,13 @@
-//! Frames with places in them for what differs from run to run, as `protocol/README.md` describes.
+//! Frames with placeholders for values that differ from run to run, as `protocol/README.md`
+//! describes.
 
 use std::collections::HashMap;
 
-/// What one connection's placeholders have stood for so far.
+/// The values that the placeholders of one connection have had so far.
 #[derive(Default)]
 pub struct Template {
     cursors: HashMap<String, Cursor>,
-    /// The cursor that came last.
+    /// The last cursor that was received.
     last: Option<Cursor>,
 }
 
@@ -26,7 +27,7 @@ impl Cursor {
         });
         cursor
             .filter(|cursor| cursor.to_string() == text && !cursor.epoch.is_empty())
-            .unwrap_or_else(|| panic!("{text:?} is no cursor"))
+            .unwrap_or_else(|| panic!("{text:?} is not a cursor"))
     }
 }
 
@@ -39,7 +40,7 @@ impl std::fmt::Display for Cursor {
 /// A piece of a template.
 enum Piece<'t> {
     Text(&'t str),
-    /// `<session>`, `<message>`: a string of characters.
+    /// `<session>` or `<message>`: any nonempty string.
     Any,
     /// `<cursor>`.
     Cursor,
@@ -53,7 +54,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
     for part in parts {
         let (placeholder, text) = part
             .split_once('>')
-            .unwrap_or_else(|| panic!("a placeholder is open: {template}"));
+            .unwrap_or_else(|| panic!("unclosed placeholder: {template}"));
         pieces.push(match placeholder.split_once(':') {
             Some(("cursor", name)) => match name.split_once('+') {
                 Some((name, more)) => Piece::Named(name, more.parse().unwrap()),
@@ -61,7 +62,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
             },
             None if placeholder == "cursor" => Piece::Cursor,
             None if ["session", "message"].contains(&placeholder) => Piece::Any,
-            _ => panic!("<{placeholder}> stands for nothing"),
+            _ => panic!("unknown placeholder <{placeholder}>"),
         });
         pieces.push(Piece::Text(text));
     }
@@ -78,41 +79,41 @@ impl Template {
                 cursor.position += more;
                 cursor.to_string()
             }
-            Piece::Any | Piece::Cursor => panic!("what is sent is not known: {template}"),
+            Piece::Any | Piece::Cursor => panic!("placeholder without a value: {template}"),
         });
         filled.collect()
     }
 
-    /// Asserts that this frame came.
-    pub fn assert(&mut self, template: &str, came: &str) {
-        let mut rest = came;
+    /// Asserts that the received frame matches the template.
+    pub fn assert(&mut self, template: &str, received: &str) {
+        let mut rest = received;
         for piece in pieces(template) {
             if let Piece::Text(text) = piece {
-                rest = rest.strip_prefix(text).unwrap_or_else(|| {
-                    panic!("`{template}` was expected, and this came: `{came}`")
-                });
+                rest = rest
+                    .strip_prefix(text)
+                    .unwrap_or_else(|| panic!("expected `{template}`, received `{received}`"));
                 continue;
             }
-            let (value, behind) = string(rest);
-            assert!(!value.is_empty(), "{came}");
-            rest = behind;
+            let (value, remainder) = split_string(rest);
+            assert!(!value.is_empty(), "{received}");
+            rest = remainder;
             match piece {
                 Piece::Text(_) | Piece::Any => {}
                 Piece::Cursor => _ = self.next(value),
                 Piece::Named(name, 0) => match self.cursors.get(name) {
-                    Some(known) => assert_eq!(known.to_string(), value, "in {came}"),
+                    Some(known) => assert_eq!(known.to_string(), value, "in {received}"),
                     None => {
                         let cursor = self.next(value);
                         self.cursors.insert(name.to_owned(), cursor);
                     }
                 },
-                Piece::Named(..) => panic!("what comes is not computed: {template}"),
+                Piece::Named(..) => panic!("an expected frame cannot add to a cursor: {template}"),
             }
         }
-        assert_eq!(rest, "", "behind `{template}`");
+        assert_eq!(rest, "", "after `{template}`");
     }
 
-    /// Reads a new cursor: of the log of the last one, and not before it.
+    /// Parses a cursor, and asserts that it has the epoch of the last one and is not before it.
     fn next(&mut self, text: &str) -> Cursor {
         let cursor = Cursor::parse(text);
         if let Some(last) = self.last.replace(cursor.clone()) {
@@ -123,13 +124,13 @@ impl Template {
     }
 }
 
-/// Cuts a JSON string, whose opening quote is gone, in front of its closing quote.
-fn string(text: &str) -> (&str, &str) {
+/// Splits a JSON string without its opening quote before its closing quote.
+fn split_string(text: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = text.find(|c| {
         let is_end = c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         is_end
     });
-    text.split_at(end.unwrap_or_else(|| panic!("{text} is no string")))
+    text.split_at(end.unwrap_or_else(|| panic!("{text} is not a string")))
 }

@@ -4,7 +4,7 @@ use crate::{
     publish::order::tests::{row, state},
 };
 
-fn overlaps(capacity: usize) -> ConflictDetector {
+fn detector(capacity: usize) -> ConflictDetector {
     ConflictDetector::new("here".into(), at(10), capacity)
 }
 
@@ -15,13 +15,14 @@ fn at(position: u64) -> Cursor {
     }
 }
 
-/// An event of a row, without its rows.
+/// Returns an event of a row, without its states.
 fn event(row: i128) -> Arc<Event> {
     let key = KeyValue::Integer(row);
     Arc::new(Event::reread("a.B".into(), key, Vec::new(), None))
 }
 
-fn of(node: &str, began: u64) -> EventSource {
+/// Returns the source of a write that began when its node had read the log up to a position.
+fn source(node: &str, began: u64) -> EventSource {
     EventSource {
         node: Some(node.into()),
         began: Some(at(began)),
@@ -29,79 +30,79 @@ fn of(node: &str, began: u64) -> EventSource {
 }
 
 impl ConflictDetector {
-    fn decides(&mut self, position: u64, row: i128, origin: &EventSource) -> &'static str {
-        match self.take(position, &event(row), origin) {
-            Verdict::Publish => "told",
-            Verdict::Withhold => "withheld",
-            Verdict::Reread(..) => "settled",
+    fn verdict(&mut self, position: u64, row: i128, source: &EventSource) -> &'static str {
+        match self.check(position, &event(row), source) {
+            Verdict::Publish => "publish",
+            Verdict::Withhold => "withhold",
+            Verdict::Reread(..) => "reread",
         }
     }
 
-    fn reset(&mut self, position: u64, origin: &EventSource) {
+    fn reset(&mut self, position: u64, source: &EventSource) {
         let reset = Arc::new(Event::reset("a.B".into()));
         assert!(matches!(
-            self.take(position, &reset, origin),
+            self.check(position, &reset, source),
             Verdict::Publish
         ));
     }
 }
 
 #[test]
-fn writes_one_after_the_other_are_told_by_whomever() {
-    let mut log = overlaps(100);
-    assert_eq!(log.decides(11, 1, &of("here", 10)), "told");
-    assert_eq!(log.decides(12, 1, &of("there", 11)), "told");
-    assert_eq!(log.decides(13, 1, &of("elsewhere", 12)), "told");
-    // Its own node knows the order.
-    assert_eq!(log.decides(14, 1, &of("elsewhere", 12)), "told");
+fn successive_writes_are_published() {
+    let mut log = detector(100);
+    assert_eq!(log.verdict(11, 1, &source("here", 10)), "publish");
+    assert_eq!(log.verdict(12, 1, &source("there", 11)), "publish");
+    assert_eq!(log.verdict(13, 1, &source("elsewhere", 12)), "publish");
+    // A node knows the order of its own writes.
+    assert_eq!(log.verdict(14, 1, &source("elsewhere", 12)), "publish");
     // Another row.
-    assert_eq!(log.decides(15, 2, &of("here", 10)), "told");
+    assert_eq!(log.verdict(15, 2, &source("here", 10)), "publish");
 }
 
 #[test]
-fn a_write_that_began_before_another_was_known_is_read_again_by_its_own_node() {
-    let mut log = overlaps(100);
-    assert_eq!(log.decides(11, 1, &of("there", 10)), "told");
-    assert_eq!(log.decides(12, 1, &of("here", 10)), "settled");
-    // What was told to nobody is in nobody's way.
-    assert_eq!(log.decides(13, 1, &of("elsewhere", 11)), "told");
-    // What was read again, after all that.
-    assert_eq!(log.decides(14, 1, &of("here", 13)), "told");
-    // And what was not.
-    assert_eq!(log.decides(15, 1, &of("there", 13)), "withheld");
+fn overlapping_write_is_reread_by_its_node() {
+    let mut log = detector(100);
+    assert_eq!(log.verdict(11, 1, &source("there", 10)), "publish");
+    assert_eq!(log.verdict(12, 1, &source("here", 10)), "reread");
+    // A withheld event conflicts with no other.
+    assert_eq!(log.verdict(13, 1, &source("elsewhere", 11)), "publish");
+    // The row as it was read again, after all these events.
+    assert_eq!(log.verdict(14, 1, &source("here", 13)), "publish");
+    // The other node's write overlaps with it.
+    assert_eq!(log.verdict(15, 1, &source("there", 13)), "withhold");
 }
 
 #[test]
-fn what_began_before_another_nodes_reset_is_read_again() {
-    let mut log = overlaps(100);
-    log.reset(11, &of("there", 10));
-    assert_eq!(log.decides(12, 1, &of("there", 10)), "told");
-    assert_eq!(log.decides(13, 2, &of("here", 10)), "settled");
-    assert_eq!(log.decides(14, 3, &of("here", 11)), "told");
+fn write_that_overlaps_with_a_reset_is_reread() {
+    let mut log = detector(100);
+    log.reset(11, &source("there", 10));
+    assert_eq!(log.verdict(12, 1, &source("there", 10)), "publish");
+    assert_eq!(log.verdict(13, 2, &source("here", 10)), "reread");
+    assert_eq!(log.verdict(14, 3, &source("here", 11)), "publish");
 }
 
 #[test]
-fn what_is_not_known_here_is_read_again_here() {
-    let mut log = overlaps(3);
-    assert_eq!(log.decides(11, 1, &of("there", 9)), "settled");
-    let mut then = of("there", 11);
-    then.began.as_mut().expect("it did").epoch = Epoch::named("then");
+fn write_from_before_the_known_events_is_reread() {
+    let mut log = detector(3);
+    assert_eq!(log.verdict(11, 1, &source("there", 9)), "reread");
+    let mut then = source("there", 11);
+    then.began.as_mut().expect("a cursor").epoch = Epoch::named("then");
     assert_eq!(
-        log.decides(11, 9, &then),
-        "settled",
-        "another life of the log"
+        log.verdict(11, 9, &then),
+        "reread",
+        "another epoch of the log"
     );
-    assert_eq!(log.decides(12, 2, &of("there", 10)), "told");
-    assert_eq!(log.decides(13, 3, &of("there", 10)), "told");
-    // The first is forgotten.
-    assert_eq!(log.decides(14, 1, &of("there", 10)), "settled");
+    assert_eq!(log.verdict(12, 2, &source("there", 10)), "publish");
+    assert_eq!(log.verdict(13, 3, &source("there", 10)), "publish");
+    // The first event has been forgotten.
+    assert_eq!(log.verdict(14, 1, &source("there", 10)), "reread");
     assert_eq!(log.rows.len(), 3);
-    // A trigger writes in the order in which it is committed.
-    assert_eq!(log.decides(15, 1, &EventSource::default()), "told");
+    // A trigger appends in the order of the commits.
+    assert_eq!(log.verdict(15, 1, &EventSource::default()), "publish");
 }
 
 #[test]
-fn who_settles_knows_all_that_was_named_within() {
+fn reread_lists_the_rows_that_subscribers_may_hold() {
     let write = |old, new| {
         let key = KeyValue::Integer(1);
         Arc::new(Event::updated(
@@ -111,12 +112,12 @@ fn who_settles_knows_all_that_was_named_within() {
             row(1, new),
         ))
     };
-    let mut log = overlaps(100);
-    log.take(11, &write(0, 1), &of("there", 10));
-    log.take(12, &write(1, 2), &of("there", 11));
-    let verdict = log.take(13, &write(7, 8), &of("here", 11));
-    let Verdict::Reread(_, named) = verdict else {
+    let mut log = detector(100);
+    log.check(11, &write(0, 1), &source("there", 10));
+    log.check(12, &write(1, 2), &source("there", 11));
+    let verdict = log.check(13, &write(7, 8), &source("here", 11));
+    let Verdict::Reread(_, rows) = verdict else {
         panic!("{verdict:?}")
     };
-    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);
+    assert_eq!(rows.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);
 }

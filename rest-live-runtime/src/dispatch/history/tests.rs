@@ -64,7 +64,7 @@ fn at(position: u64) -> Cursor {
     }
 }
 
-/// A row with the number of its event is inserted into a list.
+/// Returns the insert of a row, which has the number of the event as its id, into a list.
 fn event(id: u64, list_id: i32) -> Arc<Event> {
     let id = id as i32;
     let row = Row::new(item::Model { id, list_id });
@@ -78,29 +78,31 @@ impl History {
         model.groups[0].group_id(KeyValue::Integer(list_id.into()))
     }
 
-    fn keep_in(&self, list_id: i32, positions: impl IntoIterator<Item = u64>) {
+    fn append_to(&self, list_id: i32, positions: impl IntoIterator<Item = u64>) {
         let events = positions.into_iter();
-        self.keep(events.map(|position| (position, event(position, list_id))));
+        self.append(events.map(|position| (position, event(position, list_id))));
     }
 
-    /// Returns the positions of what a list missed.
+    /// Returns the positions of the events of a list after `since`.
     fn positions(&self, list_id: i32, since: u64) -> Option<Vec<u64>> {
         match self.missed("a.Item", &self.group(list_id), &at(since), u64::MAX, 100) {
-            Missed::Events(events) => Some(events.iter().map(|placed| placed.position).collect()),
-            Missed::Older => None,
+            MissedEvents::Found(events) => {
+                Some(events.iter().map(|event| event.position).collect())
+            }
+            MissedEvents::NotLoaded => None,
             other => panic!("{other:?}"),
         }
     }
 }
 
 #[test]
-fn a_group_misses_its_own_events_and_only_those_behind_a_place() {
+fn group_missed_its_own_events_after_the_cursor() {
     let history = history(10);
-    assert_eq!(history.positions(1, 5), None, "it has not begun");
-    history.begin(at(5));
-    history.keep_in(1, [6, 7]);
-    history.keep_in(2, [8]);
-    history.keep_in(1, [9]);
+    assert_eq!(history.positions(1, 5), None, "the log has not begun");
+    history.restart(at(5));
+    history.append_to(1, [6, 7]);
+    history.append_to(2, [8]);
+    history.append_to(1, [9]);
     assert_eq!(history.positions(1, 5), Some(vec![6, 7, 9]));
     assert_eq!(history.positions(1, 7), Some(vec![9]));
     assert_eq!(history.positions(2, 5), Some(vec![8]));
@@ -111,87 +113,93 @@ fn a_group_misses_its_own_events_and_only_those_behind_a_place() {
         position: 7,
     };
     let missed = history.missed("a.Item", &history.group(1), &other, u64::MAX, 100);
-    assert!(matches!(missed, Missed::Older));
+    assert!(matches!(missed, MissedEvents::NotLoaded));
     let missed = history.missed("a.Item", &history.group(1), &at(5), u64::MAX, 2);
-    assert!(matches!(missed, Missed::TooMuch));
+    assert!(matches!(missed, MissedEvents::TooMany));
 }
 
 #[test]
-fn what_a_long_transaction_wrote_is_at_its_place() {
+fn late_events_are_in_the_order_of_positions() {
     let history = history(10);
-    history.begin(at(0));
-    history.keep_in(1, [3, 5]);
-    history.keep_in(1, [2, 4, 6]);
-    history.keep_in(1, [1]);
+    history.restart(at(0));
+    history.append_to(1, [3, 5]);
+    history.append_to(1, [2, 4, 6]);
+    history.append_to(1, [1]);
     assert_eq!(history.positions(1, 0), Some(vec![1, 2, 3, 4, 5, 6]));
     assert_eq!(history.positions(1, 3), Some(vec![4, 5, 6]));
 }
 
 #[test]
-fn the_oldest_make_room_and_are_asked_for_in_vain() {
+fn oldest_events_are_evicted() {
     let history = history(3);
-    history.begin(at(0));
-    history.keep_in(1, 1..=2);
-    history.keep_in(2, 3..=5);
+    history.restart(at(0));
+    history.append_to(1, 1..=2);
+    history.append_to(2, 3..=5);
     assert_eq!(history.positions(1, 1), None);
     assert_eq!(history.positions(1, 2), Some(vec![]));
     assert_eq!(history.positions(2, 2), Some(vec![3, 4, 5]));
     assert!(
         !history.state().groups.contains_key(&history.group(1)),
-        "a group without events costs nothing"
+        "a group without events is removed"
     );
-    // Of a transaction that took longer than all that is kept: nobody asks from there.
-    history.keep_in(2, [2]);
+    // A late event from before the start, of a transaction that took very long.
+    history.append_to(2, [2]);
     assert_eq!(history.positions(2, 2), Some(vec![3, 4, 5]));
 }
 
 #[test]
-fn rows_that_are_not_known_are_missed_by_all_of_their_model() {
+fn reset_concerns_all_groups_of_the_model() {
     let history = history(10);
-    history.begin(at(0));
-    history.keep_in(1, [1]);
-    history.keep([(2, Arc::new(Event::reset("a.Item".into())))]);
-    history.keep_in(1, [3]);
+    history.restart(at(0));
+    history.append_to(1, [1]);
+    history.append([(2, Arc::new(Event::reset("a.Item".into())))]);
+    history.append_to(1, [3]);
     let missed = |since| history.missed("a.Item", &history.group(1), &at(since), u64::MAX, 100);
-    assert!(matches!(missed(1), Missed::Unknown));
-    assert!(matches!(missed(2), Missed::Events(events) if events.len() == 1));
+    assert!(matches!(missed(1), MissedEvents::Unknown));
+    assert!(matches!(missed(2), MissedEvents::Found(events) if events.len() == 1));
 }
 
 #[test]
-fn what_happened_to_a_group_between_two_batches_is_known() {
+fn change_between_two_batches_is_detected() {
     let history = history(3);
-    let begun = history.begin(at(0));
-    let is_quiet = |told, now| {
+    let first = history.restart(at(0));
+    let is_unchanged = |seen, now| {
         let group = history.group(1);
-        history.is_quiet("a.Item", &group, &at(0), (told, now))
+        history.is_unchanged("a.Item", &group, &at(0), (seen, now))
     };
-    assert!(is_quiet(begun, begun));
-    history.keep_in(2, [1]);
-    assert!(is_quiet(begun, begun + 1), "another group");
-    history.keep_in(1, [2]);
-    assert!(is_quiet(begun, begun + 1), "it is told as it happens");
-    assert!(!is_quiet(begun, begun + 2));
-    assert!(is_quiet(begun + 2, begun + 2));
-    let missed = history.missed("a.Item", &history.group(1), &at(0), begun + 1, 9);
-    assert!(matches!(missed, Missed::Events(events) if events.is_empty()));
-    history.keep([(3, Arc::new(Event::reset("a.Item".into())))]);
-    assert!(!is_quiet(begun + 2, begun + 3));
-    history.keep_in(2, [4]);
-    assert!(!is_quiet(begun + 4, begun + 4), "the place is forgotten");
-    let anew = history.begin(at(0));
+    assert!(is_unchanged(first, first));
+    history.append_to(2, [1]);
+    assert!(is_unchanged(first, first + 1), "another group");
+    history.append_to(1, [2]);
     assert!(
-        !is_quiet(begun + 4, anew),
-        "what was lost may have been of any group"
+        is_unchanged(first, first + 1),
+        "the subscription receives a later batch"
+    );
+    assert!(!is_unchanged(first, first + 2));
+    assert!(is_unchanged(first + 2, first + 2));
+    let missed = history.missed("a.Item", &history.group(1), &at(0), first + 1, 9);
+    assert!(matches!(missed, MissedEvents::Found(events) if events.is_empty()));
+    history.append([(3, Arc::new(Event::reset("a.Item".into())))]);
+    assert!(!is_unchanged(first + 2, first + 3));
+    history.append_to(2, [4]);
+    assert!(
+        !is_unchanged(first + 4, first + 4),
+        "events after the cursor were evicted"
+    );
+    let restarted = history.restart(at(0));
+    assert!(
+        !is_unchanged(first + 4, restarted),
+        "lost events may concern any group"
     );
 }
 
-/// A log that keeps what is behind position 3, and counts how often it is read.
+/// A log that keeps the events after position 3, and counts how often it is read.
 #[derive(Debug, Default)]
-struct Older {
+struct CountingLog {
     reads: std::sync::atomic::AtomicUsize,
 }
 
-impl EventLog for Older {
+impl EventLog for CountingLog {
     fn append(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         async { Ok(()) }.boxed()
     }
@@ -218,40 +226,46 @@ impl EventLog for Older {
 }
 
 #[tokio::test]
-async fn what_is_older_is_read_once_for_all() {
-    let (history, log) = (history(3000), Older::default());
-    history.begin(at(1500));
-    history.keep_in(1, [1501]);
+async fn older_events_are_loaded_once_for_all_clients() {
+    let (history, log) = (history(3000), CountingLog::default());
+    history.restart(at(1500));
+    history.append_to(1, [1501]);
     let since = at(10);
-    let all = futures_util::future::join_all((0..100).map(|_| history.reach(&log, &since)));
+    let all = futures_util::future::join_all((0..100).map(|_| history.load_after(&log, &since)));
     assert!(all.await.iter().all(Result::is_ok));
     assert_eq!(
         log.reads.load(std::sync::atomic::Ordering::SeqCst),
         2,
-        "pages"
+        "one call for each page"
     );
     let missed = history.missed("a.Item", &history.group(1), &at(10), u64::MAX, 2000);
-    assert!(matches!(missed, Missed::Events(events) if events.len() == 1491));
+    assert!(matches!(missed, MissedEvents::Found(events) if events.len() == 1491));
     assert!(matches!(
-        history.reach(&log, &at(2)).await,
+        history.load_after(&log, &at(2)).await,
         Err(ReadError::Expired)
     ));
-    history.reach(&log, &at(5)).await.expect("it is kept");
+    history
+        .load_after(&log, &at(5))
+        .await
+        .expect("the log has it");
     assert_eq!(history.positions(1, 1499), Some(vec![1500, 1501]));
 }
 
 #[tokio::test]
-async fn no_more_is_read_than_is_kept() {
-    let (history, log) = (history(1000), Older::default());
-    history.begin(at(1500));
+async fn no_more_is_loaded_than_the_capacity() {
+    let (history, log) = (history(1000), CountingLog::default());
+    history.restart(at(1500));
     assert!(matches!(
-        history.reach(&log, &at(10)).await,
+        history.load_after(&log, &at(10)).await,
         Err(ReadError::Expired)
     ));
-    history.reach(&log, &at(600)).await.expect("it has room");
+    history
+        .load_after(&log, &at(600))
+        .await
+        .expect("it has room");
     assert_eq!(history.state().events.len(), 900);
     let reads = log.reads.load(std::sync::atomic::Ordering::SeqCst);
-    assert!(history.reach(&log, &at(9)).await.is_err());
+    assert!(history.load_after(&log, &at(9)).await.is_err());
     let again = log.reads.load(std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(reads, again, "what was in vain is not tried again");
+    assert_eq!(reads, again, "a load that failed is not repeated");
 }

@@ -7,7 +7,7 @@ use tracing::Span;
 
 use super::{send_queue::SendQueue, socket::SharedSocket};
 use crate::{
-    hub::ids::{GrantId, SubscriberKey},
+    hub::ids::{SubscriberKey, SubscriptionId},
     model::permission::Identity,
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v1},
 };
@@ -27,7 +27,8 @@ pub(crate) struct Client {
     pub(crate) rights_version: u64,
     /// Chosen by the subprotocol, or by the first subscription.
     pub(crate) dialect: Option<Dialect>,
-    has_goodbye: bool,
+    /// Whether `goodbye` was sent, which v1 receives before the close.
+    has_sent_goodbye: bool,
     /// Whether the client received `stale`, and no `live` after it.
     pub(crate) is_stale: bool,
     /// Number of its frames in the gauge of pending frames.
@@ -38,7 +39,7 @@ pub(crate) struct Client {
 /// One subscription of a client to one group.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) grant: GrantId,
+    pub(crate) id: SubscriptionId,
     pub(crate) key: SubscriberKey,
     /// What the client calls it: nothing in the plain dialect, else one or more ids.
     pub(crate) names: Vec<Name>,
@@ -93,7 +94,8 @@ pub(crate) enum WriteState {
     Blocked,
 }
 
-/// How much was appended to a shard so far.
+/// How much was appended to a shard so far, as [`is_far_ahead`](super::Clients::is_far_ahead)
+/// counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Intake {
     pub(crate) messages: u64,
@@ -111,15 +113,15 @@ impl Client {
             subscription_count: 0,
             rights_version: 0,
             dialect,
-            has_goodbye: false,
+            has_sent_goodbye: false,
             is_stale: false,
             gauged: 0,
             sink: Sink::Task(Arc::default()),
         }
     }
 
-    /// Returns whether the client may be slow, so that its queue is limited. Otherwise the next write
-    /// takes everything that is queued.
+    /// Returns whether the client may be slow, so that its queue is limited. Otherwise the next
+    /// write takes everything that is queued.
     pub(crate) fn is_slow(&self) -> bool {
         match &self.sink {
             Sink::Task(_) => true,
@@ -152,11 +154,11 @@ impl Client {
         self.subscriptions.iter().find(|s| s.key == key)
     }
 
-    /// Returns how the connection ends: a frame before the close, if there is one, and the close code.
+    /// Returns how the connection ends: with a frame before the close, if any, and a close code.
     pub(crate) fn farewell(&mut self, code: CloseCode) -> (Option<Frame>, CloseCode) {
         match (code, self.dialect) {
             (CloseCode::GoingAway, Some(Dialect::V1)) => {
-                let is_first = !std::mem::replace(&mut self.has_goodbye, true);
+                let is_first = !std::mem::replace(&mut self.has_sent_goodbye, true);
                 (is_first.then(v1::goodbye), CloseCode::Draining)
             }
             _ => (None, code),

@@ -1,10 +1,11 @@
-//! The messages queued for one client, apart from the frames in the logs of its groups, and the limits of
-//! both.
+//! The messages queued for one client, apart from the frames in the logs of its groups, and the
+//! limits of both.
 //!
-//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped for one reset.
-//! Broadcasts that follow are dropped until the reset has been sent, because the reset covers them. So a
-//! long lag costs no more than a short one, and the client learns about every gap. Answers to requests are
-//! never dropped. The queue does not encode a reset; the code that drains the queue does.
+//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped for
+//! one reset. Broadcasts that follow are dropped until the reset has been sent, because the reset
+//! covers them. So a long lag costs no more than a short one, and the client learns about every
+//! gap. Answers to requests are never dropped. The queue does not encode a reset; the code that
+//! drains the queue does.
 
 use std::{
     collections::VecDeque,
@@ -23,8 +24,8 @@ use crate::{
     },
 };
 
-/// Maximum number of lags within [`LAG_WINDOW`]: at this number the connection is closed, because its
-/// client is slow all the time.
+/// Maximum number of lags within [`LAG_WINDOW`]: at this number the connection is closed, because
+/// its client is slow all the time.
 const MAX_LAGS: usize = 3;
 /// How long a lag counts.
 const LAG_WINDOW: Duration = Duration::from_secs(60);
@@ -92,7 +93,8 @@ pub(crate) enum MessageKind {
     /// The reset of the model whose label has this address; in v1 of one subscription.
     Reset(usize, Option<GrantId>),
     Answer,
-    /// A change that a subscription missed: counted like an answer, dropped with the subscription.
+    /// A change that a subscription missed. It is counted like an answer, and dropped with the
+    /// subscription.
     Replayed(GrantId),
     /// A ping or pongs of the websocket protocol; not counted.
     Control,
@@ -101,8 +103,8 @@ pub(crate) enum MessageKind {
 }
 
 impl MessageKind {
-    /// Returns the subscription that it belongs to.
-    pub(crate) fn subscription(self) -> Option<GrantId> {
+    /// Returns the grant of the subscription that it belongs to.
+    pub(crate) fn grant(self) -> Option<GrantId> {
         match self {
             Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
             Self::Reset(_, grant) => grant,
@@ -134,7 +136,7 @@ impl SendQueue {
         self.close
     }
 
-    /// Returns whether new changes are not sent: the client is being closed, or a reset covers them.
+    /// Returns whether new changes are dropped: the client is to be closed, or a reset covers them.
     pub(crate) fn ignores_changes(&self) -> bool {
         self.lagging || self.close.is_some()
     }
@@ -153,9 +155,9 @@ impl SendQueue {
     /// Returns whether answers or pongs are queued.
     pub(crate) fn owes_answers(&self) -> bool {
         let mut queued = self.queued.iter();
-        queued.any(|pending| {
+        queued.any(|queued| {
             matches!(
-                pending.kind,
+                queued.kind,
                 MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control
             )
         })
@@ -168,8 +170,8 @@ impl SendQueue {
         is_alone && more.messages == 1 || has_room && (is_alone || has_bytes)
     }
 
-    /// Counts broadcasts that are queued in a log, if the limits allow it. A single message is always
-    /// allowed, whatever its length.
+    /// Counts broadcasts that are queued in a log, if the limits allow it. A single message is
+    /// always allowed, whatever its length.
     #[must_use]
     pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> bool {
         let has_room = self.has_room(limits, more);
@@ -191,16 +193,16 @@ impl SendQueue {
 
     /// Queues the reset of a model, if the limits allow it.
     #[must_use]
-    pub(crate) fn push_reset(&mut self, limits: &Limits, pending: Queued) -> bool {
+    pub(crate) fn push_reset(&mut self, limits: &Limits, reset: Queued) -> bool {
         let one = QueuedSize {
             messages: 1,
-            bytes: pending.content.len(),
+            bytes: reset.content.len(),
         };
         let has_room = self.has_room(limits, one);
         if has_room {
             self.messages += one.messages;
             self.bytes += one.bytes;
-            self.queued.push_back(pending);
+            self.queued.push_back(reset);
         }
         has_room
     }
@@ -273,9 +275,9 @@ impl SendQueue {
         });
     }
 
-    /// Drops what is queued here for a subscription.
-    pub(crate) fn drop_of(&mut self, subscription: GrantId) {
-        self.retain(|kind| kind.subscription() != Some(subscription));
+    /// Drops what is queued here for the subscription that has this grant.
+    pub(crate) fn drop_grant(&mut self, grant: GrantId) {
+        self.retain(|kind| kind.grant() != Some(grant));
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(MessageKind) -> bool) {
@@ -287,12 +289,12 @@ impl SendQueue {
             bytes,
             ..
         } = self;
-        queued.retain(|pending| {
-            let kept = keep(pending.kind);
+        queued.retain(|queued| {
+            let kept = keep(queued.kind);
             if !kept {
-                let length = pending.content.len();
+                let length = queued.content.len();
                 *bytes -= length;
-                match pending.kind {
+                match queued.kind {
                     MessageKind::Answer | MessageKind::Replayed(_) => {
                         *answers -= 1;
                         *answer_bytes -= length;
@@ -333,8 +335,8 @@ impl SendQueue {
         self.close.get_or_insert(code);
     }
 
-    /// Closes the session now: only the rest of a frame that is sent in part is still sent. The caller has
-    /// dropped what is queued in the logs.
+    /// Closes the session now: only the rest of a frame that is sent in part is still sent. The
+    /// caller has dropped what is queued in the logs.
     pub(crate) fn close_at_once(&mut self, code: CloseCode) {
         self.recount(QueuedSize::default());
         self.reset = None;

@@ -1,4 +1,5 @@
-//! A TCP connection that was upgraded to a websocket: its shard writes to it, its own task reads from it.
+//! A TCP connection that was upgraded to a websocket: its shard writes to it, its own task reads
+//! from it.
 
 use std::{
     io,
@@ -19,8 +20,8 @@ pub(crate) struct SharedSocket {
     received: AtomicBool,
     /// Whether a request is being carried out, so that nothing is read.
     is_busy: AtomicBool,
-    /// Whether pongs or many answers are queued. Nothing is read meanwhile: a client that sends requests and
-    /// reads no answers must not fill the queue.
+    /// Whether pongs or many answers are queued. Nothing is read meanwhile: a client that sends
+    /// requests and reads no answers must not fill the queue.
     owes: AtomicBool,
     reader: AtomicWaker,
 }

@@ -1,9 +1,11 @@
 //! The frames that a group still has to send, shared by its subscribers.
 //!
-//! A change is stored once, for any number of subscribers. Each subscriber that has yet to receive it has
-//! a position in the log; a change is removed when no subscriber is before it. If a permission decides,
-//! each subscriber has a list of its own of what it may see, because a log would keep everything in
-//! between. The frames are shared in both cases.
+//! A change is stored once, for any number of subscribers. Each subscriber that has yet to receive
+//! it has a position in the log; a change is removed when no subscriber is before it.
+//!
+//! If a permission decides, each subscriber has its own list of what it may see: in a log, one
+//! subscriber that waits would keep every change after it, although it may see few. The frames are
+//! shared in both cases.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
@@ -69,8 +71,8 @@ impl FrameLog {
         self.front + self.entries.len() as u64
     }
 
-    /// Appends a change that `pending` subscribers will receive: every subscriber that is in the log
-    /// already, and new ones.
+    /// Appends a change that `pending` subscribers will receive: every subscriber that is in the
+    /// log already, and new ones.
     pub(crate) fn push(
         &mut self,
         event: u64,

@@ -81,7 +81,7 @@ impl Group {
 
     pub(super) fn insert(&mut self, subscriber: Subscriber) -> usize {
         self.dialects[subscriber.dialect as usize] += 1;
-        // Of a million groups, most have one subscriber.
+        // Most groups have one subscriber, and there may be a million groups.
         self.subscribers
             .reserve_exact(usize::from(self.subscribers.is_empty()));
         self.subscribers.insert(subscriber)

@@ -76,7 +76,7 @@ impl State {
                 lagging.push(subscriber.client);
                 continue;
             }
-            // Otherwise the writer will take it anyway.
+            // Otherwise the client is waiting for the writer already, which takes everything.
             if is_slow || matches!(subscriber.backlog, Backlog::Empty) {
                 woken.push(subscriber.client);
             }
@@ -118,7 +118,8 @@ impl State {
         let (mut woken, mut lagging) = (Vec::new(), Vec::new());
         for recipient in recipients {
             let number = recipient.subscriber as usize;
-            // The subscription may have ended, or been granted other serializers, since it was asked about.
+            // The subscription may have ended, or been granted other serializers, since it was
+            // asked about.
             let subscriber = group.subscribers.get_mut(number);
             let Some(subscriber) = subscriber.filter(|s| s.grant == recipient.grant) else {
                 continue;
@@ -133,7 +134,7 @@ impl State {
                 lagging.push(subscriber.client);
                 continue;
             }
-            // Otherwise the writer will take it anyway.
+            // Otherwise the client is waiting for the writer already, which takes everything.
             if is_slow || matches!(subscriber.backlog, Backlog::Empty) {
                 woken.push(subscriber.client);
             }

@@ -46,8 +46,8 @@ enum Order {
 impl State {
     /// Takes everything that is queued for a client, and passes it to `take`, oldest first.
     ///
-    /// For one event, disappearing rows come first: the plain dialect does not name the group of a frame,
-    /// so a client in both groups of a row that moves must end with the row.
+    /// For one event, disappearing rows come first: the plain dialect does not name the group of a
+    /// frame, so a client in both groups of a row that moves must end with the row.
     pub(crate) fn drain(&mut self, client: usize, mut take: impl FnMut(MessageKind, Message<'_>)) {
         let queue = &self.clients[client].queue;
         let is_ordered = match (&self.clients[client].backlogs[..], queue.iter().next()) {

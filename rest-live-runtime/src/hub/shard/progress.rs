@@ -4,7 +4,8 @@ use crate::data::cursor::Cursor;
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// End of the batch that the dispatcher has begun. A subscription that starts now misses its events.
+    /// End of the batch that the dispatcher has begun. A subscription that starts now misses its
+    /// events.
     cursor: Option<Cursor>,
     /// Number of that batch.
     batch_id: u64,

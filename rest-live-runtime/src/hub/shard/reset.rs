@@ -16,9 +16,9 @@ use crate::{
 };
 
 impl State {
-    /// Queues a reset for the subscribers of a model: in v1 one for each id, in the other dialects one for
-    /// each connection. It has its place among the broadcasts. If the same reset is the last message that
-    /// is queued, it is not repeated: the client fetches after it anyway.
+    /// Queues a reset for the subscribers of a model: in v1 one for each id, in the other dialects
+    /// one for each connection. A reset keeps its order among the broadcasts. If the same one is
+    /// the last message that is queued, it is not repeated: the client fetches after it anyway.
     pub(super) fn reset_model(&mut self, label: &Arc<str>, at: &EventPosition) {
         let mut concerned: Vec<(usize, SubscriberKey)> = Vec::new();
         for (index, group) in self.groups.iter() {
@@ -96,13 +96,13 @@ impl State {
         self.clients.wake(index);
     }
 
-    /// Queues a reset for every subscriber, and continues after a cursor, which may belong to another
-    /// epoch of the log. Subscriptions that started after the cursor have missed nothing. Returns how many
-    /// clients receive a reset.
+    /// Queues a reset for every subscriber, and continues after a cursor, which may belong to
+    /// another epoch of the log. Subscriptions that started after the cursor have missed nothing.
+    /// Returns how many clients receive a reset.
     pub(crate) fn reset(&mut self, cursor: &Cursor, batch_id: u64, reason: ResetReason) -> usize {
         let before = self.progress.jump(cursor, batch_id);
-        // Positions of another epoch cannot be compared. A log that went back has lost events: it uses
-        // their positions again.
+        // Positions of another epoch cannot be compared. A log that went back has lost events: it
+        // uses their positions again.
         let is_of_epoch = before
             .as_ref()
             .is_some_and(|b| b.epoch == cursor.epoch && b.position <= cursor.position);
@@ -128,8 +128,8 @@ impl State {
         has_missed.len()
     }
 
-    /// Takes the reset of everything that is queued for a client: one frame for each model, or in v1 one
-    /// for each id.
+    /// Takes the reset of everything that is queued for a client: one frame for each model, or in
+    /// v1 one for each id.
     pub(crate) fn take_resets(&mut self, client: usize) -> Vec<Frame> {
         match self.clients[client].queue.reset.take() {
             Some(reason) => self.resets(client, reason),

@@ -13,7 +13,7 @@ use crate::{
             frame_log::Backlog,
             group::{Group, Subscriber},
         },
-        ids::{ClientId, GrantId, SubscriberKey},
+        ids::{ClientId, SubscriberKey, SubscriptionId},
         new_subscription::{NewSubscription, StartPoint, SubscribeError},
     },
     model::permission::Identity,
@@ -29,21 +29,21 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Subscribed {
     pub(crate) group: Arc<GroupId>,
-    pub(crate) grant: GrantId,
+    pub(crate) id: SubscriptionId,
     pub(crate) user: Identity,
     pub(crate) span: Span,
 }
 
-/// A subscription, or one of its ids, has ended. It is dropped after the lock: the end of its span may run
-/// application code.
+/// A subscription, or one of its ids, has ended. It is dropped after the lock: the end of its span
+/// may run application code.
 #[derive(Debug)]
 pub(crate) struct Ended {
     _span: Option<Span>,
 }
 
 impl State {
-    /// Subscribes a client to a group. Its answers are queued before everything that the subscription
-    /// brings. Subscribing again to a group changes nothing, but may add an id.
+    /// Subscribes a client to a group. Its answers are queued before everything that the
+    /// subscription brings. Subscribing again to a group changes nothing, but may add an id.
     ///
     /// # Errors
     /// Why the client cannot have the subscription. Nothing has changed then.
@@ -136,7 +136,7 @@ impl State {
     }
 
     fn add(&mut self, id: ClientId, new: &NewSubscription, min_position: u64) -> usize {
-        let grant = self.clients.next_grant();
+        let (subscription, grant) = (self.clients.next_subscription(), self.clients.next_grant());
         let client = &mut self.clients[id.index];
         let create = || Group::new(new.group.clone(), new.group_key, Arc::clone(&new.model));
         let subscriber = Subscriber {
@@ -156,7 +156,7 @@ impl State {
             .subscriptions
             .reserve_exact(usize::from(client.subscriptions.is_empty()));
         client.subscriptions.push(Subscription {
-            grant,
+            id: subscription,
             key,
             names: Vec::new(),
             span: new.span.clone(),
@@ -204,12 +204,13 @@ impl State {
         ended
     }
 
-    /// Applies the answer to a question about a subscription: it continues as granted, or ends with an
-    /// error code that its client receives. Returns `None` if the answer is outdated, else what ended.
+    /// Applies the answer to a question about a subscription: it continues as granted, or ends with
+    /// an error code that its client receives. Returns `None` if the answer is outdated, else
+    /// what ended.
     pub(crate) fn apply(
         &mut self,
         id: ClientId,
-        grant: GrantId,
+        subscription: SubscriptionId,
         rights_version: u64,
         answer: Result<SerializerSet, ErrorCode>,
     ) -> Option<Option<Ended>> {
@@ -220,7 +221,7 @@ impl State {
             return None;
         }
         let mut subscriptions = client.subscriptions.iter();
-        let Some(index) = subscriptions.position(|s| s.grant == grant) else {
+        let Some(index) = subscriptions.position(|s| s.id == subscription) else {
             return Some(None);
         };
         let code = match answer {
@@ -256,15 +257,15 @@ impl State {
         };
         let subscribed = |subscription: &Subscription| Subscribed {
             group: Arc::clone(&self.groups[subscription.key.group()].id),
-            grant: subscription.grant,
+            id: subscription.id,
             user: client.user.clone(),
             span: subscription.span.clone(),
         };
         client.subscriptions.iter().map(subscribed).collect()
     }
 
-    /// Shows a subscription its rows by other serializers. What is queued was made by the earlier ones: it
-    /// is dropped for a reset, which also covers what the client holds.
+    /// Shows a subscription its rows by other serializers. What is queued was made by the earlier
+    /// ones: it is dropped for a reset, which also covers what the client holds.
     fn regrant(&mut self, client: usize, index: usize, granted: SerializerSet) {
         let key = self.clients[client].subscriptions[index].key;
         if self.groups.subscriber(key).granted == granted {
@@ -279,8 +280,8 @@ impl State {
         self.clients.wake(client);
     }
 
-    /// Drops what is addressed to an id of 0.7 that has ended: messages that are being written, or were
-    /// put back, contain the id already. The other ids receive a reset.
+    /// Drops what is addressed to an id of 0.7 that has ended: messages that are being written, or
+    /// were put back, contain the id already. The other ids receive a reset.
     fn drop_addressed(&mut self, id: ClientId, key: SubscriberKey) {
         let subscriber = self.groups.subscriber(key);
         let (dialect, grant) = (subscriber.dialect, subscriber.grant);
@@ -288,12 +289,12 @@ impl State {
         let is_queued = client
             .queue
             .iter()
-            .any(|queued| queued.kind.subscription() == Some(grant));
+            .any(|queued| queued.kind.grant() == Some(grant));
         let is_writing = client
             .socket()
             .is_some_and(|socket| socket.state == WriteState::Writing);
         if dialect == Dialect::V0_7 && (is_queued || is_writing) {
-            client.queue.drop_of(grant);
+            client.queue.drop_grant(grant);
             client.queue.reset(ResetReason::Bulk);
             let grant = self.clients.next_grant();
             self.groups.subscriber_mut(key).grant = grant;
@@ -305,7 +306,7 @@ impl State {
         let grant = self.groups.subscriber(key).grant;
         self.groups.drop_queued([key]);
         self.clients[client].backlogs.retain(|other| *other != key);
-        self.clients[client].queue.drop_of(grant);
+        self.clients[client].queue.drop_grant(grant);
         self.recount(client);
     }
 

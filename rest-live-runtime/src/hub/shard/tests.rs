@@ -1,12 +1,12 @@
-//! A shard without a hub: what it holds for whom, by hand.
+//! Tests of one shard, without a hub and without a dispatcher: the fixture does what they do.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test ends where something is not as expected"
+    reason = "a test fails where something is not as expected"
 )]
 
 mod model;
-mod outboxes;
+mod queues;
 mod sockets;
 mod subscriptions;
 
@@ -47,11 +47,15 @@ use crate::{
     },
 };
 
+/// Grants the only serializer.
 const ALL: SerializerSet = SerializerSet::NONE.with(0);
 
 struct Fixture {
     shard: Shard,
     epoch: Epoch,
+    /// The model's label: like a registry's, it has one address, by which resets are compared.
+    label: Arc<str>,
+    /// Position of the last event.
     position: std::cell::Cell<u64>,
 }
 
@@ -69,6 +73,7 @@ impl Fixture {
         Self {
             shard: Shard::new(Arc::new(context)),
             epoch: Epoch::random(),
+            label: Arc::from("a.B"),
             position: 100.into(),
         }
     }
@@ -89,22 +94,28 @@ impl Fixture {
         self.shard.join(Identity::new(()), None)
     }
 
-    /// Has a session written to a socket; returns the client's end.
-    async fn join_on_a_socket(&self) -> (ClientId, TcpStream) {
+    /// Adds a client that has a socket. Also returns the client's end of the connection.
+    async fn join_with_socket(&self) -> (ClientId, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (server, _) = listener.accept().await.unwrap();
-        let wire = Arc::new(SharedSocket::new(server, Some(4096)).unwrap());
-        let peer = self.join();
-        self.shard.with(|s| s.clients.attach(peer, wire, false));
-        (peer, client.unwrap())
+        let socket = Arc::new(SharedSocket::new(server, Some(4096)).unwrap());
+        let client = self.join();
+        self.shard.with(|s| s.clients.attach(client, socket, false));
+        (client, stream.unwrap())
     }
 
-    fn grant(&self, value: i128, id: Option<&str>, dialect: Dialect, head: u64) -> NewSubscription {
+    fn new_subscription(
+        &self,
+        value: i128,
+        id: Option<&str>,
+        dialect: Dialect,
+        head: u64,
+    ) -> NewSubscription {
         NewSubscription {
             group: group(value),
             group_key: "key",
-            model: Arc::from("a.B"),
+            model: Arc::clone(&self.label),
             id: id.map(id_of),
             dialect,
             granted: ALL,
@@ -114,19 +125,19 @@ impl Fixture {
         }
     }
 
-    /// Subscribes, and removes the answer of v1 from the queue.
-    fn take(&self, peer: ClientId, new: NewSubscription) -> Result<(), SubscribeError> {
+    /// Subscribes, and removes the answer from the queue, if the dialect has one.
+    fn subscribe_to(&self, client: ClientId, new: &NewSubscription) -> Result<(), SubscribeError> {
         self.shard.with(|s| {
             let answers = |s: &State| {
-                let queue = s.clients[peer.index].queue.iter();
+                let queue = s.clients[client.index].queue.iter();
                 queue.filter(|q| q.kind == MessageKind::Answer).count()
             };
             let before = answers(s);
-            s.subscribe(peer, &new)?;
+            s.subscribe(client, new)?;
             let last = answers(s);
             if last > before {
                 let seen = std::cell::Cell::new(0);
-                s.clients[peer.index].queue.retain(|kind| {
+                s.clients[client.index].queue.retain(|kind| {
                     seen.set(seen.get() + usize::from(kind == MessageKind::Answer));
                     kind != MessageKind::Answer || seen.get() != last
                 });
@@ -135,29 +146,32 @@ impl Fixture {
         })
     }
 
-    fn reauthorize(&self, peer: ClientId) {
+    fn reauthorize(&self, client: ClientId) {
         self.shard.with(|s| {
-            if let Some(client) = s.clients.get_mut(peer) {
+            if let Some(client) = s.clients.get_mut(client) {
                 client.rights_version += 1;
             }
         });
     }
 
-    fn subscribe(&self, peer: ClientId, value: i128) -> Result<(), SubscribeError> {
-        self.take(peer, self.grant(value, None, Dialect::Plain, 0))
+    fn subscribe(&self, client: ClientId, value: i128) -> Result<(), SubscribeError> {
+        self.subscribe_to(
+            client,
+            &self.new_subscription(value, None, Dialect::Plain, 0),
+        )
     }
 
     fn subscribe_as(
         &self,
-        peer: ClientId,
+        client: ClientId,
         value: i128,
         id: &str,
         dialect: Dialect,
     ) -> Result<(), SubscribeError> {
-        self.take(peer, self.grant(value, Some(id), dialect, 0))
+        self.subscribe_to(client, &self.new_subscription(value, Some(id), dialect, 0))
     }
 
-    /// Publishes an event that is a text to each of some groups; one with a `-` removes the row.
+    /// Publishes one event: a text for each group. A text that begins with `-` removes the row.
     fn publish(&self, texts: &[(i128, &str)]) {
         self.position.set(self.position.get() + 1);
         self.publish_at(self.position.get(), texts);
@@ -165,7 +179,7 @@ impl Fixture {
 
     fn publish_at(&self, position: u64, texts: &[(i128, &str)]) {
         let groups: Vec<_> = texts.iter().map(|(value, _)| group(*value)).collect();
-        let told = |frame: Frame| BroadcastFrame {
+        let broadcast = |frame: Frame| BroadcastFrame {
             removes: frame.as_str().starts_with('-'),
             frame,
         };
@@ -175,7 +189,7 @@ impl Fixture {
             let ending = Frame::suffix((*text).to_owned(), SystemTime::UNIX_EPOCH);
             publications.push(Publication {
                 group,
-                frames: Arc::new([told(whole), told(ending)]),
+                frames: Arc::new([broadcast(whole), broadcast(ending)]),
                 delivery: Delivery::All([Some(0), Some(0), Some(1)]),
             });
         }
@@ -189,7 +203,7 @@ impl Fixture {
         });
     }
 
-    /// Publishes to those whom a permission lets see it.
+    /// Publishes an event to the subscribers of a group whose grant passes `sees`.
     fn publish_to_each(&self, value: i128, text: &str, sees: impl Fn(SerializerSet) -> bool) {
         self.position.set(self.position.get() + 1);
         let (group, cursor) = (group(value), self.cursor(self.position.get()));
@@ -197,17 +211,17 @@ impl Fixture {
             s.begin_batch(&cursor, 0, 1);
             s.audience(&group, false)
         });
-        let Audience::Each(candidates) = audience else {
+        let Audience::Each(viewers) = audience else {
             return;
         };
-        let seen = candidates.iter().filter(|c| sees(c.granted));
+        let seeing = viewers.iter().filter(|viewer| sees(viewer.granted));
         let publication = Publication {
             group,
             frames: Arc::new([BroadcastFrame {
                 frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
                 removes: false,
             }]),
-            delivery: Delivery::Each(seen.map(|candidate| candidate.receives(0)).collect()),
+            delivery: Delivery::Each(seeing.map(|viewer| viewer.receives(0)).collect()),
         };
         self.shard.with(|s| {
             s.publish(
@@ -223,47 +237,47 @@ impl Fixture {
         self.shard.with(|s| {
             s.begin_batch(&cursor, 0, 1);
             s.publish(
-                HubEvent::Reset("a.B".into()),
+                HubEvent::Reset(Arc::clone(&self.label)),
                 &EventPosition::new(cursor.position, &cursor),
             );
         });
     }
 
-    fn answer(&self, peer: ClientId, text: &str) {
+    fn answer(&self, client: ClientId, text: &str) {
         self.shard
-            .with(|s| s.clients.answer(peer, Frame::answer(text)));
+            .with(|s| s.clients.answer(client, Frame::answer(text)));
     }
 
-    fn reset(&self, peer: ClientId, reason: ResetReason) {
+    fn reset(&self, client: ClientId, reason: ResetReason) {
         self.shard
-            .with(|s| s.clients[peer.index].queue.reset(reason));
+            .with(|s| s.clients[client.index].queue.reset(reason));
     }
 
-    fn next(&self, peer: ClientId) -> Option<Outgoing> {
-        self.shard.with(|s| s.outgoing(peer))
+    fn next(&self, client: ClientId) -> Option<Outgoing> {
+        self.shard.with(|s| s.outgoing(client))
     }
 
-    /// Takes out what waits, a reset as its reason or the model.
-    fn texts(&self, peer: ClientId) -> Vec<String> {
-        match self.next(peer) {
+    /// Takes the queued frames, as texts: an error or a reset as its reason or code.
+    fn texts(&self, client: ClientId) -> Vec<String> {
+        match self.next(client) {
             Some(Outgoing::Frames(frames)) => frames.iter().map(text).collect(),
             None => Vec::new(),
             Some(close) => panic!("{close:?}"),
         }
     }
 
-    fn subscriptions(&self, peer: ClientId) -> Vec<Subscribed> {
-        self.shard.with(|s| s.subscriptions_of(peer))
+    fn subscriptions(&self, client: ClientId) -> Vec<Subscribed> {
+        self.shard.with(|s| s.subscriptions_of(client))
     }
 
-    fn unsubscribe_id(&self, peer: ClientId, id: &str) -> bool {
+    fn unsubscribe_id(&self, client: ClientId, id: &str) -> bool {
         let ended = self
             .shard
-            .with(|s| s.unsubscribe_id(peer, &id_of(id), None));
+            .with(|s| s.unsubscribe_id(client, &id_of(id), None));
         !ended.is_empty()
     }
 
-    /// Asserts that nothing is kept for nobody.
+    /// Asserts that nothing is left after all clients have left.
     fn assert_clean(&self) {
         self.shard.with(|s| {
             assert_eq!((s.clients.len(), s.groups.len()), (0, (0, 0)));
@@ -271,6 +285,7 @@ impl Fixture {
         assert_eq!(self.shard.context.groups(), 0);
     }
 
+    /// Returns the number of changes in the log of a group.
     fn logged(&self, value: i128) -> usize {
         self.shard.with(|s| {
             let group = s.groups.find(&group(value));

@@ -1,5 +1,5 @@
-//! What the clock brings: pings, and the end of clients that are silent or stalled. One timer serves all
-//! sockets of a shard.
+//! Pings the clients of a shard, and closes those that are silent or stalled. One timer serves all
+//! sockets; the writer's task runs it.
 
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,8 @@ impl State {
             Due::Nothing => {}
             Due::Ping => self.ping(id),
             Due::Idle => self.close_at_once(id, CloseCode::Silent),
-            // The client's own buffers may still be full. If it reads them, it learns why it was closed.
+            // The client's own buffers may still be full. If it reads them, it learns why it was
+            // closed.
             Due::Stalled => self.close_at_once(id, CloseCode::TooSlow),
             Due::Lost => {
                 if let Sink::Socket(socket) = &self.clients[id.index].sink {
@@ -99,7 +100,7 @@ impl ClientSocket {
             self.last_received = now;
         }
         if is_closing {
-            // A close has as long to leave as anything before it.
+            // The close frame has as much time as the frames before it had.
             let closing_since = *self.closing_since.get_or_insert(now);
             let is_stalled = self
                 .stalled_since

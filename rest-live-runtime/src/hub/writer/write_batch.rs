@@ -68,7 +68,7 @@ pub(crate) struct Chunk {
 }
 
 impl WriteBatch {
-    /// Adds a message.
+    /// Adds a message that was taken from a queue.
     pub(crate) fn push(&mut self, kind: MessageKind, message: Message<'_>) {
         match message {
             Message::Own(Content::Frame(frame)) | Message::Broadcast(frame) => {

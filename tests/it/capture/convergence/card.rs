@@ -1,5 +1,5 @@
-//! The rows that the writers fight for. Written out, since two of its columns are not written as they are
-//! given: see [`Column::save_as`].
+//! The entity of the rows that the writers contend for. It is written without the usual derive
+//! macro, because two of its columns are saved as expressions: see [`Column::save_as`].
 
 use rest_live::subscribable;
 use sea_orm::{
@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A number that stands for what only the database knows when it writes.
+/// A value that stands for a number that only the database knows.
 pub const BY_DATABASE: i64 = -1;
 
 #[derive(Clone, Copy, Debug, Default, DeriveEntity)]
@@ -26,9 +26,9 @@ pub struct Model {
     pub id: i32,
     pub list_id: i32,
     pub text: String,
-    /// Grows from one life of a key to the next: a row that is deleted may be inserted again.
+    /// Grows with each insert of the key: a deleted row may be inserted again.
     pub born: i64,
-    /// Grows within a life.
+    /// Grows with each update, until the row is deleted.
     pub version: i64,
 }
 
@@ -68,7 +68,8 @@ impl ColumnTrait for Column {
         }
     }
 
-    /// Has a save write an expression where it is given [`BY_DATABASE`]: SeaORM's models hold values only.
+    /// Writes an expression in place of [`BY_DATABASE`], because SeaORM's models can only hold
+    /// values.
     fn save_as(&self, value: Expr) -> Expr {
         match (self, &value) {
             (Self::Born, Expr::Value(Value::BigInt(Some(BY_DATABASE)))) => {
@@ -83,7 +84,7 @@ impl ColumnTrait for Column {
 }
 
 impl Model {
-    /// Returns what grows in the order in which the writes of a key took effect.
+    /// Returns numbers that grow in the order in which the writes of a key took effect.
     pub fn age(&self) -> (i64, i64) {
         (self.born, self.version)
     }

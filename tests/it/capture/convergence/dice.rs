@@ -1,4 +1,5 @@
-//! What is random, of one writer: the same again with the same seed. In which order the writers come is not.
+//! The random choices of one writer: the same seed gives the same choices. The order of the writers
+//! is up to the scheduler.
 
 use fastrand::Rng;
 use sea_orm::IsolationLevel;
@@ -6,14 +7,14 @@ use sea_orm::IsolationLevel;
 use super::write::{Kind, WEIGHTS};
 use crate::support::Engine;
 
-/// The keys that are chosen: 1 to this. The first few are hot.
+/// Largest key that is chosen; the smallest is 1. The first few are chosen most often.
 pub const KEYS: i32 = 40;
 const HOT_KEYS: i32 = 4;
 
-/// The lists that rows are in: 1 to this.
+/// Largest list id; the smallest is 1.
 pub const LISTS: i32 = 5;
 
-/// How the text begins of all that will be rolled back.
+/// Prefix of the text of every row that will be rolled back.
 pub const PHANTOM: &str = "phantom";
 
 pub struct Dice {
@@ -23,19 +24,19 @@ pub struct Dice {
     texts: u32,
 }
 
-/// What becomes of a transaction or a savepoint.
+/// How a transaction or a savepoint ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    Kept,
-    /// Kept, and nobody waits until it is.
-    KeptUnheard,
+    Committed,
+    /// Committed, but the future of the commit is dropped.
+    CommitAbandoned,
     RolledBack,
     Dropped,
 }
 
 impl Fate {
-    /// Returns whether nothing is kept.
-    pub fn is_doom(self) -> bool {
+    /// Returns whether all its writes are undone.
+    pub fn is_rollback(self) -> bool {
         matches!(self, Self::RolledBack | Self::Dropped)
     }
 }
@@ -54,14 +55,15 @@ impl Dice {
         self.rng.u32(..n) == 0
     }
 
-    pub fn upto(&mut self, n: u32) -> u32 {
+    pub fn up_to(&mut self, n: u32) -> u32 {
         self.rng.u32(1..=n)
     }
 
     pub fn id(&mut self) -> i32 {
-        match self.one_in(2) {
-            true => self.rng.i32(1..=HOT_KEYS),
-            false => self.rng.i32(1..=KEYS),
+        if self.one_in(2) {
+            self.rng.i32(1..=HOT_KEYS)
+        } else {
+            self.rng.i32(1..=KEYS)
         }
     }
 
@@ -69,25 +71,28 @@ impl Dice {
         self.rng.i32(1..=LISTS)
     }
 
-    /// Returns a text. Most are unique; some are a word, so that now and then a write sets what is there already.
+    /// Returns a text. Most are unique; some are a fixed word, so that a write sometimes sets the
+    /// text that the row already has.
     pub fn text(&mut self, is_doomed: bool) -> String {
         self.texts += 1;
         let (writer, n) = (self.writer, self.texts);
-        match is_doomed {
-            true => format!("{PHANTOM} {writer}-{n}"),
-            false if self.one_in(4) => "word".to_owned(),
-            false => format!("{writer}-{n}"),
+        if is_doomed {
+            format!("{PHANTOM} {writer}-{n}")
+        } else if self.one_in(4) {
+            "word".to_owned()
+        } else {
+            format!("{writer}-{n}")
         }
     }
 
     pub fn kind(&mut self) -> Kind {
         loop {
             let sum: u32 = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-            let mut place = self.rng.u32(..sum);
+            let mut offset = self.rng.u32(..sum);
             let drawn = WEIGHTS.iter().find(|(_, weight)| {
-                let is_it = place < *weight;
-                place = place.wrapping_sub(*weight);
-                is_it
+                let is_drawn = offset < *weight;
+                offset = offset.wrapping_sub(*weight);
+                is_drawn
             });
             let kind = drawn.map_or(Kind::Update, |(kind, _)| *kind);
             if kind.is_exact_on(self.engine) {
@@ -98,13 +103,13 @@ impl Dice {
 
     pub fn fate(&mut self) -> Fate {
         match self.rng.u32(..20) {
-            0..9 => Fate::Kept,
+            0..9 => Fate::Committed,
             9..16 => Fate::RolledBack,
             _ => Fate::Dropped,
         }
     }
 
-    /// Returns the isolation level of a transaction; without one it is the database's default.
+    /// Returns the isolation level of a transaction, or `None` for the default of the database.
     pub fn isolation(&mut self) -> Option<IsolationLevel> {
         if self.engine == Engine::Sqlite {
             return None;

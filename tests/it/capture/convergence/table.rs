@@ -1,15 +1,16 @@
-//! The table of the cards, and what counts their lives and versions in each database.
+//! The table of the cards, and the SQL that counts inserts and updates in each database.
 
 use sea_orm::{ActiveValue, ConnectionTrait, DatabaseConnection, NotSet, Schema, Set};
 
 use super::card::{self, BY_DATABASE};
 use crate::support::Engine;
 
-/// Keys that nobody chooses are larger than this.
-pub const CHOSEN: i32 = 1_000_000;
+/// Maximum key that a writer chooses. The keys that the database generates are larger.
+pub const MAX_CHOSEN_KEY: i32 = 1_000_000;
 
-/// SQLite shows no change of a trigger to `RETURNING`, so that its statements set the numbers themselves, each in
-/// one expression. That is in order, since a statement that writes is alone from its beginning.
+/// On SQLite, `RETURNING` does not return what a trigger changed. So the statements set the numbers
+/// themselves, each in one expression. This keeps the order, because a statement that writes
+/// excludes all others from its beginning.
 const SQLITE: &[&str] = &[
     "CREATE TABLE births (n integer NOT NULL)",
     "INSERT INTO births VALUES (0)",
@@ -17,8 +18,8 @@ const SQLITE: &[&str] = &[
     "INSERT INTO sqlite_sequence VALUES ('card', 1000000)",
 ];
 
-/// A birth locks the number of its key until the transaction ends: the next one waits, as the number of a sequence
-/// would not. The trigger of an update runs when its row is locked.
+/// An insert locks the number of its key until the transaction ends, so that the next insert waits;
+/// with a sequence it would not wait. The trigger of an update runs while its row is locked.
 const POSTGRES: &[&str] = &[
     "CREATE TABLE births (id integer PRIMARY KEY, n bigint NOT NULL)",
     "CREATE FUNCTION count_card() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,13 +34,14 @@ const POSTGRES: &[&str] = &[
      END $$",
     "CREATE TRIGGER count_card BEFORE INSERT OR UPDATE ON card FOR EACH ROW EXECUTE FUNCTION count_card()",
     "SELECT setval(pg_get_serial_sequence('card', 'id'), 1000000)",
-    // Of a second, which is long when it comes a hundred times.
+    // The default is one second, which is too long with a hundred deadlocks.
     "ALTER SYSTEM SET deadlock_timeout = '20ms'",
     "SELECT pg_reload_conf()",
 ];
 
-/// As PostgreSQL. A key that nobody chose is 0 still, and has one life. An update that sets nothing new leaves the
-/// version: only then it is one that InnoDB does not carry out.
+/// As on PostgreSQL. A key that the database generates is still 0 in the trigger; it is inserted
+/// only once. An update that sets equal values keeps the version: otherwise InnoDB would not skip
+/// it.
 const MARIADB: &[&str] = &[
     "CREATE TABLE births (id integer PRIMARY KEY, n bigint NOT NULL)",
     "CREATE TRIGGER card_is_born BEFORE INSERT ON card FOR EACH ROW
@@ -54,7 +56,7 @@ const MARIADB: &[&str] = &[
     "ALTER TABLE card AUTO_INCREMENT = 1000001",
 ];
 
-/// Creates it.
+/// Creates the table, and what counts for it.
 pub async fn create(db: &DatabaseConnection, engine: Engine) {
     let schema = Schema::new(db.get_database_backend());
     db.execute(&schema.create_table_from_entity(card::Entity))
@@ -70,7 +72,7 @@ pub async fn create(db: &DatabaseConnection, engine: Engine) {
     }
 }
 
-/// Returns what a model gives for a number that the database counts.
+/// Returns the value that a model sets for a number that the database counts.
 pub fn counted(engine: Engine) -> ActiveValue<i64> {
     match engine {
         Engine::Sqlite => Set(BY_DATABASE),

@@ -1,4 +1,5 @@
-//! What was done, for who reads the test's output, and to know that enough was.
+//! Counts of what the writers did: they are printed, and the test asserts that enough was rolled
+//! back.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,25 +9,25 @@ use super::write::Kind;
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Turns of the writers.
+    /// Operations of the writers.
     pub operations: u32,
-    /// Those of which all was rolled back.
+    /// Operations that were rolled back as a whole.
     pub rolled_back: u32,
-    pub given_up: u32,
+    pub abandoned: u32,
     pub savepoints: u32,
-    /// Of each kind how many were carried out, and how many were refused.
+    /// For each kind of write, how many were executed, and how many were refused.
     pub writes: BTreeMap<Kind, [u32; 2]>,
     refusals: BTreeMap<&'static str, u32>,
 }
 
-/// Why the database refuses what it may refuse where many write.
+/// Why the database may refuse a write or a statement if there are many writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There was nothing to do: no database takes notice.
+    /// There was no such row. This does not affect the transaction.
     Nothing(&'static str),
-    /// PostgreSQL takes nothing more before the end of the savepoint or the transaction.
+    /// PostgreSQL accepts no further statement until the end of the savepoint or the transaction.
     Statement(&'static str),
-    /// The same, and in MariaDB the transaction is rolled back.
+    /// As [`Self::Statement`], and MariaDB rolls the transaction back.
     Transaction(&'static str),
 }
 
@@ -34,7 +35,7 @@ impl Refusal {
     /// Returns why the database refused.
     ///
     /// # Panics
-    /// If it is no reason that this test gives.
+    /// If the error is not one that this test can cause.
     pub fn of(error: &DbErr, during: &dyn fmt::Debug) -> Self {
         match error {
             DbErr::RecordNotFound(_) | DbErr::RecordNotUpdated => {
@@ -50,11 +51,11 @@ impl Refusal {
             // PostgreSQL.
             "40001" | "40P01" => Self::Transaction("deadlock or conflict"),
             "25P02" => Self::Transaction("the transaction failed before"),
-            // SQLite: busy, and busy since a snapshot that others have written after.
+            // SQLite: busy, and busy because others have written since the snapshot.
             "5" | "517" => Self::Statement("busy"),
             // MariaDB, after a deadlock.
             "42000" if message.contains("SAVEPOINT") => Self::Transaction("no such savepoint"),
-            _ => panic!("{error:?} ({code}) is no refusal that was expected of {during:?}"),
+            _ => panic!("unexpected error of {during:?}: {error:?} ({code})"),
         }
     }
 
@@ -79,25 +80,25 @@ fn code_of(error: &DbErr) -> Option<(String, String)> {
 }
 
 impl Tally {
-    pub fn wrote(&mut self, kind: Kind, result: &Result<(), Refusal>) {
+    pub fn record_write(&mut self, kind: Kind, result: &Result<(), Refusal>) {
         self.writes.entry(kind).or_default()[usize::from(result.is_err())] += 1;
         if let Err(refusal) = result {
-            self.refused(*refusal);
+            self.record_refusal(*refusal);
         }
     }
 
-    pub fn refused(&mut self, refusal: Refusal) {
+    pub fn record_refusal(&mut self, refusal: Refusal) {
         *self.refusals.entry(refusal.as_str()).or_default() += 1;
     }
 
     pub fn add(&mut self, other: &Self) {
         self.operations += other.operations;
         self.rolled_back += other.rolled_back;
-        self.given_up += other.given_up;
+        self.abandoned += other.abandoned;
         self.savepoints += other.savepoints;
-        for (kind, [done, refused]) in &other.writes {
+        for (kind, [executed, refused]) in &other.writes {
             let sums = self.writes.entry(*kind).or_default();
-            sums[0] += done;
+            sums[0] += executed;
             sums[1] += refused;
         }
         for (why, count) in &other.refusals {
@@ -110,11 +111,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} operations: {} rolled back, {} given up; {} savepoints",
-            self.operations, self.rolled_back, self.given_up, self.savepoints
+            "{} operations: {} rolled back, {} abandoned; {} savepoints",
+            self.operations, self.rolled_back, self.abandoned, self.savepoints
         )?;
-        for (kind, [done, refused]) in &self.writes {
-            write!(f, "{kind:?} {done}+{refused}, ")?;
+        for (kind, [executed, refused]) in &self.writes {
+            write!(f, "{kind:?} {executed}+{refused}, ")?;
         }
         write!(f, "refused: {:?}", self.refusals)
     }

@@ -1,4 +1,4 @@
-//! What a client holds that knows nothing but its frames, and what it must never be told.
+//! The rows that a client holds that knows nothing but its frames, and checks of every frame.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use super::{card::Model, dice::PHANTOM};
 
-/// What a client is subscribed to, and how it tells one subscription from another.
+/// A group that a client is subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Group {
     Key(i32),
     List(i32),
-    /// Several lists, in a dialect whose frames do not say which of them they are of.
+    /// Several lists, in a dialect whose frames do not name their group.
     AnyOf(&'static [i32]),
 }
 
@@ -28,22 +28,22 @@ impl Group {
 #[derive(Debug)]
 pub struct View {
     pub name: &'static str,
-    /// Of each subscription the rows that it holds.
+    /// The rows of each subscription.
     groups: BTreeMap<Group, BTreeMap<i32, Model>>,
-    told: HashMap<i32, Told>,
+    histories: HashMap<i32, History>,
     pub frames: u64,
 }
 
-/// What a client was told of one key.
+/// What a client received of one key.
 #[derive(Debug, Default)]
-struct Told {
-    /// The newest state.
+struct History {
+    /// The age of the newest state.
     newest: (i64, i64),
-    /// The state that is the newest which left a group, by the group.
+    /// The age of the newest state that left a group, by group.
     left: HashMap<Group, (i64, i64)>,
-    /// What was in the row with each version.
+    /// The list and the text of the row at each age.
     states: HashMap<(i64, i64), (i32, String)>,
-    /// The last frames, for who looks for the mistake.
+    /// The last frames, for the message of a failure.
     last: VecDeque<String>,
 }
 
@@ -56,7 +56,7 @@ struct Frame {
     payload: Option<Model>,
 }
 
-/// What the server says at its shutdown.
+/// The type of the frame that the server sends when it shuts down.
 pub const GOODBYE: &str = "goodbye";
 
 impl View {
@@ -65,7 +65,7 @@ impl View {
         Self {
             name,
             groups: groups.collect(),
-            told: HashMap::new(),
+            histories: HashMap::new(),
             frames: 0,
         }
     }
@@ -74,17 +74,17 @@ impl View {
         self.groups.keys().copied()
     }
 
-    /// Takes in a frame.
+    /// Applies a frame to the rows.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn take(&mut self, text: &str) -> Result<(), String> {
+    /// Returns what is wrong with the frame.
+    pub fn apply(&mut self, text: &str) -> Result<(), String> {
         let frame: Frame = serde_json::from_str(text).map_err(|e| format!("{text}: {e}"))?;
         if frame.r#type.as_deref() == Some(GOODBYE) {
             return Ok(());
         }
         let (Some(action), Some(card)) = (frame.action, frame.payload) else {
-            return Err(format!("{text} came, which is no broadcast"));
+            return Err(format!("{text} is not a broadcast"));
         };
         self.frames += 1;
         let group = match frame.group.iter().flatten().next() {
@@ -95,18 +95,18 @@ impl View {
         let rows = self
             .groups
             .get_mut(&group)
-            .ok_or_else(|| format!("{text} is of a group that nobody subscribed to"))?;
-        let told = self.told.entry(card.id).or_default();
-        told.last.push_back(text.to_owned());
-        if told.last.len() > 24 {
-            told.last.pop_front();
+            .ok_or_else(|| format!("{text} is for a group without a subscription"))?;
+        let history = self.histories.entry(card.id).or_default();
+        history.last.push_back(text.to_owned());
+        if history.last.len() > 24 {
+            history.last.pop_front();
         }
-        let mistake = match &*action {
-            "CREATED" | "UPDATED" => told.shown(group, &card),
-            "DELETED" => told.left(group, &card),
-            other => Err(format!("{other} is no action")),
+        let result = match &*action {
+            "CREATED" | "UPDATED" => history.check_present(group, &card),
+            "DELETED" => history.check_deleted(group, &card),
+            other => Err(format!("{other} is not an action")),
         };
-        mistake.map_err(|mistake| format!("{mistake}\n{}", told.history()))?;
+        result.map_err(|error| format!("{error}\n{}", history.frames()))?;
         match &*action {
             "DELETED" => rows.remove(&card.id),
             _ => rows.insert(card.id, card),
@@ -114,12 +114,12 @@ impl View {
         Ok(())
     }
 
-    /// Returns whether this row, which all subscribers see, has come.
+    /// Returns whether the client holds this row.
     pub fn holds(&self, id: i32) -> bool {
         self.groups.values().any(|rows| rows.contains_key(&id))
     }
 
-    /// Returns in what the view differs from the table.
+    /// Returns the differences between the view and the table.
     pub fn differences(&self, table: &[Model]) -> Vec<String> {
         let mut differences = Vec::new();
         for (group, held) in &self.groups {
@@ -150,52 +150,58 @@ impl View {
         table: &[Model],
     ) -> String {
         let anywhere = table.iter().find(|card| card.id == id);
-        let history = self.told.get(&id).map(Told::history).unwrap_or_default();
+        let frames = self
+            .histories
+            .get(&id)
+            .map(History::frames)
+            .unwrap_or_default();
         format!(
-            "{}, {group:?}: {held:?} is held, {row:?} is there, the row is {anywhere:?}; told was\n{history}",
+            "{}, {group:?}: the client holds {held:?}, the group {row:?}, the table {anywhere:?}; received:\n{frames}",
             self.name
         )
     }
 }
 
-impl Told {
-    /// Checks a frame that shows the row as it is.
-    fn shown(&mut self, group: Group, card: &Model) -> Result<(), String> {
-        self.is_possible(group, card)?;
+impl History {
+    /// Checks a frame that creates or updates a row.
+    fn check_present(&mut self, group: Group, card: &Model) -> Result<(), String> {
+        self.check_state(group, card)?;
         if card.age() < self.newest {
             return Err(format!("the row goes back in time: {card:?}"));
         }
         if let Some(left) = self.left.get(&group)
             && card.age() <= *left
         {
-            return Err(format!("the row is back as it was when it left: {card:?}"));
+            return Err(format!("the row returns as it was when it left: {card:?}"));
         }
-        // By its key a row leaves only when it is deleted.
+        // A row leaves the group of its key only when it is deleted.
         if let (Group::Key(_), Some((born, _))) = (group, self.left.get(&group))
             && card.born <= *born
         {
-            return Err(format!("the row was deleted, and lives on: {card:?}"));
+            return Err(format!(
+                "the row was deleted, but is still updated: {card:?}"
+            ));
         }
         self.newest = card.age();
         Ok(())
     }
 
-    /// Checks a frame that says that the row has left the group. What it shows is one of the states that
-    /// were in it, and not always the last: where writes overlap nobody knows which that is.
-    fn left(&mut self, group: Group, card: &Model) -> Result<(), String> {
-        self.is_possible(group, card)?;
+    /// Checks a frame by which the row leaves the group. Its payload is one of the states that were
+    /// in the group, but not always the last one: with concurrent writes that one is unknown.
+    fn check_deleted(&mut self, group: Group, card: &Model) -> Result<(), String> {
+        self.check_state(group, card)?;
         let left = self.left.entry(group).or_default();
         *left = card.age().max(*left);
         Ok(())
     }
 
-    /// Checks that it is a state in which the row can have been committed.
-    fn is_possible(&mut self, group: Group, card: &Model) -> Result<(), String> {
+    /// Checks that the row can have been committed in this state.
+    fn check_state(&mut self, group: Group, card: &Model) -> Result<(), String> {
         if card.text.starts_with(PHANTOM) {
-            return Err(format!("it was rolled back: {card:?}"));
+            return Err(format!("the row was rolled back: {card:?}"));
         }
         if !group.holds(card) {
-            return Err(format!("{card:?} is not of {group:?}"));
+            return Err(format!("{card:?} is not in {group:?}"));
         }
         let state = (card.list_id, card.text.clone());
         let known = self
@@ -204,13 +210,13 @@ impl Told {
             .or_insert_with(|| state.clone());
         if *known != state {
             return Err(format!(
-                "one version is two states: {known:?}, and {card:?}"
+                "one version has two states: {known:?} and {card:?}"
             ));
         }
         Ok(())
     }
 
-    fn history(&self) -> String {
+    fn frames(&self) -> String {
         let lines: Vec<_> = self
             .last
             .iter()

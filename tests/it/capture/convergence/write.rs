@@ -1,4 +1,4 @@
-//! One write: drawn first, then carried out on a connection or in a transaction.
+//! A write: it is drawn at random, then executed on a connection or in a transaction.
 
 use rest_live::{LiveEntity, db::LiveDatabase};
 use sea_orm::{
@@ -9,29 +9,30 @@ use sea_orm::{
 use super::{
     card::{ActiveModel, Column, Entity},
     dice::{Dice, KEYS},
-    table::{CHOSEN, counted},
+    table::{MAX_CHOSEN_KEY, counted},
 };
 use crate::support::Engine;
 
-/// How SeaORM is asked. Those that end in `Unhooked` run no hooks: they are exact where the database returns rows.
+/// How the write is made with SeaORM. Kinds that end in `Unhooked` run no hooks: they are exact if
+/// the database returns rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Insert,
     InsertUnhooked,
     InsertManyUnhooked,
     LiveInsertMany,
-    /// By `save`, without a key.
+    /// With `save`, without a key.
     InsertNew,
     Update,
     UpdateUnhooked,
     UpdateManyUnhooked,
     LiveUpdateMany,
-    /// By `save`, of a row that was read.
+    /// With `save`, of a row that was read.
     Save,
     Move,
     UpdateAndMove,
     LiveMoveMany,
-    /// Through a row that was read.
+    /// Of a row that was read.
     Delete,
     DeleteByKey,
     DeleteByKeyUnhooked,
@@ -39,7 +40,7 @@ pub enum Kind {
     LiveDeleteMany,
 }
 
-/// Out of how many writes each is how often.
+/// The relative frequency of each kind.
 #[rustfmt::skip]
 pub const WEIGHTS: &[(Kind, u32)] = &[
     (Kind::Insert, 14), (Kind::InsertUnhooked, 3), (Kind::InsertManyUnhooked, 2), (Kind::LiveInsertMany, 3),
@@ -50,7 +51,7 @@ pub const WEIGHTS: &[(Kind, u32)] = &[
 ];
 
 impl Kind {
-    /// Returns whether subscribers are told each row, and not to fetch again.
+    /// Returns whether subscribers receive each row, and not a reset.
     pub fn is_exact_on(self, engine: Engine) -> bool {
         match self {
             Self::InsertUnhooked
@@ -64,23 +65,23 @@ impl Kind {
     }
 }
 
-/// What is written.
+/// A write that was drawn.
 #[derive(Clone, Debug)]
 pub struct Write {
     engine: Engine,
     pub kind: Kind,
     id: i32,
-    /// Where an inserted or moved row is to be.
+    /// The list of an inserted or moved row.
     list_id: i32,
     text: String,
-    /// Whether a bulk write is of a list, and not of some keys.
+    /// Whether a bulk write selects a list, and not a range of keys.
     is_of_list: bool,
-    /// Whether all that it writes has the text, also where it would be left alone.
+    /// Whether it will be rolled back. Then it always sets the text, even if its kind would not.
     is_doomed: bool,
 }
 
 impl Write {
-    /// Draws a write. What is doomed will be rolled back, and its text says so.
+    /// Draws a write. A doomed write will be rolled back, and its text marks it as a phantom.
     pub fn draw(dice: &mut Dice, is_doomed: bool) -> Self {
         Self {
             engine: dice.engine,
@@ -93,18 +94,18 @@ impl Write {
         }
     }
 
-    /// Has it be one statement, and no savepoint, on each database.
+    /// Turns it into a write that is one statement, without a savepoint, on each database.
     pub fn into_plain_update(mut self) -> Self {
         self.kind = Kind::Update;
         self
     }
 
-    /// Has it write another row than this one, which a bulk write might not.
-    pub fn beside(mut self, other: &Self) -> Self {
+    /// Turns it into a write of one row, and not of the row that `other` writes.
+    pub fn of_another_row(mut self, other: &Self) -> Self {
         if self.id == other.id {
             self.id = self.id % KEYS + 1;
         }
-        let is_of_one = !matches!(
+        let is_bulk = matches!(
             self.kind,
             Kind::InsertManyUnhooked
                 | Kind::LiveInsertMany
@@ -114,17 +115,17 @@ impl Write {
                 | Kind::DeleteManyUnhooked
                 | Kind::LiveDeleteMany
         );
-        if !is_of_one {
+        if is_bulk {
             self.kind = Kind::UpdateAndMove;
         }
         self
     }
 
-    /// Writes.
+    /// Executes the write.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn carry_out(&self, db: &impl LiveDatabase) -> Result<(), DbErr> {
+    /// Returns the error of the database.
+    pub async fn execute(&self, db: &impl LiveDatabase) -> Result<(), DbErr> {
         match self.kind {
             Kind::Insert => self.card(self.id).insert(db).await.map(drop),
             Kind::InsertUnhooked => Entity::insert(self.card(self.id)).exec(db).await.map(drop),
@@ -152,12 +153,20 @@ impl Write {
                 card.save(db).await.map(drop)
             }
             Kind::UpdateManyUnhooked => {
-                let update = Entity::update_many().set(self.change_of_many());
-                update.filter(self.some()).exec(db).await.map(drop)
+                let update = Entity::update_many().set(self.bulk_change());
+                update
+                    .filter(self.update_condition())
+                    .exec(db)
+                    .await
+                    .map(drop)
             }
             Kind::LiveUpdateMany | Kind::LiveMoveMany => {
-                let update = Entity::live_update_many().set(self.change_of_many());
-                update.filter(self.some()).exec(db).await.map(drop)
+                let update = Entity::live_update_many().set(self.bulk_change());
+                update
+                    .filter(self.update_condition())
+                    .exec(db)
+                    .await
+                    .map(drop)
             }
             Kind::Delete => match Entity::find_by_id(self.id).one(db).await? {
                 Some(card) => card.delete(db).await.map(drop),
@@ -172,11 +181,11 @@ impl Write {
             }
             Kind::DeleteByKeyUnhooked => Entity::delete_by_id(self.id).exec(db).await.map(drop),
             Kind::DeleteManyUnhooked => {
-                let delete = Entity::delete_many().filter(self.few());
+                let delete = Entity::delete_many().filter(self.delete_condition());
                 delete.exec(db).await.map(drop)
             }
             Kind::LiveDeleteMany => {
-                let delete = Entity::live_delete_many().filter(self.few());
+                let delete = Entity::live_delete_many().filter(self.delete_condition());
                 delete.exec(db).await.map(drop)
             }
         }
@@ -192,7 +201,7 @@ impl Write {
         }
     }
 
-    /// Returns a card, and one with the key behind it.
+    /// Returns a card, and one with the next key.
     fn cards(&self) -> [ActiveModel; 2] {
         [self.card(self.id), self.card(self.id % KEYS + 1)]
     }
@@ -200,19 +209,19 @@ impl Write {
     fn change(&self) -> ActiveModel {
         ActiveModel {
             id: Unchanged(self.id),
-            ..self.change_of_many()
+            ..self.bulk_change()
         }
     }
 
-    fn change_of_many(&self) -> ActiveModel {
-        let moves = matches!(
+    fn bulk_change(&self) -> ActiveModel {
+        let sets_list = matches!(
             self.kind,
             Kind::Move | Kind::UpdateAndMove | Kind::LiveMoveMany
         );
-        let tells = self.is_doomed || self.kind != Kind::Move;
+        let sets_text = self.is_doomed || self.kind != Kind::Move;
         ActiveModel {
-            list_id: if moves { Set(self.list_id) } else { NotSet },
-            text: if tells {
+            list_id: if sets_list { Set(self.list_id) } else { NotSet },
+            text: if sets_text {
                 Set(self.text.clone())
             } else {
                 NotSet
@@ -222,21 +231,22 @@ impl Write {
         }
     }
 
-    /// Returns the condition of a bulk update: a list, or some keys.
-    fn some(&self) -> Condition {
+    /// Returns the condition of a bulk update: a list, or a range of keys.
+    fn update_condition(&self) -> Condition {
         if self.is_of_list {
-            // Not the one that rows are moved to.
+            // Not the list that rows are moved to.
             return Condition::all().add(Column::ListId.eq(self.id % 5 + 1));
         }
         Condition::all().add(Column::Id.between(self.id, self.id + 3))
     }
 
-    /// Returns the condition of a bulk delete: what nobody chose the keys of, in a list, or some keys.
-    fn few(&self) -> Condition {
+    /// Returns the condition of a bulk delete: rows of a list whose keys the database generated, or
+    /// a range of keys.
+    fn delete_condition(&self) -> Condition {
         if self.is_of_list {
-            let is_new = Column::Id.gt(CHOSEN);
+            let is_generated = Column::Id.gt(MAX_CHOSEN_KEY);
             return Condition::all()
-                .add(is_new)
+                .add(is_generated)
                 .add(Column::ListId.eq(self.list_id));
         }
         Condition::all().add(Column::Id.between(self.id, self.id + 2))

@@ -1,5 +1,5 @@
-//! One of many who write at once: statements that commit by themselves, transactions, savepoints, and requests that
-//! are given up midway.
+//! One of many concurrent writers. It makes single writes, transactions, savepoints, and requests
+//! that are abandoned midway.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ pub struct Writer {
     dice: Dice,
     db: LiveConnection,
     tally: Tally,
-    /// What it does now.
-    doing: String,
+    /// The current operation, for the message of a timeout.
+    current: String,
 }
 
-/// So long an operation may take, on a machine with more to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an operation may take on a busy machine.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What can be done in a transaction or a savepoint after a write.
+/// The state of a transaction or a savepoint after a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    Good,
-    /// Nothing until its end.
+    Usable,
+    /// It accepts no statement until its end.
     Failed,
-    /// Nothing, also not in what it is in.
-    Gone,
+    /// It and its outer transactions have ended.
+    Ended,
 }
 
 impl Writer {
@@ -41,80 +41,81 @@ impl Writer {
             dice,
             db,
             tally: Tally::default(),
-            doing: String::new(),
+            current: String::new(),
         }
     }
 
-    /// Writes, so many times.
+    /// Makes this number of operations.
     pub async fn run(mut self, operations: u32) -> Tally {
         for _ in 0..operations {
             self.tally.operations += 1;
-            if timeout(PATIENCE, self.operate()).await.is_err() {
-                panic!("an operation does not end: {}", self.doing);
+            if timeout(OPERATION_TIMEOUT, self.operate()).await.is_err() {
+                panic!("timeout of an operation: {}", self.current);
             }
         }
         self.tally
     }
 
     async fn operate(&mut self) {
-        match self.dice.upto(20) {
-            1..=10 => self.write_alone().await,
-            11 => self.write_two_at_once().await,
-            12 => self.give_up_a_write().await,
-            13 => self.give_up_a_transaction().await,
+        match self.dice.up_to(20) {
+            1..=10 => self.write_once().await,
+            11 => self.write_two_rows_concurrently().await,
+            12 => self.abandon_write().await,
+            13 => self.abandon_transaction().await,
             _ => self.transact().await,
         }
     }
 
-    async fn write_alone(&mut self) {
+    async fn write_once(&mut self) {
         let write = Write::draw(&mut self.dice, false);
-        self.doing = format!("{write:?}");
-        let result = write.carry_out(&self.db).await;
-        _ = self.wrote(&write, result);
+        self.current = format!("{write:?}");
+        let result = write.execute(&self.db).await;
+        _ = self.record_write(&write, result);
     }
 
-    /// Two writes in one task, of different rows.
-    async fn write_two_at_once(&mut self) {
+    /// Makes two concurrent writes of different rows in one task.
+    async fn write_two_rows_concurrently(&mut self) {
         let first = Write::draw(&mut self.dice, false);
-        let first = first.clone().beside(&first);
-        let second = Write::draw(&mut self.dice, false).beside(&first);
-        self.doing = format!("{first:?} and {second:?}");
-        let (one, other) = tokio::join!(first.carry_out(&self.db), second.carry_out(&self.db));
-        _ = self.wrote(&first, one);
-        _ = self.wrote(&second, other);
+        let first = first.clone().of_another_row(&first);
+        let second = Write::draw(&mut self.dice, false).of_another_row(&first);
+        self.current = format!("{first:?} and {second:?}");
+        let (one, other) = tokio::join!(first.execute(&self.db), second.execute(&self.db));
+        _ = self.record_write(&first, one);
+        _ = self.record_write(&second, other);
     }
 
-    async fn give_up_a_write(&mut self) {
+    async fn abandon_write(&mut self) {
         let write = Write::draw(&mut self.dice, false);
-        let polls = self.dice.upto(8);
-        self.doing = format!("{write:?}, given up after {polls}");
-        match given_up_after(polls, write.carry_out(&self.db)).await {
-            Some(result) => _ = self.wrote(&write, result),
-            None => self.tally.given_up += 1,
+        let polls = self.dice.up_to(8);
+        self.current = format!("{write:?}, abandoned after {polls} polls");
+        match given_up_after(polls, write.execute(&self.db)).await {
+            Some(result) => _ = self.record_write(&write, result),
+            None => self.tally.abandoned += 1,
         }
     }
 
-    async fn give_up_a_transaction(&mut self) {
-        let polls = self.dice.upto(30);
-        // sqlx loses its place in what MariaDB says when it is not listened to, and with it the connection
-        // (https://github.com/launchbadge/sqlx/issues/563): there, only the end is given up.
-        let is_kept = match self.dice.engine {
+    async fn abandon_transaction(&mut self) {
+        let polls = self.dice.up_to(30);
+        // On MariaDB, sqlx loses track of the responses if a future is dropped, and then the
+        // connection (https://github.com/launchbadge/sqlx/issues/563). So only the commit is
+        // abandoned there.
+        let completed = match self.dice.engine {
             Engine::MariaDb => {
-                self.run_transaction(Fate::KeptUnheard).await;
+                self.run_transaction(Fate::CommitAbandoned).await;
                 Some(())
             }
             Engine::Sqlite | Engine::Postgres => {
-                given_up_after(polls, self.run_transaction(Fate::Kept)).await
+                given_up_after(polls, self.run_transaction(Fate::Committed)).await
             }
         };
-        if is_kept.is_none() {
-            self.tally.given_up += 1;
+        if completed.is_none() {
+            self.tally.abandoned += 1;
         }
     }
 
     async fn transact(&mut self) {
         let fate = self.dice.fate();
-        if fate.is_doom() {
+        if fate.is_rollback() {
             self.tally.rolled_back += 1;
         }
         self.run_transaction(fate).await;
@@ -122,18 +123,20 @@ impl Writer {
 
     async fn run_transaction(&mut self, fate: Fate) {
         let isolation = self.dice.isolation();
-        self.doing = "BEGIN".to_owned();
+        self.current = "BEGIN".to_owned();
         let transaction = match self.db.begin_with_config(isolation, None).await {
             Ok(transaction) => transaction,
-            Err(error) => return self.tally.refused(Refusal::of(&error, &"BEGIN")),
+            Err(error) => return self.tally.record_refusal(Refusal::of(&error, &"BEGIN")),
         };
-        let steps = self.dice.upto(5);
-        // A transaction that is over may be ended in either way: the database keeps nothing.
-        _ = self.steps(&transaction, steps, fate.is_doom(), 0).await;
+        let steps = self.dice.up_to(5);
+        // A transaction that has ended may be committed or rolled back: the database keeps nothing.
+        _ = self
+            .run_steps(&transaction, steps, fate.is_rollback(), 0)
+            .await;
         self.end(transaction, fate).await;
     }
 
-    async fn steps(
+    async fn run_steps(
         &mut self,
         transaction: &LiveTransaction,
         steps: u32,
@@ -147,11 +150,11 @@ impl Writer {
                 let write = Write::draw(&mut self.dice, is_doomed);
                 self.write_in(transaction, write, is_doomed, depth).await
             };
-            if state != State::Good {
+            if state != State::Usable {
                 return state;
             }
         }
-        State::Good
+        State::Usable
     }
 
     async fn write_in(
@@ -161,14 +164,15 @@ impl Writer {
         is_doomed: bool,
         depth: u32,
     ) -> State {
-        self.doing = format!("{write:?} at depth {depth}");
-        let result = write.carry_out(db).await;
-        let state = self.wrote(&write, result);
+        self.current = format!("{write:?} at depth {depth}");
+        let result = write.execute(db).await;
+        let state = self.record_write(&write, result);
         if state == State::Failed && self.dice.one_in(2) {
-            // Who does not look at errors. Not with a savepoint: SeaORM ends the transaction if it cannot begin.
+            // An application may ignore errors. It makes no savepoint here: SeaORM ends the
+            // transaction if it cannot begin one.
             let another = Write::draw(&mut self.dice, is_doomed).into_plain_update();
-            let result = another.carry_out(db).await;
-            return self.wrote(&another, result).max(state);
+            let result = another.execute(db).await;
+            return self.record_write(&another, result).max(state);
         }
         state
     }
@@ -181,24 +185,26 @@ impl Writer {
     ) -> State {
         let fate = self.dice.fate();
         self.tally.savepoints += 1;
-        self.doing = format!("SAVEPOINT at depth {depth}");
+        self.current = format!("SAVEPOINT at depth {depth}");
         let savepoint = outer.begin().await.unwrap();
-        let steps = self.dice.upto(2);
-        let is_doomed = is_doomed || fate.is_doom();
-        let state = self.steps(&savepoint, steps, is_doomed, depth + 1).await;
+        let steps = self.dice.up_to(2);
+        let is_doomed = is_doomed || fate.is_rollback();
+        let state = self
+            .run_steps(&savepoint, steps, is_doomed, depth + 1)
+            .await;
         self.end(savepoint, fate).await;
         match state {
-            State::Good | State::Failed => State::Good,
-            State::Gone => State::Gone,
+            State::Usable | State::Failed => State::Usable,
+            State::Ended => State::Ended,
         }
     }
 
     async fn end(&mut self, transaction: LiveTransaction, fate: Fate) {
-        self.doing += &format!(", then {fate:?}");
+        self.current += &format!(", then {fate:?}");
         let result = match fate {
-            Fate::Kept => transaction.commit().await,
-            Fate::KeptUnheard => {
-                self.tally.given_up += 1;
+            Fate::Committed => transaction.commit().await,
+            Fate::CommitAbandoned => {
+                self.tally.abandoned += 1;
                 given_up_after(1, transaction.commit())
                     .await
                     .unwrap_or(Ok(()))
@@ -210,18 +216,18 @@ impl Writer {
             }
         };
         if let Err(error) = result {
-            self.tally.refused(Refusal::of(&error, &fate));
+            self.tally.record_refusal(Refusal::of(&error, &fate));
         }
     }
 
-    fn wrote(&mut self, write: &Write, result: Result<(), DbErr>) -> State {
+    fn record_write(&mut self, write: &Write, result: Result<(), DbErr>) -> State {
         let result = result.map_err(|error| Refusal::of(&error, write));
-        self.tally.wrote(write.kind, &result);
+        self.tally.record_write(write.kind, &result);
         match result {
-            Ok(()) | Err(Refusal::Nothing(_)) => State::Good,
-            Err(Refusal::Transaction(_)) if self.dice.engine == Engine::MariaDb => State::Gone,
+            Ok(()) | Err(Refusal::Nothing(_)) => State::Usable,
+            Err(Refusal::Transaction(_)) if self.dice.engine == Engine::MariaDb => State::Ended,
             Err(_) if self.dice.engine == Engine::Postgres => State::Failed,
-            Err(_) => State::Good,
+            Err(_) => State::Usable,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An application on each engine, with a model of each kind of key.
+//! An application on each engine, with a model for each kind of key.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait, prelude::Uuid};
 
@@ -8,7 +8,7 @@ use crate::{
     support::{App, Engine},
 };
 
-/// Each table is of the engine's own types.
+/// Each table uses the column types of the engine.
 pub async fn an_application_runs(engine: Engine) {
     let app = App::start_on(engine).await;
     assert_eq!(app.database.engine(), engine);

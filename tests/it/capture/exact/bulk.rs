@@ -1,4 +1,4 @@
-//! The bulk writes of our own, by the names of their lines.
+//! The `live_*` bulk writes, by the names of their cases.
 
 use rest_live::{LiveEntity, db::LiveDatabase};
 use sea_orm::{
@@ -76,7 +76,7 @@ pub async fn write_live<C: LiveDatabase>(what: &str, db: &C) -> Result<(), DbErr
             ];
             assert_eq!(parcel::Entity::live_insert_many(new).exec(db).await?, 2);
         }
-        _ => panic!("{what} is no write"),
+        _ => panic!("unknown write: {what}"),
     }
     Ok(())
 }

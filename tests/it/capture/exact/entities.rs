@@ -1,6 +1,7 @@
-//! Models beside those that all tests have: one whose rows not everybody may see, and some with relations.
+//! Models in addition to those that all tests share: one with a permission, and some with
+//! relations.
 
-/// A row that is seen only while it is open.
+/// A row that is visible only while it is open.
 pub mod parcel {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;
@@ -108,7 +109,7 @@ pub mod tag {
     }
 }
 
-/// The junction of books and tags.
+/// The junction table of books and tags.
 pub mod book_tag {
     use rest_live::subscribable;
     use sea_orm::entity::prelude::*;

@@ -1,4 +1,4 @@
-//! A `Live` on a database whose statements are counted, and a client of all that is looked at.
+//! A `Live` on a database whose statements are counted, and a client with all the subscriptions.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use crate::{
     support::{Client, DEADLINE, Engine, TICK, TestDatabase, database_of, soon, task as new_task},
 };
 
-/// The subscriptions: ids, which are also how the tests write them, and groups.
+/// The subscriptions: their ids, which the expected frames begin with, and their groups.
 const SUBSCRIPTIONS: [(&str, &str, &str, i32); 12] = [
     ("list 1", "todolist.Task", "list_id", 1),
     ("list 2", "todolist.Task", "list_id", 2),
@@ -41,27 +41,27 @@ const SUBSCRIPTIONS: [(&str, &str, &str, i32); 12] = [
     ("tags of 2", "it.BookTag", "book_id", 2),
 ];
 
-/// What the client is told where there is nothing to tell.
+/// The frames of a write that sends nothing.
 pub const NOTHING: [&str; 0] = [];
 
-/// What it is told where the tasks are to be fetched again.
+/// The frames of a write that resets the tasks.
 pub const RESET: [&str; 1] = ["reset todolist.Task"];
 
 pub struct Fixture {
     pub live: Live,
-    /// The connection, without rest-live.
+    /// The connection without rest-live.
     pub plain: DatabaseConnection,
     client: Client,
     statements: Arc<AtomicUsize>,
     log: MemoryLog,
     events: u64,
-    ends: u32,
+    markers: u32,
     server: AbortHandle,
     _database: TestDatabase,
 }
 
 impl Fixture {
-    /// Starts with the tables as every write finds them.
+    /// Starts with the rows that every case begins with.
     pub async fn fresh(engine: Engine) -> Self {
         let mut fixture = Self::start(engine).await;
         fixture.refresh().await;
@@ -75,7 +75,7 @@ impl Fixture {
         create(&plain, book::Entity).await;
         create(&plain, tag::Entity).await;
         create(&plain, book_tag::Entity).await;
-        // Keys that the database makes are none that the writes name.
+        // The database must not generate keys that the writes name.
         task::Entity::insert(new_task(1000, "highest", 0))
             .exec(&plain)
             .await
@@ -97,7 +97,7 @@ impl Fixture {
         let routes = rest_live::warp::subscriptions(&live);
         let server = tokio::spawn(warp::serve(routes).incoming(listener).run()).abort_handle();
         let mut client = Client::connect(&url).await;
-        // The first of these finds out which database it is.
+        // The first write detects the database, which may cost a statement.
         let delete = task::Entity::delete_by_id(1);
         delete.exec(&live.db()).await.unwrap();
         for (id, model, key, value) in SUBSCRIPTIONS {
@@ -115,13 +115,13 @@ impl Fixture {
             statements,
             log,
             events: 0,
-            ends: 0,
+            markers: 0,
             server,
             _database: database,
         }
     }
 
-    /// Brings the tables to where every write begins, and the counters to nought. Nobody is told.
+    /// Restores the rows that every case begins with, and resets the counters. Sends nothing.
     pub async fn refresh(&mut self) {
         let db = &self.plain;
         for table in ["task", "parcel", "book_tag", "tag", "book", "author"] {
@@ -143,7 +143,7 @@ impl Fixture {
         self.statements();
     }
 
-    /// Returns how many statements ran since this was last asked.
+    /// Returns how many statements ran since the last call.
     pub fn statements(&self) -> usize {
         self.statements.swap(0, Ordering::SeqCst)
     }
@@ -153,7 +153,7 @@ impl Fixture {
         self.log.head().await.unwrap().position - self.events
     }
 
-    /// Returns the tasks that the writes are about.
+    /// Returns the tasks in the table.
     pub async fn rows(&self) -> Vec<task::Model> {
         let tasks = task::Entity::find();
         tasks
@@ -163,61 +163,61 @@ impl Fixture {
             .unwrap()
     }
 
-    /// Returns their texts.
+    /// Returns the texts of the tasks in the table.
     pub async fn texts(&self) -> Vec<String> {
         self.rows().await.into_iter().map(|row| row.text).collect()
     }
 
-    /// Waits until no statement is under way.
-    pub async fn quiet(&self) {
-        quiet(&self.plain).await;
+    /// Waits until no statement is running.
+    pub async fn wait_until_idle(&self) {
+        wait_until_idle(&self.plain).await;
     }
 
-    /// Asserts that the client is told this in the end, and nothing else.
+    /// Asserts that the client eventually receives these frames, and no others.
     pub async fn expect(&mut self, expected: &[String]) {
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         let complete = async {
-            while told != expected {
-                told.extend(self.told().await);
-                told.sort();
+            while received != expected {
+                received.extend(self.received().await);
+                received.sort();
                 assert!(
-                    told.len() <= expected.len(),
-                    "{told:?} instead of {expected:?}"
+                    received.len() <= expected.len(),
+                    "expected {expected:?}, received {received:?}"
                 );
                 tokio::time::sleep(TICK).await;
             }
         };
         if tokio::time::timeout(DEADLINE, complete).await.is_err() {
-            panic!("{told:?} instead of {expected:?}");
+            panic!("expected {expected:?}, received {received:?}");
         }
     }
 
-    /// Returns what the client was told, in the order of the texts: what it is subscribed to, the action and the text; and
-    /// the models that it was told to fetch again.
-    pub async fn told(&mut self) -> Vec<String> {
-        // What a drop left to a task has its turn: tasks have theirs in the order in which they were begun, but
-        // a database that answers at once lets this one go on before.
+    /// Returns what the client has received, in alphabetical order: the subscription, the action
+    /// and the text of each broadcast, and each model that was reset.
+    pub async fn received(&mut self) -> Vec<String> {
+        // Yield, so that a task spawned by `Drop` runs first. Tasks run in the order in which they
+        // were spawned, but this one would go on before them if the database replied at once.
         tokio::spawn(async {}).await.unwrap();
-        self.ends += 1;
-        let name_of_end = self.ends.to_string();
-        let end = note::ActiveModel {
-            name: Set(name_of_end.clone()),
-            body: Set("what was written before is told before".to_owned()),
+        self.markers += 1;
+        let marker_name = self.markers.to_string();
+        let marker = note::ActiveModel {
+            name: Set(marker_name.clone()),
+            body: Set("sent after everything that was written before".to_owned()),
             topic: Set(Some("end".to_owned())),
         };
-        end.insert(&self.live.db()).await.unwrap();
-        let mut told = Vec::new();
+        marker.insert(&self.live.db()).await.unwrap();
+        let mut received = Vec::new();
         let mut resets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         loop {
             let frame = self.client.json().await;
             match frame["type"].as_str() {
                 Some("broadcast") => {
-                    if frame["payload"]["name"] == *name_of_end {
+                    if frame["payload"]["name"] == *marker_name {
                         break;
                     }
                     let text = frame["payload"]["text"].as_str().unwrap_or("-");
                     let action = frame["action"].as_str().unwrap();
-                    told.push(format!("{} {action} {text}", name(&frame)));
+                    received.push(format!("{} {action} {text}", subscription_id(&frame)));
                 }
                 Some("reset") => {
                     assert_eq!(frame["reason"], "bulk");
@@ -226,21 +226,20 @@ impl Fixture {
                         resets.entry(model).or_default().push(id);
                     }
                 }
-                _ => panic!("{frame} is nothing to be told"),
+                _ => panic!("expected a broadcast or a reset, received {frame}"),
             }
         }
         for (model, ids) in resets {
             let mut expected = SUBSCRIPTIONS.iter().filter(|s| s.1 == model);
-
             let times = ids.len() / expected.clone().count();
             assert!(
                 expected.all(|s| ids.iter().filter(|id| **id == s.0).count() == times),
-                "each subscription as often as the others: {ids:?}"
+                "each subscription is reset equally often: {ids:?}"
             );
-            told.extend(vec![format!("reset {model}"); times]);
+            received.extend(vec![format!("reset {model}"); times]);
         }
-        told.sort();
-        told
+        received.sort();
+        received
     }
 }
 
@@ -250,12 +249,12 @@ impl Drop for Fixture {
     }
 }
 
-/// Waits until no statement is under way on a database. What was to be done with the answers is done then, as far as
-/// it waits for nothing else.
-pub async fn quiet(db: &DatabaseConnection) {
+/// Waits until no statement is running on a database. Its results have then been processed, unless
+/// that waits for something else.
+pub async fn wait_until_idle(db: &DatabaseConnection) {
     soon("the end of all statements", async {
         loop {
-            // What was spawned is polled at least once, and holds its connection then.
+            // Spawned tasks are polled at least once, and then hold their connections.
             tokio::task::yield_now().await;
             let (all, idle) = match db.get_database_backend() {
                 DbBackend::Sqlite => counts(db.get_sqlite_connection_pool()),
@@ -281,18 +280,18 @@ pub async fn lock(transaction: &LiveTransaction, id: i32) -> Result<(), DbErr> {
     row.one(transaction).await.map(drop)
 }
 
-/// Returns how many connections there are, and how many of them are idle.
+/// Returns the number of connections, and how many of them are idle.
 fn counts<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> (usize, usize) {
     (pool.size() as usize, pool.num_idle())
 }
 
-/// Returns the subscription that a broadcast is for.
-fn name(frame: &Value) -> String {
+/// Returns the id of the subscription that a broadcast is for.
+fn subscription_id(frame: &Value) -> String {
     let found = SUBSCRIPTIONS.iter().find(|(_, model, key, value)| {
         frame["model"] == *model && frame["group"] == json!({*key: value})
     });
     found
-        .unwrap_or_else(|| panic!("nobody asked for {frame}"))
+        .unwrap_or_else(|| panic!("no subscription for {frame}"))
         .0
         .to_owned()
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::support::Engine;
 
-pub async fn relations_are_told_row_by_row(engine: Engine) {
+pub async fn relations_are_sent_row_by_row(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let db = fixture.live.db();
 
@@ -19,7 +19,7 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
         .add_book(book::ActiveModel::builder().set_id(2).set_text("letters"));
     let saved = new.insert(&db).await.unwrap();
     assert_eq!(
-        fixture.told().await,
+        fixture.received().await,
         [
             "author 1 CREATED Ada",
             "books of 1 CREATED letters",
@@ -29,16 +29,16 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
     );
     assert_eq!(saved.books.len(), 2);
 
-    // Tags, and the junction's rows.
+    // A new tag, and the row of the junction table.
     let tagged = book::ActiveModel::builder()
         .set_id(3)
         .set_text("poems")
         .set_author_id(1)
         .add_tag(tag::ActiveModel::builder().set_id(1).set_text("verse"));
-    // A junction's rows of book 3 are in no group of ours: those of book 1 are.
+    // The client is not subscribed to the junction rows of book 3, but to those of book 1.
     tagged.insert(&db).await.unwrap();
     assert_eq!(
-        fixture.told().await,
+        fixture.received().await,
         ["books of 1 CREATED poems", "tag 1 CREATED verse"],
         "{engine:?}"
     );
@@ -49,19 +49,23 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
     let notes = notes.add_tag(verse.into_ex());
     notes.save(&db).await.unwrap();
     assert_eq!(
-        fixture.told().await,
+        fixture.received().await,
         ["books of 1 UPDATED annotations", "tags of 1 CREATED -"],
         "{engine:?}"
     );
 
-    // Replacing the tags by none deletes the junction's rows.
+    // Replacing the tags by none deletes the junction rows.
     let notes = book::Entity::find_by_id(1).one(&db).await.unwrap().unwrap();
     let mut notes: book::ActiveModelEx = notes.into_ex().into();
     notes.tags = ActiveHasMany::Replace(Vec::new());
     notes.save(&db).await.unwrap();
-    assert_eq!(fixture.told().await, ["tags of 1 DELETED -"], "{engine:?}");
+    assert_eq!(
+        fixture.received().await,
+        ["tags of 1 DELETED -"],
+        "{engine:?}"
+    );
 
-    // Undone, nobody hears of any of them.
+    // A rollback sends none of the changes.
     let transaction = db.begin().await.unwrap();
     let author = author::Entity::find_by_id(1)
         .one(&transaction)
@@ -70,7 +74,7 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
         .unwrap();
     author.into_ex().delete(&transaction).await.unwrap();
     transaction.rollback().await.unwrap();
-    assert_eq!(fixture.told().await, NOTHING, "{engine:?}");
+    assert_eq!(fixture.received().await, NOTHING, "{engine:?}");
 
     let author = author::Entity::find_by_id(1)
         .one(&db)
@@ -78,14 +82,14 @@ pub async fn relations_are_told_row_by_row(engine: Engine) {
         .unwrap()
         .unwrap();
     author.cascade_delete(&db).await.unwrap();
-    let told = fixture.told().await;
+    let received = fixture.received().await;
     let expected = [
         "author 1 DELETED Ada",
         "books of 1 DELETED annotations",
         "books of 1 DELETED letters",
         "books of 1 DELETED poems",
     ];
-    assert_eq!(told, expected, "{engine:?}");
+    assert_eq!(received, expected, "{engine:?}");
     let links = book_tag::Entity::find().all(&db).await.unwrap();
     assert!(links.is_empty(), "{links:?}");
 }

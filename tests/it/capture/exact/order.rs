@@ -1,4 +1,5 @@
-//! Writes of one row that come while another of it is on its way to the log: subscribers end with the row as it is.
+//! Writes of a row while an earlier write of it is being appended: subscribers end with the current
+//! row.
 
 use std::{
     future::poll_fn,
@@ -13,7 +14,7 @@ use sea_orm::{
 };
 
 use super::{
-    fixture::{Fixture, quiet, row},
+    fixture::{Fixture, row, wait_until_idle},
     writes::{move_of, text_of},
 };
 use crate::{
@@ -21,8 +22,8 @@ use crate::{
     support::{Engine, GateLog, database, soon, task as new_task},
 };
 
-/// Carries out a write while the append of an earlier one of row 1 is held. Returns what the log has taken in at the
-/// end, and the row.
+/// Executes a write while the append of an earlier write of row 1 is held. Returns everything that
+/// was appended at the end, and the row.
 async fn during_an_append(
     write: impl AsyncFnOnce(LiveConnection),
 ) -> (Vec<Option<task::Model>>, task::Model) {
@@ -36,18 +37,18 @@ async fn during_an_append(
     let first = tokio::spawn(async move { text_of(1, "first").update(&db).await.unwrap() });
     log.arrived().await;
     write(live.db()).await;
-    // Who settles the row already has read it by then, and the log has taken it in: only the first append is held.
-    quiet(&plain).await;
+    // A reread of the row that has started is appended by then: only the first append is held.
+    wait_until_idle(&plain).await;
     log.open();
     first.await.unwrap();
-    // Who settles it now has been begun by the end of the first write.
-    quiet(&plain).await;
+    // A later reread starts before the first write ends.
+    wait_until_idle(&plain).await;
     (log.taken(), row(&plain, 1).await)
 }
 
-/// What is settled would overtake the first write, and the row go back.
+/// If the reread row overtook the first write, the row would go back in time.
 #[tokio::test]
-async fn settled_overtakes_an_append() {
+async fn reread_does_not_overtake_an_append() {
     let (taken, row) = during_an_append(async |db| {
         text_of(1, "second").update(&db).await.unwrap();
     })
@@ -55,9 +56,10 @@ async fn settled_overtakes_an_append() {
     assert_eq!(taken.last(), Some(&Some(row)), "{taken:?}");
 }
 
-/// The same with a write that is told by a reset: who fetched then would be shown the row as it was before.
+/// The same with a write that resets: a client that fetched at the reset would then receive an
+/// older row.
 #[tokio::test]
-async fn reset_overtakes_an_append() {
+async fn reset_does_not_overtake_an_append() {
     let (taken, row) = during_an_append(async |db| {
         let raw = "UPDATE task SET text = 'raw' WHERE id = 1";
         db.execute_unprepared(raw).await.unwrap();
@@ -67,18 +69,18 @@ async fn reset_overtakes_an_append() {
     assert!(last.is_none() || *last == Some(row), "{taken:?}");
 }
 
-/// On MariaDB with the log in memory: `update_many` is a reset, between another's save and its second hook.
+/// On MariaDB, `update_many` is a reset. It comes between a concurrent save and its second hook.
 #[tokio::test]
 async fn reset_between_statement_and_hook_mariadb() {
     let mut fixture = Fixture::fresh(Engine::MariaDb).await;
     let db = fixture.live.db();
     let mut overtaken = 0;
-    // How many polls a write takes differs from time to time.
+    // The number of polls that a write needs varies.
     for polls in (1..=16).cycle().take(16 * 20) {
         fixture.refresh().await;
         let mut save = pin!(text_of(1, "saved").update(&db));
-        let halted = halted_after(polls, save.as_mut());
-        if soon("an answer", halted).await.is_some() {
+        let result = poll_times(polls, save.as_mut());
+        if soon("a response", result).await.is_some() {
             if overtaken > 0 {
                 break;
             }
@@ -88,34 +90,34 @@ async fn reset_between_statement_and_hook_mariadb() {
             .col_expr(task::Column::Text, Expr::value("bulk"))
             .filter(task::Column::Id.eq(1));
         many.exec(&db).await.unwrap();
-        // Who is told to reset fetches now, and has "bulk".
-        fixture.told().await;
+        // A client that fetches at this reset holds "bulk".
+        fixture.received().await;
         let saved = save.await.unwrap();
-        // The row is read again by then, and told.
-        fixture.quiet().await;
+        // By then the row has been reread and sent.
+        fixture.wait_until_idle().await;
         let now = row(&fixture.plain, 1).await.text;
         overtaken += u32::from(saved.text != now);
-        let told = fixture.told().await;
+        let received = fixture.received().await;
         assert!(
-            told.iter().all(|told| told.ends_with(&now)),
-            "after {polls} polls the row is {now}, and {told:?} is told of it"
+            received.iter().all(|frame| frame.ends_with(&now)),
+            "after {polls} polls the row is {now}, and the client received {received:?}"
         );
     }
     assert!(
         overtaken > 0,
-        "no reset came between the two: this test shows nothing"
+        "no reset came between statement and hook: this test proves nothing"
     );
 }
 
-/// An update in a transaction that looks for the row before, does not find it, and then finds one that another has
-/// inserted meanwhile: that one's list must hear that the row has left it.
+/// An update in a transaction reads the old row and finds none. Then it updates a row that was
+/// inserted meanwhile: the list of that row must receive that the row has left it.
 #[tokio::test]
 async fn moved_right_after_it_was_inserted_postgres() {
     let mut fixture = Fixture::fresh(Engine::Postgres).await;
     let db = fixture.live.db();
     let mut overtaken = 0;
-    // After the first poll the answer is that of the look before; later ones are the update's. On a busy machine an answer may
-    // be there by the first: then once more.
+    // The first poll ends with the read of the old row, later ones with the update. On a busy
+    // machine the response may arrive within the first poll: then the loop repeats.
     for polls in (1..=6).cycle().take(60) {
         if overtaken > 0 && polls == 1 {
             break;
@@ -123,28 +125,28 @@ async fn moved_right_after_it_was_inserted_postgres() {
         fixture.refresh().await;
         let transaction = db.begin().await.unwrap();
         let mut moves = move_of(4, 2).update(&transaction);
-        let halted = halted_after(polls, Pin::new(&mut moves));
-        if soon("an answer", halted).await.is_some() {
+        let result = poll_times(polls, Pin::new(&mut moves));
+        if soon("a response", result).await.is_some() {
             continue;
         }
         new_task(4, "four", 1).insert(&db).await.unwrap();
         let moved = moves.await.is_ok();
         transaction.commit().await.unwrap();
-        fixture.quiet().await;
+        fixture.wait_until_idle().await;
         overtaken += u32::from(moved);
-        let told = fixture.told().await;
-        let left = told.contains(&"list 1 DELETED four".to_owned());
-        assert_eq!(left, moved, "after {polls} polls: {told:?}");
+        let received = fixture.received().await;
+        let left = received.contains(&"list 1 DELETED four".to_owned());
+        assert_eq!(left, moved, "after {polls} polls: {received:?}");
     }
     assert!(
         overtaken > 0,
-        "nothing came between the two: this test shows nothing"
+        "no insert came between read and update: this test proves nothing"
     );
 }
 
-/// Polls a request so often, and then waits until the answer is there that it waits for, and leaves it at that.
-/// Returns what the request returns if it comes to its end.
-async fn halted_after<T>(polls: u32, mut request: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+/// Polls a request `polls` times, then waits until it could make progress, and stops polling it.
+/// Returns the result of the request if it completes.
+async fn poll_times<T>(polls: u32, mut request: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut left = polls;
     poll_fn(|context| {
         if left == 0 {

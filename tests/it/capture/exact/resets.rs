@@ -1,4 +1,4 @@
-//! Writes that are told as the table says, although they look like what only a reset can tell.
+//! Writes that look as if they needed a reset, but are sent as the table says.
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{entities::task, support::Engine};
 
-/// Two moves in one task, where each statement's values name the other's row.
+/// Two moves in one task. The values of each statement match the row of the other.
 #[tokio::test]
 async fn two_moves_in_one_task_sqlite() {
     let mut fixture = Fixture::fresh(Engine::Sqlite).await;
@@ -16,11 +16,11 @@ async fn two_moves_in_one_task_sqlite() {
     let (first, second) = tokio::join!(move_of(1, 2).update(&db), move_of(2, 2).update(&db));
     first.unwrap();
     second.unwrap();
-    let told = fixture.told().await;
-    assert!(!told.contains(&RESET[0].to_owned()), "{told:?}");
+    let received = fixture.received().await;
+    assert!(!received.contains(&RESET[0].to_owned()), "{received:?}");
 }
 
-/// A statement that may move rows, and says by what it returns that there were none.
+/// A statement that could move rows, but returns none.
 #[tokio::test]
 async fn update_that_returns_no_row_sqlite() {
     let mut fixture = Fixture::fresh(Engine::Sqlite).await;
@@ -29,5 +29,5 @@ async fn update_that_returns_no_row_sqlite() {
         .filter(task::Column::Id.eq(999));
     let rows = update.exec_with_returning(&fixture.live.db()).await;
     assert!(rows.unwrap().is_empty());
-    assert_eq!(fixture.told().await, NOTHING);
+    assert_eq!(fixture.received().await, NOTHING);
 }

@@ -1,5 +1,5 @@
-//! What a write does with rest-live is what it does without: it fails where it would fail, and writes what it would
-//! write.
+//! With rest-live, a write does the same as without: it fails in the same cases, and writes the
+//! same.
 
 use rest_live::{Live, LiveEntity};
 use sea_orm::{
@@ -16,19 +16,20 @@ use crate::{
     support::{Engine, database, task as new_task},
 };
 
-/// PostgreSQL: an UPDATE locks FOR NO KEY UPDATE, which does not wait for those who refer to the row. The old row,
-/// read FOR UPDATE, would, and they for each other.
+/// On PostgreSQL, an UPDATE locks FOR NO KEY UPDATE, which does not conflict with foreign keys that
+/// refer to the row. Reading the old row FOR UPDATE would conflict, and two transactions would
+/// deadlock.
 #[tokio::test]
-async fn foreign_keys_deadlock_postgres() {
+async fn foreign_keys_do_not_deadlock_postgres() {
     let fixture = Fixture::fresh(Engine::Postgres).await;
     let child = "CREATE TABLE child (task_id INT REFERENCES task (id))";
     fixture.plain.execute_unprepared(child).await.unwrap();
-    // What it does without.
+    // First without rest-live.
     refer_and_move(&fixture.plain).await.unwrap();
     refer_and_move(&fixture.live.db()).await.unwrap();
 }
 
-/// Has two transactions refer to row 1, and then both move it.
+/// Lets two transactions refer to row 1, then move it in both.
 async fn refer_and_move<C: TransactionTrait>(db: &C) -> Result<(), DbErr> {
     let (first, second) = (db.begin().await?, db.begin().await?);
     for transaction in [&first, &second] {
@@ -43,9 +44,9 @@ async fn refer_and_move<C: TransactionTrait>(db: &C) -> Result<(), DbErr> {
     of_first.and(of_second)
 }
 
-/// One statement for 500 rows each is not one statement.
+/// Splitting the update into statements of 500 rows each would change its result.
 #[tokio::test]
-async fn live_update_many_in_pieces_sqlite() {
+async fn live_update_many_is_one_statement_sqlite() {
     let (plain, _database) = database().await;
     let live = Live::<()>::builder(plain.clone()).build().unwrap();
     let rows = (1..=1000).map(|id| new_task(id, "one", 1));

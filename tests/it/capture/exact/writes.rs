@@ -1,4 +1,4 @@
-//! The writes themselves, by the names of their lines.
+//! The writes, by the names of their cases.
 
 use sea_orm::{
     ActiveModelTrait,
@@ -11,7 +11,7 @@ use sea_orm::{
 use super::{entities::parcel, fixture::parcel as new_parcel};
 use crate::{entities::task, support::task as new_task};
 
-/// A task that is to have another text.
+/// Returns a change of a task's text.
 pub fn text_of(id: i32, text: &str) -> task::ActiveModel {
     task::ActiveModel {
         id: Set(id),
@@ -20,7 +20,7 @@ pub fn text_of(id: i32, text: &str) -> task::ActiveModel {
     }
 }
 
-/// A task that is to be in another list.
+/// Returns a change of a task's list.
 pub fn move_of(id: i32, list: i32) -> task::ActiveModel {
     task::ActiveModel {
         id: Set(id),
@@ -286,7 +286,7 @@ where
             let delete = parcel::Entity::delete_many().filter(parcel::Column::Shelf.eq(1));
             assert_eq!(delete.exec(db).await?.rows_affected, 3);
         }
-        _ => panic!("{what} is no write"),
+        _ => panic!("unknown write: {what}"),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! MariaDB, of Debian's package.
+//! MariaDB, from Debian's package.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use super::product::{self, Product};
 /// The database on the server.
 const DATABASE: &str = "test";
 
-/// For the installation and the server alike: the size of the log is changed at a start otherwise. Neither
-/// reads the settings of the machine.
+/// Settings of both the installation and the server. If they differed, the server would resize its
+/// log at the start. Neither reads the configuration of the machine.
 const SETTINGS: [&str; 3] = [
     "--innodb-log-file-size=4M",
     "--character-set-server=utf8mb4",
@@ -26,8 +26,9 @@ impl Product for MariaDb {
         "mysql"
     }
 
-    /// Any other signal is an orderly shutdown, which takes seconds. This one leaves files only.
-    fn end(&self) -> &'static str {
+    /// Other signals start an orderly shutdown, which takes seconds. This one leaves only files
+    /// behind.
+    fn end_signal(&self) -> &'static str {
         "KILL"
     }
 
@@ -39,50 +40,50 @@ impl Product for MariaDb {
         programs.find(|program| program.exists())
     }
 
-    fn server(&self) -> &'static str {
+    fn server_program(&self) -> &'static str {
         "mariadbd"
     }
 
     fn installation(&self, data: &Path) -> (&'static str, Vec<String>) {
         let arguments = [
-            "--no-defaults", // which must come first
+            "--no-defaults", // must be the first argument
             "--auth-root-authentication-method=normal",
-            "--skip-test-db", // whose character set is latin1, whatever the server's is
+            "--skip-test-db", // its character set is always latin1
         ];
         let folder = format!("--datadir={}", data.display());
         let arguments = arguments.into_iter().chain(SETTINGS).map(str::to_owned);
         ("mariadb-install-db", arguments.chain([folder]).collect())
     }
 
-    /// A folder is a database, with the server's character set where it says nothing else.
-    fn complete(&self, data: &Path) {
+    /// MariaDB treats a folder as a database. Without options, it has the server's character set.
+    fn finish_installation(&self, data: &Path) {
         product::make_folder(self, &data.join(DATABASE));
     }
 
-    fn serving(&self, data: &Path, port: u16) -> Vec<String> {
+    fn server_arguments(&self, data: &Path, port: u16) -> Vec<String> {
         let arguments = [
             "--no-defaults",
             "--bind-address=127.0.0.1",
             "--socket=server.sock", // in the folder of the data
             "--pid-file=server.pid",
             "--max-connections=200",
-            // What is written survives the server's death as it is, and no test takes the machine's power.
+            // Written data survives the death of the server; no test simulates a power failure.
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-doublewrite=0",
         ];
-        let place = [
+        let location = [
             format!("--datadir={}", data.display()),
             format!("--port={port}"),
         ];
         let arguments = arguments.into_iter().chain(SETTINGS).map(str::to_owned);
-        arguments.chain(place).collect()
+        arguments.chain(location).collect()
     }
 
     fn url(&self, port: u16) -> String {
         format!("mysql://root@127.0.0.1:{port}/{DATABASE}")
     }
 
-    fn whereabouts(&self) -> &'static str {
+    fn data_folder_query(&self) -> &'static str {
         "SELECT @@datadir"
     }
 }

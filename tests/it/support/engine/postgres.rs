@@ -1,4 +1,4 @@
-//! PostgreSQL, of Debian's package.
+//! PostgreSQL, from Debian's package.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use super::product::Product;
 
 pub(super) struct Postgres {
-    /// Whether what is committed survives a loss of power.
+    /// Whether commits survive a power failure.
     pub(super) is_durable: bool,
 }
 
@@ -22,26 +22,26 @@ impl Product for Postgres {
         "postgres"
     }
 
-    /// An "immediate shutdown": no checkpoint, but its shared memory is given back.
-    fn end(&self) -> &'static str {
+    /// An "immediate shutdown": without a checkpoint, but the server frees its shared memory.
+    fn end_signal(&self) -> &'static str {
         "QUIT"
     }
 
-    /// Debian keeps the programs of a server out of the path, one folder for each version of it.
+    /// Debian installs the programs of a server outside of `PATH`, in one folder for each version.
     fn program(&self, name: &str) -> Option<PathBuf> {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
         let numbers =
             versions.filter_map(|version| version.ok()?.file_name().to_str()?.parse::<u32>().ok());
         let program =
             |version: &u32| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin/{name}"));
-        // A client without a server has such a folder too.
+        // A client without a server also has such a folder.
         numbers
             .filter(|version| program(version).exists())
             .max()
             .map(|version| program(&version))
     }
 
-    fn server(&self) -> &'static str {
+    fn server_program(&self) -> &'static str {
         "postgres"
     }
 
@@ -59,18 +59,19 @@ impl Product for Postgres {
         ("initdb", arguments.collect())
     }
 
-    fn serving(&self, data: &Path, port: u16) -> Vec<String> {
-        // What is written survives the server's death as it is, and no test takes the machine's power.
-        let (fsync, pages) = match self.is_durable {
-            true => ("fsync=on", "full_page_writes=on"),
-            false => ("fsync=off", "full_page_writes=off"),
+    fn server_arguments(&self, data: &Path, port: u16) -> Vec<String> {
+        // Even without, written data survives the death of the server.
+        let (fsync, full_page_writes) = if self.is_durable {
+            ("fsync=on", "full_page_writes=on")
+        } else {
+            ("fsync=off", "full_page_writes=off")
         };
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=200",
             fsync,
-            pages,
+            full_page_writes,
         ];
         let mut arguments = vec![
             "-D".to_owned(),
@@ -88,17 +89,17 @@ impl Product for Postgres {
         format!("postgres://postgres@127.0.0.1:{port}/postgres")
     }
 
-    fn whereabouts(&self) -> &'static str {
+    fn data_folder_query(&self) -> &'static str {
         "SHOW data_directory"
     }
 
-    /// A server that was killed leaves a segment of shared memory, of which a machine has 4096: the
-    /// next server on the data removes it, and here is none.
-    fn forget(&self, data: &Path) {
+    /// A killed server leaves a segment of shared memory behind; a machine has 4096 of them. The
+    /// next server on the same data would remove the segment, but here there is none.
+    fn clean_up(&self, data: &Path) {
         let Ok(lock) = fs::read_to_string(data.join("postmaster.pid")) else {
-            return; // it was not killed
+            return; // the server was not killed
         };
-        // Line 7 is the segment's key and id (PostgreSQL's miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
+        // Line 7 has the key and the id of the segment (miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY).
         let id = lock
             .lines()
             .nth(6)

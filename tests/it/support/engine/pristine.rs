@@ -1,4 +1,4 @@
-//! The data of a server on which nothing was done yet: made once per machine, since that takes seconds, and
+//! The data folder of a new server. It is created once per machine, because that takes seconds, and
 //! copied for each test.
 
 use std::{
@@ -13,17 +13,17 @@ use tempfile::TempDir;
 
 use super::product::{self, Product};
 
-/// Puts a copy at `to`, where nothing is yet.
+/// Copies the data to `to`, which must not exist.
 pub(super) fn copy(product: &dyn Product, to: &Path) {
-    // Whoever the data belongs to, its copy belongs to.
+    // The copy has the same owner as the data.
     product::run(
         Command::new("cp")
             .args(["--archive", "--reflink=auto", "--"])
-            .args([&made(product), to]),
+            .args([&cached(product), to]),
     );
 }
 
-/// Makes a temporary folder that the product's user can enter.
+/// Creates a temporary folder that the product's user can enter.
 pub(super) fn folder(product: &dyn Product) -> TempDir {
     tempfile::Builder::new()
         .prefix(&format!("rest-live-{}-", product.package()))
@@ -32,43 +32,43 @@ pub(super) fn folder(product: &dyn Product) -> TempDir {
         .unwrap()
 }
 
-/// Returns where the data is, made by the first test that asks.
-fn made(product: &dyn Product) -> PathBuf {
+/// Returns the path of the data. The first test that needs it creates it.
+fn cached(product: &dyn Product) -> PathBuf {
     let package = product.package();
-    let shelf = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let made = shelf.join(format!("{package}-{:016x}", key(product)));
-    if made.exists() {
-        return made;
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let cached = cache.join(format!("{package}-{:016x}", key(product)));
+    if cached.exists() {
+        return cached;
     }
-    // One test makes it, and the others wait. The lock ends with the process, however that ends.
-    let lock = File::create(shelf.join(format!("{package}.lock"))).unwrap();
+    // One test creates it, and the others wait. The lock is released when the process ends.
+    let lock = File::create(cache.join(format!("{package}.lock"))).unwrap();
     lock.lock().unwrap();
-    if !made.exists() {
-        // Here the product's user can write; on the shelf, somewhere in a home perhaps, nobody knows.
+    if !cached.exists() {
+        // The product's user can write here, but perhaps not in the cache, which may be in a home.
         let folder = folder(product);
         let data = folder.path().join("data");
-        make(product, &data);
-        let copy = shelf.join(format!("{package}.partial"));
+        create(product, &data);
+        let copy = cache.join(format!("{package}.partial"));
         product::run(Command::new("rm").args(["-rf", "--"]).arg(&copy));
         product::run(
             Command::new("cp")
                 .args(["--archive", "--"])
                 .args([&data, &copy]),
         );
-        // Whole or not there: who finds it asks for no lock.
-        fs::rename(&copy, &made).unwrap();
+        // Renamed when it is complete, so that a test that finds it needs no lock.
+        fs::rename(&copy, &cached).unwrap();
     }
-    made
+    cached
 }
 
-fn make(product: &dyn Product, data: &Path) {
+fn create(product: &dyn Product, data: &Path) {
     product::make_folder(product, data);
     let (program, arguments) = product.installation(data);
     product::run(product::command(product, program, data).args(arguments));
-    product.complete(data);
+    product.finish_installation(data);
 }
 
-/// What the data depends on: another version of the server, another user or other settings make their own.
+/// Hashes what the data depends on: the version of the server, the user and the settings.
 fn key(product: &dyn Product) -> u64 {
     let mut hasher = DefaultHasher::new();
     product::version(product).hash(&mut hasher);

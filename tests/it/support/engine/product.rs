@@ -1,4 +1,4 @@
-//! What differs from server to server, and how a program of one is run.
+//! What differs between database servers, and how their programs are run.
 
 use std::{
     fs,
@@ -9,44 +9,45 @@ use std::{
 
 /// A database server as Debian packages it.
 pub(super) trait Product: Sync {
-    /// Debian's package.
+    /// The name of Debian's package.
     fn package(&self) -> &'static str;
 
-    /// Who runs it where the tests run as root, which servers refuse to be: the package creates them.
+    /// The user that runs the server if the tests run as root, which servers refuse. The package
+    /// creates this user.
     fn user(&self) -> &'static str;
 
-    /// The signal on which it is gone at once and leaves nothing behind in the kernel.
-    fn end(&self) -> &'static str;
+    /// The signal that ends the server at once and leaves nothing behind in the kernel.
+    fn end_signal(&self) -> &'static str;
 
-    /// Finds one of its programs.
+    /// Finds a program of the package.
     fn program(&self, name: &str) -> Option<PathBuf>;
 
-    /// The program that serves.
-    fn server(&self) -> &'static str;
+    /// The name of the server's program.
+    fn server_program(&self) -> &'static str;
 
-    /// The program and the arguments that fill an empty folder with no data.
+    /// The program that initializes a data folder, and its arguments.
     fn installation(&self, data: &Path) -> (&'static str, Vec<String>);
 
-    /// What is to be done to an installation, before it is copied.
-    fn complete(&self, _data: &Path) {}
+    /// Finishes an installation before it is copied.
+    fn finish_installation(&self, _data: &Path) {}
 
     /// The arguments of the server.
-    fn serving(&self, data: &Path, port: u16) -> Vec<String>;
+    fn server_arguments(&self, data: &Path, port: u16) -> Vec<String>;
 
     fn url(&self, port: u16) -> String;
 
-    /// The statement that says in which folder the data is.
-    fn whereabouts(&self) -> &'static str;
+    /// The statement that returns the path of the data folder.
+    fn data_folder_query(&self) -> &'static str;
 
-    /// Tidies up after a server that was killed and will not run on this data again.
-    fn forget(&self, _data: &Path) {}
+    /// Cleans up after a killed server that will not run on this data again.
+    fn clean_up(&self, _data: &Path) {}
 }
 
-/// Returns a program of a product as a command that runs as the product's user, whom `folder` must be
-/// open to, and that does not outlive the thread which starts it: not even where the test is killed.
+/// Returns a command for a program of the product. It runs as the product's user, which must have
+/// access to `folder`, and it ends with the thread that starts it, even if the test is killed.
 pub(super) fn command(product: &dyn Product, name: &str, folder: &Path) -> Command {
-    let mut command = Command::new("setpriv"); // of util-linux, which Debian always has
-    command.args(["--pdeathsig", product.end()]);
+    let mut command = Command::new("setpriv"); // from util-linux, which Debian always has
+    command.args(["--pdeathsig", product.end_signal()]);
     if uid() == 0 {
         let user = product.user();
         command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
@@ -58,15 +59,14 @@ pub(super) fn command(product: &dyn Product, name: &str, folder: &Path) -> Comma
     command
 }
 
-/// Returns what the server says of its version.
+/// Returns the output of the server's `--version`.
 pub(super) fn version(product: &dyn Product) -> String {
-    let mut command = Command::new(find(product, product.server()));
+    let mut command = Command::new(find(product, product.server_program()));
     let output = command.arg("--version").output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Makes an empty folder that belongs to the product's user, and that nobody else may read: PostgreSQL
-/// insists on it.
+/// Creates an empty folder that only the product's user may read, as PostgreSQL requires.
 pub(super) fn make_folder(product: &dyn Product, path: &Path) {
     let mut command = Command::new("install");
     command.args(["--directory", "--mode", "700"]);
@@ -76,7 +76,7 @@ pub(super) fn make_folder(product: &dyn Product, path: &Path) {
     run(command.arg(path));
 }
 
-/// Runs a program that must succeed; panics with what it said if it does not.
+/// Runs a program that must succeed; panics with its output if it fails.
 pub(super) fn run(command: &mut Command) {
     let output = command
         .output()
@@ -90,7 +90,7 @@ pub(super) fn run(command: &mut Command) {
     );
 }
 
-/// Returns who runs the test.
+/// Returns the id of the user that runs the test.
 pub(super) fn uid() -> u32 {
     fs::metadata("/proc/self").unwrap().uid()
 }

@@ -1,4 +1,4 @@
-//! A server of a test's own: a process, a port of 127.0.0.1, a temporary folder.
+//! A database server for one test: a process, a port of 127.0.0.1 and a temporary folder.
 
 use std::{
     fs::{self, File},
@@ -21,19 +21,19 @@ use super::{
 };
 use crate::support::{DEADLINE, TICK, free_port};
 
-/// What every server's log says when it has not got its port.
+/// Text in the log of every server whose port is in use.
 const OCCUPIED: &str = "Address already in use";
 
 pub(super) struct Server {
     product: &'static dyn Product,
     port: u16,
-    /// None after a kill. Locked for moments: what a start waits for is in hands of its own.
+    /// `None` after a kill. The lock is held only briefly; a start waits without it.
     process: Mutex<Option<Process>>,
-    /// Last, since it goes when the process has.
+    /// The last field, so that it is dropped after the process.
     folder: TempDir,
 }
 
-/// A process, and all that it starts.
+/// A process, and the processes that it starts.
 struct Process {
     product: &'static dyn Product,
     child: Child,
@@ -47,7 +47,7 @@ impl Server {
         pristine::copy(product, &data(&folder));
         let deadline = Instant::now() + DEADLINE;
         loop {
-            // Between the look and the start, another may take it.
+            // Another process may take the port before the server starts.
             let port = free_port();
             match launch(product, &folder, port).await {
                 Ok(process) => {
@@ -59,7 +59,7 @@ impl Server {
                     };
                 }
                 Err(log) if log.contains(OCCUPIED) && Instant::now() < deadline => {}
-                Err(log) => panic!("{} does not start:\n{log}", product.server()),
+                Err(log) => panic!("{} does not start:\n{log}", product.server_program()),
             }
         }
     }
@@ -81,11 +81,14 @@ impl Server {
         let process = loop {
             match launch(self.product, &self.folder, self.port).await {
                 Ok(process) => break process,
-                // Whoever borrowed the port gives it back.
+                // Another test uses the port for a moment.
                 Err(log) if log.contains(OCCUPIED) && Instant::now() < deadline => {
                     tokio::time::sleep(TICK).await;
                 }
-                Err(log) => panic!("{} does not start again:\n{log}", self.product.server()),
+                Err(log) => panic!(
+                    "{} does not start again:\n{log}",
+                    self.product.server_program()
+                ),
             }
         };
         *self.process.lock().unwrap() = Some(process);
@@ -94,10 +97,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that panicked has poisoned nothing that matters here.
+        // A panic in another thread does not make the process invalid.
         let process = self.process.get_mut().unwrap_or_else(|e| e.into_inner());
         drop(process.take());
-        self.product.forget(&data(&self.folder));
+        self.product.clean_up(&data(&self.folder));
     }
 }
 
@@ -108,7 +111,7 @@ fn data(folder: &TempDir) -> PathBuf {
 /// Starts a process and waits until it serves this data on this port.
 ///
 /// # Errors
-/// The log of the server, if it has ended or does not answer in time.
+/// Returns the log of the server if it has ended or does not reply in time.
 async fn launch(
     product: &'static dyn Product,
     folder: &TempDir,
@@ -116,13 +119,13 @@ async fn launch(
 ) -> Result<Process, String> {
     let data = data(folder);
     let log = folder.path().join("log");
-    let child = product::command(product, product.server(), &data)
-        .args(product.serving(&data, port))
+    let child = product::command(product, product.server_program(), &data)
+        .args(product.server_arguments(&data, port))
         .stdin(Stdio::null())
-        // Never written to. It closes when the last process of the server is gone.
+        // The server never writes to it. It closes when the last process of the server has ended.
         .stdout(Stdio::piped())
         .stderr(File::create(&log).unwrap())
-        // Not on another thread: `setpriv` has the server die with the one that starts it.
+        // Not on another thread: with `setpriv`, the server ends with the thread that starts it.
         .spawn()
         .unwrap();
     let mut process = Process {
@@ -140,15 +143,16 @@ async fn launch(
         }
         if Instant::now() > deadline {
             let log = process.log();
-            return Err(format!("no answer within {DEADLINE:?}\n{log}"));
+            return Err(format!("no reply within {DEADLINE:?}\n{log}"));
         }
         tokio::time::sleep(TICK).await;
     }
 }
 
-/// Asks the server which data it serves: on a port that was taken in the meantime, another test's answers.
+/// Returns whether the server on this port serves this data. If another test took the port in the
+/// meantime, its server replies.
 async fn is_serving(product: &dyn Product, data: &Path, port: u16) -> bool {
-    // sqlx would try again, for seconds, without a look at the process.
+    // sqlx would retry for seconds, without checking whether the process has ended.
     if TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .is_err()
@@ -160,17 +164,17 @@ async fn is_serving(product: &dyn Product, data: &Path, port: u16) -> bool {
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(2))
         .sqlx_logging(false);
-    let whereabouts = async {
+    let data_folder = async {
         let db = Box::pin(Database::connect(options)).await?;
-        let question = Statement::from_string(db.get_database_backend(), product.whereabouts());
-        let row = db.query_one_raw(question).await?;
-        let answer: String = row
-            .ok_or_else(|| DbErr::RecordNotFound(product.whereabouts().to_owned()))?
+        let query = Statement::from_string(db.get_database_backend(), product.data_folder_query());
+        let row = db.query_one_raw(query).await?;
+        let path: String = row
+            .ok_or_else(|| DbErr::RecordNotFound(product.data_folder_query().to_owned()))?
             .try_get_by_index(0)?;
         db.close().await?;
-        Ok::<_, DbErr>(answer)
+        Ok::<_, DbErr>(path)
     };
-    let served = whereabouts.await.ok().map(fs::canonicalize);
+    let served = data_folder.await.ok().map(fs::canonicalize);
     served.is_some_and(|served| served.ok() == fs::canonicalize(data).ok())
 }
 
@@ -179,35 +183,36 @@ impl Process {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Ends it by a signal, by SIGKILL if that does not do, and waits until all of it is gone. For moments,
-    /// so that it may block: a drop cannot do otherwise.
+    /// Ends the process with this signal, or with SIGKILL if that has no effect, and waits until
+    /// its child processes have also ended. It blocks briefly, because `Drop` cannot await.
     fn end(&mut self, signal: &str) {
         if matches!(self.child.try_wait(), Ok(None)) {
             let pid = self.child.id().to_string();
             _ = Command::new("kill").args(["-s", signal, &pid]).status();
         }
-        if !self.is_gone() {
+        if !self.wait_for_exit() {
             _ = self.child.kill();
         }
         _ = self.child.wait();
     }
 
-    /// Waits until the server and all that it has started hold their output no more.
-    fn is_gone(&mut self) -> bool {
+    /// Waits until the server and its child processes have closed their output. Returns whether
+    /// they did so in time.
+    fn wait_for_exit(&mut self) -> bool {
         let Some(mut stdout) = self.child.stdout.take() else {
             return true;
         };
-        let (gone, is_gone) = mpsc::channel();
+        let (sender, closed) = mpsc::channel();
         thread::spawn(move || {
             _ = stdout.read_to_end(&mut Vec::new());
-            _ = gone.send(());
+            _ = sender.send(());
         });
-        is_gone.recv_timeout(DEADLINE).is_ok()
+        closed.recv_timeout(DEADLINE).is_ok()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.end(self.product.end());
+        self.end(self.product.end_signal());
     }
 }

@@ -1,56 +1,64 @@
-//! Content is written to sockets.
+//! Tests of a shard that writes to sockets.
 
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::hub::clients::client::WriteState;
+use crate::{
+    hub::clients::client::WriteState,
+    protocol::frame::{close_frame, ping_frame},
+};
 
-fn turn(f: &Fixture) -> bool {
+/// Writes one batch, and returns whether more sockets are ready.
+fn write_batch(f: &Fixture) -> bool {
     f.shard.write_batch(&mut WriteBatch::default())
 }
 
-async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
-    let mut came = vec![0; bytes];
-    client.read_exact(&mut came).await.unwrap();
-    came
+async fn read(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut received = vec![0; bytes];
+    stream.read_exact(&mut received).await.unwrap();
+    received
 }
 
-fn flow(f: &Fixture, peer: ClientId) -> WriteState {
+fn write_state(f: &Fixture, client: ClientId) -> WriteState {
     f.shard
-        .with(|s| s.clients[peer.index].socket().unwrap().state)
+        .with(|s| s.clients[client.index].socket().unwrap().state)
 }
 
-/// Reads until the server has written all, and returns what came.
-async fn drain(f: &Fixture, peer: ClientId, client: &mut TcpStream) -> Vec<u8> {
-    let wire = f.shard.with(|s| {
-        let attached = s.clients[peer.index].socket();
-        Arc::clone(&attached.expect("a socket").socket)
+fn close_code(f: &Fixture, client: ClientId) -> Option<CloseCode> {
+    f.shard.with(|s| s.clients[client.index].queue.close_code())
+}
+
+/// Reads until the shard has written everything, and returns what was received.
+async fn read_all(f: &Fixture, client: ClientId, stream: &mut TcpStream) -> Vec<u8> {
+    let socket = f.shard.with(|s| {
+        let socket = s.clients[client.index].socket();
+        Arc::clone(&socket.expect("a socket").socket)
     });
-    let mut came = Vec::new();
-    while flow(f, peer) != WriteState::Idle {
+    let mut received = Vec::new();
+    while write_state(f, client) != WriteState::Idle {
         tokio::select! {
-            read = client.read_buf(&mut came) => assert_ne!(read.unwrap(), 0),
-            writable = std::future::poll_fn(|context| wire.poll_writable(context)) => {
+            read = stream.read_buf(&mut received) => assert_ne!(read.unwrap(), 0),
+            writable = std::future::poll_fn(|context| socket.poll_writable(context)) => {
                 writable.unwrap();
-                f.shard.with(|s| s.clients.writable(peer));
-                turn(f);
+                f.shard.with(|s| s.clients.writable(client));
+                write_batch(f);
             }
         }
     }
-    wire.shut_down().unwrap();
-    client.read_to_end(&mut came).await.unwrap();
-    came
+    socket.shut_down().unwrap();
+    stream.read_to_end(&mut received).await.unwrap();
+    received
 }
 
 #[tokio::test]
-async fn all_that_waits_leaves_in_one_turn_and_in_order() {
+async fn queued_frames_are_sent_in_one_batch_in_order() {
     let f = Fixture::new();
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe_as(peer, 1, "7", Dialect::V0_7).unwrap();
-    f.subscribe_as(peer, 2, "8", Dialect::V0_7).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe_as(client, 1, "7", Dialect::V0_7).unwrap();
+    f.subscribe_as(client, 2, "8", Dialect::V0_7).unwrap();
     f.publish(&[(2, "A}"), (1, "-B}")]);
-    f.answer(peer, "C");
-    assert!(!turn(&f), "there is no other turn");
+    f.answer(client, "C");
+    assert!(!write_batch(&f), "there is no second batch");
     let expected = [
         r#"{"type":"broadcast","id":7,-B}"#,
         r#"{"type":"broadcast","id":8,A}"#,
@@ -58,16 +66,16 @@ async fn all_that_waits_leaves_in_one_turn_and_in_order() {
     ]
     .map(|text| Frame::answer(text).bytes().to_vec())
     .concat();
-    assert_eq!(read(&mut client, expected.len()).await, expected);
-    assert_eq!(flow(&f, peer), WriteState::Idle);
+    assert_eq!(read(&mut stream, expected.len()).await, expected);
+    assert_eq!(write_state(&f, client), WriteState::Idle);
 }
 
-/// The socket takes a part, and then nothing for a while.
+/// The socket accepts a part, and then nothing for a while.
 #[tokio::test]
-async fn what_could_not_be_written_is_written_later_each_byte_once() {
+async fn each_byte_is_written_once_after_a_block() {
     let f = Fixture::with(1024, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     let texts: Vec<_> = (0..60)
         .map(|n| format!("{n} {}", "x".repeat(50_000)))
         .collect();
@@ -76,95 +84,92 @@ async fn what_could_not_be_written_is_written_later_each_byte_once() {
         f.publish(&[(1, text)]);
         expected.extend(Frame::answer(text).bytes());
         if n % 7 == 0 {
-            turn(&f);
-            f.answer(peer, "between");
+            write_batch(&f);
+            f.answer(client, "between");
             expected.extend(Frame::answer("between").bytes());
         }
     }
-    assert_eq!(flow(&f, peer), WriteState::Blocked);
-    assert!(f.logged(1) > 0, "the rest waits in the log");
-    let came = drain(&f, peer, &mut client).await;
+    assert_eq!(write_state(&f, client), WriteState::Blocked);
+    assert!(f.logged(1) > 0, "the rest is queued in the log");
+    let received = read_all(&f, client, &mut stream).await;
     assert!(
-        came == expected,
+        received == expected,
         "{} of {} bytes",
-        came.len(),
+        received.len(),
         expected.len()
     );
     assert_eq!(f.logged(1), 0);
 }
 
 #[tokio::test]
-async fn what_is_over_is_not_written_though_it_was_packed() {
+async fn ended_subscription_is_not_put_back() {
     let f = Fixture::with(1024, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
+    let (client, mut stream) = f.join_with_socket().await;
     for value in [1, 2] {
-        f.subscribe(peer, value).unwrap();
+        f.subscribe(client, value).unwrap();
     }
     let large = "x".repeat(1 << 20);
     f.publish(&[(2, &large)]);
     f.publish(&[(1, "revoked")]);
     f.publish(&[(2, "goes on")]);
-    turn(&f);
-    assert_eq!(flow(&f, peer), WriteState::Blocked);
-    f.shard.with(|s| drop(s.unsubscribe(peer, &group(1))));
-    let came = drain(&f, peer, &mut client).await;
+    write_batch(&f);
+    assert_eq!(write_state(&f, client), WriteState::Blocked);
+    f.shard.with(|s| drop(s.unsubscribe(client, &group(1))));
+    let received = read_all(&f, client, &mut stream).await;
     let expected = [&large, "goes on"].map(|text| Frame::answer(text).bytes().to_vec());
-    assert!(came == expected.concat());
+    assert!(received == expected.concat());
 }
 
-/// Content was packed carries the name already, which may mean something else by the time it is read.
+/// A frame that was put back contains the id already, and the client may use the id again.
 #[tokio::test]
-async fn nothing_is_told_under_a_name_that_was_taken_back() {
+async fn ended_id_receives_no_frame() {
     let f = Fixture::with(1024, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
+    let (client, mut stream) = f.join_with_socket().await;
     for (value, id) in [(1, "7"), (1, "8"), (2, "9")] {
-        f.subscribe_as(peer, value, id, Dialect::V0_7).unwrap();
+        f.subscribe_as(client, value, id, Dialect::V0_7).unwrap();
     }
     f.publish(&[(2, &format!("{}}}", "x".repeat(1 << 20)))]);
     f.publish(&[(1, "old}")]);
-    turn(&f);
-    assert!(f.unsubscribe_id(peer, "7"));
+    write_batch(&f);
+    assert!(f.unsubscribe_id(client, "7"));
     f.publish(&[(1, "new}")]);
-    let came = drain(&f, peer, &mut client).await;
-    let came = String::from_utf8_lossy(&came[1 << 20..]);
+    let received = read_all(&f, client, &mut stream).await;
+    let received = String::from_utf8_lossy(&received[1 << 20..]);
     assert!(
-        !came.contains(r#""id":7"#) && !came.contains("old"),
-        "{came}"
+        !received.contains(r#""id":7"#) && !received.contains("old"),
+        "{received}"
     );
-    assert!(came.contains(r#""id":8,new}"#), "{came}");
-    assert!(came.contains(r#""error":"reset""#), "{came}");
+    assert!(received.contains(r#""id":8,new}"#), "{received}");
+    assert!(received.contains(r#""error":"reset""#), "{received}");
 }
 
 #[tokio::test]
-async fn a_pong_does_not_follow_the_close() {
+async fn no_pong_follows_the_close() {
     let f = Fixture::new();
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.shard.with(|s| s.close_session(peer, CloseCode::TooMany));
-    turn(&f);
+    let (client, mut stream) = f.join_with_socket().await;
     f.shard
-        .with(|s| s.clients.pong(peer, crate::protocol::frame::ping_frame()));
-    let came = drain(&f, peer, &mut client).await;
-    assert_eq!(
-        came,
-        crate::protocol::frame::close_frame(CloseCode::TooMany)
-    );
+        .with(|s| s.close_session(client, CloseCode::TooMany));
+    write_batch(&f);
+    f.shard.with(|s| s.clients.pong(client, ping_frame()));
+    let received = read_all(&f, client, &mut stream).await;
+    assert_eq!(received, close_frame(CloseCode::TooMany));
 }
 
 #[tokio::test]
-async fn a_blocked_socket_lags_and_its_frame_ends_before_the_reset() {
+async fn lagging_socket_ends_its_frame_before_the_reset() {
     let f = Fixture::with(3, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     let large = "x".repeat(1 << 20);
     f.publish(&[(1, &large)]);
-    turn(&f);
+    write_batch(&f);
     for _ in 0..9 {
         f.publish(&[(1, "unseen")]);
     }
-    let came = drain(&f, peer, &mut client).await;
+    let received = read_all(&f, client, &mut stream).await;
     let frame = Frame::answer(&large).bytes().len();
-    assert!(came.len() > frame);
-    let reset = String::from_utf8_lossy(&came[frame..]);
+    assert!(received.len() > frame);
+    let reset = String::from_utf8_lossy(&received[frame..]);
     assert!(
         reset.contains(r#""error":"reset""#) && !reset.contains("unseen"),
         "{reset}"
@@ -172,174 +177,178 @@ async fn a_blocked_socket_lags_and_its_frame_ends_before_the_reset() {
 }
 
 #[tokio::test]
-async fn one_that_may_not_come_back_gets_the_close_behind_what_has_begun() {
+async fn forbidden_client_receives_the_close_next() {
     let f = Fixture::with(8, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     let large = "x".repeat(1 << 20);
     f.publish(&[(1, &large)]);
     f.publish(&[(1, "secret")]);
-    turn(&f);
+    write_batch(&f);
     f.publish(&[(1, "secret")]);
-    f.answer(peer, "secret");
+    f.answer(client, "secret");
     f.shard
-        .with(|s| s.close_session(peer, CloseCode::Forbidden));
-    let came = drain(&f, peer, &mut client).await;
+        .with(|s| s.close_session(client, CloseCode::Forbidden));
+    let received = read_all(&f, client, &mut stream).await;
     let frame = Frame::answer(&large).bytes().len();
     assert_eq!(
-        &came[frame..],
-        &crate::protocol::frame::close_frame(CloseCode::Forbidden)[..]
+        &received[frame..],
+        &close_frame(CloseCode::Forbidden)[..],
+        "after the frame that was sent in part"
     );
 }
 
 #[tokio::test]
-async fn who_stalls_is_closed_and_then_dropped() {
+async fn stalled_client_is_closed_and_then_dropped() {
     let f = Fixture::with(8, 64 << 20);
-    let (peer, _client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, _stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     f.publish(&[(1, &"x".repeat(1 << 20))]);
-    turn(&f);
-    let state = || {
+    write_batch(&f);
+    let socket_state = || {
         f.shard
-            .with(|s| s.clients[peer.index].socket().unwrap().socket.state())
+            .with(|s| s.clients[client.index].socket().unwrap().socket.state())
     };
+    let state = || (close_code(&f, client), socket_state());
     let stall = Limits::default().stall_timeout.unwrap();
-    let look = |after| {
+    let heartbeat = |after| {
         f.shard.with(|s| s.heartbeat(Instant::now() + after));
     };
-    look(stall / 2);
-    let closes = || f.shard.with(|s| s.clients[peer.index].queue.close_code());
-    assert_eq!((closes(), state()), (None, SocketState::Blocked));
-    look(stall);
+    heartbeat(stall / 2);
+    assert_eq!(state(), (None, SocketState::Blocked));
+    heartbeat(stall);
+    assert_eq!(state(), (Some(CloseCode::TooSlow), SocketState::Blocked));
+    heartbeat(stall * 3 / 2);
     assert_eq!(
-        (closes(), state()),
-        (Some(CloseCode::TooSlow), SocketState::Blocked)
-    );
-    look(stall * 3 / 2);
-    assert_eq!(
-        state(),
+        socket_state(),
         SocketState::Blocked,
-        "it has as long for the close"
+        "the close frame has as much time"
     );
-    look(stall * 2);
-    assert_eq!(state(), SocketState::Lost);
+    heartbeat(stall * 2);
+    assert_eq!(socket_state(), SocketState::Lost);
 }
 
 #[tokio::test]
-async fn who_stalled_and_reads_again_learns_why_it_is_closed() {
+async fn stalled_client_that_reads_again_receives_the_close() {
     let f = Fixture::with(8, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     let large = "x".repeat(1 << 20);
     f.publish(&[(1, &large)]);
     f.publish(&[(1, "dropped")]);
-    turn(&f);
+    write_batch(&f);
     let stall = Limits::default().stall_timeout.unwrap();
     f.shard.with(|s| s.heartbeat(Instant::now() + stall));
-    f.publish(&[(1, "not told")]);
-    let came = drain(&f, peer, &mut client).await;
+    f.publish(&[(1, "not sent")]);
+    let received = read_all(&f, client, &mut stream).await;
     let expected = [
         Frame::answer(&large).bytes().to_vec(),
-        crate::protocol::frame::close_frame(CloseCode::TooSlow).to_vec(),
+        close_frame(CloseCode::TooSlow).to_vec(),
     ];
-    assert!(came == expected.concat());
+    assert!(received == expected.concat());
 }
 
 #[tokio::test]
-async fn a_silent_client_is_pinged_and_then_closed() {
+async fn silent_client_is_pinged_and_then_closed() {
     let f = Fixture::new();
-    let (peer, _client) = f.join_on_a_socket().await;
+    let (client, _stream) = f.join_with_socket().await;
     let (interval, idle) = {
         let limits = Limits::default();
         (limits.ping_interval.unwrap(), limits.idle_timeout.unwrap())
     };
-    let own = || {
+    let pings = || {
         f.shard.with(|s| {
-            let own = s.clients[peer.index].queue.iter();
-            let raw = own.filter(|p| {
+            let queue = s.clients[client.index].queue.iter();
+            let pings = queue.filter(|queued| {
                 matches!(
-                    (p.kind, &p.content),
+                    (queued.kind, &queued.content),
                     (MessageKind::Control, Content::Raw(..))
                 )
             });
-            raw.count()
+            pings.count()
         })
     };
-    let begin = Instant::now();
-    let look = |after| f.shard.with(|s| s.heartbeat(begin + after));
-    look(interval / 2);
-    assert_eq!(own(), 0);
-    look(interval * 3 / 2);
-    assert_eq!(own(), 1);
-    turn(&f);
-    look(interval * 3 / 2 + idle);
-    let closes = f.shard.with(|s| s.clients[peer.index].queue.close_code());
-    assert_eq!(closes, Some(CloseCode::Silent));
+    let start = Instant::now();
+    let heartbeat = |after| f.shard.with(|s| s.heartbeat(start + after));
+    heartbeat(interval / 2);
+    assert_eq!(pings(), 0);
+    heartbeat(interval * 3 / 2);
+    assert_eq!(pings(), 1);
+    write_batch(&f);
+    heartbeat(interval * 3 / 2 + idle);
+    assert_eq!(close_code(&f, client), Some(CloseCode::Silent));
 }
 
-/// It may have been the first whose turn came, and the place another's by then.
+/// A client that leaves may be the first ready one, and another client may take its index.
 #[tokio::test]
-async fn who_leaves_while_its_turn_comes_is_passed_over() {
+async fn client_that_leaves_while_ready_is_skipped() {
     let f = Fixture::new();
     let mut clients = Vec::new();
     for _ in 0..40 {
-        let (peer, client) = f.join_on_a_socket().await;
-        f.subscribe(peer, 1).unwrap();
-        clients.push((peer, client));
+        let (client, stream) = f.join_with_socket().await;
+        f.subscribe(client, 1).unwrap();
+        clients.push((client, stream));
     }
     f.publish(&[(1, "a")]);
     for index in [0, 31, 31] {
-        let (peer, _client) = clients.remove(index);
-        f.shard.leave(peer);
+        let (client, _stream) = clients.remove(index);
+        f.shard.leave(client);
         assert!(!f.shard.with(|s| s.clients.is_far_ahead()));
     }
-    let (newcomer, mut other) = f.join_on_a_socket().await;
+    let (newcomer, mut newcomer_stream) = f.join_with_socket().await;
     f.subscribe(newcomer, 1).unwrap();
     f.publish(&[(1, "b")]);
-    while turn(&f) {}
+    while write_batch(&f) {}
     let [a, b] = ["a", "b"].map(|text| Frame::answer(text).bytes().to_vec());
-    for (_, client) in &mut clients {
-        assert_eq!(read(client, 6).await, [&a[..], &b].concat());
+    for (_, stream) in &mut clients {
+        assert_eq!(read(stream, 6).await, [&a[..], &b].concat());
     }
-    assert_eq!(read(&mut other, 3).await, b);
+    assert_eq!(read(&mut newcomer_stream, 3).await, b);
 }
 
-/// Our close frame waits behind what the client does not read, and stays the last word whatever is found out meanwhile.
+/// The close frame waits for a client that does not read. Whatever else would close the session
+/// meanwhile does not replace it.
 #[tokio::test]
-async fn a_close_that_waits_is_the_last_word() {
+async fn queued_close_frame_stays_the_last() {
     let f = Fixture::with(8, 64 << 20);
-    let (peer, mut client) = f.join_on_a_socket().await;
-    f.subscribe(peer, 1).unwrap();
+    let (client, mut stream) = f.join_with_socket().await;
+    f.subscribe(client, 1).unwrap();
     let large = "x".repeat(1 << 20);
     f.publish(&[(1, &large)]);
     f.shard
-        .with(|s| s.close_session(peer, CloseCode::GoingAway));
-    turn(&f);
+        .with(|s| s.close_session(client, CloseCode::GoingAway));
+    write_batch(&f);
     f.shard.with(|s| {
         s.reset(&f.cursor(900), 0, ResetReason::Lagged);
-        s.close_at_once(peer, CloseCode::TooSlow);
-        s.closed_by_client(
-            peer,
-            crate::protocol::frame::close_frame(CloseCode::Protocol),
-        );
+        s.close_at_once(client, CloseCode::TooSlow);
+        s.closed_by_client(client, close_frame(CloseCode::Protocol));
     });
-    let came = drain(&f, peer, &mut client).await;
+    let received = read_all(&f, client, &mut stream).await;
     let expected = [
         Frame::answer(&large).bytes().to_vec(),
-        crate::protocol::frame::close_frame(CloseCode::GoingAway).to_vec(),
+        close_frame(CloseCode::GoingAway).to_vec(),
     ];
-    assert!(came == expected.concat(), "{:?}", &came[came.len() - 40..]);
+    assert!(
+        received == expected.concat(),
+        "{:?}",
+        &received[received.len() - 40..]
+    );
 }
 
 #[tokio::test]
-async fn an_abandoned_shard_loses_its_sockets_and_takes_no_more() {
+async fn abandoned_shard_drops_present_and_new_sockets() {
     let f = Fixture::new();
-    let (one, _client) = f.join_on_a_socket().await;
+    let (present, _stream) = f.join_with_socket().await;
     f.shard.with(State::abandon);
-    let (other, _client) = f.join_on_a_socket().await;
-    let state = |peer: ClientId| {
-        f.shard
-            .with(|s| s.clients[peer.index].socket().map(|a| a.socket.state()))
+    let (new, _stream) = f.join_with_socket().await;
+    let state = |client: ClientId| {
+        f.shard.with(|s| {
+            let socket = s.clients[client.index].socket();
+            socket.map(|socket| socket.socket.state())
+        })
     };
-    assert_eq!((state(one), state(other)), (Some(SocketState::Lost), None));
+    assert_eq!(
+        (state(present), state(new)),
+        (Some(SocketState::Lost), None)
+    );
 }

@@ -1,36 +1,43 @@
-//! Subscriptions: how they begin, change and end.
+//! Tests of how subscriptions start, change and end.
 
 use super::*;
 
 #[test]
-fn a_subscription_is_to_what_happens_after_it() {
+fn subscription_receives_what_follows_it() {
     let f = Fixture::new();
-    let peer = f.join();
-    let subscribe = |head| f.take(peer, f.grant(1, None, Dialect::Plain, head));
+    let client = f.join();
+    let subscribe =
+        |head| f.subscribe_to(client, &f.new_subscription(1, None, Dialect::Plain, head));
     assert_eq!(subscribe(7), Ok(()));
-    // Not begun anew: it would miss what came since.
+    // The second request does not move the start: events since the first would be lost.
     assert_eq!(subscribe(9), Ok(()));
     for position in [6, 7, 8, 9] {
         f.publish_at(position, &[(1, &position.to_string()), (2, "elsewhere")]);
     }
-    assert_eq!(f.texts(peer), ["8", "9"]);
-    // A log that begins anew has smaller positions.
-    let anew = Cursor {
+    assert_eq!(f.texts(client), ["8", "9"]);
+    // In another epoch positions are smaller.
+    let restarted = Cursor {
         epoch: Epoch::random(),
         position: 3,
     };
-    assert_eq!(f.shard.with(|s| s.reset(&anew, 0, ResetReason::Lagged)), 1);
+    assert_eq!(
+        f.shard
+            .with(|s| s.reset(&restarted, 0, ResetReason::Lagged)),
+        1
+    );
     f.publish_at(4, &[(1, "4")]);
-    assert_eq!(f.texts(peer), ["4", "reset"]);
+    assert_eq!(f.texts(client), ["4", "reset"]);
 }
 
-/// While nobody was subscribed the dispatcher may have fallen out of the log, and hears of it only now.
+/// Without a subscription, the dispatcher may fall out of the log, and notices it only when it
+/// reads on.
 #[test]
-fn who_subscribes_behind_what_was_lost_has_missed_nothing() {
+fn subscription_after_a_loss_is_not_reset() {
     let f = Fixture::new();
     f.begin(1);
     let (early, late) = (f.join(), f.join());
-    let subscribe = |peer, head| f.take(peer, f.grant(1, None, Dialect::Plain, head));
+    let subscribe =
+        |client, head| f.subscribe_to(client, &f.new_subscription(1, None, Dialect::Plain, head));
     let reset = |position| {
         f.shard
             .with(|s| s.reset(&f.cursor(position), 0, ResetReason::Lagged))
@@ -51,11 +58,11 @@ fn who_subscribes_behind_what_was_lost_has_missed_nothing() {
 }
 
 #[test]
-fn whether_anybody_is_subscribed_is_known() {
+fn shard_knows_whether_it_has_subscribers() {
     let f = Fixture::new();
-    let subscribed = f.shard.context.has_subscribers();
+    let has_subscribers = f.shard.context.has_subscribers();
     let (one, other) = (f.join(), f.join());
-    let mut seen = vec![*subscribed.borrow()];
+    let mut seen = vec![*has_subscribers.borrow()];
     for step in 0..4 {
         match step {
             0 => f.subscribe(one, 1).expect("granted"),
@@ -63,25 +70,25 @@ fn whether_anybody_is_subscribed_is_known() {
             2 => drop(f.shard.with(|s| s.unsubscribe(one, &group(1)))),
             _ => f.shard.leave(other),
         }
-        seen.push(*subscribed.borrow());
+        seen.push(*has_subscribers.borrow());
     }
     assert_eq!(seen, [false, true, true, true, false]);
 }
 
-/// Between reading the head and subscribing, an event was handed out. The client must not be told
-/// that its subscription begins before it. A second name for what is there already says where that is: behind the
-/// head of the log, if the dispatcher is.
+/// An event is dispatched after the session has read the log's head, and before it subscribes. The
+/// answer must not carry a cursor before the event. A second id of the same subscription carries
+/// its position, which is past the head if the dispatcher is.
 #[test]
-fn a_subscription_begins_behind_what_is_being_handed_out() {
+fn subscription_starts_after_dispatched_events() {
     let f = Fixture::new();
-    let peer = f.join();
+    let client = f.join();
     let mut positions = Vec::new();
     for (id, head, dispatched) in [("1", 5, 7), ("2", 12, 9), ("3", 12, 14)] {
         f.begin(dispatched);
-        let new = f.grant(1, Some(id), Dialect::V1, head);
-        let subscribed = f.shard.with(|s| s.subscribe(peer, &new));
+        let new = f.new_subscription(1, Some(id), Dialect::V1, head);
+        let subscribed = f.shard.with(|s| s.subscribe(client, &new));
         assert_eq!(subscribed, Ok(()));
-        let Some(Outgoing::Frames(answers)) = f.next(peer) else {
+        let Some(Outgoing::Frames(answers)) = f.next(client) else {
             panic!("no answer");
         };
         let answer: serde_json::Value = serde_json::from_str(answers[0].as_str()).unwrap();
@@ -92,11 +99,11 @@ fn a_subscription_begins_behind_what_is_being_handed_out() {
 }
 
 #[test]
-fn who_leaves_leaves_nothing_behind() {
+fn client_that_leaves_frees_everything() {
     let f = Fixture::new();
     let (one, other) = (f.join(), f.join());
-    for peer in [one, other] {
-        f.subscribe(peer, 1).expect("room");
+    for client in [one, other] {
+        f.subscribe(client, 1).expect("room");
     }
     f.subscribe(one, 2).expect("room");
     f.publish(&[(1, "a"), (2, "b")]);
@@ -114,7 +121,7 @@ fn who_leaves_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_group_counts_once_without_ids_and_once_an_id_with_them() {
+fn each_id_counts_as_a_subscription() {
     let f = Fixture::new();
     let plain = f.join();
     for value in [1, 1, 2, 3] {
@@ -132,7 +139,7 @@ fn a_group_counts_once_without_ids_and_once_an_id_with_them() {
         f.subscribe_as(v1, 1, "4", Dialect::V1),
         Err(SubscribeError::TooMany)
     );
-    assert_eq!(f.subscriptions(v1).len(), 1, "one delivery a change");
+    assert_eq!(f.subscriptions(v1).len(), 1, "one delivery for each change");
     assert!(f.unsubscribe_id(v1, "2"));
     assert_eq!(
         f.subscribe_as(v1, 2, "1", Dialect::V1),
@@ -148,96 +155,103 @@ fn a_group_counts_once_without_ids_and_once_an_id_with_them() {
 }
 
 #[test]
-fn an_id_of_the_0_7_dialect_may_name_several_groups() {
+fn id_of_0_7_can_name_several_groups() {
     let f = Fixture::new();
-    let peer = f.join();
+    let client = f.join();
     for value in [1, 2, 2] {
-        assert_eq!(f.subscribe_as(peer, value, "0", Dialect::V0_7), Ok(()));
+        assert_eq!(f.subscribe_as(client, value, "0", Dialect::V0_7), Ok(()));
     }
-    assert_eq!(f.subscribe_as(peer, 2, "1", Dialect::V0_7), Ok(()));
-    assert!(f.unsubscribe_id(peer, "0"));
+    assert_eq!(f.subscribe_as(client, 2, "1", Dialect::V0_7), Ok(()));
+    assert!(f.unsubscribe_id(client, "0"));
     f.publish(&[(1, "gone}"), (2, "there}")]);
-    assert_eq!(f.texts(peer).len(), 1);
+    assert_eq!(f.texts(client).len(), 1);
 }
 
-/// A second name for a group is not told what was there before it, and one that is taken back nothing at all.
+/// A second id of a group receives no earlier event. An id that has ended receives nothing.
 #[test]
-fn a_name_is_told_what_comes_while_it_holds() {
+fn id_receives_events_while_it_exists() {
     let f = Fixture::with(8, 1024);
-    let peer = f.join();
-    f.subscribe_as(peer, 1, "1", Dialect::V0_7).expect("room");
+    let client = f.join();
+    f.subscribe_as(client, 1, "1", Dialect::V0_7).expect("room");
     f.publish(&[(1, r#""n":1}"#)]);
-    f.subscribe_as(peer, 1, "2", Dialect::V0_7).expect("room");
-    f.subscribe_as(peer, 1, "3", Dialect::V0_7).expect("room");
+    f.subscribe_as(client, 1, "2", Dialect::V0_7).expect("room");
+    f.subscribe_as(client, 1, "3", Dialect::V0_7).expect("room");
     f.publish(&[(1, r#""n":2}"#)]);
-    assert!(f.unsubscribe_id(peer, "3"));
-    let told = |id, n| format!(r#"{{"type":"broadcast","id":{id},"n":{n}}}"#);
-    assert_eq!(f.texts(peer), [told(1, 1), told(1, 2), told(2, 2)]);
+    assert!(f.unsubscribe_id(client, "3"));
+    let frame = |id, n| format!(r#"{{"type":"broadcast","id":{id},"n":{n}}}"#);
+    assert_eq!(f.texts(client), [frame(1, 1), frame(1, 2), frame(2, 2)]);
 }
 
 #[test]
-fn an_answer_from_before_a_reauthorization_does_not_hold() {
+fn answer_from_before_reauthorization_is_outdated() {
     let f = Fixture::new();
-    let (peer, other) = (f.join(), f.join());
+    let (client, other) = (f.join(), f.join());
     f.reauthorize(other);
-    assert_eq!(f.subscribe(peer, 2), Ok(()), "it was somebody else's");
-    f.reauthorize(peer);
-    assert_eq!(f.subscribe(peer, 1), Err(SubscribeError::Outdated));
+    assert_eq!(f.subscribe(client, 2), Ok(()), "it was the other client's");
+    f.reauthorize(client);
+    assert_eq!(f.subscribe(client, 1), Err(SubscribeError::Outdated));
 }
 
 #[test]
-fn a_head_of_another_epoch_is_asked_for_anew() {
+fn head_of_another_epoch_is_outdated() {
     let f = Fixture::new();
-    let peer = f.join();
-    let anew = Cursor {
+    let client = f.join();
+    let restarted = Cursor {
         epoch: Epoch::random(),
         position: 0,
     };
-    f.shard.with(|s| s.reset(&anew, 0, ResetReason::Lagged));
-    assert_eq!(f.subscribe(peer, 1), Err(SubscribeError::Outdated));
+    f.shard
+        .with(|s| s.reset(&restarted, 0, ResetReason::Lagged));
+    assert_eq!(f.subscribe(client, 1), Err(SubscribeError::Outdated));
 }
 
 #[test]
-fn what_was_subscribed_anew_is_not_revoked_with_the_old() {
+fn revocation_spares_a_newer_subscription() {
     let f = Fixture::new();
-    let peer = f.join();
-    let revoke = |of: &Subscribed, version| {
+    let client = f.join();
+    let revoke = |subscribed: &Subscribed, version| {
         let answer = Err(ErrorCode::Revoked);
-        let applied = f.shard.with(|s| s.apply(peer, of.grant, version, answer));
+        let applied = f
+            .shard
+            .with(|s| s.apply(client, subscribed.id, version, answer));
         applied.map(|ended| ended.is_some())
     };
-    f.subscribe(peer, 1).expect("room");
-    let old = f.subscriptions(peer).remove(0);
-    f.shard.with(|s| drop(s.unsubscribe(peer, &group(1))));
-    f.subscribe(peer, 1).expect("room");
+    f.subscribe(client, 1).expect("room");
+    let old = f.subscriptions(client).remove(0);
+    f.shard.with(|s| drop(s.unsubscribe(client, &group(1))));
+    f.subscribe(client, 1).expect("room");
     assert_eq!(revoke(&old, 0), Some(false));
-    assert_eq!(f.next(peer), None);
-    let new = f.subscriptions(peer).remove(0);
+    assert_eq!(f.next(client), None);
+    let new = f.subscriptions(client).remove(0);
     assert_eq!(revoke(&new, 1), None, "outdated");
     f.publish(&[(1, "a")]);
     assert_eq!(revoke(&new, 0), Some(true));
     f.publish(&[(1, "b")]);
-    assert_eq!(f.texts(peer), ["revoked"]);
+    assert_eq!(f.texts(client), ["revoked"]);
 }
 
 #[test]
-fn what_was_decided_by_an_earlier_grant_is_covered_by_a_reset() {
+fn regrant_drops_queued_frames_for_a_reset() {
     let f = Fixture::new();
-    let peer = f.join();
+    let client = f.join();
     for value in [1, 2] {
-        f.subscribe(peer, value).expect("room");
+        f.subscribe(client, value).expect("room");
     }
-    let of = f.subscriptions(peer).remove(0);
+    let subscribed = f.subscriptions(client).remove(0);
     let fewer = SerializerSet::NONE.with(1);
-    let regrant = || f.shard.with(|s| s.apply(peer, of.grant, 0, Ok(fewer)));
+    let regrant = || {
+        f.shard
+            .with(|s| s.apply(client, subscribed.id, 0, Ok(fewer)))
+    };
     f.publish_to_each(1, "a", |_| true);
     f.publish(&[(2, "b")]);
     assert!(regrant().is_some_and(|ended| ended.is_none()));
     f.publish_to_each(1, "late", |granted| granted == ALL);
     f.publish_to_each(1, "new", |granted| granted == fewer);
-    assert_eq!(f.texts(peer), ["b", "new", "reset"]);
+    assert_eq!(f.texts(client), ["b", "new", "reset"]);
     regrant();
-    assert_eq!(f.next(peer), None, "nothing has changed");
-    // Somebody was asked about it, and meanwhile it was granted otherwise.
-    assert!(f.subscriptions(peer).iter().any(|s| s.grant == of.grant));
+    assert_eq!(f.next(client), None, "nothing has changed");
+    // A question that is still open refers to the subscription by the same id.
+    let mut subscriptions = f.subscriptions(client).into_iter();
+    assert!(subscriptions.any(|s| s.id == subscribed.id));
 }

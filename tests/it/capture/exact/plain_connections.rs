@@ -1,24 +1,24 @@
-//! What SeaORM's own connections tell of once a `Live` is installed.
+//! What is captured on SeaORM's own connections if a `Live` captures plain connections.
 
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, ModelTrait, TransactionTrait};
 
 use super::{
+    cases::WRITES,
     fixture::{Fixture, NOTHING, row},
-    lines::WRITES,
     writes::write,
 };
 use crate::support::Engine;
 
-// What is installed, is installed in the process.
+// The capture of plain connections applies to the whole process.
 crate::support::on_each_engine! { @alone
-    single_rows_on_a_plain_connection_are_told
-    what_is_in_a_plain_transaction_is_withheld
-    a_delete_that_waits_for_long_is_told
+    single_row_writes_are_sent
+    plain_transactions_are_withheld
+    slow_delete_is_sent
 }
 
-/// The writes of single rows that run both hooks.
+/// The single-row writes that run both hooks.
 const HOOKED: [&str; 15] = [
     "insert",
     "save a new one",
@@ -37,56 +37,61 @@ const HOOKED: [&str; 15] = [
     "parcel: delete",
 ];
 
-async fn single_rows_on_a_plain_connection_are_told(engine: Engine) {
+async fn single_row_writes_are_sent(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
     fixture.live.capture_plain_connections();
-    for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
+    for case in WRITES.iter().filter(|case| HOOKED.contains(&case.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
-        write(line.name, &plain).await.unwrap();
+        write(case.name, &plain).await.unwrap();
         assert_eq!(
-            fixture.told().await,
-            line.told(engine),
+            fixture.received().await,
+            case.frames(engine),
             "{} on {engine:?}",
-            line.name
+            case.name
         );
     }
-    // It runs the first hook only: it is told when the second has not come for a while.
+    // This write runs only the first hook: it is sent when the second has not run for a while.
     fixture.refresh().await;
     let plain = fixture.plain.clone();
     write("update_without_returning", &plain).await.unwrap();
-    let mut told = fixture.told().await;
-    while told.is_empty() {
-        told = fixture.told().await;
+    let mut received = fixture.received().await;
+    while received.is_empty() {
+        received = fixture.received().await;
     }
     assert_eq!(
-        told,
+        received,
         ["list 1 UPDATED one!", "task 1 UPDATED one!"],
         "{engine:?}"
     );
 }
 
-async fn what_is_in_a_plain_transaction_is_withheld(engine: Engine) {
+async fn plain_transactions_are_withheld(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
     fixture.live.capture_plain_connections();
-    for line in WRITES.iter().filter(|line| HOOKED.contains(&line.name)) {
+    for case in WRITES.iter().filter(|case| HOOKED.contains(&case.name)) {
         fixture.refresh().await;
         let plain = fixture.plain.clone();
-        write(line.name, &plain).await.unwrap();
+        write(case.name, &plain).await.unwrap();
         let own = fixture.statements();
         assert_ne!(own, 0);
-        fixture.told().await;
+        fixture.received().await;
 
         fixture.refresh().await;
         let transaction = fixture.plain.begin().await.unwrap();
-        write(line.name, &transaction).await.unwrap();
+        write(case.name, &transaction).await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(fixture.told().await, NOTHING, "{} on {engine:?}", line.name);
+        assert_eq!(
+            fixture.received().await,
+            NOTHING,
+            "{} on {engine:?}",
+            case.name
+        );
     }
 }
 
-/// A DELETE on a plain connection that waits for a lock longer than the stash does.
-async fn a_delete_that_waits_for_long_is_told(engine: Engine) {
+/// A DELETE on a plain connection waits for a lock for longer than a pending write is kept.
+async fn slow_delete_is_sent(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     fixture.live.capture_plain_connections();
     let blocker = fixture.plain.begin().await.unwrap();
@@ -95,11 +100,11 @@ async fn a_delete_that_waits_for_long_is_told(engine: Engine) {
     let model = row(&fixture.plain, 1).await;
     let plain = fixture.plain.clone();
     let delete = tokio::spawn(async move { model.delete(&plain).await });
-    // What is tested: longer than an announced write is waited for.
+    // The test needs this wait: it is longer than the timeout of a pending write.
     tokio::time::sleep(Duration::from_millis(4500)).await;
     blocker.rollback().await.unwrap();
     delete.await.unwrap().unwrap();
     assert_eq!(fixture.texts().await, ["two", "three"]);
-    let told = ["list 1 DELETED one", "task 1 DELETED one"].map(str::to_owned);
-    fixture.expect(&told).await;
+    let expected = ["list 1 DELETED one", "task 1 DELETED one"].map(str::to_owned);
+    fixture.expect(&expected).await;
 }

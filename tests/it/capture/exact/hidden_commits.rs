@@ -1,4 +1,5 @@
-//! Writes that are committed in ways that are not seen: somebody is told, if only to fetch again.
+//! Writes that are committed without a visible commit: subscribers receive them, or at least a
+//! reset.
 
 use sea_orm::{ActiveModelTrait, ConnectionTrait, TransactionTrait};
 
@@ -13,11 +14,12 @@ crate::support::on_each_engine! { @of postgres Postgres
     statement_dropped_in_a_transaction
 }
 
-/// A statement in a transaction whose future is dropped (`timeout`, `select!`), and the transaction commits.
+/// The future of a statement in a transaction is dropped (`timeout`, `select!`), then the
+/// transaction commits.
 async fn statement_dropped_in_a_transaction(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let mut kept = 0;
-    // Whether the statement has been sent by then differs from time to time.
+    // Whether the statement has been sent by then varies.
     for round in 0..45 * 20 {
         if round >= 45 && kept > 0 {
             break;
@@ -28,20 +30,20 @@ async fn statement_dropped_in_a_transaction(engine: Engine) {
         let insert = new_task(4, "four", 1).insert(&transaction);
         let inserted = given_up_after(polls, insert).await;
         let committed = transaction.commit().await;
-        fixture.quiet().await;
+        fixture.wait_until_idle().await;
         let written = fixture.texts().await.contains(&"four".to_owned());
-        let told = fixture.told().await;
-        // Where it was not written after all, a reset costs a refetch.
+        let received = fixture.received().await;
+        // If the row was not written after all, a reset costs only a fetch.
         assert!(
-            !written || !told.is_empty(),
-            "{polls} polls: {inserted:?}, {committed:?}, and nobody was told"
+            !written || !received.is_empty(),
+            "{polls} polls: {inserted:?}, {committed:?}, but the client received nothing"
         );
         kept += u32::from(written && inserted.is_none());
     }
-    assert!(kept > 0, "none was carried out: this test shows nothing");
+    assert!(kept > 0, "none was executed: this test proves nothing");
 }
 
-/// `COMMIT; ..` and then a rollback.
+/// A raw `COMMIT; ..`, then a rollback.
 #[tokio::test]
 async fn commit_and_write_in_one_text_sqlite() {
     let mut fixture = Fixture::fresh(Engine::Sqlite).await;
@@ -53,10 +55,10 @@ async fn commit_and_write_in_one_text_sqlite() {
         .unwrap();
     transaction.rollback().await.unwrap();
     assert_eq!(fixture.texts().await, ["one", "two", "three", "four"]);
-    assert_eq!(fixture.told().await, RESET);
+    assert_eq!(fixture.received().await, RESET);
 }
 
-/// MariaDB commits before and after DDL.
+/// MariaDB commits implicitly before and after DDL.
 #[tokio::test]
 async fn ddl_in_a_transaction_mariadb() {
     let mut fixture = Fixture::fresh(Engine::MariaDb).await;
@@ -68,5 +70,5 @@ async fn ddl_in_a_transaction_mariadb() {
         .unwrap();
     transaction.rollback().await.unwrap();
     assert_eq!(fixture.texts().await, ["one", "two", "three", "four"]);
-    assert_eq!(fixture.told().await, RESET);
+    assert_eq!(fixture.received().await, RESET);
 }

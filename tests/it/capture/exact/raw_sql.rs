@@ -1,22 +1,23 @@
-//! SQL by hand that writes a subscribed table, in the ways of each database: whatever changes a row is told.
+//! Raw SQL that writes to a subscribed table, in the syntax of each database: each change is sent.
 
 use sea_orm::ConnectionTrait;
 
 use super::fixture::{Fixture, NOTHING};
 use crate::support::Engine;
 
-/// Runs texts one by one, and asserts that of each one that changes a task somebody is told.
-async fn each_is_told(engine: Engine, texts: &[&str]) {
+/// Runs texts one by one, and asserts that the client receives something of each text that changes
+/// a task.
+async fn assert_each_is_sent(engine: Engine, texts: &[&str]) {
     let mut fixture = Fixture::fresh(engine).await;
     let mut missed = Vec::new();
     for sql in texts {
         fixture.refresh().await;
         let before = fixture.rows().await;
-        // Some of it not every version takes.
+        // Some versions do not support every text.
         _ = fixture.live.db().execute_unprepared(sql).await;
         let is_changed = fixture.rows().await != before;
-        let told = fixture.told().await;
-        if is_changed && told.is_empty() {
+        let received = fixture.received().await;
+        if is_changed && received.is_empty() {
             missed.push(*sql);
         }
     }
@@ -25,7 +26,7 @@ async fn each_is_told(engine: Engine, texts: &[&str]) {
 
 #[tokio::test]
 async fn sqlite() {
-    each_is_told(
+    assert_each_is_sent(
         Engine::Sqlite,
         &[
             "/* route='/api/*' */ DELETE FROM task WHERE id = 1",
@@ -44,7 +45,7 @@ async fn sqlite() {
 
 #[tokio::test]
 async fn postgres() {
-    each_is_told(
+    assert_each_is_sent(
         Engine::Postgres,
         &[
             "EXPLAIN ANALYZE DELETE FROM task WHERE id = 1",
@@ -63,7 +64,7 @@ async fn postgres() {
 
 #[tokio::test]
 async fn mariadb() {
-    each_is_told(
+    assert_each_is_sent(
         Engine::MariaDb,
         &[
             "/* route='/api/*' */ DELETE FROM task WHERE id = 1",

@@ -1,17 +1,17 @@
-//! Transactions and requests that do not end as they should.
+//! Transactions and requests that fail or are abandoned.
 
 use sea_orm::{ActiveModelTrait, ConnectionTrait, TransactionTrait};
 
 use super::{
+    cases::{Delivery, WRITES},
     fixture::{Fixture, NOTHING, RESET, lock},
-    lines::{Told, WRITES},
     writes::write,
 };
 use crate::support::{Engine, given_up_after, task as new_task};
 
-/// A statement fails, the application goes on and commits. PostgreSQL commits nothing then, and its COMMIT is
-/// no error; the others commit the rest.
-pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engine) {
+/// A statement fails, but the application goes on and commits. PostgreSQL then commits nothing,
+/// without an error; the other databases commit the rest.
+pub async fn database_rollback_sends_no_phantom(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     write("update", &transaction).await.unwrap();
@@ -20,18 +20,18 @@ pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engi
         .unwrap_err();
     _ = write("insert", &transaction).await;
     transaction.commit().await.unwrap();
-    let told = match engine {
-        Engine::Postgres => Told::Nothing,
-        Engine::Sqlite | Engine::MariaDb => Told::Exactly(&[
+    let delivery = match engine {
+        Engine::Postgres => Delivery::Nothing,
+        Engine::Sqlite | Engine::MariaDb => Delivery::Exactly(&[
             "list 1 CREATED four",
             "list 1 UPDATED one!",
             "task 1 UPDATED one!",
             "task 4 CREATED four",
         ]),
     };
-    assert_eq!(fixture.told().await, told.frames(), "{engine:?}");
+    assert_eq!(fixture.received().await, delivery.frames(), "{engine:?}");
 
-    // Where the failure is undone with its savepoint, the rest is told.
+    // If the failure is undone with its savepoint, the rest is sent.
     fixture.refresh().await;
     let transaction = fixture.live.db().begin().await.unwrap();
     write("update", &transaction).await.unwrap();
@@ -41,16 +41,16 @@ pub async fn a_transaction_that_the_database_ended_tells_no_phantom(engine: Engi
         .unwrap_err();
     savepoint.rollback().await.unwrap();
     transaction.commit().await.unwrap();
-    let told = ["list 1 UPDATED one!", "task 1 UPDATED one!"];
-    assert_eq!(fixture.told().await, told, "{engine:?}");
+    let expected = ["list 1 UPDATED one!", "task 1 UPDATED one!"];
+    assert_eq!(fixture.received().await, expected, "{engine:?}");
 }
 
-/// A constraint that is checked at COMMIT, which MariaDB has none of: there the server ends the connection.
-pub async fn a_commit_that_fails_tells_nothing(engine: Engine) {
+/// A constraint that is checked at the commit. MariaDB has none: a deadlock is tested there.
+pub async fn failed_commit_sends_nothing(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let db = fixture.live.db();
     let child = match engine {
-        Engine::MariaDb => return a_deadlock_is_told_by_a_reset(fixture).await,
+        Engine::MariaDb => return assert_deadlock_is_a_reset(fixture).await,
         _ => "CREATE TABLE child (task_id INT REFERENCES task (id) DEFERRABLE INITIALLY DEFERRED)",
     };
     db.execute_unprepared(child).await.unwrap();
@@ -59,12 +59,12 @@ pub async fn a_commit_that_fails_tells_nothing(engine: Engine) {
     let orphan = "INSERT INTO child VALUES (77)";
     transaction.execute_unprepared(orphan).await.unwrap();
     transaction.commit().await.unwrap_err();
-    assert_eq!(fixture.told().await, NOTHING, "{engine:?}");
+    assert_eq!(fixture.received().await, NOTHING, "{engine:?}");
 }
 
-/// MariaDB undoes all of the transaction that it ends for a deadlock, and what follows commits by itself: what
-/// is committed at the end is not what was written.
-async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
+/// MariaDB undoes the whole transaction of a deadlock's victim, and later statements commit by
+/// themselves: what is committed at the end is not everything that was written.
+async fn assert_deadlock_is_a_reset(mut fixture: Fixture) {
     let db = fixture.live.db();
     let (first, second) = (db.begin().await.unwrap(), db.begin().await.unwrap());
     write("insert", &first).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
     assert_ne!(
         of_first.is_ok(),
         of_second.is_ok(),
-        "one of the two is ended"
+        "one of the two is the victim"
     );
     let (ended, other) = match of_first {
         Ok(()) => (second, first),
@@ -85,12 +85,12 @@ async fn a_deadlock_is_told_by_a_reset(mut fixture: Fixture) {
     write("update", &ended).await.unwrap();
     ended.commit().await.unwrap();
     assert_eq!(fixture.texts().await, ["one!", "two", "three"]);
-    assert_eq!(fixture.told().await, RESET);
+    assert_eq!(fixture.received().await, RESET);
 }
 
-/// Each write is given up after one poll, two polls and so on, until it is done before that. What the database has
-/// begun it ends: the table is as written and told so, or as it was.
-pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
+/// Each write is abandoned after one poll, two polls and so on, until it completes before that. The
+/// database finishes what it has begun: either the row is written and sent, or nothing changed.
+pub async fn abandoned_write_is_sent(engine: Engine) {
     let mut fixture = Fixture::start(engine).await;
     for what in [
         "insert",
@@ -100,18 +100,18 @@ pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
         "delete by its key",
         "delete_many exec",
     ] {
-        let line = WRITES.iter().find(|line| line.name == what).unwrap();
-        // How many polls a write takes differs from time to time.
+        let case = WRITES.iter().find(|case| case.name == what).unwrap();
+        // The number of polls that a write needs varies.
         let mut written = 0;
         for polls in (1..=64).cycle().take(64 * 20) {
             fixture.refresh().await;
             let before = fixture.rows().await;
             let db = fixture.live.db();
             let is_done = given_up_after(polls, write(what, &db)).await.is_some();
-            fixture.quiet().await;
+            fixture.wait_until_idle().await;
             if fixture.rows().await != before {
                 written += usize::from(!is_done);
-                fixture.expect(&line.told(engine)).await;
+                fixture.expect(&case.frames(engine)).await;
             }
             if is_done && written > 0 {
                 break;
@@ -119,13 +119,14 @@ pub async fn a_write_whose_request_is_given_up_is_told(engine: Engine) {
         }
         assert!(
             written > 0,
-            "{what} on {engine:?} was never given up midway"
+            "{what} on {engine:?} was never abandoned midway"
         );
     }
 }
 
-/// SQL that ends transactions behind our back: what is committed is not known, so nobody is shown a phantom.
-pub async fn transactions_by_hand_are_told_by_a_reset(engine: Engine) {
+/// Raw SQL that ends a transaction unseen: it is unknown what is committed, so a reset is sent
+/// instead of possible phantoms.
+pub async fn hand_written_transaction_is_a_reset(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let transaction = fixture.live.db().begin().await.unwrap();
     transaction
@@ -138,5 +139,5 @@ pub async fn transactions_by_hand_are_told_by_a_reset(engine: Engine) {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(fixture.told().await, RESET, "{engine:?}");
+    assert_eq!(fixture.received().await, RESET, "{engine:?}");
 }

@@ -1,4 +1,5 @@
-//! Writes that the database undoes in ways that are not seen: nobody is shown a row that was never committed.
+//! Writes that the database undoes without a visible rollback: no client receives a row that was
+//! never committed.
 
 use rest_live::{LiveEntity, LiveTransaction};
 use sea_orm::{
@@ -25,7 +26,8 @@ crate::support::on_each_engine! { @of postgres Postgres
     insert_whose_commit_fails
 }
 
-/// The outer transaction is written on while a savepoint of it is open, which takes that write with it.
+/// A write on the outer transaction while a savepoint is open: rolling the savepoint back undoes
+/// it.
 async fn outer_write_within_a_savepoint(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
     let outer = fixture.live.db().begin().await.unwrap();
@@ -34,10 +36,10 @@ async fn outer_write_within_a_savepoint(engine: Engine) {
     savepoint.rollback().await.unwrap();
     outer.commit().await.unwrap();
     assert_eq!(fixture.texts().await, ["one", "two", "three"]);
-    assert_eq!(fixture.told().await, NOTHING);
+    assert_eq!(fixture.received().await, NOTHING);
 }
 
-/// An insert that commits by itself returns its row, and fails behind it: a deferred constraint is checked at the
+/// A single insert returns its row and then fails, because a deferred constraint is checked at the
 /// commit.
 async fn insert_whose_commit_fails(engine: Engine) {
     let mut fixture = Fixture::fresh(engine).await;
@@ -52,7 +54,8 @@ async fn insert_whose_commit_fails(engine: Engine) {
     fixture.plain.execute_unprepared(tables).await.unwrap();
     let orphan = new_task(4, "phantom", 1);
 
-    // sqlx reads an SQLite statement that is to return one row up to that, and so SeaORM shows the phantom itself.
+    // sqlx reads an SQLite statement only up to the first row, so SeaORM itself returns the
+    // phantom.
     let without = orphan.clone().insert(&fixture.plain).await;
     assert_eq!(without.is_ok(), engine == Engine::Sqlite, "{without:?}");
     assert_eq!(fixture.texts().await, NOTHING);
@@ -63,13 +66,13 @@ async fn insert_whose_commit_fails(engine: Engine) {
             error.sql_err(),
             Some(SqlErr::ForeignKeyConstraintViolation(_))
         ),
-        "its own error: {error:?}"
+        "expected its own error: {error:?}"
     );
     assert_eq!(fixture.texts().await, NOTHING);
-    assert_eq!(fixture.told().await, NOTHING);
+    assert_eq!(fixture.received().await, NOTHING);
 }
 
-/// A text that ends the transaction and writes a subscribed table.
+/// A text of SQL that ends the transaction and writes to a subscribed table.
 #[tokio::test]
 async fn end_and_write_in_one_text_postgres() {
     let mut fixture = Fixture::fresh(Engine::Postgres).await;
@@ -81,12 +84,13 @@ async fn end_and_write_in_one_text_postgres() {
         .unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(fixture.texts().await, ["one", "two", "three"]);
-    assert_eq!(fixture.told().await, RESET);
+    assert_eq!(fixture.received().await, RESET);
 }
 
-/// A statement that fails in a transaction, which ends it, and whose future is dropped before it says so.
+/// A statement fails in a transaction and thereby ends it. Its future is dropped before it returns
+/// the error.
 #[tokio::test]
-async fn failing_statement_dropped_in_a_transaction_postgres() {
+async fn failing_statement_dropped_midway_postgres() {
     let mut fixture = Fixture::fresh(Engine::Postgres).await;
     for polls in 1..40 {
         fixture.refresh().await;
@@ -97,19 +101,22 @@ async fn failing_statement_dropped_in_a_transaction_postgres() {
             .unwrap();
         let fails = task::Entity::insert(new_task(1, "again", 1)).exec(&transaction);
         let failed = given_up_after(polls, fails).await;
-        // Whether it succeeds or not: a connection whose statement was dropped midway is sqlx's to tidy up.
+        // It may fail: sqlx cleans a connection up whose statement was dropped midway.
         _ = soon("the commit", transaction.commit()).await;
-        fixture.quiet().await;
+        fixture.wait_until_idle().await;
         let written = fixture.texts().await.contains(&"phantom".to_owned());
-        let told = fixture.told().await;
-        assert!(written || told.is_empty(), "after {polls} polls: {told:?}");
+        let received = fixture.received().await;
+        assert!(
+            written || received.is_empty(),
+            "after {polls} polls: {received:?}"
+        );
         if failed.is_some() {
             return;
         }
     }
 }
 
-/// MariaDB undoes the whole transaction for other errors than deadlocks, too (1020 with
+/// MariaDB also undoes the whole transaction for errors other than deadlocks (1020 with
 /// `innodb_snapshot_isolation`, the default since 11.6.2).
 #[tokio::test]
 async fn snapshot_conflict_mariadb() {
@@ -133,10 +140,10 @@ async fn snapshot_conflict_mariadb() {
     text_of(1, "one!").update(&transaction).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(fixture.texts().await, ["one!", "meanwhile", "three"]);
-    assert_eq!(fixture.told().await, RESET);
+    assert_eq!(fixture.received().await, RESET);
 }
 
-/// A `live_*` builder whose statement is ended for a deadlock: the whole transaction is undone.
+/// A `live_*` write is the victim of a deadlock: the whole transaction is undone.
 #[tokio::test]
 async fn deadlock_in_a_bulk_write_mariadb() {
     let mut fixture = Fixture::fresh(Engine::MariaDb).await;
@@ -145,7 +152,7 @@ async fn deadlock_in_a_bulk_write_mariadb() {
     new_task(4, "phantom", 1).insert(&first).await.unwrap();
     lock(&first, 1).await.unwrap();
     lock(&second, 2).await.unwrap();
-    // What has written more is not the victim.
+    // The transaction that has written more is not the victim.
     for id in 2000..2040 {
         new_task(id, "weight", 9).insert(&second).await.unwrap();
     }
@@ -159,18 +166,21 @@ async fn deadlock_in_a_bulk_write_mariadb() {
     of_second.unwrap();
     let error = of_first.unwrap_err();
     second.rollback().await.unwrap();
-    // The first statement behind it is refused for the savepoint, which is gone.
+    // The first statement after it is refused, because its savepoint is gone.
     _ = text_of(1, "one!").update(&first).await;
     _ = text_of(1, "one!").update(&first).await;
     _ = first.commit().await;
-    fixture.quiet().await;
-    let told = fixture.told().await;
-    assert!(told.is_empty() || told == RESET, "a phantom: {told:?}");
+    fixture.wait_until_idle().await;
+    let received = fixture.received().await;
+    assert!(
+        received.is_empty() || received == RESET,
+        "a phantom: {received:?}"
+    );
     if fixture.texts().await[0] == "one!" {
-        assert_eq!(told, RESET, "the row was written");
+        assert_eq!(received, RESET, "the row was written");
     }
     assert!(
         format!("{error:?}").contains("1213"),
-        "its own error: {error:?}"
+        "expected its own error: {error:?}"
     );
 }

@@ -1,0 +1,115 @@
+//! All changes of a row since a client left, as one change.
+
+use std::cell::Cell;
+
+use super::{Change, RowVersion, Transition, Variant, changes_of_key};
+use crate::{
+    data::{
+        event::{Action, RowChange},
+        group_id::GroupId,
+        serializer_set::SerializerSet,
+    },
+    model::{permission::Identity, registry::GroupEntry},
+};
+
+/// All changes of a row since a client left, as one group sees them: from how the row was to how it
+/// is.
+#[derive(Debug)]
+pub(crate) struct ConflatedChange {
+    /// The old rows are all that were in the group, oldest first. The new one is the row as it is,
+    /// if it is in the group.
+    pub(crate) row_change: RowChange,
+    /// Number of old rows that show how the row was when the client left.
+    initial: usize,
+    /// Whether the row was in the group when the client left, but was not read because nothing
+    /// depended on it.
+    was_present: bool,
+}
+
+impl ConflatedChange {
+    /// Combines changes of a row, oldest first; `None` if they do not concern the group.
+    pub(crate) fn new(
+        entry: &GroupEntry,
+        group: &GroupId,
+        row_changes: &[&RowChange],
+    ) -> Option<Self> {
+        let (mut old, mut new) = (Vec::new(), None);
+        let (mut initial, mut was_present) = (None, false);
+        for row_change in row_changes {
+            let mut changes = changes_of_key(entry, row_change).into_iter();
+            let change = changes.find(|change| change.group == *group)?;
+            let (left, now) = match &change.transition {
+                Transition::Appeared(now) => (&[][..], Some(*now)),
+                Transition::Disappeared(left) => (&left[..], None),
+                Transition::Stayed(left, now) => (&left[..], Some(*now)),
+            };
+            old.extend(new.take());
+            old.extend(left.iter().map(|index| row_change.old[*index].clone()));
+            new = now.cloned();
+            if initial.is_none() {
+                initial = Some(left.len());
+                was_present =
+                    left.is_empty() && matches!(change.transition, Transition::Stayed(..));
+            }
+        }
+        let last = row_changes.last()?;
+        let action = match new {
+            Some(_) => Action::Updated,
+            None => Action::Deleted,
+        };
+        Some(Self {
+            row_change: RowChange {
+                action,
+                key: last.key.clone(),
+                old,
+                new,
+            },
+            initial: initial?,
+            was_present,
+        })
+    }
+
+    /// Returns it as a change of the group.
+    pub(crate) fn as_change<'e>(&'e self, entry: &'e GroupEntry, group: &GroupId) -> Change<'e> {
+        let old = (0..self.row_change.old.len()).collect();
+        Change {
+            group: group.clone(),
+            entry,
+            row_change: &self.row_change,
+            transition: match &self.row_change.new {
+                Some(new) => Transition::Stayed(old, new),
+                None => Transition::Disappeared(old),
+            },
+            panics: Cell::new(0),
+        }
+    }
+
+    /// Returns what a subscriber receives that may have fetched the row at any time since it left.
+    /// Therefore it is also informed that a row is gone which appeared and disappeared meanwhile.
+    pub(crate) fn variant_for(
+        &self,
+        change: &Change<'_>,
+        user: &Identity,
+        granted: SerializerSet,
+    ) -> Option<Variant> {
+        let variant = || {
+            if let Some(new) = &self.row_change.new
+                && let Some(serializer) = change.serializer_of_row(new, user, granted)?
+            {
+                let initial: Vec<_> = (0..self.initial).collect();
+                let was_visible =
+                    self.was_present || change.last_visible(&initial, user, granted)?.is_some();
+                let action = if was_visible {
+                    Action::Updated
+                } else {
+                    Action::Created
+                };
+                return Ok(Some(Variant::new(serializer, action, RowVersion::New)));
+            }
+            let old: Vec<_> = (0..self.row_change.old.len()).collect();
+            let last = change.last_visible(&old, user, granted)?;
+            Ok(last.map(Variant::deleted))
+        };
+        change.hide_on_panic(variant())
+    }
+}
