@@ -1,10 +1,12 @@
-//! From a SeaORM write to an event.
+//! Captures SeaORM writes and turns them into events.
 //!
-//! [`LiveConnection`] and [`LiveTransaction`] stand where SeaORM's own connection and transaction
-//! stood. Every statement goes through them, and the [`hooks`] of a model run inside them: a
-//! [`Plan`](plan::Plan) says how it is known what a statement writes, a [`Call`](statement::Call) runs it and
-//! leaves its events in the [`Scope`]. A connection's scope publishes them at once, a transaction's keeps
-//! them until it commits.
+//! [`LiveConnection`] and [`LiveTransaction`] replace SeaORM's own connection and transaction.
+//! Every statement goes through them, and the [`hooks`] of a model run inside them:
+//!
+//! 1. A [`Plan`](statement::plan::Plan) decides how to find out what the statement writes.
+//! 2. A [`Call`](statement::Call) runs the statement and leaves its events in the [`Scope`].
+//! 3. The scope of a connection publishes the events at once. The scope of a transaction buffers
+//!    them until the transaction commits.
 
 mod bulk;
 mod connection;
@@ -20,4 +22,4 @@ pub use self::{
     connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };
-pub(crate) use self::{database::Database, hooks::scope_of::install, scope::Scope};
+pub(crate) use self::{database::Database, hooks::scope_of::set_plain_scope, scope::Scope};

@@ -97,7 +97,7 @@ impl<U: Send + Sync + 'static> Live<U> {
             let database = Arc::clone(&self.inner.db.scope().database);
             Arc::new(Scope::plain(database))
         });
-        capture::install(scope);
+        capture::set_plain_scope(scope);
     }
 
     /// Begins the session of a user, for transports. (For tests there is [`testing`](crate::testing).)

@@ -1,7 +1,8 @@
-//! Bulk writes of which every row is known, on every database.
+//! Bulk writes whose rows are all known, on every database.
 //!
-//! SeaORM's own builders do not tell a connection which rows they are about to write. These record the same
-//! `.filter(..)` for a SELECT as well: it reads and locks the rows in the transaction that then writes them.
+//! SeaORM's own builders do not show a connection which rows they are about to write. The builders
+//! here apply the same `.filter(..)` to a SELECT also. It reads and locks the rows in the
+//! transaction that then writes them. Applications call them through [`LiveEntity`].
 
 mod delete;
 mod insert;
@@ -18,17 +19,19 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{begin_to_write, locked, scope_of::live_scope},
+    hooks::{acquire_write_lock, scope_of::live_scope},
 };
 use crate::{
     data::event::{Event, Row},
-    model::{declaration::LiveModel, registry::ModelEntry},
+    model::{declaration::LiveModel, registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
 };
 
-/// So many rows are named by one statement: SQLite takes 32,766 parameters, the others 65,535, and a composite
-/// key is an expression of some depth for each row, which SQLite limits to 1,000.
-fn at_once<E: EntityTrait>() -> usize {
+/// Returns the maximum number of rows that one statement names.
+///
+/// SQLite accepts 32,766 parameters, the other databases 65,535. Each composite key is a nested
+/// expression, and SQLite limits the depth of expressions to 1,000.
+fn max_rows_per_statement<E: EntityTrait>() -> usize {
     match E::PrimaryKey::iter().count() {
         1 => 30_000,
         _ => 500,
@@ -37,8 +40,8 @@ fn at_once<E: EntityTrait>() -> usize {
 
 /// A [`LiveConnection`] or a [`LiveTransaction`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not live: subscribers would hear nothing of the rows",
-    note = "write on `Live::db()`, or on a transaction begun on it"
+    message = "`{Self}` is not a live connection or transaction: subscribers would not receive the changes",
+    note = "write on `Live::db()`, or on a transaction that was begun on it"
 )]
 pub trait LiveDatabase:
     ConnectionTrait + TransactionTrait<Transaction = LiveTransaction> + sealed::Sealed
@@ -52,7 +55,7 @@ mod sealed {
     use crate::capture::{LiveConnection, LiveTransaction};
 
     pub trait Sealed {
-        /// Returns whether a write returns the rows that it wrote.
+        /// Returns whether the statement of a write returns the rows that it wrote.
         fn returns_rows(&self) -> bool;
     }
 
@@ -69,13 +72,18 @@ mod sealed {
     }
 }
 
-/// Bulk writes that are told row by row: what SeaORM's `update_many`, `delete_many` and `insert_many` do, with
-/// the same `.filter(..)`, exact on every database, whatever is set and whoever may see it.
+/// Bulk writes whose changes are sent row by row.
 ///
-/// Each runs in a transaction of its own, or in a savepoint of the one that it is given. The rows are read and locked, and then
-/// written by their keys; a table with a composite key is written 500 rows at a time, and an expression that reads other
-/// rows sees what was written before. Up to
-/// [`LiveBuilder::max_rows_per_statement`](crate::LiveBuilder::max_rows_per_statement) rows are told one by one; more are one reset.
+/// They do what SeaORM's `update_many`, `delete_many` and `insert_many` do, with the same
+/// `.filter(..)`. They are exact on every database, for all columns and for all permissions.
+///
+/// Each runs in a transaction of its own, or in a savepoint of the given transaction. It reads and
+/// locks the rows, then writes them by their keys. If the table has a composite key, it writes 500
+/// rows at a time; an expression that reads other rows then sees the rows that were written before.
+///
+/// Up to
+/// [`LiveBuilder::max_rows_per_statement`](crate::LiveBuilder::max_rows_per_statement)
+/// rows are sent one by one; more become one reset.
 pub trait LiveEntity: EntityTrait<Model: Sync> {
     /// Updates all rows that match.
     ///
@@ -107,7 +115,8 @@ pub trait LiveEntity: EntityTrait<Model: Sync> {
 
 impl<E: EntityTrait<Model: Sync>> LiveEntity for E where E::ActiveModel: LiveModel {}
 
-/// The condition of a bulk write: for the statement that writes, and for the one that reads before.
+/// The condition of a bulk write. It applies to the statement that writes the rows, and to the one
+/// that reads them before.
 #[derive(Clone, Debug)]
 pub struct LiveFilter<E: EntityTrait, W> {
     read: Select<E>,
@@ -138,25 +147,27 @@ impl<E: EntityTrait<Model: Sync>, W> LiveFilter<E, W> {
         }
     }
 
-    /// Reads the rows that match, and locks them until the transaction ends; `None` where they are more than
-    /// are told one by one, unless the caller wants them all.
-    async fn rows(
+    /// Reads the rows that match, and locks them until the transaction ends.
+    ///
+    /// Returns `None` if they are more than are sent one by one, unless `all` asks for them anyway.
+    async fn lock_rows(
         &self,
         transaction: &LiveTransaction,
         all: bool,
     ) -> Result<Option<Vec<E::Model>>, DbErr> {
         let inner = transaction.inner();
-        begin_to_write::<E, _>(inner).await?;
-        let most = transaction.scope().database.max_rows_per_statement;
-        let select = locked(self.read.clone(), transaction.scope().database.backend);
-        let limit = (!all).then_some(most as u64 + 1);
+        acquire_write_lock::<E, _>(inner).await?;
+        let database = &transaction.scope().database;
+        let max_rows = database.max_rows_per_statement;
+        let select = self.read.clone().lock(row_lock(database.backend));
+        let limit = (!all).then_some(max_rows as u64 + 1);
         let rows = select.limit(limit).all(inner).await?;
-        Ok((all || rows.len() <= most).then_some(rows))
+        Ok((all || rows.len() <= max_rows).then_some(rows))
     }
 }
 
-/// Returns the condition that it is one of these rows.
-fn one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
+/// Returns the condition that matches these rows by their primary keys.
+fn is_one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
     let columns: Vec<E::Column> = E::PrimaryKey::iter()
         .map(PrimaryKeyToColumn::into_column)
         .collect();
@@ -176,8 +187,9 @@ fn one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
         .fold(Condition::any(), |any, row| any.add(is_row(row)))
 }
 
-/// Records what a bulk write did, row by row, or as one reset: where the rows are not known, or too many.
-async fn record<E: EntityTrait>(transaction: &LiveTransaction, events: Option<Vec<Described>>) {
+/// Records the events of a bulk write. If its rows are unknown (`None`) or too many, records one
+/// reset.
+async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<WrittenRow>>) {
     let Some(scope) = live_scope::<E, _>(transaction) else {
         return;
     };
@@ -185,27 +197,27 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, events: Option<Ve
         return;
     };
     let label = &model.label;
-    let most = scope.database.max_rows_per_statement;
-    let events = events.filter(|events| events.len() <= most);
-    let interval = scope.interval();
-    let known = events.and_then(|events| {
-        let events = events.into_iter().map(|described| {
-            let event = described.into_event(Arc::clone(label), model)?;
+    let max_rows = scope.database.max_rows_per_statement;
+    let rows = rows.filter(|rows| rows.len() <= max_rows);
+    let interval = scope.begin_interval();
+    let events = rows.and_then(|rows| {
+        let events = rows.into_iter().map(|row| {
+            let event = row.into_event(Arc::clone(label), model)?;
             Some((event, Some(Arc::clone(&interval))))
         });
         events.collect::<Option<Vec<_>>>()
     });
     let reset = || resets([Arc::clone(label)]);
-    scope.record(known.unwrap_or_else(reset)).await;
+    scope.record(events.unwrap_or_else(reset)).await;
 }
 
-/// What a bulk write did to a row.
-struct Described {
+/// A row before and after a bulk write.
+struct WrittenRow {
     old: Option<Row>,
     new: Option<Row>,
 }
 
-impl Described {
+impl WrittenRow {
     fn into_event(self, label: Arc<str>, model: &ModelEntry) -> Option<Event> {
         let key = model.key_of(self.new.as_ref().or(self.old.as_ref())?)?;
         Some(match (self.old, self.new) {
@@ -230,8 +242,9 @@ async fn in_transaction<T>(
             Ok(written)
         }
         Err(error) => {
-            transaction.scope().failed(&error);
-            // After a deadlock there may be nothing to roll back: the first error is the one to know.
+            transaction.scope().note_failure(&error);
+            // The caller needs the first error. After a deadlock, a rollback may fail because the
+            // transaction has ended already.
             _ = transaction.rollback().await;
             Err(error)
         }

@@ -1,23 +1,26 @@
-//! The connection that captures.
+//! The connection that captures its writes.
+//!
+//! Each statement of a [`LiveConnection`] commits by itself, and its events are published at once.
 
 pub(crate) mod forward;
 pub(crate) mod stream;
+
 use std::{fmt, sync::Arc};
 
 use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
-use self::forward::delegate;
+use self::forward::forward_traits;
 use super::{
     LiveTransaction, Scope,
-    statement::{Answer, Call, plan::Plan},
+    statement::{Call, answer::Answer, plan::Plan},
 };
 
 /// A `DatabaseConnection` whose writes reach subscribers.
 ///
-/// Use it where the `DatabaseConnection` was used: it implements SeaORM's `ConnectionTrait`,
+/// Use it in place of the `DatabaseConnection`: it implements SeaORM's `ConnectionTrait`,
 /// `TransactionTrait` and `StreamTrait`. Cloning is cheap and shares the pool. It does not
-/// dereference to the inner connection, whose transactions would not be captured; for what takes
-/// nothing else there is [`inner`](Self::inner).
+/// dereference to the inner connection, whose transactions would not be captured. If code accepts
+/// only a `DatabaseConnection`, pass it [`inner`](Self::inner).
 #[derive(Clone)]
 pub struct LiveConnection {
     inner: DatabaseConnection,
@@ -36,34 +39,31 @@ impl LiveConnection {
         &self.scope
     }
 
-    /// Begins a transaction: to its end, also when its request is given up. With sqlx 0.9 a BEGIN that nobody waits
-    /// for leaves a connection of PostgreSQL or MariaDB in the pool with the transaction open: what the next one
-    /// writes by itself would never be committed.
+    /// Begins a transaction. It completes the BEGIN even if the caller is canceled.
+    ///
+    /// With sqlx 0.9, a BEGIN whose future is dropped returns a connection of PostgreSQL or MariaDB
+    /// to the pool with the transaction open. The next user's writes would never be committed.
     pub(super) async fn start(
         &self,
         options: TransactionOptions,
     ) -> Result<LiveTransaction, DbErr> {
         let inner = self.inner.clone();
         let begin = async move { inner.begin_with_options(options).await };
-        let inner = self
-            .scope
-            .database
-            .publisher
-            .complete(Box::pin(begin))
-            .await?;
+        let publisher = &self.scope.database.publisher;
+        let inner = publisher.complete(Box::pin(begin)).await?;
         Ok(LiveTransaction::new(inner, &self.scope))
     }
 
-    /// Runs a statement that commits by itself. What writes is run to its end and told, also when its
-    /// request is given up.
+    /// Runs a statement that commits by itself. A write runs to completion and is published, even
+    /// if the caller is canceled.
     async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
-        if let Plan::Pass = plan {
-            return call.pass(&self.inner).await;
+        if let Plan::PassThrough = plan {
+            return call.pass_through(&self.inner).await;
         }
         let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
         let publisher = &self.scope.database.publisher;
-        if publisher.transactional().is_some() && plan.is_of_one() {
-            let write = Box::pin(with_its_events(inner, scope, call, plan));
+        if publisher.transactional().is_some() && plan.is_single_write() {
+            let write = Box::pin(write_with_events(inner, scope, call, plan));
             return publisher.complete(write).await;
         }
         let write = async move { call.run(&inner, &scope, plan).await };
@@ -71,16 +71,15 @@ impl LiveConnection {
     }
 }
 
-/// Runs a statement that commits by itself, and writes its events in the same transaction.
-async fn with_its_events(
+/// Runs a statement that commits by itself, and appends its events in the same transaction.
+async fn write_with_events(
     inner: DatabaseConnection,
     scope: Arc<Scope>,
     call: Call,
     mut plan: Plan,
 ) -> Result<Answer, DbErr> {
     let transaction = LiveTransaction::new(inner.begin().await?, &scope);
-    let locked = transaction.lock(&mut plan).await;
-    let answer = match locked {
+    let answer = match transaction.lock_old_rows(&mut plan).await {
         Ok(()) => transaction.run_call(call, plan).await,
         Err(error) => Err(error),
     };
@@ -90,14 +89,14 @@ async fn with_its_events(
             Ok(answer)
         }
         Err(error) => {
-            // The first error is the one to know.
+            // The caller needs the first error.
             _ = transaction.rollback().await;
             Err(error)
         }
     }
 }
 
-delegate!(LiveConnection, DatabaseConnection);
+forward_traits!(LiveConnection, DatabaseConnection);
 
 impl fmt::Debug for LiveConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! What all connections and transactions of a `Live` have in common.
+//! What all connections and transactions of a `Live` share.
 
 use std::sync::Arc;
 
@@ -7,21 +7,23 @@ use tokio::sync::OnceCell;
 
 use super::sql::{
     Verb,
-    cache::{OfText, Reading, Readings},
+    cache::{Analysis, AnalysisCache, RawAnalysis},
 };
 use crate::{log::MemoryLog, publish::publisher::Publisher};
 
+/// The database of a `Live`: where its events are published, and what its server can do.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(super) publisher: Arc<Publisher>,
     pub(super) backend: DbBackend,
-    /// Whether a write can return the rows that it wrote.
-    pub(super) returns: bool,
-    /// Whether only a DELETE can, as MariaDB's; MySQL's cannot. Found out before the first that matters.
-    returns_deleted: OnceCell<bool>,
-    /// More rows of one statement are one reset.
+    /// Whether every write can return the rows that it wrote.
+    pub(super) returns_rows: bool,
+    /// Whether a DELETE can return rows although other writes cannot: MariaDB yes, MySQL no. It is
+    /// detected before the first DELETE.
+    delete_returns_rows: OnceCell<bool>,
+    /// Maximum number of rows of one statement that are sent one by one. More become one reset.
     pub(super) max_rows_per_statement: usize,
-    readings: Readings,
+    analyses: AnalysisCache,
 }
 
 impl Database {
@@ -34,16 +36,17 @@ impl Database {
         Self {
             publisher,
             backend,
-            // SeaORM's feature `mariadb-use-returning` says yes for MySQL too, and writes no clause.
-            returns: backend != DbBackend::MySql && db.support_returning(),
-            returns_deleted: OnceCell::new(),
+            // With its feature `mariadb-use-returning`, SeaORM also claims support for MySQL, but
+            // writes no RETURNING clause.
+            returns_rows: backend != DbBackend::MySql && db.support_returning(),
+            delete_returns_rows: OnceCell::new(),
             max_rows_per_statement,
-            readings: Readings::default(),
+            analyses: AnalysisCache::default(),
         }
     }
 
-    /// Finds out what can be known of a statement.
-    pub(super) async fn prepare(&self, inner: &impl ConnectionTrait, sql: &str) {
+    /// Detects what the server can return, if this statement depends on it.
+    pub(super) async fn detect_returning(&self, inner: &impl ConnectionTrait, sql: &str) {
         if self.backend == DbBackend::MySql && sql.starts_with("DELETE") {
             let is_mariadb = async || {
                 let version = Statement::from_string(self.backend, "SELECT VERSION() AS version");
@@ -51,31 +54,32 @@ impl Database {
                 let version = row.and_then(|row| row.try_get::<String>("", "version").ok());
                 Ok::<_, ()>(version.ok_or(())?.contains("MariaDB"))
             };
-            // Where it cannot be asked, the statement cannot be run either.
-            _ = self.returns_deleted.get_or_try_init(is_mariadb).await;
+            // If this query fails, the statement will also fail and report the error.
+            _ = self.delete_returns_rows.get_or_try_init(is_mariadb).await;
         }
     }
 
-    /// Returns how many events a transaction keeps: as many as the log does, by itself; a longer transaction would
-    /// reset every subscriber.
-    pub(super) fn most_events(&self) -> usize {
+    /// Returns the maximum number of events that a transaction buffers: the default capacity of the
+    /// in-memory log, or `max_rows_per_statement` if that is greater. A longer transaction would
+    /// overrun the log, which resets every subscriber.
+    pub(super) fn max_transaction_events(&self) -> usize {
         self.max_rows_per_statement.max(MemoryLog::DEFAULT_CAPACITY)
     }
 
-    /// Returns what a text says that SeaQuery built.
-    pub(super) fn reading_of_built(&self, sql: &str) -> Reading {
+    /// Returns the analysis of a text that SeaQuery built.
+    pub(super) fn analyze_built(&self, sql: &str) -> Analysis {
         let registry = &self.publisher.registry;
-        self.readings.of_built(sql, registry, self.backend)
+        self.analyses.analyze_built(sql, registry, self.backend)
     }
 
-    /// Returns what a text says that anybody may have written.
-    pub(super) fn reading_of_text(&self, sql: &str) -> Arc<OfText> {
+    /// Returns the analysis of raw SQL.
+    pub(super) fn analyze_raw(&self, sql: &str) -> Arc<RawAnalysis> {
         let registry = &self.publisher.registry;
-        self.readings.of_text(sql, registry, self.backend)
+        self.analyses.analyze_raw(sql, registry, self.backend)
     }
 
     /// Returns whether a statement with this verb can return the rows that it wrote.
-    pub(super) fn returns(&self, verb: Verb) -> bool {
-        self.returns || verb == Verb::Delete && self.returns_deleted.get() == Some(&true)
+    pub(super) fn returns_rows_of(&self, verb: Verb) -> bool {
+        self.returns_rows || verb == Verb::Delete && self.delete_returns_rows.get() == Some(&true)
     }
 }

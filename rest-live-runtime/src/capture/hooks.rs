@@ -1,10 +1,14 @@
-//! What the generated `ActiveModelBehavior` hooks call. Not for applications: `#[subscribable]`
-//! and `#[live]` write these calls.
+//! The functions that generated `ActiveModelBehavior` hooks call. They are not for applications:
+//! `#[subscribable]` and `#[live]` generate the calls.
+//!
+//! A `before_*` function adds a pending write to the scope. The statement or the `after_*` function
+//! takes it out and records its event.
 
 pub(crate) mod abandoned;
 pub(crate) mod pending;
 pub(crate) mod probe;
 pub(crate) mod scope_of;
+
 use std::sync::Arc;
 
 use sea_orm::{
@@ -25,11 +29,11 @@ use crate::{
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
-/// Runs before an insert or update. Reads the old row where the write could move it to another
-/// group, or a permission decides who may see it; otherwise it adds no statement.
+/// Runs before an insert or update. Reads the old row if the write could move it to another group,
+/// or if a permission decides who may see it. Otherwise it runs no statement.
 ///
 /// # Errors
-/// The database's, of reading the old row.
+/// The database's, if the old row cannot be read.
 pub async fn before_save<A, C>(active: &A, db: &C, insert: bool) -> Result<(), DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
@@ -41,17 +45,20 @@ where
     let Some(model) = scope.registry().model_of::<A::Entity>() else {
         return Ok(());
     };
-    let write = match insert {
+    let write = if !insert {
+        before_update(active, db, &scope, model).await?
+    } else if scope.returns_rows() {
         // The statement returns the row.
-        true if scope.returns_rows() => None,
-        true => Some(announced(&scope, Verb::Insert, key_of(active), None)),
-        false => before_update(active, db, &scope, model).await?,
+        None
+    } else {
+        let key = key_of(active);
+        Some(pending_write(&scope, Verb::Insert, key, None))
     };
     if let Some(write) = write {
-        scope.announce(Writer::current(), model.entity, write);
+        scope.add_pending(Writer::current(), model.entity, write);
     }
-    // SeaORM asks from here on, if it does: see there.
-    _ = probe::were_rows_asked_for();
+    // Only a query of SeaORM from here on belongs to this write.
+    _ = probe::take_returning_query();
     Ok(())
 }
 
@@ -65,7 +72,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    // SeaORM refuses an update without a key itself, in its own words.
+    // SeaORM itself refuses an update without a key, with its own error.
     let Some(key) = key_of(active) else {
         return Ok(None);
     };
@@ -79,19 +86,19 @@ where
         .collect();
     let needs_old = model.needs_old(&sets);
     if sets.is_empty() {
-        // SeaORM sends no UPDATE then, and still runs the second hook.
-        let nothing = PendingWrite {
-            stage: Stage::Nothing,
-            ..announced(scope, Verb::Update, Some(key), None)
+        // SeaORM then sends no UPDATE, but still runs the second hook.
+        let unchanged = PendingWrite {
+            stage: Stage::Unchanged,
+            ..pending_write(scope, Verb::Update, Some(key), None)
         };
-        return Ok((!scope.returns_rows()).then_some(nothing));
+        return Ok((!scope.returns_rows()).then_some(unchanged));
     }
     if scope.returns_rows() && !needs_old {
         return Ok(None);
     }
-    // Its interval begins before the row is read.
-    let mut write = announced(scope, Verb::Update, Some(key), None);
-    if needs_old && scope.reads_old_rows_itself() {
+    // The write's interval begins before the row is read.
+    let mut write = pending_write(scope, Verb::Update, Some(key), None);
+    if needs_old && scope.wraps_writes_in_transaction() {
         write.was_missing = true;
     } else if needs_old {
         write.old = read_old(active, db, scope).await?;
@@ -113,24 +120,27 @@ where
         return;
     };
     if scope.returns_rows() {
-        // All was known when the statement returned.
+        // The event was recorded when the statement returned.
         return;
     }
     let new = Row::new(row.clone());
     let Some(key) = model.key_of(&new) else {
         return;
     };
-    let verb = match insert {
-        true => Verb::Insert,
-        false => Verb::Update,
-    };
-    match scope.stash.end(Writer::current(), model.entity, verb, &key) {
-        Some(write) if write.stage == Stage::Nothing => {}
-        Some(write) => scope.record(vec![write.written(model, key, new)]).await,
-        // It took so long that it was believed to be given up.
+    let verb = if insert { Verb::Insert } else { Verb::Update };
+    let write = scope
+        .pending
+        .take_finished(Writer::current(), model.entity, verb, &key);
+    match write {
+        Some(write) if write.stage == Stage::Unchanged => {}
+        Some(write) => {
+            let event = write.into_written_event(model, key, new);
+            scope.record(vec![event]).await;
+        }
+        // The hook came so late that the sweep took the write for abandoned.
         None => {
-            let write = announced(&scope, verb, Some(key), Some(new));
-            scope.settle(model, write);
+            let write = pending_write(&scope, verb, Some(key), Some(new));
+            scope.reread(model, write);
         }
     }
 }
@@ -138,7 +148,7 @@ where
 /// Runs before a delete. Reads the row, unless the statement returns it.
 ///
 /// # Errors
-/// The database's, of reading the row.
+/// The database's, if the row cannot be read.
 pub async fn before_delete<A, C>(active: &A, db: &C) -> Result<(), DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
@@ -153,18 +163,19 @@ where
     let Some(key) = key_of(active).filter(|_| !scope.returns_rows()) else {
         return Ok(());
     };
-    let mut write = announced(&scope, Verb::Delete, Some(key), None);
-    // Who is told, and shown what, is decided on the row as it is, not as it once was read.
+    let mut write = pending_write(&scope, Verb::Delete, Some(key), None);
+    // The row in the database decides which subscribers receive the change and what they see, not
+    // the model, which may be out of date.
     write.old = read_old(active, db, &scope).await?;
     write.was_missing = write.old.is_none();
-    // Where only hooks are seen, nobody says whether it was there when it was deleted.
+    // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
     if write.old.is_some() || scope.sees_statements() {
-        scope.announce(Writer::current(), model.entity, write);
+        scope.add_pending(Writer::current(), model.entity, write);
     }
     Ok(())
 }
 
-/// Runs after a delete. Where no row was found there is no event.
+/// Runs after a delete. If no row was found, it records no event.
 pub async fn after_delete<A, C>(active: &A, db: &C)
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
@@ -180,25 +191,32 @@ where
         return;
     };
     let write = scope
-        .stash
-        .end(Writer::current(), model.entity, Verb::Delete, &key);
-    let deleted = write.and_then(|write| write.deleted(model));
+        .pending
+        .take_finished(Writer::current(), model.entity, Verb::Delete, &key);
+    let deleted = write.and_then(|write| write.into_deleted_event(model));
     scope.record(Vec::from_iter(deleted)).await;
 }
 
-fn announced(scope: &Scope, verb: Verb, key: Option<KeyValue>, old: Option<Row>) -> PendingWrite {
+/// Creates a write whose interval begins now.
+fn pending_write(
+    scope: &Scope,
+    verb: Verb,
+    key: Option<KeyValue>,
+    old: Option<Row>,
+) -> PendingWrite {
     PendingWrite {
         verb,
         key,
         old,
         was_missing: false,
-        interval: scope.interval(),
-        stage: Stage::PendingWrite,
+        interval: scope.begin_interval(),
+        stage: Stage::Announced,
     }
 }
 
-/// Reads the row that is about to be written. In a transaction it is locked, so that it stays what
-/// was read until the transaction ends (SQLite has no row locks and needs none: one writer).
+/// Reads the row that is about to be written. In a transaction it also locks the row, so that the
+/// row does not change until the transaction ends. (SQLite has a single writer and needs no row
+/// locks.)
 async fn read_old<A, C>(active: &A, db: &C, scope: &Scope) -> Result<Option<Row>, DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
@@ -208,40 +226,37 @@ where
     for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
         let column = key.into_column();
         let Some(value) = active.get(column).into_value() else {
-            // SeaORM refuses the write itself, with its own words.
+            // SeaORM itself refuses the write, with its own error.
             return Ok(None);
         };
         select = select.filter(column.eq(value));
     }
     if scope.is_transaction() {
-        select = locked(select, db.get_database_backend());
-        begin_to_write::<A::Entity, C>(db).await?;
+        select = select.lock(row_lock(db.get_database_backend()));
+        acquire_write_lock::<A::Entity, C>(db).await?;
     }
     Ok(select.one(db).await?.map(Row::new))
 }
 
-/// Has the rows be locked that are read before an update.
-pub(super) fn locked<S: QuerySelect>(select: S, backend: DbBackend) -> S {
-    select.lock(row_lock(backend))
-}
-
-/// Has a SQLite transaction be a writer before the old row is read. One that begins with a read and
-/// then writes is refused at once if another writes meanwhile ("database is locked"), where one that
-/// begins with its write waits its turn (SQLite, "Deferred, immediate and exclusive transactions"). So a
-/// statement that changes nothing comes first.
-pub(super) async fn begin_to_write<E: EntityTrait, C: ConnectionTrait>(
+/// Makes a SQLite transaction a writer before it reads the old row, with a statement that changes
+/// nothing.
+///
+/// SQLite refuses the first write of a transaction that began with a read, if another connection
+/// has written meanwhile ("database is locked"). A transaction that begins with a write waits for
+/// the other writer instead (SQLite, "Deferred, immediate and exclusive transactions").
+pub(super) async fn acquire_write_lock<E: EntityTrait, C: ConnectionTrait>(
     db: &C,
 ) -> Result<(), DbErr> {
     if db.get_database_backend() == DbBackend::Sqlite {
-        let mut nothing = Query::delete();
-        nothing.from_table(E::default().table_ref());
-        nothing.and_where(Expr::val(1).eq(0));
-        db.execute(&nothing).await?;
+        let mut no_op = Query::delete();
+        no_op.from_table(E::default().table_ref());
+        no_op.and_where(Expr::val(1).eq(0));
+        db.execute(&no_op).await?;
     }
     Ok(())
 }
 
-/// Returns the primary key of a model, `None` where it is not set.
+/// Returns the primary key of an active model, `None` if a column of it is not set.
 fn key_of<A: ActiveModelTrait>(active: &A) -> Option<KeyValue> {
     let mut values = <A::Entity as EntityTrait>::PrimaryKey::iter()
         .map(|key| KeyValue::from_column(active.get(key.into_column()).into_value()?))

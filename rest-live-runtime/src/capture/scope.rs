@@ -1,4 +1,8 @@
-//! Where events go while their write is not yet final.
+//! The scope of a write: a connection or a transaction, as hooks and statements see it.
+//!
+//! A scope decides where the events of a write go: a connection's are published at once, and a
+//! transaction's are buffered until it commits. Hooks and statements leave their events here;
+//! [`LiveTransaction`](crate::capture::LiveTransaction) takes them out when it commits.
 
 use std::{any::TypeId, sync::Arc};
 
@@ -8,14 +12,10 @@ use super::{
     database::Database,
     hooks::{
         abandoned,
-        pending::{PendingWrite, PendingWrites, Stage, Writer},
+        pending::{PendingWrite, PendingWrites, Writer},
     },
-    statement::{
-        Inner,
-        db_error::{self, Ended},
-        read_behind,
-    },
-    transaction::buffer::Open,
+    statement::db_error::{self, ImpliedRollback},
+    transaction::buffer::EventBuffer,
 };
 use crate::{
     model::registry::{ModelEntry, Registry},
@@ -25,12 +25,12 @@ use crate::{
     },
 };
 
-/// One connection or one (nested) transaction, as hooks and statements see it.
+/// One connection, or one (possibly nested) transaction.
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) database: Arc<Database>,
-    /// What `before_*` hooks found out.
-    pub(super) stash: Arc<PendingWrites>,
+    /// The writes that `before_*` hooks announced and that have not finished.
+    pub(super) pending: Arc<PendingWrites>,
     kind: Kind,
 }
 
@@ -38,50 +38,46 @@ pub(crate) struct Scope {
 enum Kind {
     /// A live connection: every write commits by itself.
     Autocommit,
-    /// A connection of SeaORM's, of which only the hooks are seen.
+    /// SeaORM's own connections. Capture sees their hooks only.
     Plain,
-    Transaction(Open),
+    /// A live transaction or savepoint.
+    Transaction(EventBuffer),
 }
 
 impl Scope {
-    /// Returns the scope of a live connection.
+    /// Creates the scope of a live connection.
     pub(crate) fn autocommit(database: Arc<Database>) -> Self {
-        Self {
-            database,
-            stash: Arc::default(),
-            kind: Kind::Autocommit,
-        }
+        Self::new(database, Kind::Autocommit)
     }
 
-    /// Returns the scope of SeaORM's own connections.
+    /// Creates the scope of SeaORM's own connections.
     pub(crate) fn plain(database: Arc<Database>) -> Self {
+        Self::new(database, Kind::Plain)
+    }
+
+    fn new(database: Arc<Database>, kind: Kind) -> Self {
         Self {
             database,
-            stash: Arc::default(),
-            kind: Kind::Plain,
+            pending: Arc::default(),
+            kind,
         }
     }
 
-    /// Returns the scope of a transaction begun in this one.
-    pub(super) fn begin(self: &Arc<Self>) -> Self {
-        let open = match self.open() {
-            Some(open) => open.savepoint(),
-            None => {
-                let is_mysql = self.database.backend == DbBackend::MySql;
-                let began = is_mysql.then(|| self.interval());
-                Open::transaction(self.database.most_events(), began)
-            }
+    /// Creates the scope of a transaction that is begun in this scope.
+    pub(super) fn begin_transaction(&self) -> Self {
+        let buffer = if let Some(buffer) = self.buffer() {
+            buffer.savepoint()
+        } else {
+            let is_mysql = self.database.backend == DbBackend::MySql;
+            let interval = is_mysql.then(|| self.begin_interval());
+            EventBuffer::transaction(self.database.max_transaction_events(), interval)
         };
-        Self {
-            database: Arc::clone(&self.database),
-            stash: Arc::default(),
-            kind: Kind::Transaction(open),
-        }
+        Self::new(Arc::clone(&self.database), Kind::Transaction(buffer))
     }
 
-    fn open(&self) -> Option<&Open> {
+    fn buffer(&self) -> Option<&EventBuffer> {
         match &self.kind {
-            Kind::Transaction(open) => Some(open),
+            Kind::Transaction(buffer) => Some(buffer),
             Kind::Autocommit | Kind::Plain => None,
         }
     }
@@ -90,199 +86,191 @@ impl Scope {
         &self.database.publisher.registry
     }
 
-    /// Writes a statement as the database takes it.
+    /// Builds a statement for the backend of the database.
     pub(super) fn build<S: StatementBuilder>(&self, statement: &S) -> Statement {
         self.database.backend.build(statement)
     }
 
     pub(super) fn is_transaction(&self) -> bool {
-        self.open().is_some()
+        self.buffer().is_some()
     }
 
-    /// Returns whether the statements of writes are seen, and not only the hooks.
+    /// Returns whether capture sees the statements of writes, and not only their hooks.
     pub(super) fn sees_statements(&self) -> bool {
         !matches!(self.kind, Kind::Plain)
     }
 
-    /// Returns whether a write is known when its statement returns.
+    /// Returns whether the statement of a write returns the rows that it wrote. All is known of the
+    /// write then, without its second hook.
     pub(super) fn returns_rows(&self) -> bool {
-        self.sees_statements() && self.database.returns
+        self.sees_statements() && self.database.returns_rows
     }
 
-    /// Returns whether a write that commits by itself is put into a transaction, where the row as it was is read and locked:
-    /// a hook need not.
-    pub(super) fn reads_old_rows_itself(&self) -> bool {
+    /// Returns whether a write that commits by itself runs in an internal transaction, which reads
+    /// and locks the old row. A hook need not read it then.
+    pub(super) fn wraps_writes_in_transaction(&self) -> bool {
         matches!(self.kind, Kind::Autocommit) && self.is_ordered_by_log()
     }
 
-    /// Returns whether events are written in the transactions of their rows, and nobody else orders them.
+    /// Returns whether events are appended to the log in the transaction that writes their rows.
+    /// The database alone orders them then.
     pub(super) fn is_ordered_by_log(&self) -> bool {
         self.sees_statements() && self.database.publisher.transactional().is_some()
     }
 
-    /// Has a row be read again and told that was written by this.
-    pub(super) fn settle(&self, model: &ModelEntry, write: PendingWrite) {
+    /// Makes the publisher read a row again that this write may have changed, and publish it.
+    pub(super) fn reread(&self, model: &ModelEntry, write: PendingWrite) {
         let label = Arc::clone(&model.label);
-        match (self.open(), write.key) {
+        match (self.buffer(), write.key) {
             (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
             (None, None) => self.database.publisher.publish_later(resets([label])),
-            // Nothing but itself writes it before its end: it is gone, and that was told.
+            // Only the transaction itself can write the row before it ends. So the transaction has
+            // deleted it, and the event of that is in the buffer.
             (Some(_), _) => {}
         }
     }
 
     /// Begins the interval of a write.
-    pub(super) fn interval(&self) -> Arc<Interval> {
+    pub(super) fn begin_interval(&self) -> Arc<Interval> {
         Arc::new(self.database.publisher.order.begin())
     }
 
-    /// Begins the interval of an update in a transaction that is done and whose row is read behind it. InnoDB does
-    /// not carry out an update that sets nothing new, and then a consistent read shows the row as it was when the
-    /// transaction first read something, whatever others have committed since ("Consistent nonlocking reads"):
-    /// so nothing else of the row may have been told since then.
-    pub(super) fn interval_of_update(&self) -> Arc<Interval> {
-        let whole = self.open().and_then(Open::began);
-        whole.unwrap_or_else(|| self.interval())
+    /// Returns the interval of an update in a transaction that is done and whose row is read next.
+    ///
+    /// InnoDB skips an update that sets nothing new. A consistent read then shows the row as of the
+    /// first read in the transaction, whatever others have committed since (MySQL manual,
+    /// "Consistent nonlocking reads"). So the interval begins with the transaction: no other event
+    /// of the row may have been published since then.
+    pub(super) fn update_interval(&self) -> Arc<Interval> {
+        let whole = self.buffer().and_then(EventBuffer::interval);
+        whole.unwrap_or_else(|| self.begin_interval())
     }
 
-    /// Takes in the events of a write that is done: keeps them while a transaction is open, tells them
-    /// where none is.
+    /// Records the events of a finished write: buffers them in a transaction, else publishes them.
     pub(super) async fn record(&self, events: Vec<Committed>) {
-        match self.open() {
-            Some(open) => open.keep(events),
+        match self.buffer() {
+            Some(buffer) => buffer.extend(events),
             None => self.database.publisher.publish(events).await,
         }
     }
 
-    /// Takes in that rows of these models changed which are not known.
+    /// Records that unknown rows of these models changed.
     pub(super) async fn record_resets(&self, models: &[usize]) {
         self.record(self.resets(models)).await;
     }
 
-    /// The same, where nobody can wait.
+    /// Records the same without waiting, for callers that cannot await.
     pub(super) fn record_resets_later(&self, models: &[usize]) {
         let resets = self.resets(models);
-        match self.open() {
-            Some(open) => open.keep(resets),
+        match self.buffer() {
+            Some(buffer) => buffer.extend(resets),
             None => self.database.publisher.publish_later(resets),
         }
     }
 
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
-        let label = |place: &usize| Arc::clone(&self.registry().model(*place).label);
+        let label = |index: &usize| Arc::clone(&self.registry().model(*index).label);
         resets(models.iter().map(label))
     }
 
-    /// Announces a write, for its statement or its second hook.
-    pub(super) fn announce(&self, writer: Writer, entity: TypeId, write: PendingWrite) {
-        let is_first = self.stash.announce(writer, entity, write);
-        // What a transaction leaves behind is looked at when it commits, or goes with it.
-        if is_first && !self.is_transaction() {
-            let (stash, database) = (Arc::clone(&self.stash), Arc::clone(&self.database));
+    /// Keeps a write for its statement or its second hook.
+    pub(super) fn add_pending(&self, writer: Writer, entity: TypeId, write: PendingWrite) {
+        let needs_sweep = self.pending.add(writer, entity, write);
+        // In a transaction, a commit reads the rows of writes that did not finish, and a rollback
+        // undoes them.
+        if needs_sweep && !self.is_transaction() {
+            let (pending, database) = (Arc::clone(&self.pending), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.watch(abandoned::sweep(stash, database, is_plain));
+            publisher.watch(abandoned::sweep(pending, database, is_plain));
         }
     }
 
-    /// Takes note that a statement failed.
-    pub(super) fn failed(&self, error: &DbErr) {
-        let Some(open) = self.open() else { return };
-        open.fail();
+    /// Notes that a statement failed, and what its error says about the transaction.
+    pub(super) fn note_failure(&self, error: &DbErr) {
+        let Some(buffer) = self.buffer() else { return };
+        buffer.note_failure();
         if self.database.backend == DbBackend::MySql {
-            match db_error::what_ended(error) {
-                Ended::Nothing => {}
-                Ended::Perhaps => open.tear(),
-                Ended::Transaction => {
-                    open.tear();
-                    open.forget_all();
-                    self.stash.drain();
+            match db_error::implied_rollback(error) {
+                ImpliedRollback::None => {}
+                ImpliedRollback::Possible => buffer.note_possible_end(),
+                ImpliedRollback::Certain => {
+                    buffer.note_possible_end();
+                    buffer.clear();
+                    self.pending.take_all();
                 }
             }
         }
     }
 
-    /// Takes note that a statement may fail.
-    pub(super) fn may_have_failed(&self) {
-        if let Some(open) = self.open() {
-            open.fail();
+    /// Notes that a statement may have failed.
+    pub(super) fn note_possible_failure(&self) {
+        if let Some(buffer) = self.buffer() {
+            buffer.note_failure();
         }
     }
 
-    /// Takes note that the transaction may be over before its end.
-    pub(super) fn tear(&self) {
-        if let Some(open) = self.open() {
-            open.tear();
+    /// Notes that the database or raw SQL may have ended the transaction early.
+    pub(super) fn note_possible_end(&self) {
+        if let Some(buffer) = self.buffer() {
+            buffer.note_possible_end();
         }
     }
 
-    /// Takes note that the transaction may be rolled back before its end: what is written in it from now on may commit
-    /// by itself.
-    pub(super) fn doubt(&self) {
-        if let Some(open) = self.open() {
-            open.doubt();
+    /// Notes that the transaction may be rolled back before its end. Later writes in it may then
+    /// commit by themselves.
+    pub(super) fn note_possible_rollback(&self) {
+        if let Some(buffer) = self.buffer() {
+            buffer.note_possible_rollback();
         }
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.open().is_some_and(Open::has_failed)
+    pub(super) fn may_have_failed(&self) -> bool {
+        self.buffer().is_some_and(EventBuffer::may_have_failed)
     }
 
-    pub(super) fn is_torn(&self) -> bool {
-        self.open().is_some_and(Open::is_torn)
+    /// Returns whether it is unknown which writes of the transaction a COMMIT has made permanent.
+    pub(super) fn is_outcome_unknown(&self) -> bool {
+        self.buffer()
+            .is_some_and(|buffer| buffer.may_have_ended() || buffer.may_be_rolled_back())
     }
 
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.open().is_some_and(Open::is_doubtful)
+    /// Returns whether an error of COMMIT proves that nothing was committed.
+    pub(super) fn is_rolled_back_by(&self, error: &DbErr) -> bool {
+        // After an earlier error, SQLite may have ended the transaction, and later writes committed
+        // by themselves.
+        let has_ended_in_sqlite =
+            self.database.backend == DbBackend::Sqlite && self.may_have_failed();
+        let may_have_ended = self.buffer().is_some_and(EventBuffer::may_have_ended);
+        db_error::is_refusal(error) && !has_ended_in_sqlite && !may_have_ended
     }
 
-    /// Returns whether an error of COMMIT says that nothing is committed.
-    pub(super) fn is_over_for_sure(&self, error: &DbErr) -> bool {
-        // SQLite may have ended it at an earlier error, and what was written since committed by itself.
-        let may_be_over = self.database.backend == DbBackend::Sqlite && self.has_failed();
-        db_error::is_refusal(error) && !may_be_over && !self.is_torn()
-    }
-
-    /// Takes in what a savepoint wrote.
-    pub(super) fn join(&self, events: Vec<Committed>) {
-        if let Some(open) = self.open() {
-            open.keep(events);
+    /// Adds events to the buffer of a transaction, such as those of a savepoint.
+    pub(super) fn buffer_events(&self, events: Vec<Committed>) {
+        if let Some(buffer) = self.buffer() {
+            buffer.extend(events);
         }
     }
 
-    /// Reads, before the transaction commits, the rows that were written and that nobody described.
-    pub(super) async fn read_what_is_left(&self, inner: &impl Inner) {
-        for left in self.stash.drain() {
-            let (entity, write) = (left.entity, left.announced);
-            if write.stage == Stage::Written
-                && let Some(model) = self.registry().model_by_type(entity)
-            {
-                match read_behind(inner, model, write).await {
-                    Ok(event) => self.join(vec![event]),
-                    Err(gone) => self.settle(model, gone),
-                }
-            }
-        }
+    /// Takes the events of a transaction out of the buffer, and closes its level.
+    pub(super) fn take_events(&self) -> Vec<Committed> {
+        self.buffer().map(EventBuffer::take).unwrap_or_default()
     }
 
-    /// Takes out what a transaction wrote, and ends it.
-    pub(super) fn take(&self) -> Vec<Committed> {
-        self.open().map(Open::take).unwrap_or_default()
-    }
-
-    /// Returns whether a transaction wrote nothing so far that anybody is told of.
+    /// Returns whether the transaction has written nothing that subscribers would see.
     pub(super) fn is_empty(&self) -> bool {
-        self.open().is_none_or(Open::is_empty)
+        self.buffer().is_none_or(EventBuffer::is_empty)
     }
 }
 
 impl Drop for Scope {
-    /// What was written in a transaction that is rolled back is forgotten, unless it may be committed.
+    /// Drops the events of a transaction that is rolled back. If the transaction may have been
+    /// committed, resets its models instead.
     fn drop(&mut self) {
-        if let Some(open) = self.open() {
-            let written = open.take();
-            if open.is_torn() {
-                self.database.publisher.publish_later(resets_of(written));
+        if let Some(buffer) = self.buffer() {
+            let events = buffer.take();
+            if buffer.may_have_ended() {
+                self.database.publisher.publish_later(resets_of(events));
             }
         }
     }

@@ -1,7 +1,13 @@
-//! The transaction that captures.
+//! The transaction that captures its writes.
+//!
+//! [`LiveTransaction`] runs statements in its own [`Scope`], which buffers their events. A commit
+//! of the outermost transaction publishes them; a commit of a savepoint moves them to the outer
+//! transaction.
 
 pub(crate) mod buffer;
 pub(crate) mod conflate;
+mod guards;
+
 use std::{fmt, pin::Pin, sync::Arc};
 
 use sea_orm::{
@@ -9,11 +15,17 @@ use sea_orm::{
     TransactionSession, TransactionTrait,
 };
 
-use self::conflate::fold;
+use self::{
+    conflate::conflate,
+    guards::{SavepointEvents, SavepointGuard, StatementGuard},
+};
 use super::{
     Scope,
-    connection::forward::delegate,
-    statement::{Answer, Call, db_error::is_refusal, plan::Plan},
+    connection::forward::forward_traits,
+    hooks::pending::Stage,
+    statement::{
+        Call, answer::Answer, db_error::is_refusal, plan::Plan, row_read::read_written_row,
+    },
 };
 use crate::{
     log::TransactionalLog,
@@ -21,8 +33,10 @@ use crate::{
 };
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
-/// they were made; if it rolls back or is dropped, never. A transaction begun in it is a savepoint:
-/// its writes join the outer ones when it commits.
+/// they were made. If it rolls back or is dropped, subscribers receive nothing.
+///
+/// A transaction begun in it is a savepoint. When the savepoint commits, its writes join those of
+/// the outer transaction.
 pub struct LiveTransaction {
     inner: DatabaseTransaction,
     scope: Arc<Scope>,
@@ -33,7 +47,7 @@ impl LiveTransaction {
     pub(super) fn new(inner: DatabaseTransaction, parent: &Arc<Scope>) -> Self {
         Self {
             inner,
-            scope: Arc::new(parent.begin()),
+            scope: Arc::new(parent.begin_transaction()),
             parent: Arc::clone(parent),
         }
     }
@@ -42,61 +56,61 @@ impl LiveTransaction {
         &self.scope
     }
 
-    /// Begins a savepoint. SeaORM drops one that it cannot begin, or that nobody waits for any more, as if it were
-    /// there: with it goes the transaction, and what is written in it then commits by itself.
+    /// Begins a savepoint.
+    ///
+    /// If the savepoint cannot be created, or its future is dropped, SeaORM rolls back as if it
+    /// existed. This ends the transaction, and later writes in it commit by themselves.
     pub(super) async fn start(&self, options: TransactionOptions) -> Result<Self, DbErr> {
-        let mut beginning = StartPoint {
-            outer: &self.scope,
-            is_done: false,
-        };
+        let guard = SavepointGuard::new(&self.scope);
         let inner = self.inner.begin_with_options(options).await?;
-        beginning.is_done = true;
+        guard.disarm();
         Ok(Self::new(inner, &self.scope))
     }
 
-    /// Commits, and tells the subscribers.
+    /// Commits, and publishes the changes to subscribers.
     ///
     /// # Errors
-    /// The database's. Nobody is told then.
+    /// The database's. Subscribers then receive none of the changes. If it is unknown whether the
+    /// database committed, they receive resets.
     ///
     /// # Cancel safety
-    /// Once polled, an outermost commit runs to its end and its events are released, also when the
-    /// future is dropped: a request that is given up does not leave subscribers without the change.
+    /// Once polled, an outermost commit runs to completion and publishes its events, even if the
+    /// future is dropped. So a canceled request does not hide a committed change from subscribers.
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self {
             inner,
             scope,
             parent,
         } = self;
-        scope.read_what_is_left(&inner).await;
+        read_unfinished_writes(&scope, &inner).await;
         if scope.is_empty() {
             return inner.commit().await;
         }
         if parent.is_transaction() {
-            // Who gives up a savepoint midway, and goes on, leaves it open whether it was kept.
-            let kept = Kept::new(scope.take(), Arc::clone(&parent));
+            // If this future is dropped while the savepoint is being released and the outer
+            // transaction goes on, it is unknown whether the savepoint was kept.
+            let events = SavepointEvents::new(scope.take_events(), Arc::clone(&parent));
             let committed = inner.commit().await;
             match &committed {
-                Ok(()) => kept.join(),
-                Err(error) if is_refusal(error) => kept.forget(),
+                Ok(()) => events.merge(),
+                Err(error) if is_refusal(error) => events.discard(),
                 Err(_) => {}
             }
             return committed;
         }
         let publisher = Arc::clone(&scope.database.publisher);
         let commit = async move {
-            let is_doomed = scope.has_failed() && is_doomed(&inner).await;
+            let is_aborted = scope.may_have_failed() && is_aborted(&inner).await;
             if let Some(log) = scope.database.publisher.transactional() {
-                return commit_with_events(inner, &scope, log, is_doomed).await;
+                return commit_with_events(inner, &scope, log, is_aborted).await;
             }
             let committed = inner.commit().await;
-            let unit = scope.take();
+            let events = scope.take_events();
             let events = match &committed {
-                Ok(()) if is_doomed => Vec::new(),
-                Ok(()) if scope.is_torn() || scope.is_doubtful() => resets_of(unit),
-                Ok(()) => fold(unit, scope.registry()),
-                Err(error) if scope.is_over_for_sure(error) => Vec::new(),
-                Err(_) => resets_of(unit),
+                Ok(()) if is_aborted => Vec::new(),
+                Ok(()) => committed_events(&scope, events),
+                Err(error) if scope.is_rolled_back_by(error) => Vec::new(),
+                Err(_) => resets_of(events),
             };
             scope.database.publisher.publish(events).await;
             committed
@@ -104,7 +118,7 @@ impl LiveTransaction {
         publisher.complete(Box::pin(commit)).await
     }
 
-    /// Rolls back. Nobody is told of what was written.
+    /// Rolls back. Subscribers receive none of the changes.
     ///
     /// # Errors
     /// The database's.
@@ -112,16 +126,16 @@ impl LiveTransaction {
         self.inner.rollback().await
     }
 
-    /// Reads the rows again, and locks them, that a statement of this transaction is about to update.
-    pub(super) async fn lock(&self, plan: &mut Plan) -> Result<(), DbErr> {
-        let Plan::Returning(returned) = plan else {
+    /// Reads and locks the rows again that a statement of this transaction is about to update.
+    pub(super) async fn lock_old_rows(&self, plan: &mut Plan) -> Result<(), DbErr> {
+        let Plan::Returning(plan) = plan else {
             return Ok(());
         };
-        for (place, write) in &mut returned.announced {
+        for (model, write) in &mut plan.pending {
             if let Some(key) = write.key.clone()
                 && (write.was_missing || write.old.is_some())
             {
-                let table = &self.scope.registry().model(*place).table;
+                let table = &self.scope.registry().model(*model).table;
                 write.old = table.read_locked(&self.inner, &key).await?;
                 write.was_missing = write.old.is_none();
             }
@@ -131,38 +145,36 @@ impl LiveTransaction {
 
     /// Runs a statement in the transaction.
     pub(super) async fn run_call(&self, call: Call, mut plan: Plan) -> Result<Answer, DbErr> {
-        if self.scope.is_ordered_by_log() && plan.has_missing() {
-            // Another may insert the row before it is updated, and nobody would know where it was.
+        if self.scope.is_ordered_by_log() && plan.has_missing_row() {
+            // Another writer may insert the missing row before it is updated. Its groups before
+            // the update would be unknown then. So the update first runs in a savepoint: if it
+            // finds the row, it is undone, and runs again after the row is read and locked.
             let savepoint = self.start(TransactionOptions::default()).await?;
-            let found = savepoint.run_planned(call.clone(), plan.clone()).await;
-            match found {
-                Ok(answer) if answer.is_of_rows() => {
+            match savepoint.run_plan(call.clone(), plan.clone()).await {
+                Ok(answer) if answer.has_rows() => {
                     savepoint.rollback().await?;
-                    self.lock(&mut plan).await?;
+                    self.lock_old_rows(&mut plan).await?;
                 }
                 Ok(answer) => {
                     savepoint.commit().await?;
                     return Ok(answer);
                 }
                 Err(error) => {
-                    // The first error is the one to know.
+                    // The caller needs the first error.
                     _ = savepoint.rollback().await;
                     return Err(error);
                 }
             }
         }
-        self.run_planned(call, plan).await
+        self.run_plan(call, plan).await
     }
 
-    async fn run_planned(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
-        let mut midway = Midway {
-            scope: &self.scope,
-            models: Some(plan.models()),
-        };
+    async fn run_plan(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
+        let guard = StatementGuard::new(&self.scope, plan.model_indices());
         let answer = call.run(&self.inner, &self.scope, plan).await;
-        midway.models = None;
+        guard.disarm();
         if let Err(error) = &answer {
-            self.scope.failed(error);
+            self.scope.note_failure(error);
         }
         answer
     }
@@ -196,22 +208,38 @@ impl LiveTransaction {
     }
 }
 
-/// Commits a transaction, with its events in it: where they are in the same database, both are there, or neither.
+/// Reads the rows of writes whose second hook did not run, before the transaction commits.
+async fn read_unfinished_writes(scope: &Scope, inner: &impl ConnectionTrait) {
+    for orphan in scope.pending.take_all() {
+        let (entity, write) = (orphan.entity, orphan.write);
+        if write.stage == Stage::Written
+            && let Some(model) = scope.registry().model_by_type(entity)
+        {
+            match read_written_row(inner, model, write).await {
+                Ok(event) => scope.buffer_events(vec![event]),
+                Err(gone) => scope.reread(model, gone),
+            }
+        }
+    }
+}
+
+/// Commits a transaction and appends its events in it. Rows and events are in the same database, so
+/// either both are committed or neither.
 async fn commit_with_events(
     inner: DatabaseTransaction,
     scope: &Scope,
     log: &dyn TransactionalLog,
-    is_doomed: bool,
+    is_aborted: bool,
 ) -> Result<(), DbErr> {
-    let unit = scope.take();
-    let events = match is_doomed {
-        true => Vec::new(),
-        false if scope.is_torn() || scope.is_doubtful() => resets_of(unit),
-        false => fold(unit, scope.registry()),
+    let events = scope.take_events();
+    let events = if is_aborted {
+        Vec::new()
+    } else {
+        committed_events(scope, events)
     };
     let publisher = &scope.database.publisher;
     if let Err(error) = publisher.publish_in(log, &inner, events).await {
-        // It is rolled back in any case: the first error is the one to know.
+        // Dropping the transaction also rolls it back, and the caller needs the first error.
         _ = inner.rollback().await;
         return Err(error);
     }
@@ -220,74 +248,20 @@ async fn commit_with_events(
     committed
 }
 
-/// Returns whether a transaction in which a statement failed will commit nothing. PostgreSQL takes its COMMIT
-/// then, rolls back, and reports no error; but it runs nothing else.
-async fn is_doomed(inner: &DatabaseTransaction) -> bool {
+/// Returns the events to publish for a commit that succeeds: resets if its outcome is unknown.
+fn committed_events(scope: &Scope, events: Vec<Committed>) -> Vec<Committed> {
+    if scope.is_outcome_unknown() {
+        resets_of(events)
+    } else {
+        conflate(events, scope.registry())
+    }
+}
+
+/// Returns whether PostgreSQL has aborted a transaction in which a statement failed. It accepts the
+/// COMMIT of such a transaction, rolls back and reports no error; but it runs no other statement.
+async fn is_aborted(inner: &DatabaseTransaction) -> bool {
     inner.get_database_backend() == DbBackend::Postgres
         && inner.execute_unprepared("SELECT 1").await.is_err()
-}
-
-/// A statement that is under way in a transaction. Who gives it up, and goes on, does not know whether it was done.
-struct Midway<'s> {
-    scope: &'s Scope,
-    /// What it may write; `None` once it is over.
-    models: Option<Vec<usize>>,
-}
-
-impl Drop for Midway<'_> {
-    fn drop(&mut self) {
-        if let Some(models) = self.models.take() {
-            self.scope.may_have_failed();
-            self.scope.record_resets_later(&models);
-        }
-    }
-}
-
-/// A savepoint that has not begun yet.
-struct StartPoint<'s> {
-    outer: &'s Scope,
-    is_done: bool,
-}
-
-impl Drop for StartPoint<'_> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.outer.doubt();
-        }
-    }
-}
-
-/// What a savepoint wrote, on its way to the transaction that it is in.
-struct Kept {
-    unit: Option<Vec<Committed>>,
-    outer: Arc<Scope>,
-}
-
-impl Kept {
-    fn new(unit: Vec<Committed>, outer: Arc<Scope>) -> Self {
-        Self {
-            unit: Some(unit),
-            outer,
-        }
-    }
-
-    fn join(mut self) {
-        if let Some(unit) = self.unit.take() {
-            self.outer.join(unit);
-        }
-    }
-
-    fn forget(mut self) {
-        self.unit = None;
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(unit) = self.unit.take() {
-            self.outer.join(resets_of(unit));
-        }
-    }
 }
 
 #[async_trait::async_trait]
@@ -301,7 +275,7 @@ impl TransactionSession for LiveTransaction {
     }
 }
 
-delegate!(LiveTransaction, DatabaseTransaction);
+forward_traits!(LiveTransaction, DatabaseTransaction);
 
 impl fmt::Debug for LiveTransaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -179,9 +179,10 @@ impl Dispatcher {
                 tracing::error!(
                     model = &**model,
                     %panicked,
-                    "an event was not dispatched: the model's subscribers are reset"
+                    "the application's code panicked while an event was dispatched"
                 );
                 self.metrics.panics.increment(1);
+                // Not encoded: what changed is not known to the subscribers.
                 if batch.events() == before {
                     batch.add_reset(model, &event.at);
                 }

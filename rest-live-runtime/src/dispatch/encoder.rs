@@ -11,7 +11,7 @@ use crate::{
         cursor::Cursor,
         event::{Action, Event, Row, RowChange},
     },
-    hub::groups::frame_log::{BroadcastFrame, FrameIndex},
+    hub::groups::broadcast_frame::{BroadcastFrame, FrameIndex},
     metrics::Metrics,
     model::{description::Serializer, registry::ModelEntry},
     protocol::{

@@ -1,8 +1,10 @@
 //! The groups of a shard: who subscribes to each, and which frames each still has to send.
 
 pub(crate) mod audience;
+pub(crate) mod broadcast_frame;
 pub(crate) mod frame_log;
 pub(crate) mod group;
+pub(crate) mod subscriber;
 
 use std::{
     collections::HashMap,
@@ -14,7 +16,8 @@ use slab::Slab;
 
 use self::{
     audience::{Audience, Viewer},
-    group::{Group, Subscriber},
+    group::Group,
+    subscriber::Subscriber,
 };
 use super::{context::HubContext, ids::SubscriberKey};
 use crate::data::group_id::GroupId;

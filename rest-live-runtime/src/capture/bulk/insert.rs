@@ -2,16 +2,16 @@
 
 use sea_orm::{DbErr, EntityTrait, IntoActiveModel, Iterable};
 
-use super::{Described, LiveDatabase, in_transaction, record};
+use super::{LiveDatabase, WrittenRow, in_transaction, record};
 use crate::data::event::Row;
 
-/// So many parameters are in one statement: SQLite takes 32,766, PostgreSQL 65,535.
-const MOST_PARAMETERS: usize = 32_000;
+/// Maximum number of parameters in one statement. SQLite accepts 32,766, PostgreSQL 65,535.
+const MAX_PARAMETERS: usize = 32_000;
 
-/// Inserts rows, and tells each of them: see
+/// Inserts rows, and sends each change: see
 /// [`LiveEntity::live_insert_many`](super::LiveEntity::live_insert_many).
 #[derive(Clone, Debug)]
-#[must_use = "nothing is written until `exec`"]
+#[must_use = "no row is inserted until `exec` is called"]
 pub struct LiveInsertMany<E: EntityTrait> {
     models: Vec<E::ActiveModel>,
 }
@@ -27,7 +27,7 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
     /// The database's.
     ///
     /// # Cancel safety
-    /// It is done as a whole, or not at all.
+    /// If the future is dropped, either all rows are written or none.
     pub async fn exec(self, db: &impl LiveDatabase) -> Result<u64, DbErr>
     where
         E::Model: IntoActiveModel<E::ActiveModel>,
@@ -35,14 +35,14 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
         Ok(self.exec_with_returning(db).await?.len() as u64)
     }
 
-    /// Runs the insert and returns the rows, on every database. Where the database returns no rows (MariaDB,
-    /// MySQL), it is one statement and one read a row.
+    /// Runs the insert and returns the rows, on every database. If the database returns no rows
+    /// (MariaDB, MySQL), it runs one INSERT and one SELECT for each row.
     ///
     /// # Errors
     /// The database's.
     ///
     /// # Cancel safety
-    /// It is done as a whole, or not at all.
+    /// If the future is dropped, either all rows are written or none.
     pub async fn exec_with_returning(
         mut self,
         db: &impl LiveDatabase,
@@ -50,15 +50,15 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
     where
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
-        let at_once = (MOST_PARAMETERS / E::Column::iter().count().max(1)).max(1);
+        let rows_per_statement = (MAX_PARAMETERS / E::Column::iter().count().max(1)).max(1);
         in_transaction(db, async |transaction| {
             let inner = transaction.inner();
             let mut rows = Vec::with_capacity(self.models.len());
-            if transaction.scope().database.returns {
+            if transaction.scope().database.returns_rows {
                 while !self.models.is_empty() {
                     let chunk: Vec<_> = self
                         .models
-                        .drain(..at_once.min(self.models.len()))
+                        .drain(..rows_per_statement.min(self.models.len()))
                         .collect();
                     rows.extend(E::insert_many(chunk).exec_with_returning(inner).await?);
                 }
@@ -67,11 +67,11 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
                     rows.push(E::insert(model).exec_with_returning(inner).await?);
                 }
             }
-            let described = rows.iter().map(|row| Described {
+            let written = rows.iter().map(|row| WrittenRow {
                 old: None,
                 new: Some(Row::new(row.clone())),
             });
-            record::<E>(transaction, Some(described.collect())).await;
+            record::<E>(transaction, Some(written.collect())).await;
             Ok(rows)
         })
         .await

@@ -8,16 +8,18 @@ use sea_orm::{
     sea_query::{SimpleExpr, ValueTuple},
 };
 
-use super::{Described, LiveDatabase, LiveFilter, at_once, in_transaction, one_of, record};
+use super::{
+    LiveDatabase, LiveFilter, WrittenRow, in_transaction, is_one_of, max_rows_per_statement, record,
+};
 use crate::{capture::LiveTransaction, data::event::Row};
 
-/// Updates all rows that match, and tells each of them: see
+/// Updates all rows that match, and sends each change: see
 /// [`LiveEntity::live_update_many`](super::LiveEntity::live_update_many).
 #[derive(Clone, Debug)]
-#[must_use = "nothing is written until `exec`"]
+#[must_use = "no row is updated until `exec` is called"]
 pub struct LiveUpdateMany<E: EntityTrait> {
-    matching: LiveFilter<E, UpdateMany<E>>,
-    /// What is set, of all rows.
+    filter: LiveFilter<E, UpdateMany<E>>,
+    /// The same assignments, without the filter.
     update: UpdateMany<E>,
     sets_key: bool,
 }
@@ -25,7 +27,7 @@ pub struct LiveUpdateMany<E: EntityTrait> {
 impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     pub(super) fn new() -> Self {
         Self {
-            matching: LiveFilter::new(E::update_many()),
+            filter: LiveFilter::new(E::update_many()),
             update: E::update_many(),
             sets_key: false,
         }
@@ -34,17 +36,17 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     /// Sets a column to an expression.
     pub fn col_expr(mut self, column: E::Column, expression: SimpleExpr) -> Self {
         self.sets_key |= E::PrimaryKey::from_column(column).is_some();
-        let write = self.matching.write.col_expr(column, expression.clone());
-        self.matching.write = write;
+        let write = self.filter.write.col_expr(column, expression.clone());
+        self.filter.write = write;
         self.update = self.update.col_expr(column, expression);
         self
     }
 
-    /// Sets what is set in a model.
+    /// Sets the columns that are set in an active model.
     pub fn set<A: ActiveModelTrait<Entity = E>>(mut self, model: A) -> Self {
         let mut key = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         self.sets_key |= key.any(|column| model.get(column).is_set());
-        self.matching.write = self.matching.write.set(model.clone());
+        self.filter.write = self.filter.write.set(model.clone());
         self.update = self.update.set(model);
         self
     }
@@ -52,10 +54,11 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     /// Runs the update.
     ///
     /// # Errors
-    /// The database's, and that a column of the primary key is set: which row is which would not be known.
+    /// The database's, and an error if a column of the primary key is set. The old and the new
+    /// state of a row could not be matched then.
     ///
     /// # Cancel safety
-    /// It is done as a whole, or not at all.
+    /// If the future is dropped, either all rows are written or none.
     pub async fn exec(self, db: &impl LiveDatabase) -> Result<UpdateResult, DbErr> {
         let (written, _) = self.run(db, false).await?;
         let mut result = UpdateResult::default();
@@ -63,7 +66,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
         Ok(result)
     }
 
-    /// Runs the update and returns the rows as they are now, on every database.
+    /// Runs the update and returns the updated rows, on every database.
     ///
     /// # Errors
     /// As [`exec`](Self::exec).
@@ -77,27 +80,27 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     async fn run(self, db: &impl LiveDatabase, all: bool) -> Result<(u64, Vec<E::Model>), DbErr> {
         if self.sets_key {
             return Err(DbErr::Custom(
-                "live_update_many cannot set a column of the primary key: insert the rows anew and delete the old ones".to_owned(),
+                "live_update_many cannot set a column of the primary key: insert new rows and delete the old ones".to_owned(),
             ));
         }
         in_transaction(db, async |transaction| {
-            let Some(old) = self.matching.rows(transaction, all).await? else {
-                let write = self.matching.write.clone();
+            let Some(old) = self.filter.lock_rows(transaction, all).await? else {
+                let write = self.filter.write.clone();
                 let written = write.exec(transaction.inner()).await?.rows_affected;
                 record::<E>(transaction, None).await;
                 return Ok((written, Vec::new()));
             };
             let mut new = Vec::with_capacity(old.len());
-            for rows in old.chunks(at_once::<E>()) {
+            for rows in old.chunks(max_rows_per_statement::<E>()) {
                 self.write(transaction, rows, &mut new).await?;
             }
-            record::<E>(transaction, paired(old, &new)).await;
+            record::<E>(transaction, pair_rows(old, &new)).await;
             Ok((new.len() as u64, new))
         })
         .await
     }
 
-    /// Updates some rows, and appends what they are then.
+    /// Updates some of the rows, and appends their new state to `new`.
     async fn write(
         &self,
         transaction: &LiveTransaction,
@@ -105,14 +108,15 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
         new: &mut Vec<E::Model>,
     ) -> Result<(), DbErr> {
         let inner = transaction.inner();
-        let update = self.update.clone().filter(one_of::<E>(rows));
-        if transaction.scope().database.returns {
+        let update = self.update.clone().filter(is_one_of::<E>(rows));
+        if transaction.scope().database.returns_rows {
             new.extend(update.exec_with_returning(inner).await?);
         } else {
             update.exec(inner).await?;
-            // Locked they are, and a read that locks reads what is there: another may show a row that the update left
-            // as it was, as it was when the transaction began.
-            let select = E::find().filter(one_of::<E>(rows)).lock_exclusive();
+            // The rows are locked already. A locking read returns their current state. A consistent
+            // read may return a row that the update left unchanged as it was when the transaction
+            // began.
+            let select = E::find().filter(is_one_of::<E>(rows)).lock_exclusive();
             new.extend(select.all(inner).await?);
         }
         Ok(())
@@ -123,12 +127,13 @@ impl<E: EntityTrait> QueryFilter for LiveUpdateMany<E> {
     type QueryStatement = LiveFilter<E, UpdateMany<E>>;
 
     fn query(&mut self) -> &mut Self::QueryStatement {
-        &mut self.matching
+        &mut self.filter
     }
 }
 
-/// Finds to each row what it is now. `None` where one is not there any more: a trigger saw to it.
-fn paired<M: ModelTrait + Sync + 'static>(old: Vec<M>, new: &[M]) -> Option<Vec<Described>> {
+/// Pairs each old row with its new state. Returns `None` if a row does not exist any more, for
+/// example because of a trigger.
+fn pair_rows<M: ModelTrait + Sync + 'static>(old: Vec<M>, new: &[M]) -> Option<Vec<WrittenRow>> {
     let mut by_key: HashMap<ValueTuple, &M> = new
         .iter()
         .map(|row| (row.get_primary_key_value(), row))
@@ -136,7 +141,7 @@ fn paired<M: ModelTrait + Sync + 'static>(old: Vec<M>, new: &[M]) -> Option<Vec<
     old.into_iter()
         .map(|old| {
             let new = by_key.remove(&old.get_primary_key_value())?;
-            Some(Described {
+            Some(WrittenRow {
                 old: Some(Row::new(old)),
                 new: Some(Row::new(new.clone())),
             })

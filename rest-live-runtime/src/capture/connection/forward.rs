@@ -1,9 +1,11 @@
-//! The part of SeaORM's connection traits that a live connection and a live transaction have in
-//! common: every statement goes through [`Call`](crate::capture::statement::Call), which knows what it writes.
+//! The implementation of SeaORM's traits that a live connection and a live transaction share.
+//!
+//! Every statement becomes a [`Call`](crate::capture::statement::Call) with a
+//! [`Plan`](crate::capture::statement::plan::Plan), which the type runs with its `run_call`.
 
-/// Implements `ConnectionTrait`, `StreamTrait` and the beginning of transactions for a type with
-/// the fields `inner` and `scope`.
-macro_rules! delegate {
+/// Implements `ConnectionTrait`, `StreamTrait` and `TransactionTrait` for a type with the fields
+/// `inner` and `scope` and the methods `start` and `run_call`.
+macro_rules! forward_traits {
     ($live:ty, $inner:ty) => {
         #[::async_trait::async_trait]
         impl ::sea_orm::ConnectionTrait for $live {
@@ -17,16 +19,16 @@ macro_rules! delegate {
                 statement: &S,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
                 let statement = self.scope.build(statement);
-                let answer = self.run_built(statement, $crate::capture::statement::How::Execute);
-                answer.await?.executed()
+                let answer = self.run_built(statement, $crate::capture::statement::Method::Execute);
+                answer.await?.into_exec_result()
             }
 
             async fn execute_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
-                let answer = self.run_text(statement, $crate::capture::statement::How::Execute);
-                answer.await?.executed()
+                let answer = self.run_raw(statement, $crate::capture::statement::Method::Execute);
+                answer.await?.into_exec_result()
             }
 
             async fn execute_unprepared(
@@ -35,8 +37,11 @@ macro_rules! delegate {
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
                 let backend = self.scope.database.backend;
                 let statement = ::sea_orm::Statement::from_string(backend, sql);
-                let answer = self.run_text(statement, $crate::capture::statement::How::Unprepared);
-                answer.await?.executed()
+                let answer = self.run_raw(
+                    statement,
+                    $crate::capture::statement::Method::ExecuteUnprepared,
+                );
+                answer.await?.into_exec_result()
             }
 
             async fn query_one<S: ::sea_orm::StatementBuilder>(
@@ -44,16 +49,17 @@ macro_rules! delegate {
                 statement: &S,
             ) -> Result<Option<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
                 let statement = self.scope.build(statement);
-                let answer = self.run_built(statement, $crate::capture::statement::How::QueryOne);
-                answer.await?.one()
+                let answer =
+                    self.run_built(statement, $crate::capture::statement::Method::QueryOne);
+                answer.await?.into_one()
             }
 
             async fn query_one_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<Option<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                let answer = self.run_text(statement, $crate::capture::statement::How::QueryOne);
-                answer.await?.one()
+                let answer = self.run_raw(statement, $crate::capture::statement::Method::QueryOne);
+                answer.await?.into_one()
             }
 
             async fn query_all<S: ::sea_orm::StatementBuilder>(
@@ -61,20 +67,21 @@ macro_rules! delegate {
                 statement: &S,
             ) -> Result<Vec<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
                 let statement = self.scope.build(statement);
-                let answer = self.run_built(statement, $crate::capture::statement::How::QueryAll);
-                answer.await?.all()
+                let answer =
+                    self.run_built(statement, $crate::capture::statement::Method::QueryAll);
+                answer.await?.into_all()
             }
 
             async fn query_all_raw(
                 &self,
                 statement: ::sea_orm::Statement,
             ) -> Result<Vec<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                let answer = self.run_text(statement, $crate::capture::statement::How::QueryAll);
-                answer.await?.all()
+                let answer = self.run_raw(statement, $crate::capture::statement::Method::QueryAll);
+                answer.await?.into_all()
             }
 
             fn support_returning(&self) -> bool {
-                $crate::capture::hooks::probe::asked_for_rows();
+                $crate::capture::hooks::probe::note_returning_query();
                 self.inner.support_returning()
             }
 
@@ -101,8 +108,10 @@ macro_rules! delegate {
                         + 'a,
                 >,
             > {
-                let reset =
-                    $crate::capture::connection::stream::ResetAtEnd::of(&self.scope, &statement);
+                let reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
+                    &self.scope,
+                    &statement,
+                );
                 Box::pin(async move {
                     let stream = self.inner.stream_raw(statement).await?;
                     Ok($crate::capture::LiveStream::new(stream, reset))
@@ -181,31 +190,39 @@ macro_rules! delegate {
             async fn run_built(
                 &self,
                 statement: ::sea_orm::Statement,
-                how: $crate::capture::statement::How,
-            ) -> Result<$crate::capture::statement::Answer, ::sea_orm::DbErr> {
-                let call = $crate::capture::statement::Call::new(statement, how);
+                method: $crate::capture::statement::Method,
+            ) -> Result<$crate::capture::statement::answer::Answer, ::sea_orm::DbErr> {
+                let call = $crate::capture::statement::Call::new(statement, method);
                 let database = &self.scope.database;
-                database.prepare(&self.inner, &call.statement.sql).await;
-                let plan = $crate::capture::statement::plan::of_built(&self.scope, &call);
+                database
+                    .detect_returning(&self.inner, &call.statement.sql)
+                    .await;
+                let plan = $crate::capture::statement::plan::Plan::for_built(
+                    &self.scope,
+                    &call.statement,
+                    call.writer,
+                );
                 self.run_call(call, plan).await
             }
 
-            /// Runs what anybody may have written.
-            async fn run_text(
+            /// Runs raw SQL.
+            async fn run_raw(
                 &self,
                 statement: ::sea_orm::Statement,
-                how: $crate::capture::statement::How,
-            ) -> Result<$crate::capture::statement::Answer, ::sea_orm::DbErr> {
-                let plan = $crate::capture::statement::plan::of_text(&self.scope, &statement.sql);
-                let call = $crate::capture::statement::Call::new(statement, how);
+                method: $crate::capture::statement::Method,
+            ) -> Result<$crate::capture::statement::answer::Answer, ::sea_orm::DbErr> {
+                let plan =
+                    $crate::capture::statement::plan::Plan::for_raw(&self.scope, &statement.sql);
+                let call = $crate::capture::statement::Call::new(statement, method);
                 self.run_call(call, plan).await
             }
 
-            /// Runs a closure in a transaction: commits when it returns `Ok`, rolls back otherwise.
-            /// The twin of SeaORM's inherent method, for `async` closures.
+            /// Runs a closure in a transaction. Commits if it returns `Ok`, rolls back otherwise.
+            /// It takes an `async` closure, like SeaORM's inherent method with the same name.
             ///
             /// # Errors
-            /// The closure's error, or that of beginning, committing or rolling back.
+            /// The closure's error, or the database's when the transaction begins, commits or rolls
+            /// back.
             pub async fn transaction_async<F, T, E>(
                 &self,
                 callback: F,
@@ -220,8 +237,8 @@ macro_rules! delegate {
                 transaction.finish(result).await
             }
 
-            /// Returns SeaORM's own: for what asks for that very type, such as a migration. What is
-            /// written through it is not captured.
+            /// Returns SeaORM's own connection or transaction, for code that accepts only that
+            /// type, such as a migration. Writes through it are not captured.
             pub fn inner(&self) -> &$inner {
                 &self.inner
             }
@@ -229,4 +246,4 @@ macro_rules! delegate {
     };
 }
 
-pub(crate) use delegate;
+pub(crate) use forward_traits;

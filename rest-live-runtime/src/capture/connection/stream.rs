@@ -1,4 +1,4 @@
-//! A stream of rows from a live connection.
+//! A stream of rows from a live connection or transaction.
 
 use std::{
     fmt,
@@ -10,19 +10,17 @@ use std::{
 use futures_util::Stream;
 use sea_orm::{DbErr, QueryResult, Statement};
 
-use crate::capture::{
-    Scope,
-    statement::plan::{self, Plan},
-};
+use crate::capture::{Scope, statement::plan::Plan};
 
-/// The rows of a statement, as SeaORM streams them. A write that is streamed is told by a reset.
+/// The rows of a statement, as SeaORM streams them. If the statement writes, subscribers receive a
+/// reset.
 pub struct LiveStream<S> {
     rows: Pin<Box<S>>,
-    _reset: Option<ResetAtEnd>,
+    _reset: Option<ResetOnDrop>,
 }
 
 impl<S> LiveStream<S> {
-    pub(crate) fn new(rows: S, reset: Option<ResetAtEnd>) -> Self {
+    pub(crate) fn new(rows: S, reset: Option<ResetOnDrop>) -> Self {
         Self {
             rows: Box::pin(rows),
             _reset: reset,
@@ -48,28 +46,30 @@ impl<S> fmt::Debug for LiveStream<S> {
     }
 }
 
-/// Tells that rows may have changed when it is dropped, which is when the stream has ended.
-pub(crate) struct ResetAtEnd {
+/// Resets the models that a streamed statement may write when it is dropped: once the stream has
+/// ended.
+pub(crate) struct ResetOnDrop {
     scope: Arc<Scope>,
     models: Vec<usize>,
 }
 
-impl ResetAtEnd {
-    /// Returns what a streamed statement leaves to tell.
-    pub(crate) fn of(scope: &Arc<Scope>, statement: &Statement) -> Option<Self> {
-        // How it ends, only who reads it will know.
-        scope.may_have_failed();
-        match plan::of_text(scope, &statement.sql) {
+impl ResetOnDrop {
+    /// Returns the guard of a streamed statement, `None` if the statement writes no subscribed
+    /// table.
+    pub(crate) fn for_statement(scope: &Arc<Scope>, statement: &Statement) -> Option<Self> {
+        // Only the reader of the stream will learn whether the statement fails.
+        scope.note_possible_failure();
+        match Plan::for_raw(scope, &statement.sql) {
             Plan::Unknown { models, .. } => Some(Self {
                 scope: Arc::clone(scope),
                 models,
             }),
-            Plan::Pass | Plan::Returning(_) | Plan::FromHooks { .. } => None,
+            Plan::PassThrough | Plan::Returning(_) | Plan::FromHooks { .. } => None,
         }
     }
 }
 
-impl Drop for ResetAtEnd {
+impl Drop for ResetOnDrop {
     fn drop(&mut self) {
         self.scope.record_resets_later(&self.models);
     }

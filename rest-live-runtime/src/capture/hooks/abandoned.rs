@@ -1,5 +1,8 @@
-//! Writes that were announced and did not come to their end: their request was given up between the statement
-//! and the hook, or they failed. What may have been written is read again.
+//! Sweeps up abandoned writes: they are pending, but their statement or second hook never comes.
+//!
+//! Their request was canceled between the statement and the hook, or the write failed. The sweep
+//! reads each row that may have been written, and publishes its state. A
+//! [`Scope`](crate::capture::Scope) starts it with its first pending write.
 
 use std::sync::Arc;
 
@@ -12,51 +15,56 @@ use crate::{
     publish::publisher::{Publisher, resets},
 };
 
-/// Looks for such writes until none is left.
-pub(crate) async fn sweep(stash: Arc<PendingWrites>, database: Arc<Database>, is_plain: bool) {
+/// Resolves orphans until no write is pending. `is_plain` says that capture sees hooks only.
+pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, is_plain: bool) {
     loop {
-        time::sleep(PendingWrites::PATIENCE / 2).await;
-        let Some(overdue) = stash.overdue() else {
+        time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
+        let Some(orphans) = pending.take_orphans() else {
             return;
         };
-        for left in overdue {
-            let write = &left.announced;
+        for orphan in orphans {
+            let write = &orphan.write;
             let may_be_written = match write.stage {
                 Stage::Written => true,
-                // A live connection has not seen the statement, so there was none.
-                Stage::PendingWrite => is_plain && write.verb != Verb::Insert,
-                Stage::Nothing => false,
+                // A live connection sees every statement, so there was none.
+                Stage::Announced => is_plain && write.verb != Verb::Insert,
+                Stage::Unchanged => false,
             };
             let publisher = &database.publisher;
-            if let Some(model) = publisher.registry.model_by_type(left.entity)
+            if let Some(model) = publisher.registry.model_by_type(orphan.entity)
                 && may_be_written
             {
-                look(publisher, &stash, model, left).await;
+                resolve(publisher, &pending, model, orphan).await;
             }
         }
     }
 }
 
-/// Tells what became of a row.
-async fn look(publisher: &Arc<Publisher>, stash: &PendingWrites, model: &ModelEntry, left: Orphan) {
-    let write = &left.announced;
+/// Reads the row of an orphan and publishes its state.
+async fn resolve(
+    publisher: &Arc<Publisher>,
+    pending: &PendingWrites,
+    model: &ModelEntry,
+    orphan: Orphan,
+) {
+    let write = &orphan.write;
     let Some(key) = write.key.clone() else {
         let reset = resets([Arc::clone(&model.label)]);
         return publisher.publish(reset).await;
     };
     match (model.table.read(&publisher.db, &key).await, write.verb) {
-        // It may still be deleted: a statement waits for locks.
-        (Ok(Some(_)) | Err(_), Verb::Delete) => stash.put_back(left),
+        // The row may still be deleted: the statement may be waiting for a lock.
+        (Ok(Some(_)) | Err(_), Verb::Delete) => pending.put_back(orphan),
         (Ok(None), Verb::Delete) => {
-            let deleted = left.announced.deleted(model);
+            let deleted = orphan.write.into_deleted_event(model);
             publisher.publish(Vec::from_iter(deleted)).await;
         }
         (Ok(Some(row)), Verb::Insert | Verb::Update) => {
-            let written = left.announced.written(model, key, row);
+            let written = orphan.write.into_written_event(model, key, row);
             publisher.publish(vec![written]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            publisher.settle((Arc::clone(&model.label), key), left.announced.old);
+            publisher.settle((Arc::clone(&model.label), key), orphan.write.old);
         }
     }
 }

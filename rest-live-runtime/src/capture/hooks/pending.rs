@@ -1,33 +1,43 @@
-//! What a `before_*` hook found out, for the statement or the `after_*` hook of the same write.
+//! Writes that a `before_*` hook has announced, for their statement or their `after_*` hook.
+//!
+//! A [`Scope`](crate::capture::Scope) owns the [`PendingWrites`]. Hooks add writes to it, and
+//! statements and hooks take them out.
 
 use std::{
     any::TypeId,
     collections::HashMap,
+    mem,
     sync::Arc,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use sea_orm::Value;
 
 use crate::{
     capture::sql::Verb,
-    data::{event::Row, key::KeyValue},
-    publish::order::Interval,
+    data::{
+        event::{Event, Row},
+        key::KeyValue,
+    },
+    model::registry::ModelEntry,
+    publish::{order::Interval, publisher::Committed},
 };
 
-/// Who writes. SeaORM gives the hooks and the statement of a write nothing in common but the connection. What
-/// is also the same is the task that runs them, and the table.
+/// The task or thread that writes.
+///
+/// SeaORM gives the hooks and the statement of a write nothing in common but the connection. They
+/// also run in the same task and concern the same table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Writer {
     Task(tokio::task::Id),
-    /// Outside of tasks, such as under `block_on`.
+    /// A thread outside tasks, such as one in `block_on`.
     Thread(ThreadId),
 }
 
 impl Writer {
-    /// Returns who runs this.
+    /// Returns the task or thread that runs this function.
     pub(crate) fn current() -> Self {
         match tokio::task::try_id() {
             Some(task) => Self::Task(task),
@@ -36,98 +46,128 @@ impl Writer {
     }
 }
 
-/// A write of one row that is announced.
+/// A write of one row that has not finished.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingWrite {
     pub(crate) verb: Verb,
-    /// The row's key; of an insert it may not be known yet.
+    /// The row's key. The key of an insert may not be known yet.
     pub(crate) key: Option<KeyValue>,
-    /// The row as it was, where it was read.
+    /// The row before the write, if a hook has read it.
     pub(crate) old: Option<Row>,
-    /// Whether it was to be read, and was not there. Where the statement finds it all the same, another has inserted
-    /// it within the interval: so the row is settled, and who inserted it names its groups.
+    /// Whether the old row was needed and not found. If the statement finds it after all, another
+    /// writer has inserted it within the interval. So the row is reread, and the event of the other
+    /// writer names its groups.
     pub(crate) was_missing: bool,
     pub(crate) interval: Arc<Interval>,
     pub(crate) stage: Stage,
 }
 
+/// How far a write has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The statement has not been seen.
-    PendingWrite,
-    /// The statement is done; the second hook knows the new row.
+    /// Capture has not seen the statement.
+    Announced,
+    /// The statement has run; the second hook knows the new row.
     Written,
-    /// There will be no statement: the write changes nothing.
-    Nothing,
+    /// The write changes nothing: there is no statement, or it skips the row.
+    Unchanged,
 }
 
-/// An announced write that was left behind.
+impl PendingWrite {
+    /// Returns the event of a deleted row, `None` if its key is unknown.
+    pub(crate) fn into_deleted_event(self, model: &ModelEntry) -> Option<Committed> {
+        let (key, label) = (self.key?, Arc::clone(&model.label));
+        let event = match self.old {
+            Some(old) => Event::deleted(label, key, old),
+            None => Event::reread(label, key, Vec::new(), None),
+        };
+        Some((event, Some(self.interval)))
+    }
+
+    /// Returns the event of an inserted or updated row, whose state is now `new`.
+    pub(crate) fn into_written_event(
+        self,
+        model: &ModelEntry,
+        key: KeyValue,
+        new: Row,
+    ) -> Committed {
+        let label = Arc::clone(&model.label);
+        let event = match self.verb {
+            Verb::Insert => Event::created(label, key, new),
+            Verb::Update | Verb::Delete => Event::updated(label, key, self.old, new),
+        };
+        (event, Some(self.interval))
+    }
+}
+
+/// A pending write that was not finished in time.
 #[derive(Debug)]
 pub(crate) struct Orphan {
     writer: Writer,
     pub(crate) entity: TypeId,
-    since: Instant,
-    pub(crate) announced: PendingWrite,
+    added_at: Instant,
+    pub(crate) write: PendingWrite,
 }
 
-/// The writes that are under way.
+/// The pending writes of a scope.
 #[derive(Debug, Default)]
 pub(crate) struct PendingWrites(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     writes: HashMap<(Writer, TypeId), Vec<(Instant, PendingWrite)>>,
-    /// Whether somebody looks for those that are never ended.
-    swept: bool,
+    /// Whether a task sweeps up orphans.
+    is_swept: bool,
 }
 
 impl PendingWrites {
-    /// So long a write is waited for that was announced and may never come to its end: its request was given
-    /// up, or it failed.
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+    /// How long a write may stay pending before it counts as an orphan: its request was canceled,
+    /// or it failed.
+    pub(crate) const ORPHAN_TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// So long a write that is not done yet is waited for, for it may wait for a lock.
-    const LONGEST: Duration = Duration::from_secs(120);
+    /// How long an orphan that is not carried out yet is kept: it may be waiting for a lock.
+    const LOCK_WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
-    }
-
-    /// Announces a write, and forgets what an earlier one of the same row by the same writer left behind.
-    /// Returns whether nobody sweeps yet: the caller must, then.
-    pub(crate) fn announce(&self, writer: Writer, entity: TypeId, write: PendingWrite) -> bool {
-        let mut state = self.state();
+    /// Adds a write, and drops what an earlier write of the same row by the same writer left. Of
+    /// writes whose statement has run, all are kept.
+    ///
+    /// Returns whether no task sweeps up orphans: the caller must start one then.
+    pub(crate) fn add(&self, writer: Writer, entity: TypeId, write: PendingWrite) -> bool {
+        let mut state = self.0.lock();
         let writes = state.writes.entry((writer, entity)).or_default();
         if write.stage != Stage::Written {
-            writes.retain(|(_, left)| {
-                left.stage == Stage::Written || left.verb != write.verb || left.key != write.key
-                    // Inserts of unknown keys are told apart by their order alone.
+            writes.retain(|(_, earlier)| {
+                earlier.stage == Stage::Written
+                    || earlier.verb != write.verb
+                    || earlier.key != write.key
+                    // Only their order distinguishes inserts with unknown keys.
                     || write.key.is_none()
             });
         }
         writes.push((Instant::now(), write));
-        !std::mem::replace(&mut state.swept, true)
+        !mem::replace(&mut state.is_swept, true)
     }
 
-    /// Takes the announced writes that a statement with these values carries out: each names its row. Of
-    /// inserts, whose keys may not be known, it is the first.
-    pub(crate) fn of_statement(
+    /// Takes the writes that a statement with these values carries out. The values of an update or
+    /// delete name the row of each. The key of an insert may not be known, so an insert takes the
+    /// first.
+    pub(crate) fn take_for_statement(
         &self,
         writer: Writer,
         entity: TypeId,
         verb: Verb,
         values: &[Value],
     ) -> Vec<PendingWrite> {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let Some(writes) = state.writes.get_mut(&(writer, entity)) else {
             return Vec::new();
         };
-        let is_waiting =
-            |write: &PendingWrite| write.verb == verb && write.stage == Stage::PendingWrite;
+        let is_announced =
+            |write: &PendingWrite| write.verb == verb && write.stage == Stage::Announced;
         let taken: Vec<PendingWrite> = if verb == Verb::Insert {
-            let first = writes.iter().position(|(_, write)| is_waiting(write));
+            let first = writes.iter().position(|(_, write)| is_announced(write));
             first
-                .map(|place| writes.remove(place).1)
+                .map(|index| writes.remove(index).1)
                 .into_iter()
                 .collect()
         } else {
@@ -135,80 +175,75 @@ impl PendingWrites {
                 .iter()
                 .filter_map(|value| KeyValue::from_value(value.clone()))
                 .collect();
-            let names = |write: &PendingWrite| {
+            let is_named = |write: &PendingWrite| {
                 let mut parts = write.key.iter().flat_map(KeyValue::parts);
                 parts.all(|part| values.contains(part))
             };
-            let concerned = writes.extract_if(.., |(_, write)| is_waiting(write) && names(write));
-            concerned.map(|(_, write)| write).collect()
+            writes
+                .extract_if(.., |(_, write)| is_announced(write) && is_named(write))
+                .map(|(_, write)| write)
+                .collect()
         };
-        state.tidy(writer, entity);
+        state.remove_if_empty(writer, entity);
         taken
     }
 
-    /// Takes the write of a row that has come to its second hook.
-    pub(crate) fn end(
+    /// Takes the write of a row whose second hook runs.
+    pub(crate) fn take_finished(
         &self,
         writer: Writer,
         entity: TypeId,
         verb: Verb,
         key: &KeyValue,
     ) -> Option<PendingWrite> {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let writes = state.writes.get_mut(&(writer, entity))?;
-        let is_it = |known: bool| {
-            move |(_, write): &(Instant, PendingWrite)| {
-                write.verb == verb
-                    && match known {
-                        true => write.key.as_ref() == Some(key),
-                        false => write.key.is_none(),
-                    }
-            }
+        let position_with_key = |key: Option<&KeyValue>| {
+            writes
+                .iter()
+                .position(|(_, write)| write.verb == verb && write.key.as_ref() == key)
         };
-        let place = writes
-            .iter()
-            .position(is_it(true))
-            .or_else(|| writes.iter().position(is_it(false)))?;
-        let write = writes.remove(place).1;
-        state.tidy(writer, entity);
+        let index = position_with_key(Some(key)).or_else(|| position_with_key(None))?;
+        let write = writes.remove(index).1;
+        state.remove_if_empty(writer, entity);
         Some(write)
     }
 
-    /// Takes all that is left, with the entities.
-    pub(crate) fn drain(&self) -> Vec<Orphan> {
+    /// Takes all pending writes.
+    pub(crate) fn take_all(&self) -> Vec<Orphan> {
         self.take_if(|_| true)
     }
 
-    /// Waits on for a write that may still be carried out.
-    pub(crate) fn put_back(&self, write: Orphan) {
-        if write.since.elapsed() < Self::LONGEST {
-            let mut state = self.state();
-            let writes = state.writes.entry((write.writer, write.entity));
-            writes.or_default().push((write.since, write.announced));
+    /// Keeps an orphan that may still be carried out.
+    pub(crate) fn put_back(&self, orphan: Orphan) {
+        if orphan.added_at.elapsed() < Self::LOCK_WAIT_TIMEOUT {
+            let mut state = self.0.lock();
+            let writes = state.writes.entry((orphan.writer, orphan.entity));
+            writes.or_default().push((orphan.added_at, orphan.write));
         }
     }
 
-    /// Takes what was announced too long ago; `None` when nothing at all is left, and nobody sweeps any more.
-    pub(crate) fn overdue(&self) -> Option<Vec<Orphan>> {
+    /// Takes the orphans. Returns `None` if no write at all is pending: the sweep must end then.
+    pub(crate) fn take_orphans(&self) -> Option<Vec<Orphan>> {
         let now = Instant::now();
-        let overdue = self.take_if(|since| now.duration_since(since) >= Self::PATIENCE);
-        let mut state = self.state();
-        if overdue.is_empty() && state.writes.is_empty() {
-            state.swept = false;
+        let orphans = self.take_if(|added_at| now.duration_since(added_at) >= Self::ORPHAN_TIMEOUT);
+        let mut state = self.0.lock();
+        if orphans.is_empty() && state.writes.is_empty() {
+            state.is_swept = false;
             return None;
         }
-        Some(overdue)
+        Some(orphans)
     }
 
     fn take_if(&self, is_due: impl Fn(Instant) -> bool) -> Vec<Orphan> {
         let mut taken = Vec::new();
-        self.state().writes.retain(|(writer, entity), writes| {
-            let due = writes.extract_if(.., |(since, _)| is_due(*since));
-            taken.extend(due.map(|(since, announced)| Orphan {
+        self.0.lock().writes.retain(|(writer, entity), writes| {
+            let due = writes.extract_if(.., |(added_at, _)| is_due(*added_at));
+            taken.extend(due.map(|(added_at, write)| Orphan {
                 writer: *writer,
                 entity: *entity,
-                since,
-                announced,
+                added_at,
+                write,
             }));
             !writes.is_empty()
         });
@@ -217,12 +252,9 @@ impl PendingWrites {
 }
 
 impl State {
-    fn tidy(&mut self, writer: Writer, entity: TypeId) {
-        if self
-            .writes
-            .get(&(writer, entity))
-            .is_some_and(Vec::is_empty)
-        {
+    fn remove_if_empty(&mut self, writer: Writer, entity: TypeId) {
+        let writes = self.writes.get(&(writer, entity));
+        if writes.is_some_and(Vec::is_empty) {
             self.writes.remove(&(writer, entity));
         }
     }

@@ -1,10 +1,14 @@
-//! How a hook finds the scope of the connection it was given.
+//! Finds the scope of the connection that a hook was given.
 //!
-//! SeaORM hands a hook `&C` where `C: ConnectionTrait`: no `'static`, no `Any`, and not object
-//! safe. But every `C` can be asked for its backend, so ours answers a question on the side: the
-//! hook arms a slot of its thread, asks for the backend, and a live connection leaves its scope
-//! there. It also works through wrappers of the application's own that delegate. Nothing awaits
-//! in between, so no other task can come between question and answer.
+//! SeaORM gives a hook `&C` where `C: ConnectionTrait`. This type is not `'static`, so `Any` cannot
+//! inspect it, and the trait is not object safe. But every `C` can be asked for its backend, so a
+//! live connection answers a second question at the same time:
+//!
+//! 1. The hook arms a slot of its thread and asks for the backend.
+//! 2. A live connection leaves its scope in the slot.
+//!
+//! This also works through an application's own wrappers that delegate to a live connection. There
+//! is no await between the question and the answer, so no other task can intervene.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,13 +27,13 @@ enum Slot {
 
 thread_local! {
     static SLOT: RefCell<Slot> = const { RefCell::new(Slot::Idle) };
-    static ASKED_FOR_ROWS: Cell<bool> = const { Cell::new(false) };
+    static HAS_RETURNING_QUERY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the scope of a live connection or transaction, `None` for any other.
+/// Returns the scope of a live connection or transaction, `None` for any other connection.
 pub(crate) fn scope_of<C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     SLOT.replace(Slot::Asked);
-    // Only asked for what it does on the side.
+    // Called for its side effect only: see the module's documentation.
     let _ = db.get_database_backend();
     match SLOT.replace(Slot::Idle) {
         Slot::Answered(scope) => Some(scope),
@@ -37,7 +41,7 @@ pub(crate) fn scope_of<C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     }
 }
 
-/// Answers the question, if a hook is asking it.
+/// Leaves the scope in the slot, if a hook is asking for it.
 pub(crate) fn answer(scope: &Arc<Scope>) {
     SLOT.with_borrow_mut(|slot| {
         if let Slot::Asked = slot {
@@ -46,14 +50,15 @@ pub(crate) fn answer(scope: &Arc<Scope>) {
     });
 }
 
-/// Takes note that SeaORM asks whether the database returns rows. Where it does not, `update` asks this, runs
-/// its statement within the same poll, and then reads the row and runs the second hook;
-/// `update_without_returning` does not ask, and does neither.
-pub(crate) fn asked_for_rows() {
-    ASKED_FOR_ROWS.set(true);
+/// Notes that SeaORM asks whether the database returns rows.
+///
+/// If it does not, SeaORM's `update` asks this, runs its statement within the same poll, then reads
+/// the row and runs the second hook. `update_without_returning` does not ask, and does neither.
+pub(crate) fn note_returning_query() {
+    HAS_RETURNING_QUERY.set(true);
 }
 
-/// Returns whether that was asked since this was.
-pub(crate) fn were_rows_asked_for() -> bool {
-    ASKED_FOR_ROWS.take()
+/// Returns whether SeaORM has asked since this function was last called.
+pub(crate) fn take_returning_query() -> bool {
+    HAS_RETURNING_QUERY.take()
 }

@@ -1,5 +1,7 @@
-//! Where a hook runs: on a live connection, on one of SeaORM's own that a `Live` is installed for, or where
-//! nobody can know what becomes of the write.
+//! Finds the scope that a hook writes in, or warns that its write is not captured.
+//!
+//! A hook may run on a live connection or transaction, on a plain connection that a `Live`
+//! captures, or on a plain transaction, whose outcome cannot be known.
 
 use std::{
     any::TypeId,
@@ -13,16 +15,17 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 use super::probe;
 use crate::capture::Scope;
 
-/// The `Live` that hears of hooks on plain connections: the one optional slot of the process.
-static INSTALLED: RwLock<Weak<Scope>> = RwLock::new(Weak::new());
+/// The scope of plain connections. One `Live` of the process may set it.
+static PLAIN_SCOPE: RwLock<Weak<Scope>> = RwLock::new(Weak::new());
 
-/// Has hooks on plain connections leave their events in this scope, as long as it is there.
-pub(crate) fn install(scope: &Arc<Scope>) {
-    *INSTALLED.write() = Arc::downgrade(scope);
+/// Makes hooks on plain connections leave their events in this scope, until it is dropped or
+/// another replaces it.
+pub(crate) fn set_plain_scope(scope: &Arc<Scope>) {
+    *PLAIN_SCOPE.write() = Arc::downgrade(scope);
 }
 
-/// Returns the scope in which a hook runs, which knows its model. What is written elsewhere is told to nobody, which is
-/// said once a model.
+/// Returns the scope in which a hook runs, if its registry has the model. Otherwise the write is
+/// not published, and a warning says why, once for each model.
 pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     if let Some(scope) = probe::scope_of(db) {
         if scope.registry().is_captured_by_triggers::<E>() {
@@ -30,14 +33,14 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
         }
         if scope.registry().model_of::<E>().is_none() {
             warn_once::<E>(
-                "no serializer of this model is registered: write Live::builder(..).register::<TheSerializer>()",
+                "no serializer of this model is registered: call Live::builder(..).register::<TheSerializer>()",
             );
             return None;
         }
         return Some(scope);
     }
-    let installed = INSTALLED.read().upgrade();
-    let Some(scope) = installed else {
+    let plain_scope = PLAIN_SCOPE.read().upgrade();
+    let Some(scope) = plain_scope else {
         warn_once::<E>(
             "the row was written on a plain database connection: write on Live::db(), or call Live::capture_plain_connections()",
         );
@@ -47,31 +50,32 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
     if typeid::of::<C>() == TypeId::of::<DatabaseConnection>() {
         return Some(scope);
     }
-    // A plain transaction, or a connection of somebody's own making that may be one.
+    // A plain transaction, or a connection type of another crate that may be one.
     scope.database.publisher.metrics.withheld.increment(1);
     if is_first::<E>("withheld") {
         tracing::error!(
             model = &*label,
-            "subscribers are not told of a write: it is in a plain database transaction, whose end nobody sees. Begin the transaction on Live::db()"
+            "subscribers do not receive a write: it is in a plain database transaction, whose outcome cannot be known. Begin the transaction on Live::db()"
         );
     }
     None
 }
 
-fn warn_once<E: EntityTrait>(why: &'static str) {
-    if is_first::<E>(why) {
+fn warn_once<E: EntityTrait>(reason: &'static str) {
+    if is_first::<E>(reason) {
         tracing::warn!(
             table = E::default().table_name(),
-            "subscribers are not told of a write: {why}"
+            "subscribers do not receive a write: {reason}"
         );
     }
 }
 
-/// Returns whether this was not said of a model before: process-wide, but only so as not to say the same thing
-/// with every write.
-fn is_first<E: EntityTrait>(what: &'static str) -> bool {
-    static SAID: Mutex<Option<HashSet<(TypeId, &'static str)>>> = Mutex::new(None);
-    let mut said = SAID.lock();
-    said.get_or_insert_default()
-        .insert((TypeId::of::<E>(), what))
+/// Returns whether a model was not reported for this reason before. The record is process-wide, but
+/// it serves only to report a reason once and not with every write.
+fn is_first<E: EntityTrait>(reason: &'static str) -> bool {
+    static REPORTED: Mutex<Option<HashSet<(TypeId, &'static str)>>> = Mutex::new(None);
+    let mut reported = REPORTED.lock();
+    reported
+        .get_or_insert_default()
+        .insert((TypeId::of::<E>(), reason))
 }

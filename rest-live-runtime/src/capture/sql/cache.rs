@@ -1,5 +1,7 @@
-//! What a statement's text says of what it writes: the same each time, so that a text is read once. An application
-//! has few of them, and sends them again and again.
+//! What the text of a statement says about its writes, and a cache of it.
+//!
+//! An application has few texts and sends them again and again, so each text is analyzed once.
+//! [`Database`](crate::capture::Database) owns the cache; plans use the result.
 
 use std::{fmt, sync::Arc};
 
@@ -7,142 +9,162 @@ use hashlink::LruCache;
 use parking_lot::Mutex;
 use sea_orm::DbBackend;
 
-use super::{Dml, Verb, effect};
+use super::{
+    dml::{Dml, Verb},
+    effect::Effect,
+};
 use crate::model::registry::Registry;
 
-/// What a text says that SeaQuery built.
+/// Maximum number of texts of each kind that are cached. (sqlx prepares 100 on a connection.)
+const MAX_CACHED_TEXTS: usize = 256;
+
+/// Maximum length of a cached text, in bytes. A longer text writes dozens of rows and is rarely
+/// sent twice, so it is analyzed each time.
+const MAX_CACHED_TEXT_BYTES: usize = 2048;
+
+/// The analysis of a text that SeaQuery built.
 #[derive(Clone, Debug)]
-pub(crate) enum Reading {
-    /// It writes one subscribed table.
-    Table(Arc<OfTable>),
-    /// Anything else, read as if anybody had written it.
-    Text(Arc<OfText>),
+pub(crate) enum Analysis {
+    /// The text writes one subscribed table.
+    Table(Arc<TableAnalysis>),
+    /// Any other text, analyzed as raw SQL.
+    Raw(Arc<RawAnalysis>),
 }
 
-/// A write of one subscribed table. Models are given by their places in the registry.
+/// The analysis of a write of one subscribed table.
 #[derive(Debug)]
-pub(crate) struct OfTable {
+pub(crate) struct TableAnalysis {
     pub(crate) verb: Verb,
-    /// The models of the table, and whether the row before must be known to tell of it.
-    pub(crate) models: Vec<(usize, bool)>,
-    /// It is an insert that leaves a row as it is which is there already.
-    pub(crate) may_do_nothing: bool,
-    /// The text that returns whole rows; `None` where these cannot be told from what else it returns.
+    /// The models of the table.
+    pub(crate) models: Vec<TableModel>,
+    /// Whether it is an insert that leaves rows that already exist unchanged.
+    pub(crate) skips_existing_rows: bool,
+    /// The text changed to return whole rows. `None` if their columns could be confused with
+    /// something else that the text returns.
     pub(crate) returning: Option<String>,
 }
 
-/// What anybody may have written: perhaps several statements.
+/// One model of a table that a statement writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableModel {
+    /// The model's index in the registry.
+    pub(crate) index: usize,
+    /// Whether an event of this model needs the row as it was before the write.
+    pub(crate) needs_old: bool,
+}
+
+/// The analysis of raw SQL, which may hold several statements.
 #[derive(Debug)]
-pub(crate) struct OfText {
-    /// The models whose tables it may write.
+pub(crate) struct RawAnalysis {
+    /// Indices in the registry of the models whose tables the text may write.
     pub(crate) models: Vec<usize>,
-    pub(crate) is_one: bool,
-    /// The rows that it says it affected are all that it wrote.
-    pub(crate) counts: bool,
-    /// It begins or ends a transaction or savepoint.
-    pub(crate) transaction: bool,
+    /// Whether the text is a single statement.
+    pub(crate) is_single: bool,
+    /// Whether the number of affected rows covers all rows that the text writes.
+    pub(crate) counts_all_rows: bool,
+    /// Whether the text begins or ends a transaction or savepoint.
+    pub(crate) controls_transaction: bool,
 }
 
-/// The texts that were read last.
+/// The analyses of the texts that were sent last.
 #[derive(Debug, Default)]
-pub(crate) struct Readings {
-    built: Texts<Reading>,
-    written: Texts<Arc<OfText>>,
+pub(crate) struct AnalysisCache {
+    built: TextCache<Analysis>,
+    raw: TextCache<Arc<RawAnalysis>>,
 }
 
-struct Texts<T>(Mutex<LruCache<Box<str>, T>>);
+struct TextCache<T>(Mutex<LruCache<Box<str>, T>>);
 
-/// So many texts of each kind are remembered; of a connection, sqlx prepares 100.
-const MOST: usize = 256;
-
-/// A longer text is read each time. It has rows by the dozen, and hardly ever comes twice.
-const LONGEST: usize = 2048;
-
-impl Readings {
-    /// Reads a text that SeaQuery built.
-    pub(crate) fn of_built(&self, sql: &str, registry: &Registry, backend: DbBackend) -> Reading {
-        self.built.get(sql, || {
-            let of_table = OfTable::read(sql, registry, backend);
-            // Without one it is another's table, or one that somebody names in another way than SeaORM.
-            of_table.map_or_else(
-                || Reading::Text(Arc::new(OfText::read(sql, registry, backend))),
-                |of_table| Reading::Table(Arc::new(of_table)),
-            )
-        })
-    }
-
-    /// Reads a text that anybody may have written.
-    pub(crate) fn of_text(
+impl AnalysisCache {
+    /// Returns the analysis of a text that SeaQuery built.
+    pub(crate) fn analyze_built(
         &self,
         sql: &str,
         registry: &Registry,
         backend: DbBackend,
-    ) -> Arc<OfText> {
-        let read = || Arc::new(OfText::read(sql, registry, backend));
-        self.written.get(sql, read)
+    ) -> Analysis {
+        self.built.get_or_insert_with(sql, || {
+            // `None` if no model has the table, or if the text does not name it as SeaORM does.
+            TableAnalysis::new(sql, registry, backend).map_or_else(
+                || Analysis::Raw(Arc::new(RawAnalysis::new(sql, registry, backend))),
+                |table| Analysis::Table(Arc::new(table)),
+            )
+        })
+    }
+
+    /// Returns the analysis of raw SQL.
+    pub(crate) fn analyze_raw(
+        &self,
+        sql: &str,
+        registry: &Registry,
+        backend: DbBackend,
+    ) -> Arc<RawAnalysis> {
+        let analyze = || Arc::new(RawAnalysis::new(sql, registry, backend));
+        self.raw.get_or_insert_with(sql, analyze)
     }
 }
 
-impl<T: Clone> Texts<T> {
-    fn get(&self, sql: &str, read: impl FnOnce() -> T) -> T {
-        if sql.len() > LONGEST {
-            return read();
+impl<T: Clone> TextCache<T> {
+    fn get_or_insert_with(&self, sql: &str, analyze: impl FnOnce() -> T) -> T {
+        if sql.len() > MAX_CACHED_TEXT_BYTES {
+            return analyze();
         }
-        let texts = || self.0.lock();
-        if let Some(known) = texts().get(sql) {
-            return known.clone();
+        if let Some(analysis) = self.0.lock().get(sql) {
+            return analysis.clone();
         }
-        let known = read();
-        texts().insert(sql.into(), known.clone());
-        known
+        // Without the lock: other statements do not wait for this one.
+        let analysis = analyze();
+        self.0.lock().insert(sql.into(), analysis.clone());
+        analysis
     }
 }
 
-impl OfTable {
-    fn read(sql: &str, registry: &Registry, backend: DbBackend) -> Option<Self> {
-        let dml = Dml::read(sql, backend)?;
-        // Tables of one name in several schemas have different columns.
-        let is_it = |place: &&usize| {
-            let table = &registry.model(**place).table;
+impl TableAnalysis {
+    fn new(sql: &str, registry: &Registry, backend: DbBackend) -> Option<Self> {
+        let dml = Dml::parse(sql, backend)?;
+        // Tables with the same name in several schemas have different columns.
+        let is_table = |index: &&usize| {
+            let table = &registry.model(**index).table;
             table.name == dml.table && table.is_in(dml.schema)
         };
         let models: Vec<_> = registry
             .models_of_table(dml.table)
             .iter()
-            .filter(is_it)
-            .map(|place| {
-                let sets = &dml.sets;
-                let needs_old = dml.verb == Verb::Update && registry.model(*place).needs_old(sets);
-                (*place, needs_old)
+            .filter(is_table)
+            .map(|index| TableModel {
+                index: *index,
+                needs_old: dml.verb == Verb::Update
+                    && registry.model(*index).needs_old(&dml.set_columns),
             })
             .collect();
         (!models.is_empty()).then(|| Self {
             verb: dml.verb,
-            returning: returning(
+            returning: returning_text(
                 sql,
                 &dml,
-                &columns(registry, &models, backend),
+                &all_columns(registry, &models, backend),
                 models.len(),
             ),
             models,
-            may_do_nothing: dml.may_do_nothing,
+            skips_existing_rows: dml.skips_existing_rows,
         })
     }
 
-    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
-        self.models.iter().map(|(place, _)| *place)
+    /// Returns the indices of the table's models in the registry.
+    pub(crate) fn model_indices(&self) -> impl Iterator<Item = usize> {
+        self.models.iter().map(|model| model.index)
     }
 }
 
 /// Returns the columns of all models of one table.
-fn columns<'r>(
+fn all_columns<'r>(
     registry: &'r Registry,
-    models: &[(usize, bool)],
+    models: &[TableModel],
     backend: DbBackend,
 ) -> Vec<&'r str> {
     let mut columns: Vec<&str> = Vec::new();
-    for (place, _) in models {
-        for column in registry.model(*place).table.returning_columns(backend) {
+    for model in models {
+        for column in registry.model(model.index).table.returning_columns(backend) {
             if !columns.contains(&column.as_str()) {
                 columns.push(column);
             }
@@ -151,13 +173,18 @@ fn columns<'r>(
     columns
 }
 
-/// Has a text return the whole rows.
-fn returning(sql: &str, dml: &Dml<'_>, columns: &[&str], models: usize) -> Option<String> {
+/// Returns the text changed to return whole rows, `None` if that would be ambiguous.
+fn returning_text(
+    sql: &str,
+    dml: &Dml<'_>,
+    columns: &[&str],
+    model_count: usize,
+) -> Option<String> {
     // Two models of one table may read a column in two ways, under one name.
-    if models > 1 && columns.iter().any(|column| column.contains('(')) {
+    if model_count > 1 && columns.iter().any(|column| column.contains('(')) {
         return None;
     }
-    // What else it returns might be called as a column is.
+    // Another expression that the text returns might have the name of a column.
     if !dml.returning.iter().all(|piece| columns.contains(piece)) {
         return None;
     }
@@ -170,45 +197,47 @@ fn returning(sql: &str, dml: &Dml<'_>, columns: &[&str], models: usize) -> Optio
     })
 }
 
-impl OfText {
-    fn read(sql: &str, registry: &Registry, backend: DbBackend) -> Self {
-        let is_one = !sql.trim_end().trim_end_matches(';').contains(';');
-        let effect = effect(sql, backend);
-        let mut models: Vec<usize> = if effect.anything {
+impl RawAnalysis {
+    fn new(sql: &str, registry: &Registry, backend: DbBackend) -> Self {
+        let is_single = !sql.trim_end().trim_end_matches(';').contains(';');
+        let effect = Effect::scan(sql, backend);
+        let mut models: Vec<usize> = if effect.may_write_anything {
             registry.captured_models().collect()
         } else {
             let tables = effect.tables.iter();
-            let places = tables.flat_map(|table| registry.models_of_table(table));
-            places.copied().collect()
+            tables
+                .flat_map(|table| registry.models_of_table(table))
+                .copied()
+                .collect()
         };
         models.sort_unstable();
         models.dedup();
         Self {
             models,
-            is_one,
-            counts: is_one && is_counted(sql),
-            transaction: effect.transaction,
+            is_single,
+            counts_all_rows: is_single && counts_rows(sql),
+            controls_transaction: effect.controls_transaction,
         }
     }
 }
 
-/// Returns whether the database counts the rows that a statement writes: not those of `truncate`, nor those that
-/// a statement in `with` writes.
-fn is_counted(sql: &str) -> bool {
+/// Returns whether the database counts the rows that a statement writes. It does not count those
+/// of `truncate`, nor those that a statement in `with` writes.
+fn counts_rows(sql: &str) -> bool {
     let verb = sql.split_whitespace().next().unwrap_or_default();
     let counted = ["insert", "update", "delete", "replace"];
     counted.iter().any(|word| verb.eq_ignore_ascii_case(word))
 }
 
-impl<T> Default for Texts<T> {
+impl<T> Default for TextCache<T> {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST)))
+        Self(Mutex::new(LruCache::new(MAX_CACHED_TEXTS)))
     }
 }
 
-impl<T> fmt::Debug for Texts<T> {
-    // The texts stay out: what somebody writes by hand may hold what a log must not.
+impl<T> fmt::Debug for TextCache<T> {
+    // Without the texts: raw SQL may contain values that must not appear in an application log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Texts(..)")
+        f.write_str("TextCache(..)")
     }
 }

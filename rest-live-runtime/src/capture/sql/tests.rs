@@ -1,25 +1,28 @@
 use sea_orm::DatabaseBackend::{self, MySql, Postgres, Sqlite};
 
-use super::*;
+use super::{
+    dml::{Dml, Verb},
+    effect::Effect,
+};
 
 const ALL: [DatabaseBackend; 3] = [Sqlite, Postgres, MySql];
 
-fn tables(sql: &str, backend: DatabaseBackend) -> Vec<&str> {
-    let effect = effect(sql, backend);
-    assert!(!effect.anything, "{sql}");
+fn written_tables(sql: &str, backend: DatabaseBackend) -> Vec<&str> {
+    let effect = Effect::scan(sql, backend);
+    assert!(!effect.may_write_anything, "{sql}");
     effect.tables
 }
 
 fn assert_nothing(sql: &str, backend: DatabaseBackend) {
-    let effect = effect(sql, backend);
+    let effect = Effect::scan(sql, backend);
     assert!(
-        effect.tables.is_empty() && !effect.anything,
+        effect.tables.is_empty() && !effect.may_write_anything,
         "{effect:?} {sql}"
     );
 }
 
 #[test]
-fn what_reads_defines_or_sets_writes_nothing() {
+fn queries_definitions_and_settings_write_nothing() {
     for sql in [
         "",
         " ; ;",
@@ -44,7 +47,7 @@ fn what_reads_defines_or_sets_writes_nothing() {
 }
 
 #[test]
-fn the_table_of_each_verb_is_found() {
+fn finds_the_table_of_each_verb() {
     for sql in [
         "INSERT INTO task VALUES (1)",
         "insert or replace into task values (1)",
@@ -68,14 +71,14 @@ fn the_table_of_each_verb_is_found() {
         "  -- a comment\n  /* and */ DELETE FROM task",
     ] {
         for backend in ALL {
-            let tables = tables(sql, backend);
+            let tables = written_tables(sql, backend);
             assert!(tables.contains(&"task"), "{sql}: {tables:?}");
         }
     }
 }
 
 #[test]
-fn quoted_names_are_read_as_each_database_quotes() {
+fn quoted_names_follow_each_database() {
     for (backend, sql) in [
         (Sqlite, r#"delete from "task""#),
         (Sqlite, "delete from [task]"),
@@ -84,24 +87,24 @@ fn quoted_names_are_read_as_each_database_quotes() {
         (MySql, "delete from `shop`.`task`"),
         (MySql, "/*!50000 delete from task */"),
     ] {
-        assert!(tables(sql, backend).contains(&"task"), "{sql}");
+        assert!(written_tables(sql, backend).contains(&"task"), "{sql}");
     }
 }
 
 #[test]
-fn only_the_target_is_written() {
+fn only_the_target_table_is_written() {
     for backend in ALL {
         let sql = "insert into log select * from task";
-        assert_eq!(tables(sql, backend), ["log"]);
+        assert_eq!(written_tables(sql, backend), ["log"]);
         let sql = "update log set x = (select max(id) from task)";
-        assert_eq!(tables(sql, backend), ["log"]);
+        assert_eq!(written_tables(sql, backend), ["log"]);
         let sql = "delete from log where id in (select id from task)";
-        assert!(!tables(sql, backend).contains(&"task"));
+        assert!(!written_tables(sql, backend).contains(&"task"));
     }
 }
 
 #[test]
-fn strings_are_not_read() {
+fn strings_and_comments_are_skipped() {
     for (backend, sql) in [
         (Sqlite, "select '; delete from task'"),
         (Sqlite, "select 'it''s; delete from task'"),
@@ -116,14 +119,14 @@ fn strings_are_not_read() {
         assert_nothing(sql, backend);
     }
     assert_eq!(
-        tables("select $1; delete from task where id = $2", Postgres).first(),
+        written_tables("select $1; delete from task where id = $2", Postgres).first(),
         Some(&"from"),
-        "words count as names: more rather than fewer"
+        "a keyword also counts as a name: more tables rather than fewer"
     );
 }
 
 #[test]
-fn procedures_may_do_anything_and_transactions_are_by_hand() {
+fn procedures_and_transaction_control_are_found() {
     for sql in [
         "call f()",
         "DO $$ begin end $$",
@@ -131,7 +134,7 @@ fn procedures_may_do_anything_and_transactions_are_by_hand() {
         "if x then delete from task; end if",
         r#"delete from U&"t\0061sk""#,
     ] {
-        assert!(effect(sql, Postgres).anything, "{sql}");
+        assert!(Effect::scan(sql, Postgres).may_write_anything, "{sql}");
     }
     for sql in [
         "begin",
@@ -141,18 +144,18 @@ fn procedures_may_do_anything_and_transactions_are_by_hand() {
         "select 1; savepoint a",
         "prepare transaction 'a'",
     ] {
-        assert!(effect(sql, Postgres).transaction, "{sql}");
+        assert!(Effect::scan(sql, Postgres).controls_transaction, "{sql}");
     }
-    assert!(effect("create table a (b int)", MySql).transaction);
-    assert!(!effect("create table a (b int)", Postgres).transaction);
+    assert!(Effect::scan("create table a (b int)", MySql).controls_transaction);
+    assert!(!Effect::scan("create table a (b int)", Postgres).controls_transaction);
     assert_eq!(
-        effect("commit; delete from task", Sqlite).tables,
+        Effect::scan("commit; delete from task", Sqlite).tables,
         ["from", "task"]
     );
 }
 
 #[test]
-fn what_hides_a_verb_does_not() {
+fn finds_verbs_in_unusual_positions() {
     for (backend, sql) in [
         (Sqlite, "/* route='/api/*' */ delete from task"),
         (MySql, "/* route='/api/*' */ delete from task"),
@@ -174,57 +177,61 @@ fn what_hides_a_verb_does_not() {
             "with recursive x as (select 1) search breadth first by y set o delete from task",
         ),
     ] {
-        assert!(tables(sql, backend).contains(&"task"), "{sql}");
+        assert!(written_tables(sql, backend).contains(&"task"), "{sql}");
     }
 }
 
 #[test]
-fn texts_that_end_anywhere_do_no_harm() {
+fn truncated_texts_do_not_panic() {
     let sql = r#"with "a" as (insert into "t" values ('x''', $1, E'\'', $q$ $q$)) /* c */ update [x].`y` set "z" = 1 -- end"#;
     for end in (0..sql.len()).filter(|end| sql.is_char_boundary(*end)) {
         for start in 0..end {
             for backend in ALL {
-                _ = effect(&sql[start..end], backend);
-                _ = Dml::read(&sql[start..end], backend);
+                _ = Effect::scan(&sql[start..end], backend);
+                _ = Dml::parse(&sql[start..end], backend);
             }
         }
     }
     for backend in ALL {
-        _ = effect("delete from täsk where ü = 'ß' and 'ß", backend);
+        _ = Effect::scan("delete from täsk where ü = 'ß' and 'ß", backend);
     }
 }
 
 #[test]
-fn a_built_statement_says_what_it_sets_and_returns() {
-    let update = Dml::read(
+fn built_statement_names_set_and_returned_columns() {
+    let update = Dml::parse(
         r#"UPDATE "public"."task" SET "text" = $1, "list_id" = ("list_id" + $2), "n" = COALESCE("n", 0) WHERE "task"."id" IN ($3, $4) RETURNING "id", CAST("kind" AS "text")"#,
         Postgres,
     )
     .expect("plain");
     assert_eq!(update.verb, Verb::Update);
     assert_eq!(update.table, "task");
-    assert_eq!(update.sets, ["text", "list_id", "n"]);
+    assert_eq!(update.set_columns, ["text", "list_id", "n"]);
     assert_eq!(update.returning, [r#""id""#, r#"CAST("kind" AS "text")"#]);
 
-    let insert = Dml::read(
+    let insert = Dml::parse(
         r#"INSERT INTO "task" ("id", "text") VALUES (?, ?), (?, 'a, "b" RETURNING') ON CONFLICT DO NOTHING RETURNING "id""#,
         Sqlite,
     )
     .expect("plain");
     assert_eq!((insert.verb, insert.table), (Verb::Insert, "task"));
     assert_eq!(insert.returning, [r#""id""#]);
-    assert!(insert.may_do_nothing && !update.may_do_nothing);
+    assert!(insert.skips_existing_rows && !update.skips_existing_rows);
 
     let nothing = "INSERT INTO `task` (`id`, `n`) VALUES (?, ?) ON DUPLICATE KEY UPDATE `id` = `id`, `n` = `n`";
-    assert!(Dml::read(nothing, MySql).expect("plain").may_do_nothing);
+    assert!(
+        Dml::parse(nothing, MySql)
+            .expect("plain")
+            .skips_existing_rows
+    );
 
-    let delete = Dml::read("DELETE FROM `task` WHERE `task`.`id` = ?", MySql).expect("plain");
+    let delete = Dml::parse("DELETE FROM `task` WHERE `task`.`id` = ?", MySql).expect("plain");
     assert_eq!((delete.verb, delete.table), (Verb::Delete, "task"));
     assert!(delete.returning.is_empty());
 }
 
 #[test]
-fn what_is_not_plain_is_left_alone() {
+fn statements_with_unclear_rows_are_refused() {
     for sql in [
         r#"INSERT INTO "task" ("id") VALUES (1) ON CONFLICT ("id") DO UPDATE SET "text" = "excluded"."text""#,
         "INSERT INTO `task` (`id`) VALUES (1) ON DUPLICATE KEY UPDATE `text` = VALUES(`text`)",
@@ -237,6 +244,6 @@ fn what_is_not_plain_is_left_alone() {
         "SELECT 1",
         "",
     ] {
-        assert_eq!(Dml::read(sql, MySql), None, "{sql}");
+        assert_eq!(Dml::parse(sql, MySql), None, "{sql}");
     }
 }

@@ -1,35 +1,36 @@
-//! Cuts SQL text into tokens: words, quoted names, literals and punctuation, of the three databases.
+//! Splits SQL text into tokens: words, quoted names, literals and punctuation. It knows the lexical
+//! rules of SQLite, PostgreSQL, and MySQL with MariaDB.
 
 use sea_orm::DbBackend;
 
-/// A piece of SQL.
+/// One token of a SQL text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::capture) struct Token<'s> {
+pub(super) struct Token<'s> {
     kind: Kind,
     text: &'s str,
-    /// Where it begins in the text.
+    /// Byte offset at which the token starts in the text.
     pub(super) start: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A keyword or a name without quotes, in any case of letters.
+    /// A keyword or an unquoted name, in upper or lower case.
     Word,
-    /// A name in quotes, without them.
+    /// A quoted name; the token's text has no quotes.
     Name,
-    /// A string, a number, a parameter.
+    /// A string, a number or a parameter.
     Literal,
-    /// One character.
+    /// A single character.
     Punctuation,
 }
 
 impl<'s> Token<'s> {
-    /// Returns whether it is this character.
+    /// Returns whether the token is this character.
     pub(super) fn is(&self, punctuation: &str) -> bool {
         self.kind == Kind::Punctuation && self.text == punctuation
     }
 
-    /// Returns whether it is one of these words.
+    /// Returns whether the token is one of these words, in upper or lower case.
     pub(super) fn is_any(&self, words: &[&str]) -> bool {
         self.kind == Kind::Word
             && words
@@ -37,13 +38,13 @@ impl<'s> Token<'s> {
                 .any(|word| self.text.eq_ignore_ascii_case(word))
     }
 
-    /// Returns the name that it may be.
+    /// Returns the token as a name, if it can be one.
     pub(super) fn identifier(&self) -> Option<&'s str> {
         matches!(self.kind, Kind::Word | Kind::Name).then_some(self.text)
     }
 
-    /// Returns the name that it may be where only a name can stand: SQLite takes a string for one there, and so
-    /// does MySQL with `ANSI_QUOTES`.
+    /// Returns the token as the name of a table, at a position where only a name can stand. SQLite
+    /// accepts a string as a name there, and so does MySQL with `ANSI_QUOTES`.
     pub(super) fn table(&self) -> Option<&'s str> {
         match self.kind {
             Kind::Literal => Some(self.text.trim_matches(['\'', '"'])),
@@ -53,42 +54,48 @@ impl<'s> Token<'s> {
     }
 }
 
-/// Cuts a text into tokens. Comments are left out; the text of MySQL's `/*! .. */` is not, for it is executed.
-pub(in crate::capture) fn tokens(sql: &str, backend: DbBackend) -> impl Iterator<Item = Token<'_>> {
-    let mut at = 0;
+/// Splits a text into tokens and skips comments. The content of MySQL's `/*! .. */` is kept,
+/// because MySQL executes it.
+pub(super) fn tokens(sql: &str, backend: DbBackend) -> impl Iterator<Item = Token<'_>> {
+    let mut offset = 0;
     std::iter::from_fn(move || {
         loop {
-            let rest = &sql[at..];
+            let rest = &sql[offset..];
             let first = rest.chars().next()?;
             let is_mysql = backend == DbBackend::MySql;
             let (length, kind) = match first {
                 c if c.is_whitespace() || c == '\u{feff}' => (c.len_utf8(), None),
                 '-' if rest.starts_with("--") && !(is_mysql && is_minus(rest)) => {
-                    (line(rest), None)
+                    (line_length(rest), None)
                 }
-                '#' if is_mysql => (line(rest), None),
-                '/' if rest.starts_with("/*") => match executed(rest).filter(|_| is_mysql) {
-                    Some(opening) => (opening, None),
-                    None => (comment(rest, backend), None),
-                },
+                '#' if is_mysql => (line_length(rest), None),
+                '/' if rest.starts_with("/*") => {
+                    match executable_comment(rest).filter(|_| is_mysql) {
+                        Some(opening) => (opening, None),
+                        None => (comment_length(rest, backend), None),
+                    }
+                }
                 '*' if rest.starts_with("*/") && is_mysql => (2, None),
-                '"' if is_mysql => (quoted(rest, '"', true), Some(Kind::Literal)),
-                '"' | '`' => (quoted(rest, first, false), Some(Kind::Name)),
-                '[' if backend == DbBackend::Sqlite => (quoted(rest, ']', false), Some(Kind::Name)),
-                '\'' => (quoted(rest, '\'', is_mysql), Some(Kind::Literal)),
-                'e' | 'E' if rest[1..].starts_with('\'') => {
-                    (1 + quoted(&rest[1..], '\'', true), Some(Kind::Literal))
+                '"' if is_mysql => (quoted_length(rest, '"', true), Some(Kind::Literal)),
+                '"' | '`' => (quoted_length(rest, first, false), Some(Kind::Name)),
+                '[' if backend == DbBackend::Sqlite => {
+                    (quoted_length(rest, ']', false), Some(Kind::Name))
                 }
-                '$' if backend == DbBackend::Postgres => match dollar_quoted(rest) {
+                '\'' => (quoted_length(rest, '\'', is_mysql), Some(Kind::Literal)),
+                'e' | 'E' if rest[1..].starts_with('\'') => (
+                    1 + quoted_length(&rest[1..], '\'', true),
+                    Some(Kind::Literal),
+                ),
+                '$' if backend == DbBackend::Postgres => match dollar_quoted_length(rest) {
                     Some(length) => (length, Some(Kind::Literal)),
-                    None => (1 + word(&rest[1..]), Some(Kind::Literal)),
+                    None => (1 + word_length(&rest[1..]), Some(Kind::Literal)),
                 },
-                c if c.is_ascii_digit() => (word(rest), Some(Kind::Literal)),
-                c if is_of_word(c) => (word(rest), Some(Kind::Word)),
+                c if c.is_ascii_digit() => (word_length(rest), Some(Kind::Literal)),
+                c if is_word_char(c) => (word_length(rest), Some(Kind::Word)),
                 c => (c.len_utf8(), Some(Kind::Punctuation)),
             };
-            let start = at;
-            at += length;
+            let start = offset;
+            offset += length;
             if let Some(kind) = kind {
                 let text = &rest[..length];
                 let text = match kind {
@@ -101,75 +108,77 @@ pub(in crate::capture) fn tokens(sql: &str, backend: DbBackend) -> impl Iterator
     })
 }
 
-fn is_of_word(c: char) -> bool {
+fn is_word_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()
 }
 
-fn word(rest: &str) -> usize {
-    rest.find(|c| !is_of_word(c)).unwrap_or(rest.len())
+fn word_length(rest: &str) -> usize {
+    rest.find(|c| !is_word_char(c)).unwrap_or(rest.len())
 }
 
-fn line(rest: &str) -> usize {
+fn line_length(rest: &str) -> usize {
     rest.find('\n').map_or(rest.len(), |end| end + 1)
 }
 
-/// Returns the length of what opens a comment that MySQL, or only MariaDB, executes: `/*!50100`, `/*M!`.
-fn executed(rest: &str) -> Option<usize> {
-    let behind = rest
+/// Returns the length of the opening of a comment that MySQL executes (`/*!50100`), or that only
+/// MariaDB executes (`/*M!`). `None` for a plain comment.
+fn executable_comment(rest: &str) -> Option<usize> {
+    let after = rest
         .strip_prefix("/*!")
         .or_else(|| rest.strip_prefix("/*M!"))?;
-    let version = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+    let version = after.trim_start_matches(|c: char| c.is_ascii_digit());
     Some(rest.len() - version.len())
 }
 
-/// In MySQL `--` begins a comment only before white space: `3--1` is 4.
+/// Returns whether `--` is two minus signs. In MySQL it begins a comment only before white space:
+/// `3--1` is 4.
 fn is_minus(rest: &str) -> bool {
     rest[2..].starts_with(|c: char| !c.is_whitespace() && !c.is_control())
 }
 
-/// Comments nest in PostgreSQL, and nowhere else.
-fn comment(rest: &str, backend: DbBackend) -> usize {
+/// Returns the length of a `/* .. */` comment. Comments nest in PostgreSQL only.
+fn comment_length(rest: &str, backend: DbBackend) -> usize {
     if backend != DbBackend::Postgres {
         return rest[2..].find("*/").map_or(rest.len(), |end| end + 4);
     }
-    let (mut depth, mut at) = (0_usize, 0);
-    while let Some(next) = rest[at..].find(['/', '*']) {
-        at += next;
-        if rest[at..].starts_with("/*") {
+    let (mut depth, mut offset) = (0_usize, 0);
+    while let Some(next) = rest[offset..].find(['/', '*']) {
+        offset += next;
+        if rest[offset..].starts_with("/*") {
             depth += 1;
-            at += 2;
-        } else if rest[at..].starts_with("*/") {
+            offset += 2;
+        } else if rest[offset..].starts_with("*/") {
             depth = depth.saturating_sub(1);
-            at += 2;
+            offset += 2;
             if depth == 0 {
-                return at;
+                return offset;
             }
         } else {
-            at += 1;
+            offset += 1;
         }
     }
     rest.len()
 }
 
-/// Returns the length of what is in quotes, with them. A quote is written twice inside, or behind a backslash
-/// where that escapes.
-fn quoted(rest: &str, close: char, backslash: bool) -> usize {
+/// Returns the length of a quoted text, including its quotes. Inside, a quote is doubled; if
+/// `backslash` is set, it may also follow a backslash.
+fn quoted_length(rest: &str, close: char, backslash: bool) -> usize {
     let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
+    while let Some((offset, c)) = chars.next() {
         if c == '\\' && backslash {
             chars.next();
         } else if c == close {
             match chars.peek() {
                 Some((_, next)) if *next == close && close != ']' => _ = chars.next(),
-                _ => return at + c.len_utf8(),
+                _ => return offset + c.len_utf8(),
             }
         }
     }
     rest.len()
 }
 
-/// Returns the length of `$tag$ .. $tag$`; `None` for a parameter.
-fn dollar_quoted(rest: &str) -> Option<usize> {
+/// Returns the length of `$tag$ .. $tag$`, `None` for a parameter such as `$1`.
+fn dollar_quoted_length(rest: &str) -> Option<usize> {
     let tag = rest[1..].find('$')?;
     let is_tag = rest[1..=tag]
         .chars()

@@ -1,11 +1,11 @@
-//! What the error of a statement or of a commit says about what was written.
+//! What the error of a statement or a COMMIT shows about what was written.
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-/// Returns whether it is certain that nothing was written: the database itself refused, or was not reached.
-/// After any other error, such as a connection that broke, nobody knows.
+/// Returns whether an error proves that nothing was written: the database refused the statement, or
+/// was not reached. After any other error, such as a broken connection, the outcome is unknown.
 pub(crate) fn is_refusal(error: &DbErr) -> bool {
-    sqlx(error).is_none_or(|error| {
+    driver_error(error).is_none_or(|error| {
         matches!(
             error,
             SqlxError::Database(_)
@@ -17,32 +17,34 @@ pub(crate) fn is_refusal(error: &DbErr) -> bool {
     })
 }
 
-/// What of a transaction is over after an error of MySQL or MariaDB.
+/// Whether an error of MySQL or MariaDB has rolled back the whole transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Nothing,
-    /// It may be undone as a whole, by the server's settings and version: and then what follows commits by itself.
-    Perhaps,
-    /// All of it is undone, and what follows commits by itself.
-    Transaction,
+pub(crate) enum ImpliedRollback {
+    None,
+    /// It depends on the server's settings and version. If it was rolled back, later statements
+    /// commit by themselves.
+    Possible,
+    /// The transaction was rolled back, and later statements commit by themselves.
+    Certain,
 }
 
-/// Returns what an error has ended.
-pub(crate) fn what_ended(error: &DbErr) -> Ended {
-    // The driver's own type, which has the number, is not there in every build. Its text begins with it.
-    let text = sqlx(error).and_then(|error| Some(error.as_database_error()?.to_string()));
+/// Returns whether an error has rolled back the whole transaction.
+pub(crate) fn implied_rollback(error: &DbErr) -> ImpliedRollback {
+    // The driver's own error type has the number, but is not available in every build. The error's
+    // text begins with the number.
+    let text = driver_error(error).and_then(|error| Some(error.as_database_error()?.to_string()));
     let number = text.and_then(|text| text.split(' ').next()?.parse().ok());
     match number {
         // A deadlock.
-        Some(1213) => Ended::Transaction,
-        // A row that changed since the snapshot, a lock that took too long, too many locks.
-        Some(1020 | 1205 | 1206) => Ended::Perhaps,
-        _ => Ended::Nothing,
+        Some(1213) => ImpliedRollback::Certain,
+        // A row that changed since the snapshot; a lock wait that timed out; too many locks.
+        Some(1020 | 1205 | 1206) => ImpliedRollback::Possible,
+        _ => ImpliedRollback::None,
     }
 }
 
-/// Returns the driver's error. Other drivers than sqlx's say no more than a text.
-fn sqlx(error: &DbErr) -> Option<&SqlxError> {
+/// Returns sqlx's error, `None` for an error that SeaORM has only as text.
+fn driver_error(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error))

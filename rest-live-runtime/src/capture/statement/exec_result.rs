@@ -1,10 +1,10 @@
-//! The answer to a statement that was called for its effect and run for its rows.
+//! Creates SeaORM's `ExecResult` for a statement that capture ran as a query.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, MockDatabase, MockExecResult};
 
-/// Returns the result of a statement. SeaORM's own has no constructor but in its mock of a database, which is
-/// asked one question here.
-pub(crate) async fn executed(
+/// Creates the result of a statement. Only SeaORM's mock database can construct an `ExecResult`, so
+/// this function runs an empty statement on one.
+pub(super) async fn exec_result(
     backend: DbBackend,
     rows_affected: u64,
     last_insert_id: u64,

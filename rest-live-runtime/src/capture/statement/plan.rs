@@ -1,126 +1,140 @@
-//! Decides what is to be done to know what a statement writes.
+//! How to find out what a statement writes. Connections and transactions plan each statement.
 
 use std::sync::Arc;
 
-use super::Call;
+use sea_orm::Statement;
+
 use crate::capture::{
     Scope,
-    hooks::pending::PendingWrite,
-    sql::cache::{OfTable, OfText, Reading},
+    hooks::pending::{PendingWrite, Writer},
+    sql::cache::{Analysis, RawAnalysis, TableAnalysis},
 };
 
-/// What is to be done about a statement. Models are given by their places in the registry.
+/// How a statement runs and how its writes become known. Models are given by their indices in the
+/// registry.
 #[derive(Clone, Debug)]
 pub(crate) enum Plan {
-    /// Nothing: it writes no subscribed table.
-    Pass,
-    /// It returns the rows that it writes.
+    /// The statement writes no subscribed table, and runs unchanged.
+    PassThrough,
+    /// The statement returns the rows that it writes.
     Returning(ReturningPlan),
-    /// The hooks know the rows that it writes.
+    /// The hooks know the rows that the statement writes.
     FromHooks {
-        of: Arc<OfTable>,
-        writes: Vec<(usize, PendingWrite)>,
+        table: Arc<TableAnalysis>,
+        /// The pending writes that the statement carries out, each with its model.
+        pending: Vec<(usize, PendingWrite)>,
     },
-    /// What it writes cannot be known.
+    /// The rows that the statement writes cannot be known.
     Unknown {
         models: Vec<usize>,
-        /// It is one statement: if the database refuses it, it wrote nothing.
-        is_one: bool,
-        /// The rows that it says it affected are all that it wrote.
-        counts: bool,
+        /// Whether the text is a single statement: if the database refuses it, it wrote nothing.
+        is_single: bool,
+        /// Whether the number of affected rows covers all rows that the text writes.
+        counts_all_rows: bool,
     },
 }
 
-/// A statement that returns the whole rows that it writes.
+/// The plan of a statement that returns the whole rows that it writes.
 #[derive(Clone, Debug)]
 pub(crate) struct ReturningPlan {
-    pub(crate) of: Arc<OfTable>,
-    /// Its text.
+    pub(crate) table: Arc<TableAnalysis>,
+    /// The text that runs in place of the original one.
     pub(crate) sql: String,
-    pub(crate) announced: Vec<(usize, PendingWrite)>,
+    /// The pending writes that the statement carries out, each with its model.
+    pub(crate) pending: Vec<(usize, PendingWrite)>,
 }
 
 impl Plan {
-    /// Returns whether it updates a row that was not there when it was looked for.
-    pub(crate) fn has_missing(&self) -> bool {
-        match self {
-            Self::Returning(returned) => returned.announced.iter().any(|(_, w)| w.was_missing),
-            Self::Pass | Self::FromHooks { .. } | Self::Unknown { .. } => false,
+    /// Plans a statement that SeaQuery built, and takes the pending writes that it carries out.
+    pub(crate) fn for_built(scope: &Scope, statement: &Statement, writer: Writer) -> Self {
+        let database = &scope.database;
+        if statement.sql.starts_with("SELECT") {
+            return Self::PassThrough;
+        }
+        let table = match database.analyze_built(&statement.sql) {
+            Analysis::Table(table) => table,
+            Analysis::Raw(raw) => return Self::for_analyzed(scope, &raw),
+        };
+        let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
+        let mut pending = Vec::new();
+        for model in table.model_indices() {
+            let entity = scope.registry().model(model).entity;
+            let writes = scope
+                .pending
+                .take_for_statement(writer, entity, table.verb, values);
+            pending.extend(writes.into_iter().map(|write| (model, write)));
+        }
+        let has_pending = !pending.is_empty();
+        // If only a DELETE returns rows, and a hook has announced it, then the hook has read the
+        // row already.
+        if database.returns_rows || database.returns_rows_of(table.verb) && !has_pending {
+            // Otherwise each model needs an old row that no hook has read.
+            let is_useful = has_pending || table.models.iter().any(|model| !model.needs_old);
+            if let Some(sql) = table.returning.clone().filter(|_| is_useful) {
+                return Self::Returning(ReturningPlan {
+                    table,
+                    sql,
+                    pending,
+                });
+            }
+        } else if has_pending {
+            return Self::FromHooks { table, pending };
+        }
+        Self::Unknown {
+            models: table.model_indices().collect(),
+            is_single: true,
+            counts_all_rows: true,
         }
     }
 
-    /// Returns whether it is surely one statement that may run in a transaction.
-    pub(crate) fn is_of_one(&self) -> bool {
+    /// Plans raw SQL.
+    pub(crate) fn for_raw(scope: &Scope, sql: &str) -> Self {
+        Self::for_analyzed(scope, &scope.database.analyze_raw(sql))
+    }
+
+    fn for_analyzed(scope: &Scope, raw: &RawAnalysis) -> Self {
+        if raw.controls_transaction {
+            // Whatever else the text does: earlier writes may be committed or undone by it.
+            scope.note_possible_end();
+        }
+        if raw.models.is_empty() {
+            return Self::PassThrough;
+        }
+        Self::Unknown {
+            models: raw.models.clone(),
+            is_single: raw.is_single,
+            counts_all_rows: raw.counts_all_rows,
+        }
+    }
+
+    /// Returns whether the statement updates a row that its hook looked for and did not find.
+    pub(crate) fn has_missing_row(&self) -> bool {
         match self {
-            Self::Pass => false,
+            Self::Returning(plan) => plan.pending.iter().any(|(_, write)| write.was_missing),
+            Self::PassThrough | Self::FromHooks { .. } | Self::Unknown { .. } => false,
+        }
+    }
+
+    /// Returns whether the text is surely a single write, which may run in a transaction.
+    pub(crate) fn is_single_write(&self) -> bool {
+        match self {
+            Self::PassThrough => false,
             Self::Returning(_) | Self::FromHooks { .. } => true,
-            Self::Unknown { is_one, counts, .. } => *is_one && *counts,
+            Self::Unknown {
+                is_single,
+                counts_all_rows,
+                ..
+            } => *is_single && *counts_all_rows,
         }
     }
 
     /// Returns the models that the statement may write.
-    pub(crate) fn models(&self) -> Vec<usize> {
+    pub(crate) fn model_indices(&self) -> Vec<usize> {
         match self {
-            Self::Pass => Vec::new(),
-            Self::Returning(returned) => returned.of.places().collect(),
-            Self::FromHooks { writes, .. } => writes.iter().map(|(place, _)| *place).collect(),
+            Self::PassThrough => Vec::new(),
+            Self::Returning(plan) => plan.table.model_indices().collect(),
+            Self::FromHooks { pending, .. } => pending.iter().map(|(model, _)| *model).collect(),
             Self::Unknown { models, .. } => models.clone(),
         }
-    }
-}
-
-/// Plans a statement that SeaQuery built.
-pub(crate) fn of_built(scope: &Scope, call: &Call) -> Plan {
-    let (statement, database) = (&call.statement, &scope.database);
-    if statement.sql.starts_with("SELECT") {
-        return Plan::Pass;
-    }
-    let of = match database.reading_of_built(&statement.sql) {
-        Reading::Table(of) => of,
-        Reading::Text(of) => return of_reading(scope, &of),
-    };
-    let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
-    let mut announced = Vec::new();
-    for place in of.places() {
-        let entity = scope.registry().model(place).entity;
-        let stash = &scope.stash;
-        let writes = stash.of_statement(call.writer, entity, of.verb, values);
-        announced.extend(writes.into_iter().map(|write| (place, write)));
-    }
-    let is_announced = !announced.is_empty();
-    // Of what was announced where not every write returns rows, the hooks know all.
-    if database.returns || database.returns(of.verb) && !is_announced {
-        let tells = is_announced || of.models.iter().any(|(_, needs_old)| !needs_old);
-        if let Some(sql) = of.returning.clone().filter(|_| tells) {
-            return Plan::Returning(ReturningPlan { of, sql, announced });
-        }
-    } else if is_announced {
-        let writes = announced;
-        return Plan::FromHooks { of, writes };
-    }
-    Plan::Unknown {
-        models: of.places().collect(),
-        is_one: true,
-        counts: true,
-    }
-}
-
-/// Plans what anybody may have written.
-pub(crate) fn of_text(scope: &Scope, sql: &str) -> Plan {
-    of_reading(scope, &scope.database.reading_of_text(sql))
-}
-
-fn of_reading(scope: &Scope, of: &OfText) -> Plan {
-    if of.transaction {
-        // Whatever it says besides: what was written so far may be committed now, or undone.
-        scope.tear();
-    }
-    match of.models.is_empty() {
-        true => Plan::Pass,
-        false => Plan::Unknown {
-            models: of.models.clone(),
-            is_one: of.is_one,
-            counts: of.counts,
-        },
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of the rows that a statement returns.
+//! The rows that a statement returns, and the events that they become.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use sea_orm::QueryResult;
 
 use super::plan::ReturningPlan;
 use crate::{
-    capture::{Scope, hooks::pending::PendingWrite, sql::Verb},
+    capture::{Scope, sql::Verb},
     data::{
         event::{Event, Row},
         key::KeyValue,
@@ -14,82 +14,83 @@ use crate::{
     publish::{order::Interval, publisher::Committed},
 };
 
-/// The rows, by the models of their table.
+/// The rows that one statement returned, for each model of its table.
 pub(super) struct ReturnedRows<'s> {
     scope: &'s Scope,
     plan: ReturningPlan,
-    of_models: Vec<OfModel>,
+    /// In the order of the plan's models.
+    models: Vec<ModelRows>,
 }
 
 /// The rows of one model of the table.
 #[derive(Default)]
-struct OfModel {
+struct ModelRows {
     rows: Vec<(KeyValue, Row)>,
-    /// They were too many, or one could not be read.
+    /// Whether there were too many rows, or one could not be read.
     is_unknown: bool,
 }
 
 impl<'s> ReturnedRows<'s> {
     pub(super) fn new(scope: &'s Scope, plan: ReturningPlan) -> Self {
-        let of_models = plan.of.models.iter().map(|_| OfModel::default()).collect();
+        let models = plan.table.models.iter().map(|_| ModelRows::default());
         Self {
             scope,
+            models: models.collect(),
             plan,
-            of_models,
         }
     }
 
-    pub(super) fn models(&self) -> Vec<usize> {
-        self.plan.of.places().collect()
+    pub(super) fn model_indices(&self) -> Vec<usize> {
+        self.plan.table.model_indices().collect()
     }
 
-    pub(super) fn take(&mut self, result: &QueryResult) {
-        for (place, of_model) in self.plan.of.places().zip(&mut self.of_models) {
-            if of_model.is_unknown {
+    /// Adds a row to each model of the table.
+    pub(super) fn add(&mut self, result: &QueryResult) {
+        for (index, model_rows) in self.plan.table.model_indices().zip(&mut self.models) {
+            if model_rows.is_unknown {
                 continue;
             }
-            let model = self.scope.registry().model(place);
+            let model = self.scope.registry().model(index);
             let row = model
                 .table
                 .decode(result)
                 .map(|row| (model.key_of(&row), row));
             match row {
                 Ok((Some(key), row))
-                    if of_model.rows.len() < self.scope.database.max_rows_per_statement =>
+                    if model_rows.rows.len() < self.scope.database.max_rows_per_statement =>
                 {
-                    of_model.rows.push((key, row));
+                    model_rows.rows.push((key, row));
                 }
-                Ok(_) => of_model.forget(),
+                Ok(_) => model_rows.mark_unknown(),
                 Err(error) => {
                     let (model, error) = (&*model.label, &error as &dyn std::error::Error);
                     tracing::error!(
                         model,
                         error,
-                        "a row that was written could not be read: subscribers are told to fetch"
+                        "a written row could not be decoded: the model's subscribers receive a reset"
                     );
-                    of_model.forget();
+                    model_rows.mark_unknown();
                 }
             }
         }
     }
 
-    /// Returns the events, and the key of the last row.
+    /// Returns the events of the rows, and the key of the last row.
     pub(super) fn into_events(
         mut self,
         interval: &Arc<Interval>,
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
-        for ((place, needs_old), of_model) in self.plan.of.models.iter().zip(self.of_models) {
-            let label = &self.scope.registry().model(*place).label;
+        for (model, model_rows) in self.plan.table.models.iter().zip(self.models) {
+            let label = &self.scope.registry().model(model.index).label;
             let start = events.len();
-            let mut is_unknown = of_model.is_unknown;
-            for (key, row) in of_model.rows {
+            let mut is_unknown = model_rows.is_unknown;
+            for (key, row) in model_rows.rows {
                 last_key = Some(key.clone());
-                let is_of_row = |(of, write): &(usize, PendingWrite)| {
-                    of == place && write.key.as_ref() == Some(&key)
-                };
-                let place = self.plan.announced.iter().position(is_of_row);
-                let write = place.map(|place| self.plan.announced.swap_remove(place).1);
+                let position = self.plan.pending.iter().position(|(index, write)| {
+                    *index == model.index && write.key.as_ref() == Some(&key)
+                });
+                let write = position.map(|position| self.plan.pending.swap_remove(position).1);
                 let (old, was_missing, interval) = match write {
                     Some(write) if write.was_missing || !self.scope.is_transaction() => {
                         (write.old, write.was_missing, write.interval)
@@ -97,11 +98,13 @@ impl<'s> ReturnedRows<'s> {
                     Some(write) => (write.old, false, Arc::clone(interval)),
                     None => (None, false, Arc::clone(interval)),
                 };
-                // Else the order says that it is read again.
-                let is_settled = was_missing && !self.scope.is_ordered_by_log();
-                is_unknown |= *needs_old && old.is_none() && !is_settled;
+                // Another writer has inserted the missing row within the interval. The order
+                // detects this, and the publisher rereads the row. With a transactional log,
+                // neither does.
+                let is_reread = was_missing && !self.scope.is_ordered_by_log();
+                is_unknown |= model.needs_old && old.is_none() && !is_reread;
                 let label = Arc::clone(label);
-                let event = match self.plan.of.verb {
+                let event = match self.plan.table.verb {
                     Verb::Insert => Event::created(label, key, row),
                     Verb::Update => Event::updated(label, key, old, row),
                     Verb::Delete => Event::deleted(label, key, row),
@@ -117,8 +120,8 @@ impl<'s> ReturnedRows<'s> {
     }
 }
 
-impl OfModel {
-    fn forget(&mut self) {
+impl ModelRows {
+    fn mark_unknown(&mut self) {
         self.is_unknown = true;
         self.rows = Vec::new();
     }

@@ -1,4 +1,7 @@
-//! A transaction that is open, with its savepoints: what they wrote so far.
+//! The events of an open transaction and of its savepoints.
+//!
+//! A [`Scope`](crate::capture::Scope) owns one buffer. The buffers of a transaction and of its
+//! savepoints share one state.
 
 use std::{
     mem,
@@ -8,141 +11,144 @@ use std::{
     },
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::publish::{
     order::Interval,
     publisher::{Committed, resets_of},
 };
 
-/// A transaction, or a savepoint in one.
+/// The events of a transaction, or of a savepoint in one.
 #[derive(Debug)]
-pub(crate) struct Open {
-    whole: Arc<Whole>,
-    /// How many of the transaction's units are below its own.
+pub(crate) struct EventBuffer {
+    shared: Arc<Shared>,
+    /// Index of its level: the number of levels below it.
     level: usize,
-    /// Whether its unit was taken.
-    is_over: AtomicBool,
-    /// Whether a statement failed: PostgreSQL then commits nothing, and does not say so.
-    failed: AtomicBool,
+    /// Whether its events were taken.
+    is_taken: AtomicBool,
+    /// Whether a statement failed. PostgreSQL then commits nothing and reports no error.
+    may_have_failed: AtomicBool,
 }
 
-/// The outermost transaction with all that is in it.
+/// The state that a transaction shares with its savepoints.
 #[derive(Debug)]
-struct Whole {
-    /// What each level wrote, in the order of the writes. As in the database, a write belongs to the innermost
-    /// savepoint that is open, whoever made it.
-    units: Mutex<Vec<Vec<Committed>>>,
-    /// More events are too many to keep.
-    most: usize,
-    /// From before it began, where that matters: see [`Scope::interval_of_update`](crate::capture::Scope).
-    began: Option<Arc<Interval>>,
-    /// Whether the database, or somebody by hand, may have ended it before its end: what was written
-    /// may be committed, or not.
-    torn: AtomicBool,
-    /// Whether it may be rolled back already, and what is written from now on commits by itself.
-    doubtful: AtomicBool,
+struct Shared {
+    /// The events of each level, in the order of the writes. As in the database, a write belongs to
+    /// the innermost open savepoint, whatever object made it.
+    levels: Mutex<Vec<Vec<Committed>>>,
+    /// Maximum number of events that are kept, over all levels.
+    max_events: usize,
+    /// The interval from before the transaction began, if the database needs it: see
+    /// [`Scope::update_interval`](crate::capture::Scope).
+    interval: Option<Arc<Interval>>,
+    /// Whether the database or raw SQL may have ended the transaction early. What was written may
+    /// be committed or not.
+    may_have_ended: AtomicBool,
+    /// Whether the transaction may be rolled back already. Later writes then commit by themselves.
+    may_be_rolled_back: AtomicBool,
 }
 
-impl Open {
-    pub(crate) fn transaction(most: usize, began: Option<Arc<Interval>>) -> Self {
-        let whole = Whole {
-            units: Mutex::default(),
-            most,
-            began,
-            torn: AtomicBool::new(false),
-            doubtful: AtomicBool::new(false),
-        };
-        Self::on(Arc::new(whole))
+impl EventBuffer {
+    /// Creates the buffer of an outermost transaction.
+    pub(crate) fn transaction(max_events: usize, interval: Option<Arc<Interval>>) -> Self {
+        Self::open_level(Arc::new(Shared {
+            levels: Mutex::default(),
+            max_events,
+            interval,
+            may_have_ended: AtomicBool::new(false),
+            may_be_rolled_back: AtomicBool::new(false),
+        }))
     }
 
+    /// Creates the buffer of a savepoint in this transaction.
     pub(crate) fn savepoint(&self) -> Self {
-        Self::on(Arc::clone(&self.whole))
+        Self::open_level(Arc::clone(&self.shared))
     }
 
-    fn on(whole: Arc<Whole>) -> Self {
+    fn open_level(shared: Arc<Shared>) -> Self {
         let level = {
-            let mut units = whole.units();
-            units.push(Vec::new());
-            units.len() - 1
+            let mut levels = shared.levels.lock();
+            levels.push(Vec::new());
+            levels.len() - 1
         };
         Self {
-            whole,
+            shared,
             level,
-            is_over: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
+            is_taken: AtomicBool::new(false),
+            may_have_failed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn began(&self) -> Option<Arc<Interval>> {
-        self.whole.began.clone()
+    /// Returns the interval from before the transaction began, if the database needs it.
+    pub(crate) fn interval(&self) -> Option<Arc<Interval>> {
+        self.shared.interval.clone()
     }
 
-    /// Keeps what was written; of too much, only of which models it was.
-    pub(crate) fn keep(&self, events: impl IntoIterator<Item = Committed>) {
-        if self.whole.doubtful.load(Ordering::Relaxed) {
-            self.tear();
+    /// Adds events to the innermost level. If there are too many, replaces those of each level by
+    /// resets of their models.
+    pub(crate) fn extend(&self, events: impl IntoIterator<Item = Committed>) {
+        if self.may_be_rolled_back() {
+            // These events may be committed already.
+            self.note_possible_end();
         }
-        let mut units = self.whole.units();
-        let Some(unit) = units.last_mut() else {
+        let mut levels = self.shared.levels.lock();
+        let Some(innermost) = levels.last_mut() else {
             return;
         };
-        unit.extend(events);
-        if units.iter().map(Vec::len).sum::<usize>() > self.whole.most {
-            for unit in &mut *units {
-                *unit = resets_of(mem::take(unit));
+        innermost.extend(events);
+        if levels.iter().map(Vec::len).sum::<usize>() > self.shared.max_events {
+            for level in &mut *levels {
+                *level = resets_of(mem::take(level));
             }
         }
     }
 
-    /// Takes out what was written in it, and ends it.
+    /// Takes the events of its level and of all levels above, and closes them.
     pub(crate) fn take(&self) -> Vec<Committed> {
-        if self.is_over.swap(true, Ordering::Relaxed) {
+        if self.is_taken.swap(true, Ordering::Relaxed) {
             return Vec::new();
         }
-        let mut units = self.whole.units();
-        let level = self.level.min(units.len());
-        units.drain(level..).flatten().collect()
+        let mut levels = self.shared.levels.lock();
+        let level = self.level.min(levels.len());
+        levels.drain(level..).flatten().collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        let units = self.whole.units();
-        units.iter().skip(self.level).all(Vec::is_empty)
+        let levels = self.shared.levels.lock();
+        levels.iter().skip(self.level).all(Vec::is_empty)
     }
 
-    /// Forgets what the whole transaction wrote up to now.
-    pub(crate) fn forget_all(&self) {
-        self.whole.units().iter_mut().for_each(Vec::clear);
+    /// Drops all events of the whole transaction.
+    pub(crate) fn clear(&self) {
+        self.shared.levels.lock().iter_mut().for_each(Vec::clear);
     }
 
-    pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+    /// Notes that a statement failed, or may have failed.
+    pub(crate) fn note_failure(&self) {
+        self.may_have_failed.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+    pub(crate) fn may_have_failed(&self) -> bool {
+        self.may_have_failed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn tear(&self) {
-        self.whole.torn.store(true, Ordering::Relaxed);
+    /// Notes that the database or raw SQL may have ended the transaction early.
+    pub(crate) fn note_possible_end(&self) {
+        self.shared.may_have_ended.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_torn(&self) -> bool {
-        self.whole.torn.load(Ordering::Relaxed)
+    pub(crate) fn may_have_ended(&self) -> bool {
+        self.shared.may_have_ended.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn doubt(&self) {
-        self.whole.doubtful.store(true, Ordering::Relaxed);
+    /// Notes that the transaction may be rolled back already.
+    pub(crate) fn note_possible_rollback(&self) {
+        let may_be_rolled_back = &self.shared.may_be_rolled_back;
+        may_be_rolled_back.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_doubtful(&self) -> bool {
-        self.whole.doubtful.load(Ordering::Relaxed)
-    }
-}
-
-impl Whole {
-    fn units(&self) -> MutexGuard<'_, Vec<Vec<Committed>>> {
-        self.units.lock()
+    pub(crate) fn may_be_rolled_back(&self) -> bool {
+        self.shared.may_be_rolled_back.load(Ordering::Relaxed)
     }
 }
 
@@ -156,7 +162,7 @@ mod tests {
         (Event::reread(model.into(), key, Vec::new(), None), None)
     }
 
-    /// Returns the models, and whether of a reset.
+    /// Returns the model of each event, and whether the event is a reset.
     fn models(events: Vec<Committed>) -> Vec<(String, bool)> {
         let models = events.into_iter().map(|(event, _)| {
             let is_reset = event.as_row().is_none();
@@ -166,24 +172,25 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_can_be_kept_only_the_models_are() {
-        let outer = Open::transaction(4, None);
-        outer.keep((1..=2).map(|key| event("a", key)));
+    fn too_many_events_become_resets() {
+        let outer = EventBuffer::transaction(4, None);
+        outer.extend((1..=2).map(|key| event("a", key)));
         let savepoint = outer.savepoint();
-        savepoint.keep([event("b", 1), event("b", 2)]);
+        savepoint.extend([event("b", 1), event("b", 2)]);
         assert!(
             outer
-                .whole
-                .units()
+                .shared
+                .levels
+                .lock()
                 .iter()
                 .flatten()
                 .all(|(e, _)| e.as_row().is_some())
         );
-        savepoint.keep([event("c", 1)]);
-        // A savepoint that is rolled back takes with it what is its own, as ever.
+        savepoint.extend([event("c", 1)]);
+        // A savepoint that is rolled back still takes only its own events with it.
         let expected = [("b".to_owned(), true), ("c".to_owned(), true)];
         assert_eq!(models(savepoint.take()), expected);
-        outer.keep([event("a", 3)]);
+        outer.extend([event("a", 3)]);
         assert_eq!(
             models(outer.take()),
             [("a".to_owned(), true), ("a".to_owned(), false)]

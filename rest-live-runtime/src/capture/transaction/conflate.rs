@@ -1,7 +1,8 @@
-//! What a transaction did to a row, without what it looked like in between.
+//! Conflates the events of a transaction: one event per row, without the states between.
 //!
-//! Where a permission decides who sees a row, a state that was never committed must not be asked
-//! about: it would be shown to who may see neither the row before the transaction nor the row after.
+//! If a permission decides who sees a row, it must not be asked about a state that was never
+//! committed. Such a state could be shown to users who may see neither the row before the
+//! transaction nor the row after it. A commit calls [`conflate`] before it publishes.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,38 +15,40 @@ use crate::{
     publish::publisher::Committed,
 };
 
-/// Makes one event of all that a committed unit did to a row of a model with a permission, in the
-/// place of the last. Other models' events are left as they are, and one reset of a model is enough.
-pub(crate) fn fold(events: Vec<Committed>, registry: &Registry) -> Vec<Committed> {
+/// Merges the events of each row of a model with a permission into one, at the position of the
+/// last. Also keeps only the last reset of each model. Events of other models stay as they are.
+pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Committed> {
     if events.len() < 2 {
         return events;
     }
-    let mut folded: Vec<Option<Committed>> = Vec::with_capacity(events.len());
-    let mut places: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
+    let mut conflated: Vec<Option<Committed>> = Vec::with_capacity(events.len());
+    let mut positions: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
     for (event, interval) in events {
         let model = registry.model_by_label(&event.model);
-        let is_decided = model.is_some_and(|model| model.has_permission());
+        let has_permission = model.is_some_and(|model| model.has_permission());
         let key = event.as_row().map(|row| row.key.clone());
-        if key.is_some() && !is_decided {
-            folded.push(Some((event, interval)));
+        if key.is_some() && !has_permission {
+            conflated.push(Some((event, interval)));
             continue;
         }
         let row = (Arc::clone(&event.model), key);
-        let before = places.get(&row).and_then(|place| folded[*place].take());
-        let come_to = match before {
-            Some((before, first)) => both(before, event).map(|event| (event, first)),
+        let earlier = positions
+            .get(&row)
+            .and_then(|position| conflated[*position].take());
+        let merged = match earlier {
+            Some((earlier, first)) => merge(earlier, event).map(|event| (event, first)),
             None => Some((event, interval)),
         };
-        if let Some(event) = come_to {
-            places.insert(row, folded.len());
-            folded.push(Some(event));
+        if let Some(event) = merged {
+            positions.insert(row, conflated.len());
+            conflated.push(Some(event));
         }
     }
-    folded.into_iter().flatten().collect()
+    conflated.into_iter().flatten().collect()
 }
 
-/// Returns what two events of one row come to; nothing where it appeared and disappeared again.
-fn both(first: Event, second: Event) -> Option<Event> {
+/// Merges two events of one row. Returns `None` if the row was created and then deleted.
+fn merge(first: Event, second: Event) -> Option<Event> {
     let (EventKind::Row(before), EventKind::Row(after)) = (first.kind, &second.kind) else {
         return Some(second);
     };
@@ -73,7 +76,7 @@ mod tests {
     use crate::data::event::Row;
 
     #[test]
-    fn two_events_of_a_row_come_to_one_or_none() {
+    fn two_events_of_a_row_become_one_or_none() {
         use Action::{Created, Deleted, Updated};
         let event = |action| {
             let (label, key) = ("a.B".into(), KeyValue::Integer(1));
@@ -83,16 +86,16 @@ mod tests {
             }
             event
         };
-        for (first, second, come_to) in [
+        for (first, second, expected) in [
             (Created, Updated, Some(Created)),
             (Created, Deleted, None),
             (Updated, Updated, Some(Updated)),
             (Updated, Deleted, Some(Deleted)),
             (Deleted, Created, Some(Updated)),
         ] {
-            let both = both(event(first), event(second));
-            let action = both.and_then(|event| event.as_row().map(|row| row.action));
-            assert_eq!(action, come_to);
+            let merged = merge(event(first), event(second));
+            let action = merged.and_then(|event| event.as_row().map(|row| row.action));
+            assert_eq!(action, expected);
         }
     }
 }

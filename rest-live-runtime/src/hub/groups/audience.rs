@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    frame_log::{BroadcastFrame, FrameByDialect, FrameIndex},
-    group::Subscriber,
+    broadcast_frame::{BroadcastFrame, FrameByDialect, FrameIndex},
+    subscriber::Subscriber,
 };
 use crate::{
     data::{group_id::GroupId, serializer_set::SerializerSet},

@@ -9,8 +9,10 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use super::group::Subscriber;
-use crate::protocol::{dialect::Dialect, frame::Frame};
+use super::{
+    broadcast_frame::{BroadcastFrame, FrameByDialect},
+    subscriber::{Backlog, ListedFrame, Subscriber},
+};
 
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {
@@ -29,41 +31,6 @@ struct Entry {
     /// Number of subscribers that have yet to receive it.
     pending: usize,
 }
-
-/// What a subscriber has yet to receive.
-#[derive(Debug, Default)]
-pub(crate) enum Backlog {
-    #[default]
-    Empty,
-    /// Everything in the log from an index on, in the subscriber's dialect.
-    From(u64),
-    /// These changes.
-    Listed(Vec<ListedFrame>),
-}
-
-/// The frame of a change that a subscriber may see.
-#[derive(Debug)]
-pub(crate) struct ListedFrame {
-    /// Number of the event in the shard.
-    pub(crate) event: u64,
-    pub(crate) frames: Arc<[BroadcastFrame]>,
-    pub(crate) index: FrameIndex,
-}
-
-/// One encoding of a change.
-#[derive(Debug)]
-pub(crate) struct BroadcastFrame {
-    /// In 0.7 the part after the id.
-    pub(crate) frame: Frame,
-    /// Whether the row disappears. Such a frame is sent before the others of its event.
-    pub(crate) removes: bool,
-}
-
-/// Index of a frame among those of a change.
-pub(crate) type FrameIndex = u16;
-
-/// The frame for each dialect; `None` if there is nothing to send.
-pub(crate) type FrameByDialect = [Option<FrameIndex>; Dialect::ALL.len()];
 
 impl FrameLog {
     /// Returns the index of the next entry.

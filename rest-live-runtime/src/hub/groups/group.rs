@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::frame_log::{Backlog, BroadcastFrame, FrameLog};
+use super::{broadcast_frame::BroadcastFrame, frame_log::FrameLog, subscriber::Subscriber};
 use crate::{
-    data::{group_id::GroupId, serializer_set::SerializerSet},
-    hub::{clients::send_queue::QueuedSize, ids::GrantId},
-    model::permission::Identity,
+    data::group_id::GroupId,
     protocol::{broadcast::GroupName, dialect::Dialect},
 };
 
@@ -23,40 +21,6 @@ pub(crate) struct Group {
     pub(crate) log: FrameLog,
     /// Number of subscribers for each dialect.
     dialects: [u32; Dialect::ALL.len()],
-}
-
-/// One subscription, as its group knows it.
-#[derive(Debug)]
-pub(crate) struct Subscriber {
-    /// Index of its client in the shard.
-    pub(crate) client: usize,
-    pub(crate) dialect: Dialect,
-    pub(crate) user: Identity,
-    pub(crate) granted: SerializerSet,
-    /// Changes when it is granted other serializers.
-    pub(crate) grant: GrantId,
-    /// Events up to this position of the event log are not sent.
-    pub(crate) min_position: u64,
-    /// Events up to this number of the shard are not sent: the dispatcher had begun them already.
-    pub(crate) min_event: u64,
-    /// Number of frames for one change: one for each id in 0.7.
-    pub(crate) frames_per_change: usize,
-    pub(crate) backlog: Backlog,
-}
-
-impl Subscriber {
-    /// Returns how much a frame of this length adds to the client's queue.
-    pub(crate) fn queued_size(&self, bytes: usize) -> QueuedSize {
-        QueuedSize {
-            messages: self.frames_per_change,
-            bytes: self.frames_per_change * bytes,
-        }
-    }
-
-    /// Returns whether it started before an event.
-    pub(crate) fn receives(&self, position: u64, event: u64) -> bool {
-        position > self.min_position && event > self.min_event
-    }
 }
 
 impl Group {

@@ -8,7 +8,8 @@ use crate::{
     hub::{
         groups::{
             audience::{Delivery, HubEvent, Publication, Recipient},
-            frame_log::{Backlog, BroadcastFrame, FrameByDialect, ListedFrame},
+            broadcast_frame::{BroadcastFrame, FrameByDialect},
+            subscriber::{Backlog, ListedFrame},
         },
         ids::SubscriberKey,
     },

@@ -10,8 +10,8 @@ use crate::{
     hub::{
         clients::client::{Client, Name, Subscription, WriteState},
         groups::{
-            frame_log::Backlog,
-            group::{Group, Subscriber},
+            group::Group,
+            subscriber::{Backlog, Subscriber},
         },
         ids::{ClientId, SubscriberKey, SubscriptionId},
         new_subscription::{NewSubscription, StartPoint, SubscribeError},

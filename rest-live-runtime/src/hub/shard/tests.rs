@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::Span;
 
 use super::*;
+use super::{drain::Outgoing, subscriptions::Subscribed};
 use crate::{
     data::{
         cursor::{Epoch, EventPosition},
@@ -30,10 +31,9 @@ use crate::{
         },
         groups::{
             audience::{Delivery, HubEvent, Publication},
-            frame_log::BroadcastFrame,
+            broadcast_frame::BroadcastFrame,
         },
         new_subscription::{NewSubscription, StartPoint, SubscribeError},
-        shard::{drain::Outgoing, subscriptions::Subscribed},
         writer::write_batch::WriteBatch,
     },
     limits::Limits,
