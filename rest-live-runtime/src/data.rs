@@ -1,8 +1,10 @@
-//! Plain data: row changes, keys, groups and cursors. No tokio, no I/O.
+//! Plain data that every other part of the runtime uses: row changes, keys, group ids and cursors.
+//!
+//! Nothing here uses tokio or does I/O.
 
 pub(crate) mod cursor;
 pub(crate) mod event;
-pub(crate) mod granted;
 pub(crate) mod group_id;
 pub(crate) mod key;
+pub(crate) mod serializer_set;
 pub(crate) mod token;

@@ -1,11 +1,12 @@
-//! What clients may cost.
+//! Limits on what clients can cost. The hub, the sessions and the transports enforce them.
 
 use std::time::Duration;
 
 /// Limits of the connections of one [`Live`](crate::Live).
 ///
-/// Every limit has a default. A limit that takes an `Option` is switched off by `None`. A request or a
-/// connection that is over a limit gets the error or the close code that the setter names.
+/// Every limit has a default. For a limit that takes an `Option`, `None` disables the limit. If a
+/// request or a connection exceeds a limit, the client gets the error or the close code that the
+/// setter names.
 ///
 /// ```
 /// # use rest_live_runtime as rest_live;
@@ -65,44 +66,45 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Sets the maximum number of subscriptions of one connection. Default: 128. One more is refused
-    /// with error 429.
+    /// Sets the maximum number of subscriptions of one connection. Default: 128. Subscriptions
+    /// beyond the limit are refused with error 429.
     pub fn max_subscriptions(mut self, subscriptions: usize) -> Self {
         self.max_subscriptions = subscriptions;
         self
     }
 
-    /// Sets the maximum size of a message from a client, in bytes. Default: 65,536. A larger message
-    /// closes the connection with 1009.
+    /// Sets the maximum size of a message from a client, in bytes. Default: 65,536. A larger
+    /// message closes the connection with 1009.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// Sets how many messages a connection may send: `per_second` on average, and `burst` (at least 1)
-    /// at once after a pause. Default: 100 and 1,000. One more is refused with error 429. After ten
-    /// refused bursts the connection is closed with 4429.
+    /// Sets how many messages a connection may send: `per_second` on average, and `burst` (at least
+    /// 1) at once after a pause. Default: 100 and 1,000. Further messages are refused with error
+    /// 429. After ten refused bursts the connection is closed with 4429.
     pub fn message_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.message_rate = Rate::new(per_second, burst);
         self
     }
 
-    /// Sets how many requests with `since` a connection may send: `per_second` on average, and `burst`
-    /// (at least 1) at once after a pause. Default: 10 and 128. One more is refused with error 429.
+    /// Sets how many requests with `since` a connection may send: `per_second` on average, and
+    /// `burst` (at least 1) at once after a pause. Default: 10 and 128. Further requests are
+    /// refused with error 429.
     pub fn resume_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.resume_rate = Rate::new(per_second, burst);
         self
     }
 
-    /// Sets the maximum length of the `id` of a request, in bytes. Default: 64. A longer one is refused
-    /// with error 400.
+    /// Sets the maximum length of the `id` of a request, in bytes. Default: 64. A request with a
+    /// longer one is refused with error 400.
     pub fn max_id_bytes(mut self, bytes: usize) -> Self {
         self.max_id_bytes = bytes;
         self
     }
 
-    /// Sets the maximum length of a text in the value of a group key, such as `{"owner":"..."}`, in
-    /// bytes. Default: 1,024. A longer one is refused with error 400.
+    /// Sets the maximum length of the text in the value of a group key, such as `{"owner":"..."}`,
+    /// in bytes. Default: 1,024. A request with a longer one is refused with error 400.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = bytes;
         self
@@ -110,54 +112,57 @@ impl Limits {
 
     /// Sets the maximum number of broadcasts that are queued for one client. Default: 1,024.
     ///
-    /// A client with more *lags*: its broadcasts are dropped, and it receives a reset. The third lag
-    /// within a minute closes the connection with 4508. The same number of answers may be queued in
-    /// addition; more of them close the connection with 4508.
+    /// A client that exceeds the limit *lags*: its broadcasts are dropped, and it receives a reset.
+    /// The third lag within a minute closes the connection with 4508. In addition, the same number
+    /// of answers may be queued. If it is exceeded, the connection is closed with 4508.
     pub fn max_pending_messages(mut self, messages: usize) -> Self {
         self.max_pending_messages = messages;
         self
     }
 
-    /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. A client with
-    /// more lags, as for [`max_pending_messages`](Self::max_pending_messages). A single larger message is
-    /// still sent.
+    /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. A client
+    /// that exceeds the limit lags, as for [`max_pending_messages`](Self::max_pending_messages). A
+    /// single larger message is still sent.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.max_pending_bytes = bytes;
         self
     }
 
-    /// Sets the size of the TCP send buffer of a connection (`SO_SNDBUF`), in bytes. Default: 65,536.
-    /// Linux doubles the value. `None` keeps the system's default.
+    /// Sets the size of the TCP send buffer of a connection (`SO_SNDBUF`), in bytes. Default:
+    /// 65,536. Linux doubles the value. `None` keeps the system's default.
     ///
-    /// Data in this buffer does not count as queued. The server notices a client that reads nothing only
-    /// when this buffer and the client's own buffer are full; with the system's default that can take
-    /// several megabytes.
+    /// Data in this buffer does not count as queued. The server detects a client that reads nothing
+    /// only when this buffer and the client's receive buffer are full. With the system's default,
+    /// that can take several megabytes.
     pub fn send_buffer_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.send_buffer_bytes = bytes.into();
         self
     }
 
-    /// Sets the maximum number of connections of this server. Default: no limit. One more is closed
-    /// with 4429 as soon as it is a websocket. A connection counts until its socket is closed.
+    /// Sets the maximum number of connections of this server. Default: no limit. Connections beyond
+    /// the limit are closed with 4429 right after the upgrade. A connection counts until its socket
+    /// is closed.
     pub fn max_connections(mut self, connections: impl Into<Option<usize>>) -> Self {
         self.max_connections = connections.into();
         self
     }
 
-    /// Sets the maximum number of connections of one user. Default: no limit. One more is closed with
-    /// 4429. [`LiveBuilder::user_key`](crate::LiveBuilder::user_key) says which connections belong to one
-    /// user.
+    /// Sets the maximum number of connections of one user. Default: no limit. Connections beyond
+    /// the limit are closed with 4429.
+    ///
+    /// This limit needs [`LiveBuilder::user_key`](crate::LiveBuilder::user_key), which determines
+    /// the connections that belong to one user.
     pub fn max_connections_per_user(mut self, connections: impl Into<Option<usize>>) -> Self {
         self.max_connections_per_user = connections.into();
         self
     }
 
-    /// Sets the maximum number of connections from one IPv4 address or one IPv6 /64 network. Default: no
-    /// limit. One more is closed with 4429.
+    /// Sets the maximum number of connections from one IPv4 address or one IPv6 /64 network.
+    /// Default: no limit. Connections beyond the limit are closed with 4429.
     ///
-    /// The address is that of the TCP peer. Behind a reverse proxy this is the address of the proxy: set
-    /// the limit in the proxy instead. Connections without an address, such as those of a Unix socket,
-    /// are not counted.
+    /// The address is that of the TCP peer. Behind a reverse proxy it is the address of the proxy:
+    /// set the limit in the proxy instead. Connections without an address, such as those of a Unix
+    /// socket, are not counted.
     pub fn max_connections_per_address(mut self, connections: impl Into<Option<usize>>) -> Self {
         self.max_connections_per_address = connections.into();
         self
@@ -165,61 +170,64 @@ impl Limits {
 
     /// Sets the time between two pings to a client. Default: 25 s; `None` sends no pings.
     ///
-    /// A client that only listens sends nothing except its pongs. Without pings it is closed after
-    /// [`idle_timeout`](Self::idle_timeout), unless that is also `None`.
+    /// A client that only listens sends nothing except its pongs. Without pings, its connection is
+    /// closed after [`idle_timeout`](Self::idle_timeout), unless that is also `None`.
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.ping_interval = some_time(interval);
+        self.ping_interval = non_zero(interval);
         self
     }
 
-    /// Sets how long a client may send nothing, not even a pong. Default: 50 s, which is two pings. Then
-    /// the connection is closed with 4408. `None` disables the limit.
+    /// Sets how long a client may send nothing, not even a pong. Default: 50 s, which is two ping
+    /// intervals. After that, the connection is closed with 4408. `None` disables the limit.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.idle_timeout = some_time(timeout);
+        self.idle_timeout = non_zero(timeout);
         self
     }
 
-    /// Sets how long the upgrade to a websocket may take. Default: 10 s. Then the connection is dropped.
+    /// Sets how long the upgrade to a websocket may take. Default: 10 s. After that, the connection
+    /// is dropped.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// Sets how long one call of an `authorize`, or the query for one row, may take. Default: 10 s. Then
-    /// the request is refused with error 503.
+    /// Sets how long one call of an `authorize`, or the query for one row, may take. Default: 10 s.
+    /// After that, the request is refused with error 503.
     pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
         self.authorize_timeout = timeout;
         self
     }
 
-    /// Sets how long a client may accept no data while messages are queued for it. Default: 10 s; `None`
-    /// disables the limit.
+    /// Sets how long a client may accept no data while messages are queued for it. Default: 10 s;
+    /// `None` disables the limit.
     ///
-    /// Then the connection is closed with 4508, and what is queued is dropped. A client that does not
-    /// accept the close frame, or does not answer it, has the same time until the connection is dropped.
+    /// After that, the connection is closed with 4508, and its queue is dropped. If the client does
+    /// not accept the close frame, or does not answer it, the connection is dropped after the same
+    /// time again.
     pub fn stall_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.stall_timeout = some_time(timeout);
+        self.stall_timeout = non_zero(timeout);
         self
     }
 
-    /// Sets how long a shutdown waits for the clients. Default: 10 s. Then their connections are dropped.
+    /// Sets how long a shutdown waits for the clients. Default: 10 s. After that, their connections
+    /// are dropped.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
     }
 }
 
-/// Treats zero like `None`: a time of zero would ping or close without a pause.
-fn some_time(time: impl Into<Option<Duration>>) -> Option<Duration> {
+/// Treats zero like `None`: with a time of zero, the server would ping or close all the time.
+fn non_zero(time: impl Into<Option<Duration>>) -> Option<Duration> {
     time.into().filter(|time| !time.is_zero())
 }
 
-/// How often something may happen.
+/// Maximum rate of one kind of message: the parameters of a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// On average.
+    /// How many are allowed per second, on average.
     pub(crate) per_second: u32,
-    /// EventPosition once, after a pause; at least 1.
+    /// How many are allowed at once after a pause; at least 1.
     pub(crate) burst: u32,
 }
 

@@ -118,7 +118,7 @@ impl<U: Send + Sync + 'static> Live<U> {
     pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let is_allowed = self.inner.context.origins.allow(origin, host);
         if !is_allowed {
-            self.inner.context.metrics.denied(Denial::Origin);
+            self.inner.context.metrics.count_denial(Denial::Origin);
             let (origin, host) = (quoted(origin), host.map(quoted));
             // Only the first refusal is a warning: any client can cause any number of them.
             if self.inner.has_refused_origin.swap(true, Ordering::Relaxed) {

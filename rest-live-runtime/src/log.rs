@@ -1,166 +1,147 @@
-//! The append-only sequence of events between capture and the dispatcher.
+//! The event log: the append-only sequence of events between capture and the dispatcher.
 //!
-//! Every event goes through it, on one node as on many. A backplane is an [`EventLog`] that
-//! several nodes share; the default is [`MemoryLog`], a ring in this process.
+//! Every event goes through it, on one node and on many. Capture appends; the dispatcher follows
+//! the tail. A backplane is an [`EventLog`] that several nodes share. The default is [`MemoryLog`],
+//! a ring in this process.
 
 mod arc;
+mod entry;
 mod memory;
 mod record;
 mod stored;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sea_orm::{DatabaseTransaction, DbErr};
 
 pub use self::{
+    entry::{Entry, LoggedEvent},
     memory::MemoryLog,
     record::{EventSource, Record},
     stored::{Operation, StoredEvent},
 };
-use crate::data::{cursor::Cursor, event::Event};
+use crate::data::cursor::Cursor;
 
 /// An append-only sequence of events.
 ///
-/// Each event has a position, which grows in the order in which the log has them. What is told of one row is told in that
-/// order. A log may show an event before one with a smaller position, if that one is of a transaction that has not
-/// committed yet: see [`Tail::Entries`].
+/// Each event has a position. Positions grow in the order of the log, and the changes of one row
+/// are published in this order. A log may yield an event before another one with a smaller
+/// position, if the transaction of the other one has not committed yet: see [`Tail::Entries`].
 pub trait EventLog: fmt::Debug + Send + Sync + 'static {
-    /// Appends the events of one committed unit, in order and next to each other. A log that is away keeps them for a
-    /// while and returns at once: a write waits for its append.
+    /// Appends the events of one committed write or transaction, in order and without other events
+    /// between them.
+    ///
+    /// The write waits for this call. So a log that cannot be reached should keep the events for a
+    /// while and return at once.
     ///
     /// # Errors
-    /// [`LogError`] when they are lost; the write they come from stays done.
+    /// [`LogError`] if the events are lost. The write itself stays committed.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Returns the events from now on, without end: [`Tail::Begin`] comes first, and says from where. A hole
-    /// is never passed over: it is a [`Tail::Reset`]. While nobody is subscribed it is polled ten times a second at
-    /// most.
+    /// Returns the events from now on. The stream does not end.
+    ///
+    /// The first item is [`Tail::Begin`] with the cursor where it starts. A gap is never skipped:
+    /// it is a [`Tail::Reset`]. While no client is subscribed, the stream is polled at most ten
+    /// times per second.
     fn tail(&self) -> BoxStream<'static, Tail>;
 
-    /// Returns the place behind everything appended so far.
+    /// Returns the cursor after everything that has been appended so far.
     ///
     /// # Errors
-    /// [`LogError`] when the log cannot be reached.
+    /// [`LogError`] if the log cannot be reached.
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>>;
 
-    /// Returns the events behind a place, ascending, the first `limit` of them: all that there are or will be between
-    /// `after` and the last one returned, but for those of transactions that are not over. An empty answer is the end.
+    /// Returns the first `limit` events after a cursor, in ascending order.
+    ///
+    /// The result is complete: between `after` and the last returned event there is no other event,
+    /// and there will be none, except events of transactions that are still open. An empty result
+    /// means the end of the log.
     ///
     /// # Errors
-    /// [`ReadError`], never a part of what was asked for.
+    /// [`ReadError`]. The result is never a part of the requested events.
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>>;
 
-    /// Returns the head where it is known without asking anybody: in this process.
+    /// Returns the head if it is known without a request, because the log is in this process.
     fn known_head(&self) -> Option<Cursor> {
         None
     }
 
-    /// Returns whether other processes append to it. Two of them may append in another order than they wrote in, so
-    /// that rows which two wrote at once are read again; not where the log [is transactional](Self::transactional).
+    /// Returns whether other processes append to the log.
+    ///
+    /// Two processes may append in another order than they wrote. So rows that two processes write
+    /// at once are read again, unless the log [is transactional](Self::transactional).
     fn is_shared(&self) -> bool {
         false
     }
 
-    /// Says goodbye, once what was appended so far is in the log: other nodes of a shared log take one that ends without it for
-    /// lost ([`Tail::NodeLost`]). What requests that are under way append after it is appended all the same.
+    /// Signs off, after everything that has been appended so far is in the log.
+    ///
+    /// The other nodes of a shared log treat a node that ends without this call as dead
+    /// ([`Tail::NodeLost`]). Events that running requests append later are still accepted.
     fn leave(&self) -> BoxFuture<'_, ()> {
         futures_util::future::ready(()).boxed()
     }
 
-    /// Returns the log as one that is in the application's database, if it is.
+    /// Returns the log as a [`TransactionalLog`], if it is in the application's database.
     fn transactional(&self) -> Option<&dyn TransactionalLog> {
         None
     }
 }
 
-/// A log in the application's database: events are written in the transaction of the row change, and so committed, or
-/// rolled back, with it.
+/// A log in the application's database.
+///
+/// Events are written in the transaction of the row change, so they are committed or rolled back
+/// with it.
 pub trait TransactionalLog: EventLog {
-    /// Writes events into an open transaction, behind the row changes that they are of.
+    /// Writes events into an open transaction, after the row changes that they describe.
     ///
     /// # Errors
-    /// The database's: the transaction fails then as by any other statement.
+    /// The database's error. The transaction fails as after any other failed statement.
     fn append_in<'t>(
         &'t self,
         transaction: &'t DatabaseTransaction,
         events: Vec<Record>,
     ) -> BoxFuture<'t, Result<(), DbErr>>;
 
-    /// Says that a transaction with events has committed, so that the tails of all nodes look. It waits for nothing.
+    /// Notifies the tails of all nodes that a transaction with events has committed. It returns at
+    /// once.
     fn committed(&self);
 
-    /// Returns whether triggers write the events of a table, so that nobody else may.
+    /// Returns whether triggers write the events of a table. Then capture must not write them.
     fn captures(&self, schema: Option<&str>, table: &str) -> bool {
         let _ = (schema, table);
         false
     }
 }
 
-/// What the tail of a log yields.
+/// An item of a log's tail.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tail {
-    /// The place from which the tail goes on.
+    /// The cursor after which the tail starts.
     Begin(Cursor),
-    /// Events, by ascending positions.
+    /// Events, in ascending order of their positions.
     Entries {
-        /// The events. Positions may be behind `watermark`, and of a later batch smaller than of this one, but not than
-        /// its watermark.
+        /// The events. Their positions may be past `watermark`. A later item may have smaller
+        /// positions than this one, but only positions past this watermark.
         entries: Vec<Entry>,
-        /// All up to here was yielded that will ever be there. It never goes back.
+        /// Every event up to this cursor has been yielded. The watermark never goes back.
         watermark: Cursor,
     },
-    /// Continuity is lost, the events up to this cursor are unknown: all subscribers fetch again. The log is there.
+    /// The log can be reached, but events up to this cursor are unknown: all subscribers must fetch
+    /// again.
     Reset(Cursor),
-    /// A node has died, and may have committed what it did not append: all subscribers fetch again, and go on from
-    /// this cursor.
+    /// A node died and may have committed changes that it did not append: all subscribers must
+    /// fetch again, and continue from this cursor.
     NodeLost(Cursor),
-    /// The log cannot be reached: for some seconds, and nobody knows until when.
+    /// The log has been unreachable for some seconds.
     Away,
-    /// The log is there again, and nothing was missed.
+    /// The log can be reached again, and no event was missed.
     Back,
 }
 
-/// An event and its position.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Entry {
-    /// Where it is in the log.
-    pub position: u64,
-    /// The event.
-    pub event: LoggedEvent,
-}
-
-/// An event as a log has it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum LoggedEvent {
-    /// In this process.
-    Event(Arc<Event>),
-    /// As it was written.
-    Stored(Arc<StoredEvent>),
-}
-
-impl Entry {
-    /// Returns an entry of this process.
-    pub fn new(position: u64, event: Arc<Event>) -> Self {
-        Self {
-            position,
-            event: LoggedEvent::Event(event),
-        }
-    }
-
-    /// Returns an entry that was read.
-    pub fn stored(position: u64, event: StoredEvent) -> Self {
-        Self {
-            position,
-            event: LoggedEvent::Stored(Arc::new(event)),
-        }
-    }
-}
-
-/// A log that cannot be reached.
+/// The log cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[error("the event log cannot be reached")]
 pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
@@ -172,18 +153,18 @@ impl LogError {
     }
 }
 
-/// Why a log does not say what is behind a place.
+/// Why a log cannot return the events after a cursor.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The place is of another life of the log.
-    #[error("the cursor is of another life of the log")]
+    /// The cursor belongs to another epoch of the log.
+    #[error("the cursor belongs to another epoch of the event log")]
     Epoch,
-    /// What is behind the place is not kept any more.
-    #[error("what is behind the cursor is not kept any more")]
+    /// The log no longer has all events after the cursor.
+    #[error("the event log no longer reaches back to the cursor")]
     Expired,
-    /// The place is behind the log's end.
-    #[error("the cursor is ahead of the log")]
+    /// The cursor is past the end of the log.
+    #[error("the cursor is ahead of the event log")]
     Ahead,
     /// The log cannot be reached.
     #[error(transparent)]

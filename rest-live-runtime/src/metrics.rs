@@ -1,4 +1,7 @@
-//! What is counted and measured, through the [`metrics`](https://docs.rs/metrics) facade.
+//! The metrics of one `Live`, through the [`metrics`](https://docs.rs/metrics) facade.
+//!
+//! Every part of the runtime records into the same handles. The names are part of the public
+//! interface: `docs/guide/operations.md` lists them.
 
 use std::time::SystemTime;
 
@@ -9,8 +12,8 @@ use metrics::{
 
 use crate::protocol::code::ResetReason;
 
-/// The handles of one `Live`, taken from the recorder that is installed when it is built; without one
-/// they do nothing.
+/// The metric handles of one `Live`. They belong to the recorder that is installed when the `Live`
+/// is built. Without a recorder they do nothing.
 pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) subscriptions: Gauge,
@@ -29,18 +32,18 @@ pub(crate) struct Metrics {
     resets: [(ResetReason, Counter); 7],
 }
 
-/// Why something was denied.
+/// Why the server denied something to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
-    /// A foreign web page.
+    /// The request comes from a web page of another origin.
     Origin,
-    /// More connections than there may be.
+    /// A limit on connections is exceeded.
     Connections,
-    /// `authorize` said no, or could not say yes.
+    /// `authorize` refused the subscription, or failed.
     Authorize,
-    /// It was said no to afterwards.
+    /// A reauthorization ended a granted subscription.
     Revoked,
-    /// More messages, resumes or subscriptions than there may be.
+    /// A limit on messages, resumes or subscriptions is exceeded.
     Rate,
 }
 
@@ -68,9 +71,9 @@ impl Metrics {
                 Denial::Revoked,
                 Denial::Rate,
             ]
-            .map(|why| {
-                let counter = counter!("rest_live_denials_total", "reason" => why.as_str());
-                (why, counter)
+            .map(|reason| {
+                let counter = counter!("rest_live_denials_total", "reason" => reason.as_str());
+                (reason, counter)
             }),
             resets: [
                 ResetReason::Epoch,
@@ -81,34 +84,34 @@ impl Metrics {
                 ResetReason::NodeLost,
                 ResetReason::Bulk,
             ]
-            .map(|why| {
-                let counter = counter!("rest_live_resets_total", "reason" => why.as_str());
-                (why, counter)
+            .map(|reason| {
+                let counter = counter!("rest_live_resets_total", "reason" => reason.as_str());
+                (reason, counter)
             }),
         }
     }
 
-    /// Counts what a client was denied.
-    pub(crate) fn denied(&self, why: Denial) {
-        count(&self.denials, why, 1);
+    /// Counts a denial.
+    pub(crate) fn count_denial(&self, reason: Denial) {
+        count(&self.denials, reason, 1);
     }
 
-    /// Counts the resets that a client is told.
-    pub(crate) fn reset(&self, why: ResetReason, times: usize) {
-        count(&self.resets, why, times);
+    /// Counts resets that are sent to clients.
+    pub(crate) fn count_resets(&self, reason: ResetReason, times: usize) {
+        count(&self.resets, reason, times);
     }
 
-    /// Measures the way of a change from its capture to the socket.
-    pub(crate) fn sent(&self, captured: SystemTime) {
-        // A clock that was set back in between says nothing.
-        if let Ok(passed) = captured.elapsed() {
-            self.write_to_send.record(passed);
+    /// Records the time from the capture of a change to its write to a socket.
+    pub(crate) fn record_latency(&self, captured: SystemTime) {
+        // If the clock was set back meanwhile, the difference has no meaning.
+        if let Ok(latency) = captured.elapsed() {
+            self.write_to_send.record(latency);
         }
     }
 }
 
-fn count<W: Copy + PartialEq>(counters: &[(W, Counter)], why: W, times: usize) {
-    if let Some((_, counter)) = counters.iter().find(|(of, _)| *of == why) {
+fn count<R: Copy + PartialEq>(counters: &[(R, Counter)], reason: R, times: usize) {
+    if let Some((_, counter)) = counters.iter().find(|(other, _)| *other == reason) {
         counter.increment(times as u64);
     }
 }
@@ -126,10 +129,10 @@ impl Denial {
 }
 
 fn describe() {
-    describe_gauge!("rest_live_connections", "Connections that are served now");
+    describe_gauge!("rest_live_connections", "Connections of this server now");
     describe_gauge!(
         "rest_live_subscriptions",
-        "Subscriptions of all connections now"
+        "Subscriptions of this server now"
     );
     describe_counter!(
         "rest_live_events_total",
@@ -137,43 +140,40 @@ fn describe() {
     );
     describe_counter!(
         "rest_live_events_lost_total",
-        "Row changes that the log did not take: the rows are written, nobody is told"
+        "Row changes that the log did not accept: the rows are written, but no client receives them"
     );
     describe_counter!(
         "rest_live_events_withheld_total",
-        "Row changes in plain transactions, whose end nobody sees: the rows are written, nobody is told"
+        "Row changes in plain transactions, whose end is not seen: the rows are written, but no client receives them"
     );
     describe_counter!(
         "rest_live_rows_settled_total",
         "Rows that were read again because writes of them overlapped"
     );
-    describe_counter!(
-        "rest_live_frames_total",
-        "Frames that were written to sockets"
-    );
+    describe_counter!("rest_live_frames_total", "Frames written to sockets");
     describe_counter!(
         "rest_live_writes_total",
-        "Writes to sockets: so many frames leave at once as there are frames for each write"
+        "Writes to sockets: one write can send many frames"
     );
     describe_gauge!(
         "rest_live_blocked_connections",
-        "Connections whose clients take nothing now of what waits for them"
+        "Connections whose clients accept no data now, although frames are queued"
     );
     describe_gauge!(
         "rest_live_pending_frames",
-        "Frames that wait for slow clients now"
+        "Frames that are queued for clients now"
     );
     describe_counter!(
         "rest_live_lags_total",
-        "Times that a client was too slow and lost what waited for it"
+        "Times that a client was too slow and its queue was dropped"
     );
     describe_counter!(
         "rest_live_resets_total",
-        "Resets that clients were told, by reason"
+        "Resets sent to clients, by reason"
     );
     describe_counter!(
         "rest_live_denials_total",
-        "What clients were denied, by reason: origin, connections, authorize, revoked, rate"
+        "Denials, by reason: origin, connections, authorize, revoked, rate"
     );
     describe_counter!(
         "rest_live_panics_total",
@@ -182,7 +182,7 @@ fn describe() {
     describe_histogram!(
         "rest_live_write_to_send_seconds",
         Unit::Seconds,
-        "Time from the capture of a change to its write to a socket, of the oldest change of each write"
+        "Time from the capture of a change to its write to a socket, of the oldest change in each write"
     );
 }
 

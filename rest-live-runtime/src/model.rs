@@ -1,6 +1,11 @@
-//! What the application has registered: models, serializers, permissions, and how a row is read.
+//! The models, serializers and permissions that the application has registered, and how rows of
+//! these models are read and written.
+//!
+//! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
+//! the sessions look up models in it.
 
 pub(crate) mod declaration;
+pub(crate) mod description;
 pub(crate) mod permission;
 pub(crate) mod registry;
 pub(crate) mod row_json;

@@ -1,4 +1,7 @@
-//! What clients and the server send: one parser of requests, three dialects, frames and codes.
+//! What clients and the server send: one parser for requests, three dialects, frames and codes.
+//!
+//! Nothing here keeps state or does I/O. Sessions parse requests and encode answers; the dispatcher
+//! encodes broadcasts. `docs/protocol.md` describes the protocol for authors of clients.
 
 pub(crate) mod broadcast;
 pub(crate) mod code;

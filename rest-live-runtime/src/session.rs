@@ -99,7 +99,7 @@ impl Session {
         let permit = context.connection_limiter.admit(limits, user_key, address);
         if permit.is_none() {
             span.in_scope(|| tracing::debug!("a connection over a limit is closed"));
-            context.metrics.denied(Denial::Connections);
+            context.metrics.count_denial(Denial::Connections);
             handle.close(CloseCode::TooMany);
         } else if by_subprotocol {
             handle.answer(v1::hello(&name, limits));
@@ -193,7 +193,7 @@ impl Session {
             return Ok(());
         }
         conversation.refused += 1;
-        self.context.metrics.denied(Denial::Rate);
+        self.context.metrics.count_denial(Denial::Rate);
         if conversation.refused > rate.burst.max(1).saturating_mul(MAX_REFUSED_BURSTS) {
             self.handle.close(CloseCode::TooMany);
         }

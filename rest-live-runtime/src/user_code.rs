@@ -1,7 +1,8 @@
 //! Calls of the application's code, which may panic.
 //!
-//! Permissions, serializers, column types and event logs come from the application. A panic in one of them
-//! must cost only what it was asked about. Tasks that must outlive a panic run here, too.
+//! Permissions, serializers, column types and event logs come from the application. A panic in one
+//! of them must affect only the call itself, never the task that makes it. Tasks that must survive
+//! a panic also run their own work through this module.
 
 use std::{
     any::Any,
@@ -10,31 +11,35 @@ use std::{
 
 use futures_util::FutureExt;
 
-/// A call panicked.
+/// The application's code panicked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it panicked: {message}")]
-pub(crate) struct Panicked {
+pub(crate) struct UserPanic {
     message: String,
 }
 
-/// Calls a function, and catches its panic.
-pub(crate) fn call<T>(function: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(function)).map_err(|panic| Panicked::from_payload(&*panic))
+/// Calls a function and catches its panic.
+pub(crate) fn call<T>(function: impl FnOnce() -> T) -> Result<T, UserPanic> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(|payload| UserPanic::from_payload(&*payload))
 }
 
-/// Awaits a future, and catches its panic.
+/// Awaits a future and catches its panic.
 ///
 /// # Cancel safety
-/// As the future's: it is dropped with the call.
-pub(crate) async fn call_async<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let outcome = AssertUnwindSafe(future).catch_unwind().await;
-    outcome.map_err(|panic| Panicked::from_payload(&*panic))
+/// The same as that of the future, which is dropped with the call.
+pub(crate) async fn call_async<F: Future>(future: F) -> Result<F::Output, UserPanic> {
+    AssertUnwindSafe(future)
+        .catch_unwind()
+        .await
+        .map_err(|payload| UserPanic::from_payload(&*payload))
 }
 
-impl Panicked {
-    fn from_payload(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+impl UserPanic {
+    fn from_payload(payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         Self {
             message: text.unwrap_or("no message").to_owned(),
         }

@@ -192,6 +192,6 @@ async fn disconnect_closes_with_forbidden() {
     let (mut first, mut second) = (vault.client(ada()), vault.client(bob()));
     assert_eq!(vault.live.disconnect(|person| person.name == "ada"), 1);
     assert_eq!(first.receive_close().await, CloseCode::Forbidden);
-    assert_eq!(CloseCode::Forbidden.on_the_wire().0, 4403);
+    assert_eq!(CloseCode::Forbidden.code_and_reason().0, 4403);
     second.receive_nothing().await;
 }

@@ -55,7 +55,7 @@ async fn messages_over_the_rate_are_429_then_4429() {
     // One message more than ten bursts.
     client.send_json(secret(61, 61)).await;
     assert_eq!(client.receive_close().await, CloseCode::TooMany);
-    assert_eq!(CloseCode::TooMany.on_the_wire().0, 4429);
+    assert_eq!(CloseCode::TooMany.code_and_reason().0, 4429);
 }
 
 #[tokio::test]

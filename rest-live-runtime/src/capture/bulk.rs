@@ -193,7 +193,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
     let Some(scope) = live_scope::<E, _>(transaction) else {
         return;
     };
-    let Some(model) = scope.registry().of_entity::<E>() else {
+    let Some(model) = scope.registry().model_of::<E>() else {
         return;
     };
     let label = &model.label;

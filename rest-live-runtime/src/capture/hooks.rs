@@ -42,7 +42,7 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().model_of::<A::Entity>() else {
         return Ok(());
     };
     let write = if !insert {
@@ -116,7 +116,7 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().model_of::<A::Entity>() else {
         return;
     };
     if scope.returns_rows() {
@@ -157,7 +157,7 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().model_of::<A::Entity>() else {
         return Ok(());
     };
     let Some(key) = key_of(active).filter(|_| !scope.returns_rows()) else {
@@ -184,7 +184,7 @@ where
     let Some(scope) = live_scope::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry().of_entity::<A::Entity>() else {
+    let Some(model) = scope.registry().model_of::<A::Entity>() else {
         return;
     };
     let Some(key) = key_of(active).filter(|_| !scope.sees_statements()) else {

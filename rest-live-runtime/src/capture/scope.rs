@@ -169,7 +169,7 @@ impl Scope {
     }
 
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
-        let label = |index: &usize| Arc::clone(&self.registry().at(*index).label);
+        let label = |index: &usize| Arc::clone(&self.registry().model(*index).label);
         resets(models.iter().map(label))
     }
 

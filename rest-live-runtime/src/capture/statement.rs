@@ -225,7 +225,7 @@ impl Call {
         let mut events = Vec::new();
         let expected = pending.len() as u64;
         for (model, mut write) in pending {
-            let model = scope.registry().at(model);
+            let model = scope.registry().model(model);
             if scope.is_transaction() && !write.was_missing {
                 write.interval = match verb {
                     Verb::Update => scope.update_interval(),
@@ -247,7 +247,7 @@ impl Call {
                     scope.add_pending(writer, model.entity, write);
                 }
                 Verb::Insert | Verb::Update => {
-                    if write.key.is_none() && model.has_number_for_key() {
+                    if write.key.is_none() && model.has_integer_key() {
                         let id = result.last_insert_id();
                         write.key = (id != 0).then(|| KeyValue::Integer(id.into()));
                     }

@@ -135,7 +135,7 @@ impl LiveTransaction {
             if let Some(key) = write.key.clone()
                 && (write.was_missing || write.old.is_some())
             {
-                let table = &self.scope.registry().at(*model).table;
+                let table = &self.scope.registry().model(*model).table;
                 write.old = table.read_locked(&self.inner, &key).await?;
                 write.was_missing = write.old.is_none();
             }
@@ -213,7 +213,7 @@ async fn read_unfinished_writes(scope: &Scope, inner: &impl ConnectionTrait) {
     for orphan in scope.pending.take_all() {
         let (entity, write) = (orphan.entity, orphan.write);
         if write.stage == Stage::Written
-            && let Some(model) = scope.registry().of_type(entity)
+            && let Some(model) = scope.registry().model_by_type(entity)
         {
             match read_written_row(inner, model, write).await {
                 Ok(event) => scope.buffer_events(vec![event]),

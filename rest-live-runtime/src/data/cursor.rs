@@ -1,10 +1,12 @@
-//! A place in the event log.
+//! Positions in the event log.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::token;
 
-/// One unbroken life of an event log. Cursors of two epochs cannot be compared.
+/// The name of one uninterrupted life of an event log.
+///
+/// A log that loses its events starts a new epoch. Cursors of two epochs cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(Arc<str>);
 
@@ -14,15 +16,16 @@ impl Epoch {
         Self(token::random().into())
     }
 
-    /// Returns the epoch with a name: what identifies this life of the log, and no other. Letters, digits, `-` and `_`.
+    /// Returns the epoch with this name. The name must identify this life of the log and no other.
+    /// It consists of ASCII letters, digits, `-` and `_`.
     ///
     /// # Panics
-    /// If it is empty, or has another character: cursors are texts.
+    /// If the name is empty or has another character, because cursors are texts.
     pub fn named(name: &str) -> Self {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         assert!(
             !name.is_empty() && name.chars().all(is_plain),
-            "{name:?} is no epoch"
+            "{name:?} is not an epoch: use ASCII letters, digits, `-` and `_`"
         );
         Self(name.into())
     }
@@ -34,14 +37,15 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// An opaque place in an event log, written `<epoch>.<position>`.
+/// An opaque position in an event log, written `<epoch>.<position>`.
 ///
-/// Everything up to and including `position` has happened; the first event of a log has position 1.
+/// It stands for all events up to and including `position`. The first event of a log has position
+/// 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the log that the position belongs to.
+    /// The epoch of the log that the position belongs to.
     pub epoch: Epoch,
-    /// Number of the last event that is behind this place.
+    /// The position of the last event that the cursor includes; 0 before the first event.
     pub position: u64,
 }
 
@@ -54,8 +58,8 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = ParseCursorError;
 
-    /// Reads what [`Display`](fmt::Display) wrote, and no other way of writing it: a client that goes on
-    /// from a cursor is answered with that same text.
+    /// Parses exactly what [`Display`](fmt::Display) writes. Other spellings are refused, because
+    /// the server sends a client's cursor back, and the client expects the same text.
     fn from_str(text: &str) -> Result<Self, ParseCursorError> {
         let (epoch, digits) = text.rsplit_once('.').ok_or(ParseCursorError)?;
         let position: u64 = digits.parse().map_err(|_| ParseCursorError)?;
@@ -69,12 +73,13 @@ impl FromStr for Cursor {
     }
 }
 
-/// Where an event is in a log.
+/// The position of an event in a log, and the cursor that its frames carry.
 #[derive(Clone, Debug)]
 pub(crate) struct EventPosition {
     pub(crate) position: u64,
-    /// The place from which nothing is missed by who was told all so far and this event: right behind it, or before
-    /// events that are still to come.
+    /// The cursor from which a client can resume when it has received everything so far, including
+    /// this event. It is the position of the event, or an earlier one if the log may still yield
+    /// events with smaller positions.
     pub(crate) cursor: Cursor,
 }
 
@@ -88,9 +93,9 @@ impl EventPosition {
     }
 }
 
-/// A text that is no cursor of any log.
+/// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor")]
+#[error("this is not a cursor, such as `k3F9.174`")]
 pub struct ParseCursorError;
 
 #[cfg(test)]
@@ -98,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn epochs_differ_and_cursors_show_theirs() {
+    fn cursors_parse_only_what_they_display() {
         let epoch = Epoch::random();
         assert_ne!(epoch, Epoch::random());
         assert_eq!(

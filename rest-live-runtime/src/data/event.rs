@@ -1,6 +1,6 @@
-//! What capture produces and everything after it consumes: the change of a row.
+//! The change of a row, which capture produces and everything after it consumes.
 //!
-//! Plain data. Who makes events is [`crate::capture`]; who reads them is the dispatcher.
+//! [`crate::capture`] creates events; the dispatcher reads them.
 
 use std::{any::Any, fmt, sync::Arc, time::SystemTime};
 
@@ -8,7 +8,7 @@ use sea_orm::ModelTrait;
 
 use super::key::KeyValue;
 
-/// What happened to a row, or, in a frame, what a subscriber saw happen.
+/// What happened to a row. In a frame: what happened from the subscriber's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// The row appeared.
@@ -20,7 +20,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Returns the word on the wire: `CREATED`, `UPDATED` or `DELETED`.
+    /// Returns the word in the protocol: `CREATED`, `UPDATED` or `DELETED`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "CREATED",
@@ -30,7 +30,7 @@ impl Action {
     }
 }
 
-/// One row of a model, shared and type-erased: the SeaORM `Model` it was read as.
+/// One row of a model: a SeaORM `Model`, shared and type-erased.
 #[derive(Clone)]
 pub struct Row(Arc<dyn Any + Send + Sync>);
 
@@ -44,96 +44,99 @@ impl Row {
     pub fn downcast<M: ModelTrait + Sync + 'static>(&self) -> Option<&M> {
         self.0.downcast_ref()
     }
-}
 
-impl Row {
-    /// Returns whether it is the same reading of the same row.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Returns whether both are the same value in memory: one read of one row.
+    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 impl fmt::Debug for Row {
-    // The columns stay out: rows end up in logs, and a row may hold what a log must not.
+    // Without the columns: a row that is printed to a log may contain secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Row(..)")
     }
 }
 
-/// What was captured: a change of one row, or that rows of a model changed that are not known.
+/// A captured change: of one row, or of unknown rows of a model.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
-    /// Label of the model, `todolist.Task`.
+    /// The label of the model, such as `todolist.Task`.
     pub model: Arc<str>,
     /// What happened.
     pub kind: EventKind,
-    /// When it was captured. Order is the log's business; this is for latencies.
+    /// When the change was captured. It is used to measure latencies; the log determines the order.
     pub captured: SystemTime,
 }
 
-/// What an [`Event`] says.
+/// What happened in an [`Event`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
     /// One row changed.
     Row(RowChange),
-    /// Rows changed that are not known: the model's subscribers fetch again.
+    /// Unknown rows changed: the model's subscribers must fetch again.
     Reset,
 }
 
 /// One captured row change.
 ///
-/// Which rows are there says what is known:
+/// The rows that it contains depend on the change:
 ///
 /// | change | `old` | `new` |
 /// |---|---|---|
-/// | [`Created`](Action::Created) | none | the row |
-/// | [`Updated`](Action::Updated), every group stayed the same, and everybody may see it | none | the row after |
-/// | [`Updated`](Action::Updated), a group column may have changed, or a permission decides | the row before | the row after |
-/// | [`Deleted`](Action::Deleted) | the row before | `None` |
-/// | *settled*: writes overlapped, so that the row was read again | each row that one of them named, oldest first | the row as it was read |
+/// | created | none | the new row |
+/// | updated, and the row stayed in its groups | none | the row after |
+/// | updated, and it may have changed its groups or its viewers | the row before | the row after |
+/// | deleted | the row before | `None` |
+/// | read again after overlapping writes | the rows before and after each write | the row now |
+///
+/// The second case needs a model without a permission, and an update that sets no group column.
+/// The last case is [`Event::reread`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RowChange {
-    /// What the write did.
+    /// What the write did to the row.
     pub action: Action,
-    /// Primary key of the row.
+    /// The primary key of the row.
     pub key: KeyValue,
-    /// The row before the write, as far as it was needed: what subscribers may hold.
+    /// The states of the row that clients may hold, if they are needed; usually the row before the
+    /// write.
     pub old: Vec<Row>,
     /// The row after the write.
     pub new: Option<Row>,
 }
 
 impl Event {
-    /// Returns the event of a row that was inserted.
+    /// Creates the event of an inserted row.
     pub fn created(model: Arc<str>, key: KeyValue, new: Row) -> Self {
         Self::row(model, Action::Created, key, Vec::new(), Some(new))
     }
 
-    /// Returns the event of a row that was updated; without `old`, one that stayed in its groups.
+    /// Creates the event of an updated row. Without `old`, the row must have stayed in its groups.
     pub fn updated(model: Arc<str>, key: KeyValue, old: Option<Row>, new: Row) -> Self {
         let old = Vec::from_iter(old);
         Self::row(model, Action::Updated, key, old, Some(new))
     }
 
-    /// Returns the event of a row that was deleted.
+    /// Creates the event of a deleted row.
     pub fn deleted(model: Arc<str>, key: KeyValue, old: Row) -> Self {
         Self::row(model, Action::Deleted, key, vec![old], None)
     }
 
-    /// Returns the event of a row that overlapping writes changed: `named` are the rows before and after
-    /// each of them, `found` is the row as it is.
-    pub fn reread(model: Arc<str>, key: KeyValue, named: Vec<Row>, found: Option<Row>) -> Self {
-        let action = match found {
-            Some(_) => Action::Updated,
-            None => Action::Deleted,
+    /// Creates the event of a row that was read again because writes of it overlapped. `old` are
+    /// the rows before and after each write, oldest first. `new` is the row as it was read.
+    pub fn reread(model: Arc<str>, key: KeyValue, old: Vec<Row>, new: Option<Row>) -> Self {
+        let action = if new.is_some() {
+            Action::Updated
+        } else {
+            Action::Deleted
         };
-        Self::row(model, action, key, named, found)
+        Self::row(model, action, key, old, new)
     }
 
-    /// Returns the event of rows that are not known.
+    /// Creates the event of unknown rows.
     pub fn reset(model: Arc<str>) -> Self {
         Self {
             model,
@@ -162,7 +165,7 @@ impl Event {
         }
     }
 
-    /// Returns the change of a row, if it is one.
+    /// Returns the row change, or `None` for a reset.
     pub fn as_row(&self) -> Option<&RowChange> {
         match &self.kind {
             EventKind::Row(change) => Some(change),

@@ -2,15 +2,15 @@
 
 use super::key::KeyValue;
 
-/// Place of a (model, group key) in the registry; stable while a `Live` exists.
+/// The index of a (model, group key) pair in the registry. It is stable while its `Live` exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GroupIndex(pub(crate) usize);
 
-/// The address of a group: all subscriptions on one (model, group key, value).
+/// The address of a group: all rows of a model with one value in the column of a group key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GroupId {
-    /// The (model, group key).
+    /// The model and the group key.
     pub(crate) index: GroupIndex,
-    /// The value.
+    /// The value of the group key.
     pub(crate) value: KeyValue,
 }

@@ -1,8 +1,8 @@
-//! Values of primary keys and group columns, and how the wire writes them.
+//! Values of primary keys and group columns, and their form in the protocol.
 //!
-//! [`KeyValue`] is the one canonical form: what a row holds and what a client asks for compare
-//! equal exactly when they name the same group. [`KeyKind`] knows what a column can hold, and so
-//! reads a client's JSON.
+//! [`KeyValue`] is the canonical form. A value from a row and a value from a client are equal
+//! exactly if they name the same group. [`KeyKind`] describes the values of a column, and parses a
+//! client's JSON.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use serde::{Serialize, Serializer};
 
-/// The name of the primary key's group on the wire.
+/// The name of the primary key in the protocol.
 pub(crate) const PK: &str = "pk";
 
 /// The value of a primary key or of a group column, never NULL.
@@ -33,19 +33,24 @@ pub enum KeyValue {
 }
 
 impl KeyValue {
-    /// Returns the canonical form of a column's value, `None` where it is NULL or of a type that
+    /// Returns the canonical form of a column's value, or `None` if it is NULL or has a type that
     /// cannot be a key.
     pub fn from_column(value: Value) -> Option<Self> {
         let (is_null, array_type) = (value == value.as_null(), value.array_type());
         let key = Self::from_value(value);
-        // The column's declared type could be a key's, or `build` had refused it.
+        // The declared type of the column can be a key, or else `build` would have refused it. So
+        // the database returned a value of another type.
         if key.is_none() && !is_null {
-            tracing::error!(value_type = ?array_type, "a key column holds what is no key: its row is in no group");
+            tracing::error!(
+                value_type = ?array_type,
+                "a key column holds a value that cannot be a key: clients receive no change of its row"
+            );
         }
         key
     }
 
-    /// The same of any value, which need not be a key's.
+    /// Returns the canonical form of any value, like [`from_column`](Self::from_column), but
+    /// reports nothing if it cannot be a key.
     pub(crate) fn from_value(value: Value) -> Option<Self> {
         Some(match value {
             Value::Bool(v) => Self::Bool(v?),
@@ -65,11 +70,12 @@ impl KeyValue {
         })
     }
 
-    /// Returns the value as a column of this type takes it in a query.
+    /// Returns the value in the form that a query on a column of this type needs.
     pub(crate) fn to_column(&self, column_type: &ColumnType) -> Value {
         match self {
             Self::Bool(v) => (*v).into(),
-            // Read from a client within the column's range, or from the column.
+            // No cast truncates: the value comes from the column, or from a client and was checked
+            // against the column's range.
             Self::Integer(v) => match column_type {
                 ColumnType::TinyInteger => (*v as i8).into(),
                 ColumnType::SmallInteger => (*v as i16).into(),
@@ -86,7 +92,7 @@ impl KeyValue {
         }
     }
 
-    /// Returns how many bytes of text it holds.
+    /// Returns the total length of its texts, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         self.parts()
             .iter()
@@ -97,7 +103,7 @@ impl KeyValue {
             .sum()
     }
 
-    /// Returns the values of the key's columns, in column order.
+    /// Returns the values of its columns, in column order.
     pub(crate) fn parts(&self) -> &[Self] {
         match self {
             Self::Composite(parts) => parts,
@@ -106,7 +112,8 @@ impl KeyValue {
     }
 }
 
-/// As REST writes it: a number, a string, a boolean, an array for a composite key.
+/// Serializes the value as a REST API does: as a number, a string or a boolean, and a composite key
+/// as an array.
 impl Serialize for KeyValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -119,13 +126,13 @@ impl Serialize for KeyValue {
     }
 }
 
-/// What a primary key or group column can hold.
+/// The kind of values that a primary key or a group column can hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyKind {
     /// `true` or `false`.
     Bool,
-    /// Integers of this range, both ends included.
+    /// Integers in this range, both ends included.
     Integer {
         /// The smallest value.
         min: i128,
@@ -134,7 +141,7 @@ pub enum KeyKind {
     },
     /// Any string.
     Text,
-    /// One of these strings: a database enumeration.
+    /// One of these strings: an enumeration of the database.
     Choice(Box<[Box<str>]>),
     /// A UUID, written as a string in any of its usual forms.
     Uuid,
@@ -143,8 +150,10 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Returns the kind of a column's type, `None` for one that cannot be a key (floats, times,
-    /// JSON, bytes...), whose equality is not the wire's.
+    /// Returns the kind of a column type, or `None` if it cannot be a key.
+    ///
+    /// Floats, times, JSON, bytes and others cannot be keys, because equality in the database and
+    /// in the protocol differ for them.
     pub fn of(column_type: &ColumnType) -> Option<Self> {
         const fn integers(min: i128, max: i128) -> Option<KeyKind> {
             Some(KeyKind::Integer { min, max })
@@ -171,11 +180,12 @@ impl KeyKind {
         }
     }
 
-    /// Reads the value that a client sent. An integer may come as its digits in a string.
+    /// Parses the value that a client sent. An integer may be sent as a string of its digits, and a
+    /// boolean as `"true"` or `"false"`.
     ///
     /// # Errors
-    /// What the column could have held, for the client to read. `null` is always an error: a row
-    /// whose group column is NULL is in no group.
+    /// [`KeyMismatch`], which tells the client what the column can hold. `null` is always an error:
+    /// a row with NULL in its group column is in no group.
     pub fn read(&self, json: &serde_json::Value) -> Result<KeyValue, KeyMismatch<'_>> {
         use serde_json::Value as Json;
         let value = match (self, json) {
@@ -186,7 +196,7 @@ impl KeyKind {
                     .as_i64()
                     .map(i128::from)
                     .or_else(|| v.as_u64().map(i128::from)),
-                // The one way to write it: `+1` and `01` are typing errors.
+                // Only the canonical digits: `+1` and `01` are probably mistakes.
                 Json::String(v) => v.parse().ok().filter(|n: &i128| n.to_string() == *v),
                 _ => None,
             }
@@ -210,12 +220,14 @@ impl KeyKind {
     }
 }
 
-/// Says what a key of some kind looks like, to finish the sentence "the value must be ...".
+/// The value is not of the kind that its column can hold.
+///
+/// It displays as the end of the sentence "the value must be ...".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyMismatch<'k>(&'k KeyKind);
 
 impl<'k> KeyMismatch<'k> {
-    pub(crate) fn of(kind: &'k KeyKind) -> Self {
+    pub(crate) const fn new(kind: &'k KeyKind) -> Self {
         Self(kind)
     }
 }
@@ -246,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_are_read_within_their_columns_range() {
+    fn integers_must_be_in_the_range_of_the_column() {
         let kind = KeyKind::of(&ColumnType::Integer).expect("a key kind");
         for (json, value) in [
             (json!(1), Some(1)),
@@ -285,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_key_is_a_string_and_nothing_else() {
+    fn text_accepts_only_strings() {
         assert_eq!(
             KeyKind::Text.read(&json!("5")),
             Ok(KeyValue::Text("5".into()))
@@ -303,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_is_the_same_in_each_of_its_forms() {
+    fn all_forms_of_a_uuid_are_equal() {
         let forms = [
             "67e55044-10b1-426f-9247-bb680e5fe0c8",
             "67E5504410B1426F9247BB680E5FE0C8",
@@ -318,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_composite_key_is_an_array_of_its_length() {
+    fn a_composite_key_is_an_array_of_exact_length() {
         let kind = KeyKind::Composite([KeyKind::Integer { min: 0, max: 9 }, KeyKind::Text].into());
         assert_eq!(
             kind.read(&json!([1, "a"])),
@@ -342,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_unsuitable_columns_are_no_keys() {
+    fn null_and_floats_are_not_keys() {
         assert_eq!(KeyValue::from_column(Value::Int(None)), None);
         assert_eq!(KeyValue::from_column(Value::Double(Some(1.0))), None);
         assert_eq!(

@@ -1,9 +1,11 @@
-//! Names that nothing had before.
+//! Random names, for epochs, nodes and sessions.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Returns 64 random bits in base 36. Unique, not secret: the standard library seeds every
-/// `RandomState` from the system's randomness, and hashes it with a keyed hash.
+/// Returns 64 random bits in base 36.
+///
+/// The result is unique, but not secret. The standard library seeds every `RandomState` from the
+/// system's random numbers, and hashes that seed with a keyed hash.
 pub(crate) fn random() -> String {
     let mut rest = RandomState::new().build_hasher().finish();
     let digit = |_| {

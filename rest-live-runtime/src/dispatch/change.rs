@@ -10,15 +10,15 @@ use std::cell::Cell;
 use crate::{
     data::{
         event::{Action, Row, RowChange},
-        granted::Granted,
         group_id::GroupId,
+        serializer_set::SerializerSet,
     },
     metrics::Metrics,
     model::{
         permission::Identity,
         registry::{GroupEntry, ModelEntry},
     },
-    user_code::Panicked,
+    user_code::UserPanic,
 };
 
 /// What happened to a row in one group.
@@ -90,7 +90,7 @@ fn changes_of_key<'e>(entry: &'e GroupEntry, row_change: &'e RowChange) -> Vec<C
     let new = row_change
         .new
         .as_ref()
-        .and_then(|new| Some((entry.of_row(new)?, new)));
+        .and_then(|new| Some((entry.group_of(new)?, new)));
     // The row stayed in its group: this is why its old state was not read.
     if row_change.old.is_empty() && row_change.action == Action::Updated {
         let stayed = new.map(|(group, new)| change(group, Transition::Stayed(Vec::new(), new)));
@@ -98,7 +98,7 @@ fn changes_of_key<'e>(entry: &'e GroupEntry, row_change: &'e RowChange) -> Vec<C
     }
     let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
     for (index, old) in row_change.old.iter().enumerate() {
-        let Some(group) = entry.of_row(old) else {
+        let Some(group) = entry.group_of(old) else {
             continue;
         };
         match before.iter_mut().find(|(known, _)| *known == group) {
@@ -134,7 +134,7 @@ impl<'e> Change<'e> {
 
     /// Returns what every subscriber sees, if it is the same for all.
     pub(crate) fn common_variant(&self) -> Option<Variant> {
-        let [shown] = &self.entry.shown[..] else {
+        let [shown] = &self.entry.serializers[..] else {
             return None;
         };
         if shown.serializer.permission.is_some() {
@@ -150,7 +150,7 @@ impl<'e> Change<'e> {
 
     /// Returns what a subscriber sees; `None` if it may see no row of the change. A permission that
     /// panics hides the change only from the user whom it was asked about.
-    pub(crate) fn variant_for(&self, user: &Identity, granted: Granted) -> Option<Variant> {
+    pub(crate) fn variant_for(&self, user: &Identity, granted: SerializerSet) -> Option<Variant> {
         let created = |serializer| Variant::new(serializer, Action::Created, RowVersion::New);
         let updated = |serializer| Variant::new(serializer, Action::Updated, RowVersion::New);
         let variant = match &self.transition {
@@ -179,7 +179,7 @@ impl<'e> Change<'e> {
     }
 
     /// Counts a panic of a permission, and treats the change as invisible.
-    fn hide_on_panic(&self, variant: Result<Option<Variant>, Panicked>) -> Option<Variant> {
+    fn hide_on_panic(&self, variant: Result<Option<Variant>, UserPanic>) -> Option<Variant> {
         variant.unwrap_or_else(|_| {
             self.panics.set(self.panics.get() + 1);
             None
@@ -190,8 +190,8 @@ impl<'e> Change<'e> {
         &self,
         row: &Row,
         user: &Identity,
-        granted: Granted,
-    ) -> Result<Option<usize>, Panicked> {
+        granted: SerializerSet,
+    ) -> Result<Option<usize>, UserPanic> {
         self.entry.serializer_for(user, granted, row)
     }
 
@@ -200,8 +200,8 @@ impl<'e> Change<'e> {
         &self,
         old: &[usize],
         user: &Identity,
-        granted: Granted,
-    ) -> Result<Option<(usize, usize)>, Panicked> {
+        granted: SerializerSet,
+    ) -> Result<Option<(usize, usize)>, UserPanic> {
         for index in old.iter().rev() {
             let row = &self.row_change.old[*index];
             if let Some(serializer) = self.serializer_of_row(row, user, granted)? {
@@ -248,10 +248,10 @@ impl GroupEntry {
     pub(crate) fn serializer_for(
         &self,
         user: &Identity,
-        granted: Granted,
+        granted: SerializerSet,
         row: &Row,
-    ) -> Result<Option<usize>, Panicked> {
-        for (index, shown) in self.shown.iter().enumerate() {
+    ) -> Result<Option<usize>, UserPanic> {
+        for (index, shown) in self.serializers.iter().enumerate() {
             let passes = granted.has(index)
                 && match &shown.serializer.permission {
                     None => true,

@@ -214,7 +214,7 @@ impl Dispatcher {
     /// Decides what each shard's subscribers receive for an event, and encodes it.
     fn encode(&self, event: &PositionedEvent, batch: &mut Batch) {
         let PositionedEvent { at, event } = event;
-        let Some(model) = self.registry.labelled(&event.model) else {
+        let Some(model) = self.registry.model_by_label(&event.model) else {
             return;
         };
         match &event.kind {

@@ -13,7 +13,7 @@ use crate::{
     },
     hub::groups::broadcast_frame::{BroadcastFrame, FrameIndex},
     metrics::Metrics,
-    model::{declaration::Serializer, registry::ModelEntry},
+    model::{description::Serializer, registry::ModelEntry},
     protocol::{
         broadcast::{Broadcast, GroupName},
         dialect::Dialect,
@@ -131,7 +131,7 @@ impl<'e> Encoder<'e> {
         variant: Variant,
         dialect: Dialect,
     ) -> &mut Encoded<'e> {
-        let serializer = &change.entry.shown[variant.serializer].serializer;
+        let serializer = &change.entry.serializers[variant.serializer].serializer;
         let of_change = (dialect == Dialect::V1).then_some(self.change);
         let known = self.encoded.iter().position(|e| {
             std::ptr::eq(e.serializer, &*serializer.name)
@@ -180,7 +180,7 @@ impl<'e> Encoder<'e> {
             Dialect::V1 => Frame::broadcast(&v1::broadcast(&broadcast), event.captured),
             Dialect::V0_7 => {
                 let ending = v0_7::broadcast(&broadcast, &row_change.key, &model.pk_columns);
-                Frame::ending(ending, event.captured)
+                Frame::suffix(ending, event.captured)
             }
         })
     }
@@ -209,7 +209,7 @@ impl<'e> Encoder<'e> {
 }
 
 fn serialize(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Box<RawValue>> {
-    let error = match user_code::call(|| (serializer.serialise)(row)) {
+    let error = match user_code::call(|| (serializer.serialize)(row)) {
         Ok(Ok(payload)) => return Some(payload),
         Ok(Err(error)) => error.to_string(),
         Err(panicked) => {

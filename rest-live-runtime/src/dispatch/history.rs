@@ -165,7 +165,7 @@ impl History {
         match &event.kind {
             EventKind::Reset => None,
             EventKind::Row(change) => {
-                let Some(model) = self.registry.labelled(&event.model) else {
+                let Some(model) = self.registry.model_by_label(&event.model) else {
                     return Some(Box::default());
                 };
                 // Reading a column runs application code.

@@ -17,9 +17,9 @@ use crate::{
     data::{
         cursor::{Cursor, Epoch},
         event::{Event, RowChange},
-        granted::Granted,
         group_id::GroupId,
         key::KeyValue,
+        serializer_set::SerializerSet,
     },
     metrics::Metrics,
     model::{
@@ -165,7 +165,7 @@ impl Replay {
     pub(crate) fn frames(
         &self,
         (model, entry, group): (&ModelEntry, &GroupEntry, &GroupId),
-        (user, granted): (&Identity, Granted),
+        (user, granted): (&Identity, SerializerSet),
         (since, upto): (&Cursor, &Cursor),
         (max_frames, max_bytes): (usize, usize),
         metrics: &Metrics,
@@ -197,7 +197,7 @@ impl Replay {
         let last = frames.len().saturating_sub(1);
         let replayed = frames.iter().enumerate().map(|(index, frame)| {
             let cursor = if index == last { upto } else { since };
-            v1::replayed(frame.as_str(), cursor)
+            v1::with_cursor(frame.as_str(), cursor)
         });
         Some(replayed.collect())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::Span;
 
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
+    data::{cursor::Cursor, group_id::GroupId, serializer_set::SerializerSet},
     protocol::{broadcast::GroupName, code::ResetReason, dialect::Dialect, frame::Frame, id::Id},
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct NewSubscription {
     pub(crate) model: Arc<str>,
     pub(crate) id: Option<Id>,
     pub(crate) dialect: Dialect,
-    pub(crate) granted: Granted,
+    pub(crate) granted: SerializerSet,
     /// [`SessionHandle::rights_version`](super::SessionHandle::rights_version) from before the
     /// session asked for the rights.
     pub(crate) rights_version: u64,

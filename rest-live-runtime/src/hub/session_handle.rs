@@ -15,7 +15,7 @@ use super::{
     shard::{Shard, drain::Outgoing, subscriptions::Subscribed},
 };
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
+    data::{cursor::Cursor, group_id::GroupId, serializer_set::SerializerSet},
     protocol::{
         code::{CloseCode, ErrorCode},
         frame::Frame,
@@ -130,7 +130,7 @@ impl SessionHandle {
         &self,
         subscription: SubscriptionId,
         rights_version: u64,
-        answer: Result<Granted, ErrorCode>,
+        answer: Result<SerializerSet, ErrorCode>,
     ) -> Option<bool> {
         let applied = self
             .shard

@@ -241,7 +241,7 @@ impl State {
         let frames = chunks.iter().filter(is_frame).count();
         metrics.frames.increment(frames as u64);
         if let Some(oldest) = chunks.iter().find_map(|chunk| chunk.captured) {
-            metrics.sent(oldest);
+            metrics.record_latency(oldest);
         }
     }
 }

@@ -148,7 +148,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
             registry
-                .leave_to_triggers(captures)
+                .leave_capture_to_triggers(captures)
                 .map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);

@@ -1,4 +1,4 @@
-//! A log behind a pointer is a log: for an application that chooses which when it starts.
+//! `EventLog` for `Arc`, so that an application can choose its log at start.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use futures_util::{future::BoxFuture, stream::BoxStream};
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail, TransactionalLog};
 use crate::data::cursor::Cursor;
 
-// All that has a default, too: it would say of every log that it is in this process.
+// Includes the methods with a default. Otherwise every log behind an `Arc` would appear to be in
+// this process.
 impl<T: EventLog + ?Sized> EventLog for Arc<T> {
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         (**self).append(events)
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
     use crate::{data::cursor::Epoch, log::MemoryLog};
 
-    /// Differs from all that has a default.
+    /// A log whose methods all return something else than their defaults.
     #[derive(Debug)]
     struct Other {
         head: Cursor,
@@ -65,7 +66,7 @@ mod tests {
 
     impl EventLog for Other {
         fn append(&self, _: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
-            ready(Err(LogError::new("it takes nothing"))).boxed()
+            ready(Err(LogError::new("this log accepts nothing"))).boxed()
         }
 
         fn tail(&self) -> BoxStream<'static, Tail> {
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_says_what_the_log_says() {
+    async fn every_method_is_forwarded() {
         let head = Cursor {
             epoch: Epoch::random(),
             position: 7,
@@ -123,7 +124,7 @@ mod tests {
             has_left: AtomicBool::default(),
         });
         let log: Arc<dyn EventLog> = other.clone();
-        // As `LiveBuilder::log` takes it.
+        // The form in which `LiveBuilder::log` takes a log.
         let log: &dyn EventLog = &log;
         assert!(log.is_shared() && log.transactional().is_some());
         assert_eq!(log.known_head(), Some(head.clone()));

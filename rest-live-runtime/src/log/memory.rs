@@ -1,4 +1,4 @@
-//! The event log in memory: a bounded ring.
+//! The event log in the memory of this process: a bounded ring.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -16,9 +16,11 @@ use crate::data::{
     event::Event,
 };
 
-/// An event log in this process: a ring of the last events. A reader that falls out of it is told
-/// to reset. It holds the rows of these events, and a transaction of more events than it keeps resets
-/// everybody. Its epoch is new with every start, since what it holds dies with the process.
+/// An event log in this process: a ring of the newest events, with their rows.
+///
+/// A reader that falls behind the oldest event is reset. A transaction with more events than the
+/// ring can keep resets all subscribers. Every start of the process begins a new epoch, because the
+/// events end with the process.
 #[derive(Clone, Debug)]
 pub struct MemoryLog {
     shared: Arc<Shared>,
@@ -34,10 +36,10 @@ struct Shared {
 }
 
 impl MemoryLog {
-    /// The events that a [`MemoryLog::default`] keeps.
+    /// Number of events that a [`MemoryLog::default`] keeps.
     pub const DEFAULT_CAPACITY: usize = 16_384;
 
-    /// Returns an empty log that keeps this many events, at least one.
+    /// Creates an empty log that keeps this many events, at least one.
     pub fn new(capacity: usize) -> Self {
         let shared = Shared {
             epoch: Epoch::random(),
@@ -50,7 +52,7 @@ impl MemoryLog {
         }
     }
 
-    fn here(&self) -> Cursor {
+    fn head_cursor(&self) -> Cursor {
         self.shared.cursor(*self.shared.head.borrow())
     }
 }
@@ -73,19 +75,23 @@ impl Shared {
         }
     }
 
-    /// Returns what came after `position`, at most `limit` of it; `None` where that is not kept any more.
-    fn after(&self, position: u64, limit: usize) -> Option<Vec<Entry>> {
+    /// Returns the first `limit` events after `position`, or `None` if the ring has dropped some of
+    /// them.
+    fn entries_after(&self, position: u64, limit: usize) -> Option<Vec<Entry>> {
         let ring = self.ring();
         let missing = (*self.head.borrow()).saturating_sub(position) as usize;
         let first = ring.len().checked_sub(missing)?;
-        let entries = ring.range(first..).take(limit).zip(position + 1..);
-        let entries = entries.map(|(event, position)| Entry::new(position, Arc::clone(event)));
+        let entries = ring
+            .range(first..)
+            .take(limit)
+            .zip(position + 1..)
+            .map(|(event, position)| Entry::new(position, Arc::clone(event)));
         Some(entries.collect())
     }
 
-    /// Returns what a tail yields that has come to a position, and where it has come to then.
-    fn follow(&self, position: u64) -> (Tail, u64) {
-        match self.after(position, usize::MAX) {
+    /// Returns the next item of a tail that has reached `position`, and the position after it.
+    fn next_item(&self, position: u64) -> (Tail, u64) {
+        match self.entries_after(position, usize::MAX) {
             Some(entries) => {
                 let position = entries.last().map_or(position, |entry| entry.position);
                 let watermark = self.cursor(position);
@@ -109,7 +115,7 @@ impl EventLog for MemoryLog {
             }
             ring.push_back(Arc::new(event.into_event()));
         }
-        // Under the lock, so that `head` and the ring always agree.
+        // Still under the lock of the ring, so that `head` and the ring always agree.
         self.shared.head.send_modify(|head| *head += count as u64);
         future::ready(Ok(())).boxed()
     }
@@ -122,9 +128,9 @@ impl EventLog for MemoryLog {
         let rest = stream::unfold(
             (shared, head, start),
             async |(shared, mut head, position)| {
-                // Ends with the log itself, for then its sender is gone.
+                // The tail ends when the log is dropped, because the sender is dropped with it.
                 head.wait_for(|head| *head > position).await.ok()?;
-                let (tail, position) = shared.upgrade()?.follow(position);
+                let (tail, position) = shared.upgrade()?.next_item(position);
                 Some((tail, (shared, head, position)))
             },
         );
@@ -132,23 +138,24 @@ impl EventLog for MemoryLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
-        future::ready(Ok(self.here())).boxed()
+        future::ready(Ok(self.head_cursor())).boxed()
     }
 
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
         let entries = if after.epoch != self.shared.epoch {
             Err(ReadError::Epoch)
-        } else if after.position > self.here().position {
+        } else if after.position > self.head_cursor().position {
             Err(ReadError::Ahead)
         } else {
-            let entries = self.shared.after(after.position, limit);
-            entries.ok_or(ReadError::Expired)
+            self.shared
+                .entries_after(after.position, limit)
+                .ok_or(ReadError::Expired)
         };
         future::ready(entries).boxed()
     }
 
     fn known_head(&self) -> Option<Cursor> {
-        Some(self.here())
+        Some(self.head_cursor())
     }
 }
 
@@ -174,29 +181,35 @@ mod tests {
 
         fn trim(&self) -> BoxFuture<'_, ()> {
             let append = self.0.append(records(0, CAPACITY));
-            append.map(|appended| appended.expect("it is here")).boxed()
+            append
+                .map(|appended| appended.expect("the log is in memory"))
+                .boxed()
         }
     }
 
     crate::contract_tests!(Memory::start());
 
     #[tokio::test]
-    async fn a_tail_ends_with_its_log() {
+    async fn the_tail_ends_when_the_log_is_dropped() {
         let log = MemoryLog::default();
         let mut tail = log.tail();
         assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
-        log.append(records(1, 1)).await.expect("it is here");
+        log.append(records(1, 1))
+            .await
+            .expect("the log is in memory");
         assert!(matches!(tail.next().await, Some(Tail::Entries { .. })));
         drop(log);
         assert!(tail.next().await.is_none());
     }
 
     #[tokio::test]
-    async fn the_head_is_known() {
+    async fn the_head_is_known_without_waiting() {
         let log = MemoryLog::default();
-        log.append(records(1, 2)).await.expect("it is here");
-        let head = log.known_head().expect("it is here");
+        log.append(records(1, 2))
+            .await
+            .expect("the log is in memory");
+        let head = log.known_head().expect("the log is in memory");
         assert_eq!(head.position, 2);
-        assert_eq!(head, log.head().await.expect("it is here"));
+        assert_eq!(head, log.head().await.expect("the log is in memory"));
     }
 }

@@ -1,38 +1,40 @@
-//! An event as it leaves the process: text, and the names of columns.
+//! The form of an event outside the process: texts and the names of columns.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// An event as it is written to a log outside of the process, and read by each node. A trigger of the database may write
-/// one, too.
+/// An event in the form in which it is written to a log outside the process.
+///
+/// Every node reads this form. Triggers of the database can also write it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredEvent {
-    /// Label of the model, `todolist.Task`.
+    /// The label of the model, such as `todolist.Task`.
     pub model: String,
     /// What happened.
     #[serde(rename = "op")]
     pub operation: Operation,
-    /// The primary key in JSON, an array where it is composite. It may be left out where there is a row.
+    /// The primary key as JSON, an array if it is composite. It may be `None` if there is a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Box<RawValue>>,
-    /// The rows before, each an object of its columns: see [`RowChange`](crate::RowChange).
+    /// The old rows, each as an object of its columns: see
+    /// [`RowChange::old`](crate::RowChange::old).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub old: Vec<Box<RawValue>>,
-    /// The row after.
+    /// The new row: see [`RowChange::new`](crate::RowChange::new).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Box<RawValue>>,
-    /// When it was captured, in microseconds since 1970.
+    /// When it was captured, in microseconds since the Unix epoch.
     #[serde(rename = "at")]
     pub captured: u64,
-    /// The node that wrote it; none where it was a trigger.
+    /// The node that wrote it, or `None` for a trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Up to which cursor the node had read the log before the write began.
+    /// The cursor up to which the node had read the log before the write began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<String>,
 }
 
-/// What a stored event says.
+/// What happened in a stored event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {
@@ -45,13 +47,13 @@ pub enum Operation {
     /// A row was deleted.
     #[serde(rename = "D")]
     Delete,
-    /// Rows of the model changed that are not known: TRUNCATE, or what capture could not tell.
+    /// Unknown rows of the model changed, for example by TRUNCATE.
     #[serde(rename = "T")]
     Reset,
 }
 
 impl Operation {
-    /// Returns the letter that stands for it.
+    /// Returns the letter of the operation.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "I",
@@ -61,10 +63,10 @@ impl Operation {
         }
     }
 
-    /// Returns what a letter stands for.
+    /// Returns the operation with this letter.
     pub fn from_letter(letter: &str) -> Option<Self> {
-        let all = [Self::Insert, Self::Update, Self::Delete, Self::Reset];
-        all.into_iter()
+        [Self::Insert, Self::Update, Self::Delete, Self::Reset]
+            .into_iter()
             .find(|operation| operation.as_str() == letter)
     }
 }

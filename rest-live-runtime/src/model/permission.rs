@@ -1,7 +1,7 @@
-//! Who may see what: the application's functions, erased, and the user that they are asked about.
+//! The application's permission functions and the user that they are called with, type-erased.
 //!
-//! A [`Permission`] is a pure function of user and row, asked for every change; an
-//! [`Authorization`] may query, and is asked once a subscription.
+//! A [`Permission`] is a pure function of user and row, called for every change. An
+//! [`Authorization`] may query the database, and is called once for each subscription.
 
 mod from_key;
 
@@ -21,10 +21,10 @@ use crate::{
         event::Row,
         key::{KeyKind, KeyValue},
     },
-    user_code::{self, Panicked},
+    user_code::{self, UserPanic},
 };
 
-/// The user of a session, erased: a `U` of the `Live<U>` that it belongs to.
+/// The user of a session, type-erased: a `U` of the `Live<U>` that the session belongs to.
 #[derive(Clone)]
 pub(crate) struct Identity(Arc<dyn Any + Send + Sync>);
 
@@ -33,8 +33,9 @@ impl Identity {
         Self(Arc::new(user))
     }
 
-    /// Reads a word beside the user.
-    pub(crate) fn touch(&self) -> usize {
+    /// Reads a word next to the user, so that the user is in the CPU's cache when a permission is
+    /// called. The caller must use the result, or the compiler removes the read.
+    pub(crate) fn prefetch(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 
@@ -44,13 +45,13 @@ impl Identity {
 }
 
 impl fmt::Debug for Identity {
-    // Who it is does not belong into logs.
+    // Without the user, who must not be named in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity(..)")
     }
 }
 
-/// A type of users, for comparing and for messages.
+/// The type of the users, for comparisons and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserType {
     id: TypeId,
@@ -72,17 +73,17 @@ impl PartialEq for UserType {
     }
 }
 
-type Check = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
+type CheckFn = dyn Fn(&Identity, &Row) -> bool + Send + Sync;
 
-/// `check_permission`, erased.
+/// A `check_permission` function, type-erased.
 #[derive(Clone)]
 pub struct Permission {
     pub(crate) user: UserType,
-    check: Arc<Check>,
+    check: Arc<CheckFn>,
 }
 
 impl Permission {
-    /// Erases a `check_permission`.
+    /// Erases the types of a `check_permission` function.
     pub fn of<M, U>(check: fn(&U, &M) -> bool) -> Self
     where
         M: ModelTrait + Sync + 'static,
@@ -99,8 +100,11 @@ impl Permission {
         }
     }
 
-    /// Returns whether a user may see a row.
-    pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, Panicked> {
+    /// Returns whether the user may see the row.
+    ///
+    /// # Errors
+    /// The function panicked.
+    pub(crate) fn check(&self, identity: &Identity, row: &Row) -> Result<bool, UserPanic> {
         user_code::call(|| (self.check)(identity, row))
     }
 }
@@ -111,27 +115,29 @@ impl fmt::Debug for Permission {
     }
 }
 
-/// What an `authorize` answers: whether it may be, or why nobody knows.
-type Answer = Result<bool, Box<dyn Error + Send + Sync>>;
+/// The decision of an `authorize` function, or why it could not decide.
+type Decision = Result<bool, Box<dyn Error + Send + Sync>>;
 
-type Ask = dyn for<'a> Fn(&'a Identity, &KeyValue, &'a DatabaseConnection) -> BoxFuture<'a, Answer>
+type AuthorizeFn = dyn for<'a> Fn(&'a Identity, &KeyValue, &'a DatabaseConnection) -> BoxFuture<'a, Decision>
     + Send
     + Sync;
 
-/// `authorize`, erased.
+/// An `authorize` function, type-erased.
 #[derive(Clone)]
 pub struct Authorization {
     pub(crate) user: UserType,
-    /// The type that it takes for the group's value.
+    /// The name of the type in which the function takes the value of the group.
     pub(crate) value: &'static str,
+    /// Returns whether that type can hold every value of a kind.
     pub(crate) takes: fn(&KeyKind) -> bool,
-    /// Which function it is.
+    /// Identifies the function, so that it is called once even if several serializers share it.
     pub(crate) function: TypeId,
-    ask: Arc<Ask>,
+    authorize: Arc<AuthorizeFn>,
 }
 
 impl Authorization {
-    /// Erases an `authorize`. `function` is itself; `authorize` calls it.
+    /// Erases the types of an `authorize` function. `_function` is the function itself, whose type
+    /// identifies it; `authorize` calls it.
     pub fn of<U, V, R, F: 'static>(
         _function: &F,
         authorize: for<'a> fn(&'a U, V, &'a DatabaseConnection) -> BoxFuture<'a, R>,
@@ -146,7 +152,7 @@ impl Authorization {
             value: type_name::<V>(),
             takes: V::takes,
             function: TypeId::of::<F>(),
-            ask: Arc::new(move |identity, value, db| {
+            authorize: Arc::new(move |identity, value, db| {
                 match (identity.downcast(), V::from_key(value)) {
                     (Some(user), Some(value)) => authorize(user, value, db)
                         .map(IntoDecision::into_decision)
@@ -157,19 +163,19 @@ impl Authorization {
         }
     }
 
-    /// Asks whether a user may subscribe to a group.
+    /// Decides whether a user may subscribe to a group.
     ///
     /// # Errors
-    /// The application's own, and that it panicked.
-    pub(crate) async fn ask(
+    /// The application's own error, or a [`UserPanic`].
+    pub(crate) async fn decide(
         &self,
         identity: &Identity,
         value: &KeyValue,
         db: &DatabaseConnection,
-    ) -> Answer {
-        user_code::call_async(async { (self.ask)(identity, value, db).await })
+    ) -> Decision {
+        user_code::call_async(async { (self.authorize)(identity, value, db).await })
             .await
-            .unwrap_or_else(|panicked| Err(panicked.into()))
+            .unwrap_or_else(|panic| Err(panic.into()))
     }
 }
 
@@ -179,16 +185,17 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// What an `authorize` may return: `bool`, or `Result<bool, E>` of any error.
+/// A type that an `authorize` can return: `bool`, or `Result<bool, E>` with any error.
 #[diagnostic::on_unimplemented(
-    message = "`authorize` returns `{Self}`, and should say yes or no",
-    note = "return `bool`, or `Result<bool, E>` where `E` is an error, such as `DbErr`"
+    message = "`authorize` must return `bool` or `Result<bool, E>`, not `{Self}`",
+    note = "`E` is any error, such as `DbErr`"
 )]
 pub trait IntoDecision {
     /// Returns whether the user may subscribe.
     ///
     /// # Errors
-    /// Why nobody knows. The client is told that it may try again, and not why.
+    /// Why the function could not decide. The client receives error 500 without the reason, and may
+    /// try again.
     fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
 }
 

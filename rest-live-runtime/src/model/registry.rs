@@ -1,8 +1,12 @@
-//! All registrations, indexed and checked: which models there are, by which keys they can be
-//! subscribed to, and how their rows are shown.
+//! The registry: all models, the keys that clients can use to subscribe to them, and the
+//! serializers that show their rows.
+//!
+//! `LiveBuilder::build` creates it and reports every mistake in it. It never changes afterwards, so
+//! indexes into it stay valid.
 
-mod entry;
 mod error;
+mod group_entry;
+mod model_entry;
 
 use std::{
     any::TypeId,
@@ -13,73 +17,68 @@ use std::{
 
 use sea_orm::EntityTrait;
 
-pub(crate) use self::entry::{GroupEntry, ModelEntry};
 pub use self::error::RegistryError;
-use super::{
-    declaration::{Described, Registration},
-    permission::UserType,
-};
+pub(crate) use self::{group_entry::GroupEntry, model_entry::ModelEntry};
+use super::{declaration::Registration, description::SerializerDescription, permission::UserType};
 use crate::data::{
     group_id::{GroupId, GroupIndex},
     key::PK,
 };
 
-/// The registrations of one [`Live`](crate::Live).
+/// Maximum number of labels in one message.
+const MAX_LABELS: usize = 10;
+
+/// The registered models of one [`Live`](crate::Live).
+#[derive(Default)]
 pub(crate) struct Registry {
     models: Vec<ModelEntry>,
     by_label: HashMap<Arc<str>, usize>,
     by_entity: HashMap<TypeId, usize>,
-    /// By the name of the table in small letters: several models may look at one.
+    /// The models of each table, by the table's name in lowercase. Several models can share a
+    /// table.
     by_table: HashMap<String, Vec<usize>>,
-    /// Of each group the model, and the place in it.
+    /// For each [`GroupIndex`], the index of the model and the index of the group in the model.
     by_group: Vec<(usize, usize)>,
-    /// The entities whose writes triggers tell of.
-    left: HashSet<TypeId>,
+    /// The entities whose writes are captured by triggers.
+    captured_by_triggers: HashSet<TypeId>,
 }
 
 impl Registry {
-    /// Indexes and checks registrations. The same serializer may come twice.
+    /// Indexes and checks the registrations. The same serializer may be registered twice.
     ///
     /// # Errors
-    /// Every mistake there is, in the order of the serializers' names.
+    /// All mistakes, in the order of the serializers' names.
     pub(crate) fn new(
         registrations: impl IntoIterator<Item = Registration>,
         users: UserType,
     ) -> Result<Self, Vec<RegistryError>> {
         let mut seen = HashSet::new();
-        let mut described: Vec<Described> = registrations
+        let mut descriptions: Vec<SerializerDescription> = registrations
             .into_iter()
             .map(Registration::describe)
             .filter(|d| seen.insert(d.type_id))
             .collect();
-        // The linker's order is nobody's.
-        described.sort_by(|a, b| a.serializer.name.cmp(&b.serializer.name));
+        // The linker's order is arbitrary.
+        descriptions.sort_by(|a, b| a.serializer.name.cmp(&b.serializer.name));
 
-        let mut registry = Self {
-            models: Vec::new(),
-            by_label: HashMap::new(),
-            by_entity: HashMap::new(),
-            by_table: HashMap::new(),
-            by_group: Vec::new(),
-            left: HashSet::new(),
-        };
+        let mut registry = Self::default();
         let mut errors = Vec::new();
-        if described.is_empty() {
+        if descriptions.is_empty() {
             errors.push(RegistryError::Empty);
         }
-        for serializer in described {
-            registry.add(serializer, &mut errors);
+        for description in descriptions {
+            registry.add(description, &mut errors);
         }
-        for (model, entry) in registry.models.iter_mut().enumerate() {
-            for (place, group) in entry.groups.iter_mut().enumerate() {
+        for (model_index, model) in registry.models.iter_mut().enumerate() {
+            for (index, group) in model.groups.iter_mut().enumerate() {
                 group.index = GroupIndex(registry.by_group.len());
-                registry.by_group.push((model, place));
+                registry.by_group.push((model_index, index));
             }
         }
-        for (place, model) in registry.models.iter().enumerate() {
+        for (index, model) in registry.models.iter().enumerate() {
             model.check(users, &mut errors);
             let table = model.table.name.to_ascii_lowercase();
-            registry.by_table.entry(table).or_default().push(place);
+            registry.by_table.entry(table).or_default().push(index);
         }
         if errors.is_empty() {
             Ok(registry)
@@ -88,100 +87,101 @@ impl Registry {
         }
     }
 
-    fn add(&mut self, described: Described, errors: &mut Vec<RegistryError>) {
-        let name = described.serializer.name.to_string();
-        let same_label = self.by_label.get(described.label.as_str()).copied();
-        let same_entity = self.by_entity.get(&described.entity).copied();
-        let model = match (same_label, same_entity) {
+    fn add(&mut self, description: SerializerDescription, errors: &mut Vec<RegistryError>) {
+        let name = description.serializer.name.to_string();
+        let same_label = self.by_label.get(description.label.as_str()).copied();
+        let same_entity = self.by_entity.get(&description.entity).copied();
+        let index = match (same_label, same_entity) {
             (Some(by_label), Some(by_entity)) if by_label == by_entity => by_label,
             (_, Some(other)) => {
                 let first = &self.models[other];
                 errors.push(RegistryError::TwoLabels {
-                    first: first.a_serializer(),
+                    first: first.first_serializer(),
                     first_label: first.label.to_string(),
                     second: name,
-                    second_label: described.label,
+                    second_label: description.label,
                 });
                 return;
             }
             (Some(other), None) => {
                 errors.push(RegistryError::TwoModels {
-                    label: described.label,
-                    first: self.models[other].a_serializer(),
+                    label: description.label,
+                    first: self.models[other].first_serializer(),
                     second: name,
                 });
                 return;
             }
             (None, None) => {
-                // Also where nobody subscribes by it: it is the row's address in every event.
-                let pk_kind = match described.pk_kind {
+                // Required even if no serializer uses `pk`: every event names its row by this key.
+                let pk_kind = match description.pk_kind {
                     Ok(kind) => kind,
                     Err(column) => {
-                        let group_key = PK;
                         errors.push(RegistryError::NotAKey {
                             serializer: name,
-                            group_key,
+                            group_key: PK,
                             column,
                         });
                         return;
                     }
                 };
-                let label: Arc<str> = described.label.into();
-                self.by_label.insert(Arc::clone(&label), self.models.len());
-                self.by_entity.insert(described.entity, self.models.len());
+                let index = self.models.len();
+                let label: Arc<str> = description.label.into();
+                self.by_label.insert(Arc::clone(&label), index);
+                self.by_entity.insert(description.entity, index);
                 self.models.push(ModelEntry {
                     label,
-                    entity: described.entity,
-                    pk_columns: described.pk_columns,
-                    read_pk: described.read_pk,
+                    entity: description.entity,
+                    pk_columns: description.pk_columns,
+                    read_pk: description.read_pk,
                     pk_kind,
-                    table: described.table,
-                    columns: described.columns,
+                    table: description.table,
+                    codec: description.codec,
                     secret: Vec::new(),
                     groups: Vec::new(),
                 });
-                self.models.len() - 1
+                index
             }
         };
-        let model = &mut self.models[model];
-        for column in described.secret {
+        let model = &mut self.models[index];
+        for column in description.secret {
             model.add_secret(column, &name, errors);
         }
-        for group in described.groups {
-            match GroupEntry::new(group, &described.serializer) {
+        for group in description.groups {
+            match GroupEntry::new(group, &description.serializer) {
                 Ok(group) => model.add(group, errors),
                 Err(error) => errors.push(error),
             }
         }
     }
 
-    /// Leaves the writes of some tables to triggers, which tell of them: who captures does not know these models any more.
+    /// Removes the models of some tables from capture, because triggers write their events. The
+    /// lookups by entity and by table no longer find these models.
     ///
     /// # Errors
-    /// The models that cannot be left to them.
-    pub(crate) fn leave_to_triggers(
+    /// The models whose events triggers cannot write.
+    pub(crate) fn leave_capture_to_triggers(
         &mut self,
         captures: impl Fn(Option<&str>, &str) -> bool,
     ) -> Result<(), Vec<RegistryError>> {
         let models = &self.models;
-        let is_left = |place: &usize| {
-            let table = &models[*place].table;
+        let has_triggers = |index: &usize| {
+            let table = &models[*index].table;
             captures(table.schema(), &table.name)
         };
         let mut errors = Vec::new();
-        for (place, model) in models
+        for (index, model) in models
             .iter()
             .enumerate()
-            .filter(|(place, _)| is_left(place))
+            .filter(|(index, _)| has_triggers(index))
         {
-            self.left.insert(model.entity);
+            self.captured_by_triggers.insert(model.entity);
             let label = model.label.to_string();
             if model.has_permission() {
                 errors.push(RegistryError::CapturedPermission { label });
             } else if self
-                .of_table(&model.table.name)
+                .models_of_table(&model.table.name)
                 .iter()
-                .any(|other| *other != place)
+                .any(|other| *other != index)
             {
                 errors.push(RegistryError::CapturedTwice { label });
             }
@@ -189,64 +189,70 @@ impl Registry {
         if !errors.is_empty() {
             return Err(errors);
         }
-        self.by_entity.retain(|_, place| !is_left(place));
-        for places in self.by_table.values_mut() {
-            places.retain(|place| !is_left(place));
+        self.by_entity.retain(|_, index| !has_triggers(index));
+        for indexes in self.by_table.values_mut() {
+            indexes.retain(|index| !has_triggers(index));
         }
         Ok(())
     }
 
-    /// Returns whether triggers tell of the writes of an entity.
-    pub(crate) fn is_left_to_triggers<E: EntityTrait>(&self) -> bool {
-        self.left.contains(&TypeId::of::<E>())
+    /// Returns whether triggers capture the writes of an entity.
+    pub(crate) fn is_captured_by_triggers<E: EntityTrait>(&self) -> bool {
+        self.captured_by_triggers.contains(&TypeId::of::<E>())
     }
 
-    /// Returns the model of an entity.
-    pub(crate) fn of_entity<E: EntityTrait>(&self) -> Option<&ModelEntry> {
-        self.of_type(TypeId::of::<E>())
+    /// Returns the model of an entity, if its writes are captured here.
+    pub(crate) fn model_of<E: EntityTrait>(&self) -> Option<&ModelEntry> {
+        self.model_by_type(TypeId::of::<E>())
     }
 
-    /// Returns the model of an entity, given by its type.
-    pub(crate) fn of_type(&self, entity: TypeId) -> Option<&ModelEntry> {
-        let model = self.by_entity.get(&entity);
-        model.map(|model| &self.models[*model])
+    /// Returns the model of the entity with this type, if its writes are captured here.
+    pub(crate) fn model_by_type(&self, entity: TypeId) -> Option<&ModelEntry> {
+        let index = self.by_entity.get(&entity)?;
+        Some(&self.models[*index])
     }
 
-    /// Returns the model with a label.
-    pub(crate) fn labelled(&self, label: &str) -> Option<&ModelEntry> {
-        self.by_label.get(label).map(|model| &self.models[*model])
+    /// Returns the model with this label.
+    pub(crate) fn model_by_label(&self, label: &str) -> Option<&ModelEntry> {
+        let index = self.by_label.get(label)?;
+        Some(&self.models[*index])
     }
 
-    /// Returns the places of the models that look at a table.
-    pub(crate) fn of_table(&self, name: &str) -> &[usize] {
-        let models = self.by_table.get(&name.to_ascii_lowercase());
-        models.map_or(&[], |models| models)
+    /// Returns the indexes of the models of a table whose writes are captured here.
+    pub(crate) fn models_of_table(&self, name: &str) -> &[usize] {
+        self.by_table
+            .get(&name.to_ascii_lowercase())
+            .map_or(&[], |indexes| indexes)
     }
 
-    /// Returns the model at a place.
-    pub(crate) fn at(&self, place: usize) -> &ModelEntry {
-        &self.models[place]
+    /// Returns the model with this index.
+    pub(crate) fn model(&self, index: usize) -> &ModelEntry {
+        &self.models[index]
     }
 
-    /// Returns the places of all models whose writes are captured.
-    pub(crate) fn of_all_tables(&self) -> impl Iterator<Item = usize> {
+    /// Returns the indexes of all models whose writes are captured here.
+    pub(crate) fn captured_models(&self) -> impl Iterator<Item = usize> {
         self.by_table.values().flatten().copied()
     }
 
-    /// Returns the model that a group belongs to, and its key.
-    pub(crate) fn of_group(&self, group: &GroupId) -> (&ModelEntry, &GroupEntry) {
-        // A group's address is made by this registry, and nothing is ever taken out.
-        let (model, place) = self.by_group[group.index.0];
+    /// Returns the model and the group key of a group.
+    pub(crate) fn group_entry(&self, group: &GroupId) -> (&ModelEntry, &GroupEntry) {
+        // Only this registry creates group ids, and it never removes a model.
+        let (model, index) = self.by_group[group.index.0];
         let model = &self.models[model];
-        (model, &model.groups[place])
+        (model, &model.groups[index])
     }
 
-    /// Returns the labels for people: `todolist.List, todolist.Task`, and no more than a message
-    /// can bear.
+    /// Returns the labels for a message, such as `todolist.List, todolist.Task`. The list is
+    /// truncated.
     pub(crate) fn labels(&self) -> String {
-        const MOST: usize = 10;
-        let labels: Vec<_> = self.models.iter().take(MOST).map(|m| &*m.label).collect();
-        let more = if self.models.len() > MOST {
+        let labels: Vec<_> = self
+            .models
+            .iter()
+            .take(MAX_LABELS)
+            .map(|model| &*model.label)
+            .collect();
+        let more = if self.models.len() > MAX_LABELS {
             ", …"
         } else {
             ""
@@ -254,13 +260,13 @@ impl Registry {
         format!("{}{more}", labels.join(", "))
     }
 
-    /// Returns every model's label and keys, for the log at start.
+    /// Returns the label and the keys of every model, for the application log.
     pub(crate) fn summary(&self) -> String {
-        let models = self
-            .models
+        self.models
             .iter()
-            .map(|m| format!("{} by {}", m.label, m.key_names()));
-        models.collect::<Vec<_>>().join("; ")
+            .map(|model| format!("{} by {}", model.label, model.key_names()))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 

@@ -1,8 +1,8 @@
-//! Rows as JSON objects of their columns: how they travel to other processes.
+//! Rows as JSON objects of their columns: the form in which events leave the process.
 //!
-//! SeaQuery has a form of each value for serde, with the name of its type beside it. The type is the column's, which both
-//! ends know; so only the value travels, which is then what PostgreSQL's `to_jsonb` makes of the row, too: a trigger can
-//! write what is read here.
+//! SeaQuery serializes a value together with the name of its type. Both ends know the type from the
+//! column, so the JSON contains only the value. This is also what PostgreSQL's `to_jsonb` makes of
+//! a row, so a trigger can write rows that this module reads.
 
 mod value;
 
@@ -14,10 +14,11 @@ use sea_orm::{
 };
 use serde_json::value::RawValue;
 
-use self::value::Kind;
+use self::value::ValueType;
 use crate::data::event::Row;
 
-/// Why a row cannot travel, or did not arrive. It never shows what a column holds.
+/// Why a row could not be encoded or decoded. It never shows the value of a column, which may be
+/// secret.
 #[derive(Debug, thiserror::Error)]
 #[error("column `{column}`: {why}")]
 pub(crate) struct ColumnError {
@@ -34,49 +35,49 @@ impl ColumnError {
     }
 }
 
-/// The columns of an entity.
+/// Encodes and decodes the rows of one entity.
 #[derive(Clone, Copy)]
-pub(crate) struct Columns {
-    can_be_blank: fn(&str) -> bool,
+pub(crate) struct RowCodec {
+    has_default: fn(&str) -> bool,
     encode: fn(&Row, &[&str]) -> Result<Box<RawValue>, ColumnError>,
     decode: fn(&RawValue, &[&str]) -> Result<Row, ColumnError>,
 }
 
-impl Columns {
+impl RowCodec {
     pub(crate) fn of<E>() -> Self
     where
         E: EntityTrait<Model: Sync>,
         E::ActiveModel: TryIntoModel<E::Model>,
     {
         Self {
-            can_be_blank: |name| {
+            has_default: |name| {
                 let mut columns = E::Column::iter();
                 columns
                     .find(|column| column.as_str() == name)
-                    .is_some_and(|column| blank::<E>(column).is_some())
+                    .is_some_and(|column| default_value::<E>(column).is_some())
             },
             encode: encode::<E>,
             decode: decode::<E>,
         }
     }
 
-    /// Returns whether a column can be left out of a row: its type has a default.
-    pub(crate) fn can_be_blank(&self, name: &str) -> bool {
-        (self.can_be_blank)(name)
+    /// Returns whether the type of a column has a default, so that the column can be secret.
+    pub(crate) fn has_default(&self, name: &str) -> bool {
+        (self.has_default)(name)
     }
 
-    /// Writes a row, without its secret columns.
+    /// Encodes a row without its secret columns.
     ///
     /// # Errors
-    /// The column that cannot be written.
+    /// The column that cannot be encoded.
     pub(crate) fn encode(&self, row: &Row, secret: &[&str]) -> Result<Box<RawValue>, ColumnError> {
         (self.encode)(row, secret)
     }
 
-    /// Reads a row. Its secret columns are blank, whatever was written.
+    /// Decodes a row. Its secret columns have their defaults, even if the JSON contains them.
     ///
     /// # Errors
-    /// The column that is missing, or holds something else.
+    /// The column that is missing or has another type.
     pub(crate) fn decode(&self, row: &RawValue, secret: &[&str]) -> Result<Row, ColumnError> {
         (self.decode)(row, secret)
     }
@@ -98,16 +99,16 @@ where
         if secret.contains(&name) {
             continue;
         }
-        let written = value::write(&model.get(column), &mut |json| {
+        value::write(&model.get(column), &mut |json| {
             if text.len() > 1 {
                 text.push(',');
             }
-            // A name is written as JSON does it, for one may have any character.
+            // The name is escaped, because a column name may contain any character.
             text.push_str(&serde_json::Value::from(name).to_string());
             text.push(':');
             text.push_str(json);
-        });
-        written.map_err(|why| ColumnError {
+        })
+        .map_err(|why| ColumnError {
             column: name.to_owned(),
             why,
         })?;
@@ -127,7 +128,7 @@ where
     let values: HashMap<String, &RawValue> =
         serde_json::from_str(row.get()).map_err(|_| ColumnError {
             column: "*".to_owned(),
-            why: "the row is no JSON object",
+            why: "the row is not a JSON object",
         })?;
     let mut active = <E::ActiveModel as ActiveModelTrait>::default();
     for column in E::Column::iter() {
@@ -137,31 +138,34 @@ where
             why,
         };
         if secret.contains(&name) {
-            let blank = blank::<E>(column).ok_or_else(|| error("it cannot be blank"))?;
-            let set = active.try_set(column, blank);
-            set.map_err(|_| error("it cannot be blank"))?;
+            let default =
+                default_value::<E>(column).ok_or_else(|| error("its type has no default"))?;
+            active
+                .try_set(column, default)
+                .map_err(|_| error("its default is of another type"))?;
             continue;
         }
         let json = values.get(name).ok_or_else(|| error("it is missing"))?;
-        let kind = Kind {
-            value: <E::Model as ModelTrait>::get_value_type(column),
+        let value_type = ValueType {
+            element: <E::Model as ModelTrait>::get_value_type(column),
             is_array: matches!(column.def().get_column_type(), ColumnType::Array(_)),
         };
-        let candidates = value::read(json.get(), &kind);
-        let mut candidates = candidates.map_err(error)?.into_iter();
-        let is_set = candidates.any(|candidate| active.try_set(column, candidate).is_ok());
+        let is_set = value::read(json.get(), &value_type)
+            .map_err(error)?
+            .into_iter()
+            .any(|candidate| active.try_set(column, candidate).is_ok());
         if !is_set {
             return Err(error("it is of another type"));
         }
     }
     let model = active.try_into_model().map_err(|_| ColumnError {
         column: "*".to_owned(),
-        why: "the row is not whole",
+        why: "the row is incomplete",
     })?;
     Ok(Row::new(model))
 }
 
-fn blank<E: EntityTrait>(column: E::Column) -> Option<sea_orm::Value> {
+fn default_value<E: EntityTrait>(column: E::Column) -> Option<sea_orm::Value> {
     match E::ActiveModel::default_values().get(column) {
         ActiveValue::Set(value) | ActiveValue::Unchanged(value) => Some(value),
         ActiveValue::NotSet => None,

@@ -1,4 +1,5 @@
-//! The table behind a model, as statements name it: what a write of it returns, and how that is read.
+//! The table of a model: its names in statements, the columns that a write returns, and reads of
+//! single rows.
 
 use std::sync::OnceLock;
 
@@ -14,10 +15,10 @@ use crate::data::{event::Row, key::KeyValue};
 pub(crate) struct Table {
     pub(crate) name: String,
     schema: Option<String>,
-    key: Vec<&'static str>,
+    key_columns: Vec<&'static str>,
     returning: fn(DbBackend) -> Vec<String>,
-    /// What a write returns that returns the whole row, column by column. A `Live` has one database.
-    columns: OnceLock<Vec<String>>,
+    /// The result of `returning`. One value is enough, because a `Live` has one database.
+    returning_columns: OnceLock<Vec<String>>,
     decode: fn(&QueryResult) -> Result<Row, DbErr>,
     select: fn(&KeyValue) -> SelectStatement,
 }
@@ -27,65 +28,66 @@ impl Table {
         Self {
             name: E::default().table_name().to_owned(),
             schema: E::default().schema_name().map(str::to_owned),
-            key: E::PrimaryKey::iter()
+            key_columns: E::PrimaryKey::iter()
                 .map(|key| key.into_column().as_str())
                 .collect(),
             returning: returning::<E>,
-            columns: OnceLock::new(),
+            returning_columns: OnceLock::new(),
             decode: |result| E::Model::from_query_result(result, "").map(Row::new),
             select: select::<E>,
         }
     }
 
-    /// Returns its schema, where SeaORM names one.
+    /// Returns the schema, if the entity names one.
     pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 
-    /// Returns whether it is in this schema, as SeaORM names it.
+    /// Returns whether the entity names this schema.
     pub(crate) fn is_in(&self, schema: Option<&str>) -> bool {
         self.schema.as_deref() == schema
     }
 
     /// Returns the columns of the primary key.
-    pub(crate) fn key(&self) -> impl Iterator<Item = &'static str> {
-        self.key.iter().copied()
+    pub(crate) fn key_columns(&self) -> impl Iterator<Item = &'static str> {
+        self.key_columns.iter().copied()
     }
 
-    /// Returns whether a column is one of the primary key.
-    pub(crate) fn is_of_key(&self, column: &str) -> bool {
-        self.key.contains(&column)
+    /// Returns whether a column belongs to the primary key.
+    pub(crate) fn is_key_column(&self, column: &str) -> bool {
+        self.key_columns.contains(&column)
     }
 
-    /// Returns the columns of a row as SeaORM writes them behind `RETURNING`.
-    pub(crate) fn columns(&self, backend: DbBackend) -> &[String] {
-        self.columns.get_or_init(|| (self.returning)(backend))
+    /// Returns all columns of a row, each as SeaORM writes it after `RETURNING`.
+    pub(crate) fn returning_columns(&self, backend: DbBackend) -> &[String] {
+        self.returning_columns
+            .get_or_init(|| (self.returning)(backend))
     }
 
-    /// Reads a whole row.
+    /// Decodes a whole row.
     ///
     /// # Errors
-    /// SeaORM's, where a column is missing or of another type.
+    /// SeaORM's error, if a column is missing or has another type.
     pub(crate) fn decode(&self, result: &QueryResult) -> Result<Row, DbErr> {
         (self.decode)(result)
     }
 
-    /// Reads the row with a primary key.
+    /// Reads the row with this primary key.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's error.
     pub(crate) async fn read(
         &self,
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        self.one(db, &(self.select)(key)).await
+        self.query_row(db, &(self.select)(key)).await
     }
 
-    /// Reads the row with a primary key and locks it, where the database has locks of rows.
+    /// Reads the row with this primary key, and locks it if the database has row locks.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's error.
     pub(crate) async fn read_locked(
         &self,
         db: &impl ConnectionTrait,
@@ -93,21 +95,22 @@ impl Table {
     ) -> Result<Option<Row>, DbErr> {
         let mut select = (self.select)(key);
         select.lock(row_lock(db.get_database_backend()));
-        self.one(db, &select).await
+        self.query_row(db, &select).await
     }
 
-    async fn one(
+    async fn query_row(
         &self,
         db: &impl ConnectionTrait,
         select: &SelectStatement,
     ) -> Result<Option<Row>, DbErr> {
-        let found = db.query_one(select).await?;
-        found.map(|result| self.decode(&result)).transpose()
+        let result = db.query_one(select).await?;
+        result.map(|result| self.decode(&result)).transpose()
     }
 }
 
-/// Returns how rows are locked that are about to be updated: as the update will itself. PostgreSQL's stronger lock would
-/// wait for transactions that only insert rows which refer to these.
+/// Returns the lock for rows that are about to be updated: the same lock that the update takes.
+/// PostgreSQL's stronger lock would wait for transactions that only insert rows which refer to
+/// these.
 pub(crate) fn row_lock(backend: DbBackend) -> LockType {
     match backend {
         DbBackend::Postgres => LockType::NoKeyUpdate,
@@ -127,7 +130,8 @@ fn select<E: EntityTrait>(key: &KeyValue) -> SelectStatement {
 
 fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
     if backend == DbBackend::MySql {
-        // SeaQuery writes no clause there; MariaDB's has the names alone.
+        // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
+        // names.
         let names = E::Column::iter().map(|column| column.as_str());
         return names.map(|name| format!("`{name}`")).collect();
     }

@@ -1,17 +1,17 @@
-//! What a broadcast says, in any dialect.
+//! The content of a broadcast, for every dialect.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
 use crate::data::{cursor::Cursor, event::Action, key::KeyValue};
 
-/// What subscribers of a group are told of a change.
+/// A change, as the subscribers of one group see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Broadcast<'a> {
     pub(crate) model: &'a str,
     pub(crate) group: GroupName<'a>,
     pub(crate) action: Action,
-    /// The serialised row.
+    /// The serialized row.
     pub(crate) payload: &'a RawValue,
     pub(crate) cursor: &'a Cursor,
 }
@@ -31,6 +31,7 @@ impl Serialize for GroupName<'_> {
     }
 }
 
+/// Encodes a frame as JSON.
 pub(crate) fn encode(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).expect("strings, numbers and JSON are always JSON")
 }

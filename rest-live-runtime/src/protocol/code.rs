@@ -1,53 +1,53 @@
-//! The wire's codes: errors, closes and reasons, one table each.
+//! The codes of the protocol: one table each for errors, closes and resets.
 
-/// What an error frame can say. The code on the wire follows HTTP's.
+/// The cause in an error frame. The numeric codes follow those of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The message was not JSON.
+    /// The message is not JSON.
     MalformedJson,
-    /// The message was JSON, but no request.
+    /// The message is JSON, but not a request.
     UnknownShape,
-    /// The value cannot be the column's.
+    /// The column cannot hold the value.
     BadValue,
-    /// The `id` is neither a number nor a string, or too long.
+    /// The `id` is neither a number nor a string, or it is too long.
     BadId,
-    /// The connection speaks another dialect.
+    /// The connection uses another dialect.
     WrongDialect,
-    /// The `view_kwargs` of a 0.7 request name no group key, or several.
+    /// The `view_kwargs` of a 0.7 request contain no group key, or several.
     UnknownViewKwargs,
-    /// This user may not subscribe to this group.
+    /// The user may not subscribe to this group.
     Forbidden,
-    /// The subscription was granted, and is taken back.
+    /// The subscription was granted earlier, and is revoked now.
     Revoked,
     /// No model has this label.
     UnknownModel,
     /// The model is not subscribable by this key.
     UnknownGroupKey,
-    /// There is no such row, or none that this user may see.
+    /// The row does not exist, or the user may not see it.
     UnknownRow,
     /// No subscription has this `id`.
     UnknownId,
-    /// The `id` names a subscription already.
+    /// A subscription with this `id` exists already.
     IdInUse,
-    /// What the client holds may be out of date: it should fetch the model again.
+    /// The client's rows may be out of date: it must fetch the model again.
     Reset,
-    /// The connection has as many subscriptions as it may have.
+    /// The client exceeded [`Limits::max_subscriptions`](crate::Limits::max_subscriptions).
     TooManySubscriptions,
-    /// More messages than [`Limits::messages`](crate::Limits::message_rate) came.
+    /// The client exceeded [`Limits::message_rate`](crate::Limits::message_rate).
     TooManyMessages,
-    /// More requests with `since` than [`Limits::resumes`](crate::Limits::resume_rate) came.
+    /// The client exceeded [`Limits::resume_rate`](crate::Limits::resume_rate).
     TooManyResumes,
-    /// The server failed; its log says how.
+    /// The server failed; the application log has the cause.
     Internal,
-    /// The event log, or what decides on a permission, cannot be reached.
+    /// The server cannot reach the event log, or a permission was not decided in time.
     Unavailable,
 }
 
 impl ErrorCode {
-    /// Returns (`code`, `error`, `retry`) as they stand in the frame. `retry` says whether the same
-    /// request may succeed later.
-    pub const fn on_the_wire(self) -> (u16, &'static str, bool) {
+    /// Returns the fields `code`, `error` and `retry` of the error frame. `retry` is true if the
+    /// same request may succeed later.
+    pub const fn fields(self) -> (u16, &'static str, bool) {
         match self {
             Self::MalformedJson => (400, "malformed_json", false),
             Self::UnknownShape => (400, "unknown_shape", false),
@@ -72,38 +72,40 @@ impl ErrorCode {
     }
 }
 
-/// Why a connection is closed by the server.
+/// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCode {
-    /// The server goes away; the client reconnects with jitter.
+    /// The server shuts down. The client should reconnect after a random delay.
     GoingAway,
-    /// The websocket protocol was broken (RFC 6455, section 7.4.1).
+    /// The client violated the websocket protocol (RFC 6455, section 7.4.1).
     Protocol,
-    /// A binary frame: the wire is text.
+    /// The client sent a binary frame; the protocol is text.
     Unsupported,
-    /// A text frame that is not UTF-8.
+    /// The client sent a text frame that is not UTF-8.
     NotUtf8,
-    /// A message over [`Limits::message_bytes`](crate::Limits::max_message_bytes).
+    /// The client sent a message longer than
+    /// [`Limits::max_message_bytes`](crate::Limits::max_message_bytes).
     TooBig,
-    /// The server failed; its log says how.
+    /// The server failed; the application log has the cause.
     Internal,
-    /// [`Live::disconnect`](crate::Live::disconnect): this user is not to come back.
+    /// The application called [`Live::disconnect`](crate::Live::disconnect). The client should not
+    /// reconnect.
     Forbidden,
-    /// Nothing came from the client for [`Limits::idle`](crate::Limits::idle_timeout).
+    /// The client sent nothing for [`Limits::idle_timeout`](crate::Limits::idle_timeout).
     Silent,
-    /// Far more messages than [`Limits::messages`](crate::Limits::message_rate), or more connections than
-    /// there may be.
+    /// The client exceeded [`Limits::message_rate`](crate::Limits::message_rate) by far, or a limit
+    /// on connections is exceeded.
     TooMany,
-    /// The server goes away, and has told this client when to come back.
+    /// The server shuts down, and has sent a `goodbye` with a time window for the reconnection.
     Draining,
-    /// The client read too slowly, too often; it reconnects and fetches again.
+    /// The client read too slowly. It should reconnect and fetch again.
     TooSlow,
 }
 
 impl CloseCode {
-    /// Returns the close code and its reason as they stand in the close frame.
-    pub const fn on_the_wire(self) -> (u16, &'static str) {
+    /// Returns the code and the reason of the close frame.
+    pub const fn code_and_reason(self) -> (u16, &'static str) {
         match self {
             Self::GoingAway => (1001, "going away"),
             Self::Protocol => (1002, "websocket protocol broken"),
@@ -120,22 +122,22 @@ impl CloseCode {
     }
 }
 
-/// Why what a client holds may be out of date.
+/// Why a client's rows may be out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ResetReason {
-    /// The log has begun anew.
+    /// The log has started a new epoch.
     Epoch,
-    /// The log does not reach back to the client's cursor.
+    /// The log no longer reaches back to the client's cursor.
     Expired,
     /// The client's cursor is ahead of the log.
     Ahead,
-    /// More has happened than a client is told one by one.
+    /// The client missed more changes than the server replays.
     TooFar,
     /// The client was too slow, or this server was.
     Lagged,
-    /// A server has died that may have written what it told nobody.
+    /// A server died and may have written changes that it did not publish.
     NodeLost,
-    /// What the client may be shown has changed, in rows that are not known.
+    /// Unknown rows changed, or the user now sees the rows through another serializer.
     Bulk,
 }
 

@@ -1,6 +1,7 @@
-//! What clients say and how they are answered: one module for each way of writing it.
+//! The dialects of the protocol: parsing of requests and encoding of answers, with one module for
+//! each dialect.
 //!
-//! The first subscribe request that is granted chooses the connection's dialect, by its shape.
+//! The first subscribe request that is granted selects the dialect of its connection, by its shape.
 
 use super::{
     broadcast::GroupName,
@@ -15,37 +16,41 @@ use super::{
 };
 use crate::data::cursor::Cursor;
 
-/// A way of writing requests and frames.
+/// The text in the frame that ends a subscription.
+pub(super) const REVOKED_TEXT: &str = "the server has ended this subscription";
+
+/// A form of requests and frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
-    /// django-rest-live's first: neither `id` nor `type`.
+    /// The dialect of django-rest-live's first release: neither `id` nor `type`.
     Plain,
-    /// rest-live's own: an `id`, and no `action`.
+    /// rest-live's own dialect: an `id`, and no `action`.
     V1,
-    /// django-rest-live 0.4 to 0.7: `type` and `action`.
+    /// The dialect of django-rest-live 0.4 to 0.7: `type` and `action`.
     V0_7,
 }
 
-/// Reads a message of a connection that speaks a dialect already, or none yet. `id_bytes` is the
-/// longest id.
-pub(crate) fn parse(text: &str, spoken: Option<Dialect>, id_bytes: usize) -> Message {
+/// Parses a message. `selected` is the dialect of the connection, if one is selected already. An id
+/// may have at most `max_id_bytes`.
+pub(crate) fn parse(text: &str, selected: Option<Dialect>, max_id_bytes: usize) -> Message {
     let mut object = match Object::parse(text) {
         Ok(object) => object,
         Err(refusal) => {
             return Message {
-                dialect: spoken.unwrap_or(Dialect::Plain),
+                dialect: selected.unwrap_or(Dialect::Plain),
                 id: None,
                 request: Err(refusal),
             };
         }
     };
     let shape = shape(&object);
-    // A group key may be called `id`: what has it is the plain dialect's own business to refuse.
-    let id = match (spoken, shape) {
+    // The plain dialect has no ids. An `id` gives the message another shape, so `request` refuses
+    // it.
+    let id = match (selected, shape) {
         (Some(Dialect::Plain), _) | (None, Dialect::Plain) => Ok(None),
-        _ => Id::take(&mut object, id_bytes),
+        _ => Id::take(&mut object, max_id_bytes),
     };
-    let dialect = spoken.unwrap_or(shape);
+    let dialect = selected.unwrap_or(shape);
     let (id, request) = match id {
         Ok(id) => {
             let request = request(object, shape, dialect, id.is_some());
@@ -74,26 +79,28 @@ fn request(
     dialect: Dialect,
     has_id: bool,
 ) -> Result<Request, Refusal> {
-    let wrong = |speaks: &str| {
+    let wrong_dialect = |expected: &str| {
         Err(Refusal::new(
             ErrorCode::WrongDialect,
-            format!("this connection speaks {speaks} since its first subscription"),
+            format!("the first subscription of this connection selected {expected}"),
         ))
     };
     match (dialect, shape) {
-        (Dialect::V0_7, _) if !has_id => Ok(Request::Nothing),
+        (Dialect::V0_7, _) if !has_id => Ok(Request::Ignored),
         (Dialect::V0_7, _) => v0_7::request(object),
         (Dialect::V1, Dialect::V1) => v1::request(object, has_id),
         (Dialect::Plain, Dialect::Plain) => plain::request(object),
-        (Dialect::V1, _) => wrong("v1, with `id` and without `action`"),
-        (Dialect::Plain, _) => wrong("the plain dialect, without `id` and `type`"),
+        (Dialect::V1, _) => wrong_dialect("v1: requests have an `id` and no `action`"),
+        (Dialect::Plain, _) => {
+            wrong_dialect("the plain dialect: requests have neither `id` nor `type`")
+        }
     }
 }
 
 impl Dialect {
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::V1, Self::V0_7];
 
-    /// Encodes the answer to a request that is not done.
+    /// Encodes the answer to a refused request.
     pub(crate) fn error(self, refusal: &Refusal, id: Option<&Id>) -> Frame {
         match self {
             Self::Plain => plain::error(refusal),
@@ -102,7 +109,7 @@ impl Dialect {
         }
     }
 
-    /// Encodes the answer to a subscription that is granted, where there is one.
+    /// Encodes the answer to a granted subscription, if the dialect has one.
     pub(crate) fn subscribed(
         self,
         id: Option<&Id>,
@@ -117,7 +124,7 @@ impl Dialect {
         }
     }
 
-    /// Encodes the answer to a subscription that the client ends, where there is one.
+    /// Encodes the answer to an unsubscribe request, if the dialect has one.
     pub(crate) fn unsubscribed(self, id: Option<&Id>) -> Option<Frame> {
         match (self, id) {
             (Self::V1, Some(id)) => Some(v1::unsubscribed(id)),
@@ -125,7 +132,7 @@ impl Dialect {
         }
     }
 
-    /// Encodes the word that the server has ended a subscription.
+    /// Encodes the message that the server has ended a subscription.
     pub(crate) fn revoked(
         self,
         id: Option<&Id>,
@@ -136,14 +143,14 @@ impl Dialect {
         match (self, id) {
             (Self::V1, Some(id)) => v1::revoked(id, code),
             (Self::V0_7, _) => {
-                let refusal = Refusal::new(code, "this subscription is taken back");
+                let refusal = Refusal::new(code, REVOKED_TEXT);
                 v0_7::error(&refusal, id)
             }
             _ => plain::revoked(code, model, group),
         }
     }
 
-    /// Encodes the word that what the client holds of a model may be out of date.
+    /// Encodes the message that the client's rows of a model may be out of date.
     pub(crate) fn reset(
         self,
         id: Option<&Id>,

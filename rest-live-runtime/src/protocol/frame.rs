@@ -1,4 +1,4 @@
-//! One wire message.
+//! One websocket message, as it is written to a socket.
 
 use std::{fmt, time::SystemTime};
 
@@ -6,18 +6,18 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use super::code::CloseCode;
 
-/// One text message to a client, encoded once and shared by all its receivers.
+/// A text message to a client, encoded once and shared by all its receivers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// As it is written to a socket.
+    /// The websocket frame: a header and the text.
     bytes: Bytes,
-    /// Where in it the text begins.
-    text_at: u8,
-    /// When the change was captured that it tells of; `None` for an answer.
+    /// The index of the text in `bytes`.
+    text_start: u8,
+    /// When its change was captured; `None` for an answer.
     captured: Option<SystemTime>,
 }
 
-/// What a websocket's frame is, in its first byte (RFC 6455, section 5.2). All are whole messages.
+/// The first byte of a websocket frame (RFC 6455, section 5.2). Each frame is a whole message.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Opcode {
@@ -26,7 +26,7 @@ pub(crate) enum Opcode {
     Ping = 0x89,
 }
 
-/// Begins a websocket's frame with so many bytes of payload.
+/// Appends the header of a websocket frame whose payload has `length` bytes.
 pub(crate) fn header(opcode: Opcode, length: usize, bytes: &mut Vec<u8>) {
     bytes.push(opcode as u8);
     match (u8::try_from(length), u16::try_from(length)) {
@@ -44,7 +44,7 @@ pub(crate) fn header(opcode: Opcode, length: usize, bytes: &mut Vec<u8>) {
 
 /// Encodes a close frame.
 pub(crate) fn close_frame(code: CloseCode) -> Bytes {
-    let (code, reason) = code.on_the_wire();
+    let (code, reason) = code.code_and_reason();
     let mut bytes = Vec::new();
     header(Opcode::Close, 2 + reason.len(), &mut bytes);
     bytes.extend(code.to_be_bytes());
@@ -59,12 +59,12 @@ pub(crate) fn ping_frame() -> Bytes {
 }
 
 impl Frame {
-    /// Returns what one client is told about itself: the answer to a request, a reset, a ping.
+    /// Creates a frame for one client: the answer to a request, a reset or a ping.
     pub(crate) fn answer(text: &str) -> Self {
         Self::text(text, None)
     }
 
-    /// Returns what subscribers are told of a change.
+    /// Creates a frame that publishes a change to its subscribers.
     pub(crate) fn broadcast(text: &str, captured: SystemTime) -> Self {
         Self::text(text, Some(captured))
     }
@@ -77,42 +77,44 @@ impl Frame {
         };
         let mut bytes = Vec::with_capacity(text.len() + header_length);
         header(Opcode::Text, text.len(), &mut bytes);
-        let text_at = bytes.len() as u8;
+        let text_start = bytes.len() as u8;
         bytes.extend(text.as_bytes());
         Self {
             bytes: bytes.into(),
-            text_at,
+            text_start,
             captured,
         }
     }
 
-    /// Returns the end of a message that begins otherwise for each subscription: no message yet.
-    pub(crate) fn ending(text: String, captured: SystemTime) -> Self {
+    /// Creates the common suffix of messages with different prefixes, one prefix for each
+    /// subscription. It is not a message yet.
+    pub(crate) fn suffix(text: String, captured: SystemTime) -> Self {
         Self {
             bytes: text.into(),
-            text_at: 0,
+            text_start: 0,
             captured: Some(captured),
         }
     }
 
-    /// Returns the message.
+    /// Returns the text of the message.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[usize::from(self.text_at)..])
-            .expect("it was made of a string")
+        std::str::from_utf8(&self.bytes[usize::from(self.text_start)..])
+            .expect("the text was a string")
     }
 
-    /// Returns the message as it is written to a socket.
+    /// Returns the bytes that are written to a socket.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
+    /// Returns when the change was captured, for the latency metric.
     pub(crate) fn captured(&self) -> Option<SystemTime> {
         self.captured
     }
 }
 
 impl fmt::Debug for Frame {
-    // The length only: payloads do not belong into logs.
+    // Without the text: payloads must not appear in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({} bytes)", self.bytes.len())
     }
@@ -123,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_is_written_as_short_as_it_can_be() {
+    fn the_length_has_its_shortest_form() {
         for (length, head) in [
             (0, &[0x81, 0][..]),
             (125, &[0x81, 125]),

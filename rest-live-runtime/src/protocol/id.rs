@@ -1,4 +1,4 @@
-//! A client's name for a subscription.
+//! The id that a client chooses for a subscription.
 
 use std::{
     hash::{Hash, Hasher},
@@ -10,21 +10,22 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{code::ErrorCode, object::Object, refusal::Refusal};
 
-/// A number or a string, echoed with its JSON type. Numbers are echoed as they were written, also
-/// those that no integer or float here could hold.
+/// A number or a string, which the server echoes with its JSON type.
+///
+/// A number is echoed as it was written, even if no integer or float type can hold it.
 #[derive(Clone, Debug)]
 pub(crate) struct Id(Arc<RawValue>);
 
 impl Id {
-    /// Takes the `id` out of a request; `None` where there is none, or `null`.
+    /// Takes the `id` out of a request. Returns `None` if it is missing or `null`.
     ///
     /// # Errors
-    /// When it is something else, or longer than `most` bytes.
-    pub(crate) fn take(object: &mut Object<'_>, most: usize) -> Result<Option<Self>, Refusal> {
+    /// The id has another type, or is longer than `max_bytes`.
+    pub(crate) fn take(object: &mut Object<'_>, max_bytes: usize) -> Result<Option<Self>, Refusal> {
         let refused = || {
             Refusal::new(
                 ErrorCode::BadId,
-                format!("`id` is a number or a string of at most {most} bytes"),
+                format!("`id` must be a number or a string of at most {max_bytes} bytes"),
             )
         };
         let Some(raw) = object.take_raw("id") else {
@@ -33,7 +34,7 @@ impl Id {
         let (length, raw) = match raw.get().as_bytes().first() {
             Some(b'n') => return Ok(None),
             Some(b'-' | b'0'..=b'9') => (raw.get().len(), raw.to_owned()),
-            // Written anew, for a string can be written in many ways and is one all the same.
+            // Normalized, because JSON has several spellings of one string.
             Some(b'"') => {
                 let string: String = serde_json::from_str(raw.get()).map_err(|_| refused())?;
                 let raw = to_raw_value(&string).map_err(|_| refused())?;
@@ -41,7 +42,7 @@ impl Id {
             }
             _ => return Err(refused()),
         };
-        if length > most {
+        if length > max_bytes {
             return Err(refused());
         }
         Ok(Some(Self(raw.into())))

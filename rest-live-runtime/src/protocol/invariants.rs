@@ -1,5 +1,7 @@
-//! What holds of any text whatever: asserted by the fuzzer (`fuzz/`), and by a test on all that the
-//! fuzzer has found so far.
+//! Invariants of the parser and the encoders, for any text of a client.
+//!
+//! The fuzzer (`fuzz/`) asserts them. So does a unit test, with every text that the fuzzer has
+//! found.
 
 use std::collections::BTreeMap;
 
@@ -22,29 +24,29 @@ use crate::data::{
     key::{KeyKind, KeyValue},
 };
 
-/// The longest id, as in the default limits.
-const ID_BYTES: usize = 64;
+/// Maximum length of an id, as in the default limits.
+const MAX_ID_BYTES: usize = 64;
 
-/// No message for people is longer, whatever the client wrote.
-const MESSAGE_BYTES: usize = 2048;
+/// Maximum length of the `message` in an error frame, for any text of the client.
+const MAX_MESSAGE_BYTES: usize = 2048;
 
-/// Reads a text in every state of a connection, encodes all that could answer it, and asserts what must
-/// hold of both.
+/// Parses a text in every state of a connection, encodes every possible answer, and asserts the
+/// invariants of both.
 ///
 /// # Panics
-/// If something does not hold.
+/// If an invariant is violated.
 pub fn assert_invariants(text: &str) {
-    for spoken in [
+    for selected in [
         None,
         Some(Dialect::Plain),
         Some(Dialect::V1),
         Some(Dialect::V0_7),
     ] {
-        let message = parse(text, spoken, ID_BYTES);
-        assert!(spoken.is_none_or(|spoken| spoken == message.dialect));
-        if spoken.is_none() {
-            // The dialect that a request chooses understands it as it was understood.
-            assert_eq!(parse(text, Some(message.dialect), ID_BYTES), message);
+        let message = parse(text, selected, MAX_ID_BYTES);
+        assert!(selected.is_none_or(|selected| selected == message.dialect));
+        if selected.is_none() {
+            // After the request has selected its dialect, it has the same meaning.
+            assert_eq!(parse(text, Some(message.dialect), MAX_ID_BYTES), message);
         }
         assert_id(text, &message);
         match &message.request {
@@ -54,14 +56,14 @@ pub fn assert_invariants(text: &str) {
     }
 }
 
-/// An id is the client's own, and whoever needs one has one.
+/// Asserts that the id is the client's, and that a request that needs an id has one.
 fn assert_id(text: &str, message: &Message) {
     let needs_one = match (message.dialect, &message.request) {
         (Dialect::Plain, _) => {
             assert_eq!(message.id, None);
             false
         }
-        (_, Err(_) | Ok(Request::Ping | Request::Nothing)) => false,
+        (_, Err(_) | Ok(Request::Ping | Request::Ignored)) => false,
         (_, Ok(_)) => true,
     };
     let Some(id) = &message.id else {
@@ -69,9 +71,10 @@ fn assert_id(text: &str, message: &Message) {
     };
     let written: BTreeMap<String, &RawValue> = serde_json::from_str(text).expect("an object");
     let (written, read) = (written["id"].get(), id.as_json());
-    match written.starts_with('"') {
-        true => assert_eq!(string(written), string(read)),
-        false => assert_eq!(written, read),
+    if written.starts_with('"') {
+        assert_eq!(string(written), string(read));
+    } else {
+        assert_eq!(written, read);
     }
 }
 
@@ -81,12 +84,12 @@ fn string(json: &str) -> String {
 
 fn assert_refusal(message: &Message, refusal: &Refusal) {
     let id = message.id.as_ref();
-    assert!(refusal.message.len() <= MESSAGE_BYTES, "{refusal:?}");
+    assert!(refusal.message.len() <= MAX_MESSAGE_BYTES, "{refusal:?}");
     let frame = message.dialect.error(refusal, id);
     let answer = object(&frame);
     assert_eq!(answer["type"], "error");
     assert_eq!(answer["message"], refusal.message);
-    assert_eq!(answer["code"], refusal.code.on_the_wire().0);
+    assert_eq!(answer["code"], refusal.code.fields().0);
     let own: &[&str] = match message.dialect {
         Dialect::V0_7 => &["code", "message", "type"],
         Dialect::Plain | Dialect::V1 => &["code", "error", "message", "retry", "type"],
@@ -108,7 +111,7 @@ fn assert_request(message: &Message, request: &Request) {
         KeyKind::Composite([KeyKind::Text, KeyKind::Bool].into()),
     ];
     match request {
-        Request::Nothing => {}
+        Request::Ignored => {}
         Request::Ping => assert_echoed(&v1::pong(id), id),
         Request::Unsubscribe => {
             let answer = dialect.unsubscribed(id);
@@ -135,7 +138,7 @@ fn assert_request(message: &Message, request: &Request) {
     }
 }
 
-/// Every value that a column takes is written as it is read.
+/// Asserts that every value that a column can hold survives a round trip.
 fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&str, &KeyValue)) {
     let named: Vec<(&String, &Value)> = match &target.group {
         GroupSelector::Key(key, value) => vec![(key, value)],
@@ -153,7 +156,7 @@ fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&str, 
     }
 }
 
-/// Whatever the client wrote, it breaks no frame that repeats it.
+/// Asserts that frames which repeat the client's text are valid.
 fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupName<'_>) {
     let cursor = &Cursor {
         epoch: Epoch::random(),
@@ -175,8 +178,8 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
         ),
         (Dialect::V0_7, id) => {
             let rest = v0_7::broadcast(broadcast, group.value, &["id"]);
-            let id = id.expect("every subscription of 0.7 has one");
-            (v0_7::addressed(id, &rest), &["id", "instance", "type"][..])
+            let id = id.expect("every subscription of 0.7 has an id");
+            (v0_7::with_id(id, &rest), &["id", "instance", "type"][..])
         }
     };
     let broadcast = Frame::answer(&broadcast);
@@ -199,7 +202,7 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
 }
 
 fn object(frame: &Frame) -> serde_json::Map<String, Value> {
-    // An id may be a number that no `Value` holds, such as 1e999.
+    // An id may be a number that no `Value` can hold, such as 1e999.
     let entries: BTreeMap<String, &RawValue> =
         serde_json::from_str(frame.as_str()).expect("a frame is a JSON object");
     let value = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);

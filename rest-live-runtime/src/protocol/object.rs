@@ -1,4 +1,4 @@
-//! A request as JSON: an object whose values are looked at only when they are asked for.
+//! A request as a JSON object whose values are parsed only on demand.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,22 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{code::ErrorCode, refusal::Refusal};
 
-/// The entries of an object, not yet parsed. What is nested ever so deeply in a value that nobody
-/// asks for is passed over without recursion.
+/// The unparsed entries of an object.
+///
+/// A value that is never requested is skipped without recursion, so its nesting can have any depth.
 #[derive(Debug)]
 pub(crate) struct Object<'t>(BTreeMap<String, &'t RawValue>);
 
 impl<'t> Object<'t> {
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// When it is not JSON, or no object.
+    /// The message is not JSON, or not an object.
     pub(crate) fn parse(text: &'t str) -> Result<Self, Refusal> {
         let raw: &RawValue = serde_json::from_str(text).map_err(|e| malformed(&e))?;
         if !raw.get().starts_with('{') {
             return Err(Refusal::shape(
-                r#"a request is a JSON object, such as {"model":"todolist.Task","pk":1}"#,
+                r#"a request must be a JSON object, such as {"model":"todolist.Task","pk":1}"#,
             ));
         }
         serde_json::from_str(raw.get())
@@ -40,27 +41,27 @@ impl<'t> Object<'t> {
         self.take_raw(key).map(value).transpose()
     }
 
-    /// Takes out a string that must be there. `example` shows one.
+    /// Takes out a required string. `example` shows one in the error.
     pub(crate) fn take_string(&mut self, key: &str, example: &str) -> Result<String, Refusal> {
         match self.take(key)? {
             Some(Value::String(string)) => Ok(string),
             Some(_) => Err(Refusal::shape(format!(
-                "`{key}` is a string, such as {example:?}"
+                "`{key}` must be a string, such as {example:?}"
             ))),
             None => Err(Refusal::shape(format!("`{key}` is missing"))),
         }
     }
 
-    /// Takes out an object that may be left out.
+    /// Takes out an optional object.
     pub(crate) fn take_object(&mut self, key: &str) -> Result<Option<Map<String, Value>>, Refusal> {
         match self.take(key)? {
             Some(Value::Object(object)) => Ok(Some(object)),
             Some(Value::Null) | None => Ok(None),
-            Some(_) => Err(Refusal::shape(format!("`{key}` is an object"))),
+            Some(_) => Err(Refusal::shape(format!("`{key}` must be an object"))),
         }
     }
 
-    /// Returns the entries that are left.
+    /// Returns the remaining entries.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (String, &'t RawValue)> {
         self.0.into_iter()
     }
@@ -72,7 +73,7 @@ pub(crate) fn value(raw: &RawValue) -> Result<Value, Refusal> {
 }
 
 fn malformed(error: &serde_json::Error) -> Refusal {
-    // serde_json's own words name a place in the client's text and nothing of ours.
+    // serde_json's text contains a position in the client's message, and nothing internal.
     Refusal::new(
         ErrorCode::MalformedJson,
         format!("the message is not JSON: {error}"),

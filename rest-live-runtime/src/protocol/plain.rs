@@ -1,5 +1,7 @@
-//! The plain dialect, that of django-rest-live's first release: requests with neither `id` nor
-//! `type`, broadcasts with exactly three keys, and error frames.
+//! The plain dialect, that of django-rest-live's first release.
+//!
+//! Requests have neither `id` nor `type`. Broadcasts have exactly three keys. The only other frames
+//! are errors: successful requests are not acknowledged.
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -7,30 +9,32 @@ use serde_json::{Value, value::RawValue};
 use super::{
     broadcast::{Broadcast, GroupName, encode},
     code::ErrorCode,
+    dialect::REVOKED_TEXT,
     frame::Frame,
     object::{self, Object},
     refusal::{Refusal, quoted},
     request::{GroupSelector, Request, Target},
 };
 
-/// Reads a request.
+/// Parses a request.
 pub(crate) fn request(mut object: Object<'_>) -> Result<Request, Refusal> {
     let model = object.take_string("model", "todolist.Task")?;
     let unsubscribe = match object.take("unsubscribe")? {
         None | Some(Value::Bool(false)) => false,
         Some(Value::Bool(true)) => true,
-        Some(_) => return Err(Refusal::shape("`unsubscribe` is true or left out")),
+        Some(_) => return Err(Refusal::shape("`unsubscribe` must be true, or be left out")),
     };
     let (key, value) = only_entry(object)?;
     let group = GroupSelector::Key(key, object::value(value)?);
     let target = Target { model, group };
-    Ok(match unsubscribe {
-        true => Request::UnsubscribeFrom(target),
-        false => Request::Subscribe {
+    Ok(if unsubscribe {
+        Request::UnsubscribeFrom(target)
+    } else {
+        Request::Subscribe {
             target,
             since: None,
             must_exist: false,
-        },
+        }
     })
 }
 
@@ -38,18 +42,16 @@ fn only_entry(object: Object<'_>) -> Result<(String, &RawValue), Refusal> {
     let mut entries = object.into_entries();
     match (entries.next(), entries.next()) {
         (Some(entry), None) => Ok(entry),
-        (None, _) => Err(Refusal::shape(
-            "the key to subscribe by is missing: `pk` or a group key",
-        )),
+        (None, _) => Err(Refusal::shape("a key is missing: `pk` or a group key")),
         (Some((first, _)), Some((second, _))) => Err(Refusal::shape(format!(
-            "subscribe by one key a message: {} and {} are two",
+            "subscribe by one key, not by both {} and {}",
             quoted(&first),
             quoted(&second)
         ))),
     }
 }
 
-/// Encodes what subscribers see of a change.
+/// Encodes a change for its subscribers.
 pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
     #[derive(Serialize)]
     struct Encoded<'a> {
@@ -79,7 +81,7 @@ struct Error<'a> {
 
 impl<'a> Error<'a> {
     fn new(code: ErrorCode, message: &'a str) -> Self {
-        let (code, error, retry) = code.on_the_wire();
+        let (code, error, retry) = code.fields();
         Self {
             r#type: "error",
             code,
@@ -96,20 +98,23 @@ impl<'a> Error<'a> {
     }
 }
 
+/// Encodes the answer to a refused request.
 pub(crate) fn error(refusal: &Refusal) -> Frame {
     Error::new(refusal.code, &refusal.message).frame()
 }
 
-/// Also 0.7's, which knows no better.
+/// Encodes a reset. The 0.7 dialect uses the same frame, because it has none of its own.
 pub(crate) fn reset(model: &str) -> Frame {
-    let message = "changes were missed: fetch this model again; the subscriptions go on";
+    let message = "changes were missed: fetch this model again; the subscriptions continue";
     let mut error = Error::new(ErrorCode::Reset, message);
     error.model = Some(model);
     error.frame()
 }
 
+/// Encodes the message that the server has ended a subscription. It names the group, because
+/// nothing else in this dialect identifies the subscription.
 pub(crate) fn revoked(code: ErrorCode, model: &str, group: GroupName<'_>) -> Frame {
-    let mut error = Error::new(code, "this subscription is taken back");
+    let mut error = Error::new(code, REVOKED_TEXT);
     error.model = Some(model);
     error.group = Some(group);
     error.frame()

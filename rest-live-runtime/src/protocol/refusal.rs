@@ -1,8 +1,8 @@
-//! Why a request is refused.
+//! Refusals of requests.
 
 use super::code::ErrorCode;
 
-/// Why a request is not done, in words for the client: never anything internal.
+/// Why a request is refused. The message is for the client, and contains nothing internal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
@@ -17,15 +17,18 @@ impl Refusal {
         }
     }
 
+    /// Creates the refusal of JSON that is not a request.
     pub(crate) fn shape(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::UnknownShape, message)
     }
 }
 
-/// Quotes what a client wrote, cut to a length that a message can bear.
+/// Maximum length of a client's text that a message repeats, in characters.
+const MAX_QUOTED_CHARS: usize = 64;
+
+/// Quotes and truncates a text of the client.
 pub(crate) fn quoted(text: &str) -> String {
-    const MOST: usize = 64;
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
     }

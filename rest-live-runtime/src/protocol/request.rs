@@ -1,14 +1,14 @@
-//! A client's request, in any dialect.
+//! A client's request, in the form that all dialects share.
 
 use serde_json::{Map, Value};
 
 use super::{dialect::Dialect, id::Id, refusal::Refusal};
 
-/// A client's message, as far as it could be understood.
+/// A parsed message of a client.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Message {
-    /// The dialect to answer in, and the one that the connection has from now on if this is a
-    /// subscription that is granted.
+    /// The dialect of the answer. If this is the first granted subscription, it becomes the dialect
+    /// of the connection.
     pub(crate) dialect: Dialect,
     pub(crate) id: Option<Id>,
     pub(crate) request: Result<Request, Refusal>,
@@ -19,33 +19,33 @@ pub(crate) struct Message {
 pub(crate) enum Request {
     Subscribe {
         target: Target,
-        /// The client's last cursor, from which it wants to go on.
+        /// The client's last cursor, from which it resumes.
         since: Option<String>,
-        /// Whether there must be such a row.
+        /// Whether the request is refused if the row does not exist.
         must_exist: bool,
     },
     /// Ends the subscription to a group.
     UnsubscribeFrom(Target),
-    /// Ends the subscriptions that have the message's id.
+    /// Ends the subscriptions with the id of the message.
     Unsubscribe,
     Ping,
-    /// Nothing, and nothing is answered.
-    Nothing,
+    /// The server does nothing and does not answer.
+    Ignored,
 }
 
 /// The group that a request names.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Target {
-    /// Label of the model.
+    /// The label of the model.
     pub(crate) model: String,
     pub(crate) group: GroupSelector,
 }
 
-/// How a group is named.
+/// The way in which a request names a group.
 #[derive(Debug, PartialEq)]
 pub(crate) enum GroupSelector {
     /// By its key and value.
     Key(String, Value),
-    /// By the only one of these that is a group key of the model.
+    /// By the only one of these keys that is a group key of the model.
     AmongKwargs(Map<String, Value>),
 }

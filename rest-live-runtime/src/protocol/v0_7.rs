@@ -1,4 +1,4 @@
-//! The dialect of django-rest-live 0.4 to 0.7, for the clients that there are.
+//! The dialect of django-rest-live 0.4 to 0.7, for its existing clients.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ use crate::data::{
     key::{KeyValue, PK},
 };
 
-/// Reads a request, whose id was taken out.
+/// Parses a request, whose id has been taken out.
 pub(crate) fn request(mut object: Object<'_>) -> Result<Request, Refusal> {
     match object.take_string("type", "subscribe")?.as_str() {
         "subscribe" => subscribe(object),
         "unsubscribe" => Ok(Request::Unsubscribe),
         other => Err(Refusal::shape(format!(
-            "there is no request {}, but subscribe and unsubscribe",
+            "unknown `type` {}: use subscribe or unsubscribe",
             quoted(other)
         ))),
     }
@@ -35,7 +35,7 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
     if !object.has("action") {
         return Err(Refusal::new(
             ErrorCode::WrongDialect,
-            "this connection speaks django-rest-live 0.7 since its first subscription: `action` is missing",
+            "the first subscription of this connection selected django-rest-live 0.7: `action` is missing",
         ));
     }
     let model = object.take_string("model", "todolist.Task")?;
@@ -46,14 +46,14 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
         "retrieve" => match object.take("lookup_by")? {
             None | Some(Value::Null) => {
                 return Err(Refusal::shape(
-                    "`lookup_by` is missing: the primary key of the row",
+                    "`lookup_by` is missing: it is the primary key of the row",
                 ));
             }
             Some(key) => (GroupSelector::Key(PK.to_owned(), key), true),
         },
         other => {
             return Err(Refusal::shape(format!(
-                "there is no action {}, but list and retrieve",
+                "unknown `action` {}: use list or retrieve",
                 quoted(other)
             )));
         }
@@ -65,10 +65,11 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
     })
 }
 
-/// Encodes what all subscribers see of a change, as it follows the id: see [`addressed`].
+/// Encodes a change without the start of the message, which contains the id: see [`with_id`].
 ///
-/// A row that disappears is its primary key only, under `pk` and under its columns' own names. It is
-/// written as the serializer writes it, where it does: clients look for the row by what REST showed.
+/// For a deleted row, `instance` contains only the primary key, under `pk` and under the names of
+/// its columns. If the serializer shows a column, its form is used, because clients find the row by
+/// the value that the REST API returned.
 pub(crate) fn broadcast(
     broadcast: &Broadcast<'_>,
     key: &KeyValue,
@@ -88,7 +89,7 @@ pub(crate) fn broadcast(
             instance: PrimaryKey {
                 key,
                 columns,
-                shown: serde_json::from_str(broadcast.payload.get()).unwrap_or_default(),
+                fields: serde_json::from_str(broadcast.payload.get()).unwrap_or_default(),
             },
         }),
         Action::Created | Action::Updated => encode(&Encoded {
@@ -100,12 +101,12 @@ pub(crate) fn broadcast(
     text.trim_start_matches('{').to_owned()
 }
 
-/// `{"pk":7,"id":7}`.
+/// The primary key of a deleted row, such as `{"pk":7,"id":7}`.
 struct PrimaryKey<'a> {
     key: &'a KeyValue,
     columns: &'a [&'static str],
-    /// The fields of the row.
-    shown: BTreeMap<String, &'a RawValue>,
+    /// The fields that the serializer shows.
+    fields: BTreeMap<String, &'a RawValue>,
 }
 
 impl Serialize for PrimaryKey<'_> {
@@ -132,32 +133,33 @@ impl PrimaryKey<'_> {
         column: &str,
         value: &KeyValue,
     ) -> Result<(), M::Error> {
-        match self.shown.get(column) {
-            Some(shown) => map.serialize_entry(name, shown),
+        match self.fields.get(column) {
+            Some(field) => map.serialize_entry(name, field),
             None => map.serialize_entry(name, value),
         }
     }
 }
 
-/// Encodes how a broadcast begins for one subscription.
-pub(crate) fn beginning(id: &Id) -> String {
+/// Encodes the start of a broadcast for one subscription.
+pub(crate) fn prefix(id: &Id) -> String {
     format!(r#"{{"type":"broadcast","id":{},"#, id.as_json())
 }
 
-/// Puts the id of one subscription before what all subscribers see.
-pub(crate) fn addressed(id: &Id, rest: &str) -> String {
-    beginning(id) + rest
+/// Encodes a broadcast for one subscription. `suffix` is what [`broadcast`] returned.
+pub(crate) fn with_id(id: &Id, suffix: &str) -> String {
+    prefix(id) + suffix
 }
 
-/// Makes a frame of a broadcast's ending.
-pub(crate) fn whole(id: &Id, ending: &Frame) -> Frame {
-    let text = addressed(id, ending.as_str());
-    match ending.captured() {
+/// Creates the frame of a broadcast for one subscription from a [`Frame::suffix`].
+pub(crate) fn complete(id: &Id, suffix: &Frame) -> Frame {
+    let text = with_id(id, suffix.as_str());
+    match suffix.captured() {
         Some(captured) => Frame::broadcast(&text, captured),
         None => Frame::answer(&text),
     }
 }
 
+/// Encodes the answer to a refused request.
 pub(crate) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
     #[derive(Serialize)]
     struct Error<'a> {
@@ -167,7 +169,7 @@ pub(crate) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
         code: u16,
         message: &'a str,
     }
-    let (code, ..) = refusal.code.on_the_wire();
+    let (code, ..) = refusal.code.fields();
     Frame::answer(&encode(&Error {
         r#type: "error",
         id,

@@ -1,4 +1,4 @@
-//! rest-live's own dialect: acknowledgements, errors by request, cursors.
+//! rest-live's own dialect, with acknowledgements, errors for each request, and cursors.
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -14,56 +14,65 @@ use super::{
 };
 use crate::{data::cursor::Cursor, limits::Limits};
 
-/// The websocket subprotocol by which a client chooses this dialect at once.
+/// The websocket subprotocol with which a client selects this dialect at once.
 pub(crate) const SUBPROTOCOL: &str = "rest-live.v1";
 
-/// Milliseconds within which clients that are told to reset fetch again, so that they do not all do
-/// it at once.
+/// The time window in which clients fetch again after a reset, in milliseconds. A window spreads
+/// their requests.
 const RESET_WINDOW_MS: [u32; 2] = [0, 5000];
 
-/// Milliseconds within which clients come back after a shutdown.
+/// The time window in which clients reconnect after a shutdown, in milliseconds.
 const GOODBYE_WINDOW_MS: [u32; 2] = [500, 8000];
 
-/// Reads a request, whose id was taken out.
+/// Parses a request, whose id has been taken out.
 pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, Refusal> {
     if object.has("action") {
         return Err(Refusal::shape(
-            "`action` is of django-rest-live 0.7, whose requests have a `type`, too; leave it out",
+            "`action` belongs to django-rest-live 0.7, where requests also have a `type`: leave `action` out",
         ));
     }
-    let verb = match object.take("type")? {
+    let kind = match object.take("type")? {
         None => "subscribe".to_owned(),
-        Some(Value::String(verb)) => verb,
-        Some(_) => return Err(Refusal::shape("`type` is a string, such as \"subscribe\"")),
+        Some(Value::String(kind)) => kind,
+        Some(_) => {
+            return Err(Refusal::shape(
+                "`type` must be a string, such as \"subscribe\"",
+            ));
+        }
     };
-    let identified = |request| match has_id {
-        true => Ok(request),
-        false => Err(Refusal::shape(
-            "`id` is missing: a number or a string of your choice, which the answers carry",
-        )),
+    let require_id = |request| {
+        if has_id {
+            Ok(request)
+        } else {
+            Err(Refusal::shape(
+                "`id` is missing: choose a number or a string, which the server repeats in its answers",
+            ))
+        }
     };
-    match verb.as_str() {
+    match kind.as_str() {
         "subscribe" => {
             let model = object.take_string("model", "todolist.Task")?;
             let since = match object.take("since")? {
                 None | Some(Value::Null) => None,
                 Some(Value::String(cursor)) => Some(cursor),
                 Some(_) => {
-                    return Err(Refusal::shape("`since` is a cursor, which is a string"));
+                    return Err(Refusal::shape(
+                        "`since` must be a cursor, which is a string",
+                    ));
                 }
             };
             let group = group(&mut object)?;
-            identified(Request::Subscribe {
+            require_id(Request::Subscribe {
                 target: Target { model, group },
                 since,
                 must_exist: false,
             })
         }
-        "unsubscribe" => identified(Request::Unsubscribe),
+        "unsubscribe" => require_id(Request::Unsubscribe),
         "ping" => Ok(Request::Ping),
-        "pong" => Ok(Request::Nothing),
+        "pong" => Ok(Request::Ignored),
         other => Err(Refusal::shape(format!(
-            "there is no request {}, but subscribe, unsubscribe and ping",
+            "unknown `type` {}: use subscribe, unsubscribe or ping",
             quoted(other)
         ))),
     }
@@ -72,19 +81,19 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
 fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
     let Some(group) = object.take_object("group")? else {
         return Err(Refusal::shape(
-            r#"`group` is missing: {"pk":1} for a row, {"list_id":1} for a group"#,
+            r#"`group` is missing: write {"pk":1} for a row, or {"list_id":1} for a group"#,
         ));
     };
     let mut entries = group.into_iter();
     match (entries.next(), entries.next()) {
         (Some((key, value)), None) => Ok(GroupSelector::Key(key, value)),
         _ => Err(Refusal::shape(
-            r#"`group` has exactly one key, such as {"pk":1} or {"list_id":1}"#,
+            r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#,
         )),
     }
 }
 
-/// Encodes what subscribers of a group see of a change.
+/// Encodes a change for the subscribers of a group.
 pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
     #[derive(Serialize)]
     struct Encoded<'a> {
@@ -105,17 +114,18 @@ pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
     })
 }
 
-/// Returns a broadcast as it is replayed: with another cursor.
-pub(crate) fn replayed(broadcast: &str, cursor: &Cursor) -> Frame {
-    // The last that is in it.
+/// Replaces the cursor of a broadcast, for a replay.
+pub(crate) fn with_cursor(broadcast: &str, cursor: &Cursor) -> Frame {
+    // The last occurrence is the cursor. Earlier ones are part of the payload.
     let end = broadcast.rfind(CURSOR).unwrap_or(broadcast.len());
     let broadcast = &broadcast[..end];
     Frame::answer(&format!("{broadcast}{CURSOR}{cursor}\"}}"))
 }
 
-/// What is before the cursor of a broadcast; no cursor has it.
+/// The text before the cursor of a broadcast. No cursor contains it.
 const CURSOR: &str = r#","cursor":""#;
 
+/// Encodes the answer to a granted subscription.
 pub(crate) fn subscribed(
     id: &Id,
     model: &str,
@@ -152,6 +162,7 @@ struct Unsubscribed<'a> {
     reason: Option<&'static str>,
 }
 
+/// Encodes the answer to an unsubscribe request.
 pub(crate) fn unsubscribed(id: &Id) -> Frame {
     answer(&Unsubscribed {
         r#type: "unsubscribed",
@@ -161,8 +172,9 @@ pub(crate) fn unsubscribed(id: &Id) -> Frame {
     })
 }
 
+/// Encodes the message that the server has ended a subscription.
 pub(crate) fn revoked(id: &Id, code: ErrorCode) -> Frame {
-    let (code, reason, _) = code.on_the_wire();
+    let (code, reason, _) = code.fields();
     answer(&Unsubscribed {
         r#type: "unsubscribed",
         id,
@@ -171,6 +183,7 @@ pub(crate) fn revoked(id: &Id, code: ErrorCode) -> Frame {
     })
 }
 
+/// Encodes a reset of one subscription.
 pub(crate) fn reset(id: &Id, reason: ResetReason, cursor: &Cursor) -> Frame {
     #[derive(Serialize)]
     struct Reset<'a> {
@@ -189,6 +202,7 @@ pub(crate) fn reset(id: &Id, reason: ResetReason, cursor: &Cursor) -> Frame {
     })
 }
 
+/// Encodes the answer to a refused request.
 pub(crate) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
     #[derive(Serialize)]
     struct Error<'a> {
@@ -200,7 +214,7 @@ pub(crate) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
         message: &'a str,
         retry: bool,
     }
-    let (code, error, retry) = refusal.code.on_the_wire();
+    let (code, error, retry) = refusal.code.fields();
     answer(&Error {
         r#type: "error",
         id,
@@ -212,15 +226,15 @@ pub(crate) fn error(refusal: &Refusal, id: Option<&Id>) -> Frame {
 }
 
 #[derive(Serialize)]
-struct Beat<'a> {
+struct Signal<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a Id>,
 }
 
-/// Encodes the sign of life for browsers, which cannot see the websocket protocol's.
+/// Encodes a ping for browsers, which cannot see the pings of the websocket protocol.
 pub(crate) fn ping() -> Frame {
-    answer(&Beat {
+    answer(&Signal {
         r#type: "ping",
         id: None,
     })
@@ -228,18 +242,19 @@ pub(crate) fn ping() -> Frame {
 
 /// Encodes the answer to a client's ping.
 pub(crate) fn pong(id: Option<&Id>) -> Frame {
-    answer(&Beat { r#type: "pong", id })
+    answer(&Signal { r#type: "pong", id })
 }
 
-/// Encodes the word that what happens is not known right now, and may be told late; or that it is known again.
+/// Encodes the message that the server cannot reach its event log, so that changes arrive late, or
+/// the message that it reaches the log again.
 pub(crate) fn stale(is_stale: bool) -> Frame {
-    answer(&Beat {
+    answer(&Signal {
         r#type: if is_stale { "stale" } else { "live" },
         id: None,
     })
 }
 
-/// Encodes the greeting of a connection that chose this dialect by its subprotocol.
+/// Encodes the first message of a connection that selected this dialect with its subprotocol.
 pub(crate) fn hello(session: &str, limits: &Limits) -> Frame {
     #[derive(Serialize)]
     struct Hello<'a> {
@@ -260,7 +275,7 @@ pub(crate) fn hello(session: &str, limits: &Limits) -> Frame {
     })
 }
 
-/// Encodes the word that the server goes away, and when to come back.
+/// Encodes the message that the server shuts down, with the time window for the reconnection.
 pub(crate) fn goodbye() -> Frame {
     #[derive(Serialize)]
     struct Goodbye {
@@ -279,7 +294,7 @@ fn answer(frame: &impl Serialize) -> Frame {
     Frame::answer(&encode(frame))
 }
 
-/// Writes what can be displayed as a string.
+/// Serializes a value as the string that it displays.
 struct Text<T>(T);
 
 impl<T: std::fmt::Display> Serialize for Text<T> {

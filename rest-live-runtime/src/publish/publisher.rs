@@ -223,7 +223,7 @@ impl Publisher {
         let transaction = self.db.begin().await?;
         let mut reread = Vec::with_capacity(events.len());
         for event in events {
-            let model = self.registry.labelled(&event.model);
+            let model = self.registry.model_by_label(&event.model);
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;

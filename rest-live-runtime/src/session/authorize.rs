@@ -9,14 +9,14 @@ use super::{
     refusal::{internal, unavailable},
 };
 use crate::{
-    data::{granted::Granted, key::KeyValue},
+    data::{key::KeyValue, serializer_set::SerializerSet},
     metrics::Denial,
     model::{
         permission::{Authorization, Identity},
         registry::GroupEntry,
     },
     protocol::{code::ErrorCode, refusal::Refusal},
-    user_code::Panicked,
+    user_code::UserPanic,
 };
 
 /// Asks each `authorize` of a group, and returns the serializers that the user may receive.
@@ -26,22 +26,22 @@ use crate::{
 /// or takes too long.
 pub(crate) async fn authorize(
     context: &SessionContext,
-    entry: &GroupEntry,
+    group: &GroupEntry,
     value: &KeyValue,
     user: &Identity,
-) -> Result<Granted, Refusal> {
-    let mut granted = Granted::NONE;
+) -> Result<SerializerSet, Refusal> {
+    let mut granted = SerializerSet::NONE;
     // Several serializers may have the same function, which is called once.
     let mut answers: Vec<(TypeId, bool)> = Vec::new();
-    for (index, shown) in entry.shown.iter().enumerate() {
-        let is_granted = match &shown.authorize {
+    for (index, entry) in group.serializers.iter().enumerate() {
+        let is_granted = match &entry.authorize {
             None => true,
             Some(authorize) => {
                 let known = answers.iter().find(|(f, _)| *f == authorize.function);
                 match known {
                     Some((_, is_granted)) => *is_granted,
                     None => {
-                        let name = &*shown.serializer.name;
+                        let name = &*entry.serializer.name;
                         let is_granted = ask(context, authorize, name, value, user).await?;
                         answers.push((authorize.function, is_granted));
                         is_granted
@@ -53,8 +53,8 @@ pub(crate) async fn authorize(
             granted = granted.with(index);
         }
     }
-    if granted == Granted::NONE {
-        context.metrics.denied(Denial::Authorize);
+    if granted == SerializerSet::NONE {
+        context.metrics.count_denial(Denial::Authorize);
         return Err(Refusal::new(
             ErrorCode::Forbidden,
             "you may not subscribe to this group",
@@ -71,11 +71,11 @@ async fn ask(
     value: &KeyValue,
     user: &Identity,
 ) -> Result<bool, Refusal> {
-    let answer = authorize.ask(user, value, &context.db);
+    let answer = authorize.decide(user, value, &context.db);
     let refusal = match timeout(context.limits.authorize_timeout, answer).await {
         Ok(Ok(is_granted)) => return Ok(is_granted),
         Ok(Err(error)) => {
-            if error.is::<Panicked>() {
+            if error.is::<UserPanic>() {
                 context.metrics.panics.increment(1);
             }
             tracing::error!(
@@ -93,6 +93,6 @@ async fn ask(
             unavailable()
         }
     };
-    context.metrics.denied(Denial::Authorize);
+    context.metrics.count_denial(Denial::Authorize);
     Err(refusal)
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(context: Arc<SessionContext>, sessions: Vec<SessionHandl
 
 /// Asks until an answer holds, and returns whether the subscription has ended.
 async fn ask(context: &SessionContext, session: &SessionHandle, subscription: &Subscribed) -> bool {
-    let (_, entry) = context.registry.of_group(&subscription.group);
+    let (_, entry) = context.registry.group_entry(&subscription.group);
     let value = &subscription.group.value;
     loop {
         let rights_version = session.rights_version();
@@ -49,7 +49,7 @@ async fn ask(context: &SessionContext, session: &SessionHandle, subscription: &S
             continue;
         };
         if has_ended && let Some(code) = code {
-            context.metrics.denied(Denial::Revoked);
+            context.metrics.count_denial(Denial::Revoked);
             subscription
                 .span
                 .in_scope(|| tracing::debug!(?code, "revoked"));

@@ -24,7 +24,7 @@ impl Session {
         request: Request,
     ) -> Result<(), Refusal> {
         match request {
-            Request::Nothing => Ok(()),
+            Request::Ignored => Ok(()),
             Request::Ping => {
                 self.answer(v1::pong(id));
                 Ok(())
@@ -82,7 +82,7 @@ impl Session {
         if self.conversation().resumes.take(Instant::now()) {
             return Ok(());
         }
-        self.context.metrics.denied(Denial::Rate);
+        self.context.metrics.count_denial(Denial::Rate);
         let per_second = self.context.limits.resume_rate.per_second;
         Err(Refusal::new(
             ErrorCode::TooManyResumes,

@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use super::{Session, refusal::unavailable, subscribe::SubscribeRequest};
 use crate::{
-    data::{cursor::Cursor, granted::Granted},
+    data::{cursor::Cursor, serializer_set::SerializerSet},
     dispatch::history::MissedEvents,
     hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
@@ -20,7 +20,7 @@ impl Session {
     pub(super) async fn start_point(
         &self,
         request: &SubscribeRequest<'_>,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Result<StartPoint, Refusal> {
         let Some(since) = &request.since else {
             if self.context.log.known_head().is_none() {

@@ -9,7 +9,7 @@ use super::{
     refusal::{id_in_use, internal, unavailable},
 };
 use crate::{
-    data::{granted::Granted, group_id::GroupId},
+    data::{group_id::GroupId, serializer_set::SerializerSet},
     hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
     model::registry::{GroupEntry, ModelEntry},
@@ -75,7 +75,7 @@ impl Session {
                 Err(SubscribeError::Gone) => return Ok(()),
                 Err(SubscribeError::IdInUse) => return Err(id_in_use()),
                 Err(SubscribeError::TooMany) => {
-                    context.metrics.denied(Denial::Rate);
+                    context.metrics.count_denial(Denial::Rate);
                     let limit = context.limits.max_subscriptions;
                     return Err(Refusal::new(
                         ErrorCode::TooManySubscriptions,
@@ -120,7 +120,7 @@ impl Session {
     async fn require_row(
         &self,
         request: &SubscribeRequest<'_>,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Result<(), Refusal> {
         let SessionContext { db, limits, .. } = &*self.context;
         let (model, read) = (

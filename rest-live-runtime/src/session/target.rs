@@ -31,7 +31,7 @@ impl<'r> ResolvedTarget<'r> {
         limits: &Limits,
         target: Target,
     ) -> Result<Self, Refusal> {
-        let Some(model) = registry.labelled(&target.model) else {
+        let Some(model) = registry.model_by_label(&target.model) else {
             let (label, labels) = (quoted(&target.model), registry.labels());
             return Err(Refusal::new(
                 ErrorCode::UnknownModel,
@@ -64,7 +64,7 @@ impl<'r> ResolvedTarget<'r> {
         Ok(Self {
             model,
             entry,
-            group: entry.at(value),
+            group: entry.group_id(value),
         })
     }
 }

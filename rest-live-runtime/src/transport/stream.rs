@@ -150,7 +150,7 @@ impl Connection {
             session.metrics().writes.increment(1);
             session.metrics().frames.increment(frames.len() as u64);
             if let Some(oldest) = frames.iter().find_map(Frame::captured) {
-                session.metrics().sent(oldest);
+                session.metrics().record_latency(oldest);
             }
         }
         flow

@@ -229,10 +229,9 @@ async fn converge(engine: Engine, backplane: Backplane, seed: u64) {
 
 /// Returns limits that no client reaches: another test covers the reset of a lagging client.
 fn generous_limits() -> Limits {
-    let limits = Limits::default()
+    Limits::default()
         .max_pending_messages(1_000_000)
-        .max_pending_bytes(1 << 30);
-    limits
+        .max_pending_bytes(1 << 30)
 }
 
 async fn run_writers(app: &Cluster, engine: Engine, seed: u64) -> Tally {

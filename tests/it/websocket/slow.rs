@@ -96,7 +96,7 @@ async fn third_lag_closes_the_session() {
             _ => assert_eq!(outgoing(&slow).await, Err(CloseCode::TooSlow)),
         }
     }
-    assert_eq!(CloseCode::TooSlow.on_the_wire().0, 4508);
+    assert_eq!(CloseCode::TooSlow.code_and_reason().0, 4508);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
                 Stage::Unchanged => false,
             };
             let publisher = &database.publisher;
-            if let Some(model) = publisher.registry.of_type(orphan.entity)
+            if let Some(model) = publisher.registry.model_by_type(orphan.entity)
                 && may_be_written
             {
                 resolve(publisher, &pending, model, orphan).await;

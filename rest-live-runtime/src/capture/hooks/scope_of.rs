@@ -28,10 +28,10 @@ pub(crate) fn set_plain_scope(scope: &Arc<Scope>) {
 /// not published, and a warning says why, once for each model.
 pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
     if let Some(scope) = probe::scope_of(db) {
-        if scope.registry().is_left_to_triggers::<E>() {
+        if scope.registry().is_captured_by_triggers::<E>() {
             return None;
         }
-        if scope.registry().of_entity::<E>().is_none() {
+        if scope.registry().model_of::<E>().is_none() {
             warn_once::<E>(
                 "no serializer of this model is registered: call Live::builder(..).register::<TheSerializer>()",
             );
@@ -46,7 +46,7 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
         );
         return None;
     };
-    let label = Arc::clone(&scope.registry().of_entity::<E>()?.label);
+    let label = Arc::clone(&scope.registry().model_of::<E>()?.label);
     if typeid::of::<C>() == TypeId::of::<DatabaseConnection>() {
         return Some(scope);
     }

@@ -124,17 +124,17 @@ impl TableAnalysis {
         let dml = Dml::parse(sql, backend)?;
         // Tables with the same name in several schemas have different columns.
         let is_table = |index: &&usize| {
-            let table = &registry.at(**index).table;
+            let table = &registry.model(**index).table;
             table.name == dml.table && table.is_in(dml.schema)
         };
         let models: Vec<_> = registry
-            .of_table(dml.table)
+            .models_of_table(dml.table)
             .iter()
             .filter(is_table)
             .map(|index| TableModel {
                 index: *index,
                 needs_old: dml.verb == Verb::Update
-                    && registry.at(*index).needs_old(&dml.set_columns),
+                    && registry.model(*index).needs_old(&dml.set_columns),
             })
             .collect();
         (!models.is_empty()).then(|| Self {
@@ -164,7 +164,7 @@ fn all_columns<'r>(
 ) -> Vec<&'r str> {
     let mut columns: Vec<&str> = Vec::new();
     for model in models {
-        for column in registry.at(model.index).table.columns(backend) {
+        for column in registry.model(model.index).table.returning_columns(backend) {
             if !columns.contains(&column.as_str()) {
                 columns.push(column);
             }
@@ -202,11 +202,11 @@ impl RawAnalysis {
         let is_single = !sql.trim_end().trim_end_matches(';').contains(';');
         let effect = Effect::scan(sql, backend);
         let mut models: Vec<usize> = if effect.may_write_anything {
-            registry.of_all_tables().collect()
+            registry.captured_models().collect()
         } else {
             let tables = effect.tables.iter();
             tables
-                .flat_map(|table| registry.of_table(table))
+                .flat_map(|table| registry.models_of_table(table))
                 .copied()
                 .collect()
         };

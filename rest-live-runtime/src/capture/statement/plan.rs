@@ -58,7 +58,7 @@ impl Plan {
         let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
         let mut pending = Vec::new();
         for model in table.model_indices() {
-            let entity = scope.registry().at(model).entity;
+            let entity = scope.registry().model(model).entity;
             let writes = scope
                 .pending
                 .take_for_statement(writer, entity, table.verb, values);

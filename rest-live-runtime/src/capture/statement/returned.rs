@@ -50,7 +50,7 @@ impl<'s> ReturnedRows<'s> {
             if model_rows.is_unknown {
                 continue;
             }
-            let model = self.scope.registry().at(index);
+            let model = self.scope.registry().model(index);
             let row = model
                 .table
                 .decode(result)
@@ -82,7 +82,7 @@ impl<'s> ReturnedRows<'s> {
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
         for (model, model_rows) in self.plan.table.models.iter().zip(self.models) {
-            let label = &self.scope.registry().at(model.index).label;
+            let label = &self.scope.registry().model(model.index).label;
             let start = events.len();
             let mut is_unknown = model_rows.is_unknown;
             for (key, row) in model_rows.rows {

@@ -21,7 +21,7 @@ pub(super) async fn mark_existing_rows(
     pending: &mut [(usize, PendingWrite)],
 ) -> Result<(), DbErr> {
     for (model, write) in pending {
-        let table = &scope.registry().at(*model).table;
+        let table = &scope.registry().model(*model).table;
         if let Some(key) = &write.key
             && table.read(inner, key).await?.is_some()
         {

@@ -24,7 +24,7 @@ pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Commi
     let mut conflated: Vec<Option<Committed>> = Vec::with_capacity(events.len());
     let mut positions: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
     for (event, interval) in events {
-        let model = registry.labelled(&event.model);
+        let model = registry.model_by_label(&event.model);
         let has_permission = model.is_some_and(|model| model.has_permission());
         let key = event.as_row().map(|row| row.key.clone());
         if key.is_some() && !has_permission {

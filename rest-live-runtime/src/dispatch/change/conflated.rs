@@ -6,8 +6,8 @@ use super::{Change, RowVersion, Transition, Variant, changes_of_key};
 use crate::{
     data::{
         event::{Action, RowChange},
-        granted::Granted,
         group_id::GroupId,
+        serializer_set::SerializerSet,
     },
     model::{permission::Identity, registry::GroupEntry},
 };
@@ -90,7 +90,7 @@ impl ConflatedChange {
         &self,
         change: &Change<'_>,
         user: &Identity,
-        granted: Granted,
+        granted: SerializerSet,
     ) -> Option<Variant> {
         let variant = || {
             if let Some(new) = &self.row_change.new

@@ -74,8 +74,8 @@ fn event(id: u64, list_id: i32) -> Arc<Event> {
 
 impl History {
     fn group(&self, list_id: i32) -> GroupId {
-        let model = self.registry.labelled("a.Item").expect("a model");
-        model.groups[0].at(KeyValue::Integer(list_id.into()))
+        let model = self.registry.model_by_label("a.Item").expect("a model");
+        model.groups[0].group_id(KeyValue::Integer(list_id.into()))
     }
 
     fn append_to(&self, list_id: i32, positions: impl IntoIterator<Item = u64>) {

@@ -7,7 +7,7 @@ use super::{
     subscriber::Subscriber,
 };
 use crate::{
-    data::{granted::Granted, group_id::GroupId},
+    data::{group_id::GroupId, serializer_set::SerializerSet},
     hub::ids::GrantId,
     model::permission::Identity,
     protocol::dialect::Dialect,
@@ -26,7 +26,7 @@ pub(crate) enum Audience {
 #[derive(Debug)]
 pub(crate) struct Viewer {
     pub(crate) user: Identity,
-    pub(crate) granted: Granted,
+    pub(crate) granted: SerializerSet,
     pub(crate) dialect: Dialect,
     subscriber: u32,
     grant: GrantId,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::broadcast_frame::{BroadcastFrame, FrameIndex};
 use crate::{
-    data::granted::Granted,
+    data::serializer_set::SerializerSet,
     hub::{clients::send_queue::QueuedSize, ids::GrantId},
     model::permission::Identity,
     protocol::dialect::Dialect,
@@ -17,7 +17,7 @@ pub(crate) struct Subscriber {
     pub(crate) client: usize,
     pub(crate) dialect: Dialect,
     pub(crate) user: Identity,
-    pub(crate) granted: Granted,
+    pub(crate) granted: SerializerSet,
     /// Changes when it is granted other serializers.
     pub(crate) grant: GrantId,
     /// Events up to this position of the event log are not sent.

@@ -127,7 +127,7 @@ impl State {
                 Message::Own(Content::Frame(frame)) | Message::Broadcast(frame) => {
                     frames.push(frame.clone());
                 }
-                Message::Addressed(id, ending) => frames.push(v0_7::whole(id, ending)),
+                Message::Addressed(id, ending) => frames.push(v0_7::complete(id, ending)),
                 // A control frame: only sessions with a socket have them.
                 Message::Own(Content::Raw(..)) => {}
             });

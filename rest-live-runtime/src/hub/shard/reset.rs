@@ -78,7 +78,9 @@ impl State {
             return;
         }
         let after_event = self.clients.event;
-        self.context.metrics.reset(ResetReason::Bulk, frames.len());
+        self.context
+            .metrics
+            .count_resets(ResetReason::Bulk, frames.len());
         for frame in frames {
             let queue = &mut self.clients[index].queue;
             let reset = Queued {
@@ -160,7 +162,7 @@ impl State {
                 Dialect::Plain | Dialect::V0_7 => {}
             }
         }
-        self.context.metrics.reset(reason, frames.len());
+        self.context.metrics.count_resets(reason, frames.len());
         frames
     }
 }

@@ -6,7 +6,7 @@ use tracing::Span;
 
 use super::State;
 use crate::{
-    data::{cursor::Cursor, granted::Granted, group_id::GroupId},
+    data::{cursor::Cursor, group_id::GroupId, serializer_set::SerializerSet},
     hub::{
         clients::client::{Client, Name, Subscription, WriteState},
         groups::{
@@ -129,7 +129,7 @@ impl State {
                     self.clients.replay(id, grant, frame.clone());
                 }
             }
-            StartPoint::Reset(reason, _) => self.context.metrics.reset(*reason, 1),
+            StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),
         }
         self.clients.send_stale(id.index);
         Ok(())
@@ -212,7 +212,7 @@ impl State {
         id: ClientId,
         subscription: SubscriptionId,
         rights_version: u64,
-        answer: Result<Granted, ErrorCode>,
+        answer: Result<SerializerSet, ErrorCode>,
     ) -> Option<Option<Ended>> {
         let Some(client) = self.clients.get(id) else {
             return Some(None);
@@ -266,7 +266,7 @@ impl State {
 
     /// Shows a subscription its rows by other serializers. What is queued was made by the earlier
     /// ones: it is dropped for a reset, which also covers what the client holds.
-    fn regrant(&mut self, client: usize, index: usize, granted: Granted) {
+    fn regrant(&mut self, client: usize, index: usize, granted: SerializerSet) {
         let key = self.clients[client].subscriptions[index].key;
         if self.groups.subscriber(key).granted == granted {
             return;

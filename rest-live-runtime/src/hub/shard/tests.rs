@@ -20,9 +20,9 @@ use super::{drain::Outgoing, subscriptions::Subscribed};
 use crate::{
     data::{
         cursor::{Epoch, EventPosition},
-        granted::Granted,
         group_id::GroupIndex,
         key::KeyValue,
+        serializer_set::SerializerSet,
     },
     hub::{
         clients::{
@@ -48,7 +48,7 @@ use crate::{
 };
 
 /// Grants the only serializer.
-const ALL: Granted = Granted::NONE.with(0);
+const ALL: SerializerSet = SerializerSet::NONE.with(0);
 
 struct Fixture {
     shard: Shard,
@@ -186,7 +186,7 @@ impl Fixture {
         let mut publications = Vec::new();
         for (group, (_, text)) in groups.into_iter().zip(texts) {
             let whole = Frame::broadcast(text, SystemTime::UNIX_EPOCH);
-            let ending = Frame::ending((*text).to_owned(), SystemTime::UNIX_EPOCH);
+            let ending = Frame::suffix((*text).to_owned(), SystemTime::UNIX_EPOCH);
             publications.push(Publication {
                 group,
                 frames: Arc::new([broadcast(whole), broadcast(ending)]),
@@ -204,7 +204,7 @@ impl Fixture {
     }
 
     /// Publishes an event to the subscribers of a group whose grant passes `sees`.
-    fn publish_to_each(&self, value: i128, text: &str, sees: impl Fn(Granted) -> bool) {
+    fn publish_to_each(&self, value: i128, text: &str, sees: impl Fn(SerializerSet) -> bool) {
         self.position.set(self.position.get() + 1);
         let (group, cursor) = (group(value), self.cursor(self.position.get()));
         let audience = self.shard.with(|s| {

@@ -79,7 +79,7 @@ impl WriteBatch {
             }
             Message::Addressed(id, ending) => {
                 let from = self.heads.len();
-                let beginning = v0_7::beginning(id);
+                let beginning = v0_7::prefix(id);
                 let length = beginning.len() + ending.bytes().len();
                 header(Opcode::Text, length, &mut self.heads);
                 self.heads.extend(beginning.as_bytes());

@@ -1,20 +1,20 @@
-//! What an `authorize` is given for the value of the group.
+//! The types in which an `authorize` can take the value of a group.
 
 use sea_orm::prelude::Uuid;
 
 use crate::data::key::{KeyKind, KeyValue};
 
-/// What an `authorize` may take for the value of the group: an integer, `String`, `bool`, [`Uuid`],
-/// a tuple of these for a composite primary key, or [`KeyValue`] for any.
+/// A type in which an `authorize` can take the value of a group: an integer, `String`, `bool`,
+/// [`Uuid`], a tuple of these for a composite primary key, or [`KeyValue`] for any key.
 #[diagnostic::on_unimplemented(
-    message = "`authorize` takes `{Self}` for the group's value",
+    message = "`authorize` cannot take the value of a group as `{Self}`",
     note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::auth::KeyValue`"
 )]
 pub trait FromKey: Sized {
-    /// Returns whether every value of this kind can be a `Self`.
+    /// Returns whether every value of this kind can be converted to `Self`.
     fn takes(kind: &KeyKind) -> bool;
 
-    /// Returns the value, `None` where it is of another type.
+    /// Converts the value, or returns `None` if it has another type or is out of range.
     fn from_key(value: &KeyValue) -> Option<Self>;
 }
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_taken_where_all_of_the_column_fits() {
+    fn a_type_takes_a_kind_if_every_value_fits() {
         assert!(i32::takes(&kind(&ColumnType::Integer)));
         assert!(i64::takes(&kind(&ColumnType::Integer)));
         assert!(!i16::takes(&kind(&ColumnType::Integer)));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_read_as_what_is_taken() {
+    fn values_are_converted_or_refused() {
         let pair = KeyValue::Composite([KeyValue::Integer(7), KeyValue::Text("a".into())].into());
         assert_eq!(<(i32, String)>::from_key(&pair), Some((7, "a".to_owned())));
         assert_eq!(i32::from_key(&KeyValue::Integer(1 << 40)), None);

@@ -1,30 +1,32 @@
-//! Mistakes in what is registered.
+//! Mistakes in the registered serializers.
 
-/// A mistake in what is registered, found by [`LiveBuilder::build`](crate::LiveBuilder::build).
+/// A mistake in the registered serializers, which
+/// [`LiveBuilder::build`](crate::LiveBuilder::build) reports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Nothing is registered, so no change would reach anybody.
+    /// No serializer is registered, so no client could subscribe.
     #[error(
-        "no serializer is registered: put #[subscribable] on one; if it is in another crate, that crate is only \
-         linked when something of it is named, so write Live::builder(..).register::<TheSerializer>()"
+        "no serializer is registered: write #[subscribable] above one. A crate is linked only if the program \
+         names something in it: for a serializer in another crate, write Live::builder(..).register::<TheSerializer>()"
     )]
     Empty,
     /// Two entities have the same label.
     #[error(
-        "{first} and {second} are serializers of two models, both called `{label}`: give one of them model = \"app.Name\""
+        "{first} and {second} show two models with the same label `{label}`: write model = \"app.Name\" for one of them"
     )]
     TwoModels {
         /// The label.
         label: String,
-        /// A serializer of the one model.
+        /// A serializer of one model.
         first: String,
-        /// A serializer of the other.
+        /// A serializer of the other model.
         second: String,
     },
     /// One entity has two labels.
     #[error(
-        "{first} calls its model `{first_label}`, {second} calls the same model `{second_label}`: a model has one label"
+        "{first} gives its model the label `{first_label}`, but {second} gives the same model the label `{second_label}`: \
+         use one label"
     )]
     TwoLabels {
         /// One serializer.
@@ -36,9 +38,9 @@ pub enum RegistryError {
         /// Its label.
         second_label: String,
     },
-    /// Two serializers want to show the same group.
+    /// Two serializers of one group have the same rank.
     #[error(
-        "{first} and {second} both show `{label}` by `{group_key}`: give one of them a higher rank, or drop one of the keys"
+        "{first} and {second} both show `{label}` by `{group_key}`: give one of them a higher rank, or remove one of the keys"
     )]
     DuplicateGroupKey {
         /// The model's label.
@@ -47,41 +49,42 @@ pub enum RegistryError {
         group_key: &'static str,
         /// One serializer.
         first: String,
-        /// The other.
+        /// The other serializer.
         second: String,
     },
-    /// A column that clients cannot subscribe by.
+    /// A column that cannot be a key.
     #[error(
-        "{serializer} cannot be subscribed to by `{group_key}`: {column}, and a key is an integer, a string, a boolean, an enumeration or a UUID"
+        "{serializer} cannot be subscribed to by `{group_key}`: {column}, but a key must be an integer, a string, a boolean, \
+         an enumeration or a UUID"
     )]
     NotAKey {
         /// The serializer.
         serializer: String,
         /// The group key.
         group_key: &'static str,
-        /// What the column is.
+        /// The column and its type.
         column: String,
     },
-    /// A permission or an `authorize` of another type of users.
+    /// A `check_permission` or an `authorize` for another type of users.
     #[error(
-        "{argument} of {serializer} is asked about a `{asked}`, but the users of this Live are `{users}`: \
-         write Live::<{asked}>::builder(..), or let it take a `&{users}`"
+        "{argument} of {serializer} takes a `&{asked}`, but the users of this Live are `{users}`: \
+         write Live::<{asked}>::builder(..), or let the function take a `&{users}`"
     )]
     UserType {
         /// The serializer.
         serializer: String,
         /// `check_permission` or `authorize`.
         argument: &'static str,
-        /// The type that it takes.
+        /// The type that the function takes.
         asked: &'static str,
-        /// The type that the `Live` has.
+        /// The type of the users.
         users: &'static str,
     },
-    /// One key of a model is guarded by `authorize` or `check_permission`, another is open.
+    /// One key of a model is guarded by `authorize` or `check_permission`, but another key is open.
     #[error(
-        "{guarded} guards `{label}` by authorize or check_permission, and by `{group_key}` of {serializer} the same rows are open: \
-         if everybody may subscribe by that key, say public there. Else give it authorize; or, where no key of the model has authorize, \
-         give one of its serializers check_permission"
+        "{guarded} guards `{label}` with authorize or check_permission, but every user can see the same rows by \
+         `{group_key}` of {serializer}. If this is intended, write public there. Otherwise write authorize there; if no key \
+         of the model has authorize, a check_permission on one of that key's serializers is also enough"
     )]
     HalfGuarded {
         /// The model's label.
@@ -90,27 +93,28 @@ pub enum RegistryError {
         group_key: &'static str,
         /// The serializer of the open key.
         serializer: String,
-        /// A serializer that is guarded.
+        /// A serializer with a guard.
         guarded: String,
     },
-    /// An `authorize` that cannot take every value of the group.
+    /// An `authorize` that cannot take every value of the group key.
     #[error(
-        "authorize of {serializer} takes `{takes}` for the value of `{group_key}`, which is {kind}: take that, or rest_live::auth::KeyValue"
+        "authorize of {serializer} takes the value of `{group_key}` as `{takes}`, but the value is {kind}: take a type that \
+         can hold every such value, or rest_live::auth::KeyValue"
     )]
     AuthorizeValue {
         /// The serializer.
         serializer: String,
         /// The group key.
         group_key: &'static str,
-        /// The type that it takes.
+        /// The type that the function takes.
         takes: &'static str,
-        /// What the group's values are.
+        /// The kind of the group key's values.
         kind: String,
     },
-    /// A secret column whose type has no blank.
+    /// A secret column whose type has no default.
     #[error(
-        "`{column}` cannot be secret, as {serializer} says: its type has no default, which other servers would see in its place. \
-         Make it an Option, or implement Default for it"
+        "`{column}` cannot be secret, as {serializer} declares: its type has no default, which other servers would use \
+         instead of the value. Make it an Option, or implement Default for its type"
     )]
     NoBlank {
         /// The serializer.
@@ -118,35 +122,38 @@ pub enum RegistryError {
         /// The column.
         column: &'static str,
     },
-    /// A secret column that rows are found by.
-    #[error("`{column}` of `{label}` cannot be secret: rows are found by it, on every server")]
+    /// A secret column that belongs to a key.
+    #[error(
+        "`{column}` of `{label}` cannot be secret: it belongs to a key, and every server needs the value to find the row's \
+         subscribers"
+    )]
     SecretKey {
         /// The model's label.
         label: String,
         /// The column.
         column: &'static str,
     },
-    /// Triggers write the events of a model whose rows not everybody may see.
+    /// Triggers write the events of a model that has a `check_permission`.
     #[error(
-        "`{label}` has check_permission, and triggers write its events: they write each statement's, and what a transaction showed \
-         in between, which was never committed, nobody may see. Take its triggers away, so that what live.db() writes is told; or guard it \
-         by authorize"
+        "`{label}` has check_permission, but triggers write its events. Triggers write one event for each statement, so \
+         a client could receive a state that was never committed. Remove the triggers and write through live.db(), \
+         or guard the model with authorize instead"
     )]
     CapturedPermission {
         /// The model's label.
         label: String,
     },
-    /// Triggers write the events of a table that several models look at.
+    /// Triggers write the events of a table that has several models.
     #[error(
-        "`{label}` is one of several models of its table, and triggers write the events of one of them: take the triggers away, or let the \
-         table have one model"
+        "`{label}` is one of several models of its table, but triggers write events for only one of them: remove the triggers, \
+         or register one model of the table"
     )]
     CapturedTwice {
         /// The model's label.
         label: String,
     },
-    /// More serializers of one group than can be told apart.
-    #[error("`{label}` by `{group_key}` has more than 64 serializers")]
+    /// A group key with too many serializers.
+    #[error("`{label}` by `{group_key}` has more than 64 serializers: remove some")]
     TooManySerializers {
         /// The model's label.
         label: String,

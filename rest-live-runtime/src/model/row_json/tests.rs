@@ -72,20 +72,20 @@ fn thing() -> thing::Model {
 
 const SECRET: &str = "the \"hash\"";
 
-fn columns() -> Columns {
-    Columns::of::<thing::Entity>()
+fn codec() -> RowCodec {
+    RowCodec::of::<thing::Entity>()
 }
 
-fn there_and_back(model: thing::Model, secret: &[&str]) -> (String, thing::Model) {
-    let text = columns().encode(&Row::new(model), secret).expect("written");
-    let row = columns().decode(&text, secret).expect("read");
+fn round_trip(model: thing::Model, secret: &[&str]) -> (String, thing::Model) {
+    let text = codec().encode(&Row::new(model), secret).expect("encoded");
+    let row = codec().decode(&text, secret).expect("decoded");
     let model = row.downcast::<thing::Model>().expect("a thing").clone();
     (text.get().to_owned(), model)
 }
 
 #[test]
-fn a_row_comes_back_as_it_was() {
-    let (text, model) = there_and_back(thing(), &[]);
+fn a_row_survives_a_round_trip() {
+    let (text, model) = round_trip(thing(), &[]);
     assert_eq!(model, thing());
     assert!(
         text.starts_with(r#"{"id":-9223372036854775808,"small":-7,"#),
@@ -101,34 +101,37 @@ fn a_row_comes_back_as_it_was() {
         nothing: Some(String::new()),
         ..thing()
     };
-    assert_eq!(there_and_back(other.clone(), &[]).1, other);
+    assert_eq!(round_trip(other.clone(), &[]).1, other);
     let not_a_number = thing::Model {
         real: f64::NAN,
         ..thing()
     };
-    assert!(there_and_back(not_a_number, &[]).1.real.is_nan());
+    assert!(round_trip(not_a_number, &[]).1.real.is_nan());
 }
 
 #[test]
-fn a_secret_column_stays_here_and_is_blank_there() {
-    let (text, model) = there_and_back(thing(), &[SECRET]);
+fn a_secret_column_is_replaced_by_its_default() {
+    let (text, model) = round_trip(thing(), &[SECRET]);
     assert!(!text.contains("s3cr3t") && !text.contains("hash"), "{text}");
     let expected = thing::Model {
         secret: String::new(),
         ..thing()
     };
     assert_eq!(model, expected);
-    assert!(columns().can_be_blank(SECRET));
-    assert!(!columns().can_be_blank("kind"), "which of them?");
-    // Also where somebody else wrote it.
-    let whole = columns().encode(&Row::new(thing()), &[]).expect("written");
-    let row = columns().decode(&whole, &[SECRET]).expect("read");
+    assert!(codec().has_default(SECRET));
+    assert!(
+        !codec().has_default("kind"),
+        "an enumeration has no default"
+    );
+    // Also if another program, such as a trigger, has written the column.
+    let whole = codec().encode(&Row::new(thing()), &[]).expect("encoded");
+    let row = codec().decode(&whole, &[SECRET]).expect("decoded");
     assert_eq!(row.downcast::<thing::Model>(), Some(&expected));
 }
 
 #[test]
-fn what_is_not_the_row_is_an_error_that_names_the_column_and_not_its_value() {
-    let (text, _) = there_and_back(thing(), &[]);
+fn an_error_names_the_column_but_not_its_value() {
+    let (text, _) = round_trip(thing(), &[]);
     for (from, to, column) in [
         (r#""small":-7"#, r#""small":70000"#, "small"),
         (r#""small":-7"#, r#""little":-7"#, "small"),
@@ -139,10 +142,10 @@ fn what_is_not_the_row_is_an_error_that_names_the_column_and_not_its_value() {
         let wrong = text.replace(from, to);
         assert_ne!(wrong, text, "{from}");
         let wrong = RawValue::from_string(wrong).expect("JSON");
-        let error = columns().decode(&wrong, &[]).expect_err(to);
+        let error = codec().decode(&wrong, &[]).expect_err(to);
         assert_eq!(error.column, column);
         assert!(!error.to_string().contains("s3cr3t"));
     }
     let array = RawValue::from_string("[]".to_owned()).expect("JSON");
-    assert!(columns().decode(&array, &[]).is_err());
+    assert!(codec().decode(&array, &[]).is_err());
 }

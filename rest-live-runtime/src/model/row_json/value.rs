@@ -1,4 +1,4 @@
-//! One column's value as JSON.
+//! The value of one column as JSON.
 
 use sea_orm::{
     Value,
@@ -6,45 +6,46 @@ use sea_orm::{
 };
 use serde_json::{Map, Value as Json, value::RawValue};
 
-/// What a column holds.
-pub(crate) struct Kind {
-    pub(crate) value: ArrayType,
-    /// Of an array it is the type of the elements.
+/// The type of a column's values.
+pub(crate) struct ValueType {
+    /// The type of the value, or of its elements if it is an array.
+    pub(crate) element: ArrayType,
     pub(crate) is_array: bool,
 }
 
-const NOT_KNOWN: &str = "its type is not known to this version";
+const UNKNOWN_TYPE: &str = "its type is not known to this version";
+const WRONG_TYPE: &str = "it is of another type";
 
-/// Writes a value.
+/// Writes a value as JSON, in one call of `output`.
 ///
 /// # Errors
 /// Why it cannot be written.
-pub(crate) fn write(value: &Value, to: &mut dyn FnMut(&str)) -> Result<(), &'static str> {
+pub(crate) fn write(value: &Value, output: &mut dyn FnMut(&str)) -> Result<(), &'static str> {
     match value {
-        // Those that are sent most, without a detour.
-        Value::Int(Some(v)) => to(&v.to_string()),
-        Value::BigInt(Some(v)) => to(&v.to_string()),
-        Value::Bool(Some(v)) => to(if *v { "true" } else { "false" }),
-        Value::String(Some(v)) => to(&Json::from(v.as_str()).to_string()),
+        // The most frequent types need no intermediate `serde_json::Value`.
+        Value::Int(Some(v)) => output(&v.to_string()),
+        Value::BigInt(Some(v)) => output(&v.to_string()),
+        Value::Bool(Some(v)) => output(if *v { "true" } else { "false" }),
+        Value::String(Some(v)) => output(&Json::from(v.as_str()).to_string()),
         Value::Bytes(Some(bytes)) => {
             use std::fmt::Write;
 
             let mut text = String::with_capacity(2 * bytes.len() + 5);
             text.push_str("\"\\\\x");
             for byte in bytes {
-                // Writing to a String does not fail.
+                // Writing to a `String` cannot fail.
                 _ = write!(text, "{byte:02x}");
             }
             text.push('"');
-            to(&text);
+            output(&text);
         }
-        Value::Float(Some(v)) if !v.is_finite() => to(not_finite((*v).into())),
-        Value::Double(Some(v)) if !v.is_finite() => to(not_finite(*v)),
-        Value::Enum(OptionEnum::Some(v)) => to(&Json::from(&*v.value).to_string()),
-        Value::Enum(OptionEnum::None(_)) => to("null"),
+        Value::Float(Some(v)) if !v.is_finite() => output(not_finite((*v).into())),
+        Value::Double(Some(v)) if !v.is_finite() => output(not_finite(*v)),
+        Value::Enum(OptionEnum::Some(v)) => output(&Json::from(&*v.value).to_string()),
+        Value::Enum(OptionEnum::None(_)) => output("null"),
         other => {
-            let tagged = serde_json::to_value(other).map_err(|_| NOT_KNOWN)?;
-            to(&untagged(tagged).ok_or(NOT_KNOWN)?.to_string());
+            let tagged = serde_json::to_value(other).map_err(|_| UNKNOWN_TYPE)?;
+            output(&untagged(tagged).ok_or(UNKNOWN_TYPE)?.to_string());
         }
     }
     Ok(())
@@ -58,7 +59,8 @@ fn not_finite(value: f64) -> &'static str {
     }
 }
 
-/// Takes `{"Int":5}` for `5`, and an array's `{"Array":["Int",[{"Int":5}]]}` for `[5]`.
+/// Removes the types that SeaQuery adds: turns `{"Int":5}` into `5`, and
+/// `{"Array":["Int",[{"Int":5}]]}` into `[5]`.
 fn untagged(tagged: Json) -> Option<Json> {
     let Json::Object(object) = tagged else {
         return None;
@@ -77,28 +79,27 @@ fn untagged(tagged: Json) -> Option<Json> {
     }
 }
 
-/// Reads a value: the likeliest first, where there are several.
+/// Parses a value. If the JSON is ambiguous, returns several candidates, the most likely first.
 ///
 /// # Errors
-/// Why it cannot be read.
-pub(crate) fn read(json: &str, kind: &Kind) -> Result<Vec<Value>, &'static str> {
-    const WRONG: &str = "it is of another type";
-    if kind.is_array {
-        let elements: Option<Vec<&RawValue>> = serde_json::from_str(json).map_err(|_| WRONG)?;
+/// Why it cannot be parsed.
+pub(crate) fn read(json: &str, value_type: &ValueType) -> Result<Vec<Value>, &'static str> {
+    if value_type.is_array {
+        let elements: Option<Vec<&RawValue>> =
+            serde_json::from_str(json).map_err(|_| WRONG_TYPE)?;
         let elements = elements.map(|elements| {
-            let tagged = elements
+            elements
                 .into_iter()
-                .map(|json| tagged(json.get(), &kind.value));
-            tagged.collect::<Result<Vec<_>, _>>()
+                .map(|json| tagged(json.get(), &value_type.element))
+                .collect::<Result<Vec<_>, _>>()
         });
-        let element_type = serde_json::to_value(&kind.value).map_err(|_| NOT_KNOWN)?;
-        let parts = (element_type, elements.transpose()?);
+        let parts = (to_json(&value_type.element)?, elements.transpose()?);
         let array = Json::Object(Map::from_iter([("Array".to_owned(), to_json(&parts)?)]));
-        return Ok(vec![serde_json::from_value(array).map_err(|_| WRONG)?]);
+        return Ok(vec![serde_json::from_value(array).map_err(|_| WRONG_TYPE)?]);
     }
-    let value = match (&kind.value, json.as_bytes()) {
+    let value = match (&value_type.element, json.as_bytes()) {
         (ArrayType::Enum(name), _) => {
-            let text: Option<String> = serde_json::from_str(json).map_err(|_| WRONG)?;
+            let text: Option<String> = serde_json::from_str(json).map_err(|_| WRONG_TYPE)?;
             let type_name = (**name).clone();
             Value::Enum(match text {
                 Some(value) => OptionEnum::Some(Box::new(Enum {
@@ -109,50 +110,51 @@ pub(crate) fn read(json: &str, kind: &Kind) -> Result<Vec<Value>, &'static str> 
             })
         }
         (ArrayType::Bytes, [b'"', ..]) => {
-            let text: String = serde_json::from_str(json).map_err(|_| WRONG)?;
-            Value::Bytes(Some(bytes(&text).ok_or(WRONG)?))
+            let text: String = serde_json::from_str(json).map_err(|_| WRONG_TYPE)?;
+            Value::Bytes(Some(bytes(&text).ok_or(WRONG_TYPE)?))
         }
         (ArrayType::Float, [b'"', ..]) => {
-            let text: &str = serde_json::from_str(json).map_err(|_| WRONG)?;
-            Value::Float(Some(text.parse().map_err(|_| WRONG)?))
+            let text: &str = serde_json::from_str(json).map_err(|_| WRONG_TYPE)?;
+            Value::Float(Some(text.parse().map_err(|_| WRONG_TYPE)?))
         }
         (ArrayType::Double, [b'"', ..]) => {
-            let text: &str = serde_json::from_str(json).map_err(|_| WRONG)?;
-            Value::Double(Some(text.parse().map_err(|_| WRONG)?))
+            let text: &str = serde_json::from_str(json).map_err(|_| WRONG_TYPE)?;
+            Value::Double(Some(text.parse().map_err(|_| WRONG_TYPE)?))
         }
-        (kind, _) => serde_json::from_value(tagged(json, kind)?).map_err(|_| WRONG)?,
+        (element, _) => serde_json::from_value(tagged(json, element)?).map_err(|_| WRONG_TYPE)?,
     };
-    if json == "null" && kind.value == ArrayType::Json {
-        // NULL, or JSON's null where the column cannot be NULL.
+    if json == "null" && value_type.element == ArrayType::Json {
+        // Either NULL, or JSON's null if the column cannot be NULL.
         return Ok(vec![value, Json::Null.into()]);
     }
     Ok(vec![value])
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<Json, &'static str> {
-    serde_json::to_value(value).map_err(|_| NOT_KNOWN)
+    serde_json::to_value(value).map_err(|_| UNKNOWN_TYPE)
 }
 
-/// Returns a value as SeaQuery's serde has it.
-fn tagged(json: &str, kind: &ArrayType) -> Result<Json, &'static str> {
-    let tag = match to_json(kind)? {
-        Json::String(tag) => tag,
-        _ => return Err(NOT_KNOWN),
+/// Adds the type to a value, in the form that SeaQuery deserializes: turns `5` into `{"Int":5}`.
+fn tagged(json: &str, element: &ArrayType) -> Result<Json, &'static str> {
+    let Json::String(tag) = to_json(element)? else {
+        return Err(UNKNOWN_TYPE);
     };
     let mut value: Json = serde_json::from_str(json).map_err(|_| "it is not JSON")?;
-    // PostgreSQL writes a decimal as a number; read as one, it would be rounded.
+    // PostgreSQL writes a decimal as a number. Parsed as a number, it would be rounded.
     if value.is_number() && tag.ends_with("Decimal") {
         value = Json::String(json.to_owned());
     }
     Ok(Json::Object(Map::from_iter([(tag, value)])))
 }
 
-/// Reads `\x686a`.
+/// Parses bytes in hexadecimal, such as `\x686a`.
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_prefix("\\x")?.as_bytes();
-    let pairs = digits.chunks(2).map(|pair| {
-        let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
-        u8::from_str_radix(pair, 16).ok()
-    });
-    pairs.collect()
+    text.strip_prefix("\\x")?
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
+            u8::from_str_radix(pair, 16).ok()
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@ use crate::protocol::{
     request::{GroupSelector, Target},
 };
 
-/// Parses a message of a connection that speaks nothing yet.
+/// Parses the first message of a connection.
 fn first(text: &str) -> Message {
     parse(text, None, 64)
 }
@@ -15,7 +15,7 @@ fn refused(text: &str) -> ErrorCode {
     first(text).request.expect_err(text).code
 }
 
-fn by(key: &str, value: Value) -> Target {
+fn target(key: &str, value: Value) -> Target {
     Target {
         model: "todolist.Task".to_owned(),
         group: GroupSelector::Key(key.to_owned(), value),
@@ -31,27 +31,27 @@ fn subscribe(target: Target) -> Request {
 }
 
 #[test]
-fn a_plain_request_is_a_model_and_one_key() {
+fn plain_requests_have_a_model_and_one_key() {
     for (text, expected) in [
         (
             r#"{"model":"todolist.Task","pk":1}"#,
-            subscribe(by("pk", json!(1))),
+            subscribe(target("pk", json!(1))),
         ),
         (
             r#"{"list_id":"1","model":"todolist.Task"}"#,
-            subscribe(by("list_id", json!("1"))),
+            subscribe(target("list_id", json!("1"))),
         ),
         (
             r#"{"model":"todolist.Task","action":1}"#,
-            subscribe(by("action", json!(1))),
+            subscribe(target("action", json!(1))),
         ),
         (
             r#"{"model":"todolist.Task","pk":1,"unsubscribe":true}"#,
-            Request::UnsubscribeFrom(by("pk", json!(1))),
+            Request::UnsubscribeFrom(target("pk", json!(1))),
         ),
         (
             r#"{"model":"todolist.Task","pk":1,"unsubscribe":false}"#,
-            subscribe(by("pk", json!(1))),
+            subscribe(target("pk", json!(1))),
         ),
     ] {
         let message = first(text);
@@ -61,7 +61,7 @@ fn a_plain_request_is_a_model_and_one_key() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_by_its_kind() {
+fn other_json_is_refused() {
     for text in ["", "{", "nonsense", r#"{"model":"a","pk":1e999}"#, "{} {}"] {
         assert_eq!(refused(text), ErrorCode::MalformedJson, "{text}");
     }
@@ -93,27 +93,27 @@ fn what_is_no_request_is_refused_by_its_kind() {
 }
 
 #[test]
-fn deep_nesting_is_refused_without_recursing_into_it() {
+fn deep_nesting_causes_no_recursion() {
     let deep = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
     assert_eq!(
         refused(&format!(r#"{{"model":"a","pk":{deep}}}"#)),
         ErrorCode::MalformedJson
     );
-    // Nobody looks into what means nothing.
+    // The value of an unknown key is not parsed.
     let message = first(&format!(
         r#"{{"id":1,"model":"todolist.Task","group":{{"pk":1}},"x":{deep}}}"#
     ));
-    assert_eq!(message.request, Ok(subscribe(by("pk", json!(1)))));
+    assert_eq!(message.request, Ok(subscribe(target("pk", json!(1)))));
 }
 
 #[test]
-fn a_v1_request_has_an_id_and_may_have_a_type() {
+fn v1_requests_have_an_id_and_maybe_a_type() {
     for text in [
         r#"{"id":7,"model":"todolist.Task","group":{"list_id":1}}"#,
         r#"{"id":7,"type":"subscribe","model":"todolist.Task","group":{"list_id":1},"since":null}"#,
     ] {
         let message = first(text);
-        assert_eq!(message.request, Ok(subscribe(by("list_id", json!(1)))));
+        assert_eq!(message.request, Ok(subscribe(target("list_id", json!(1)))));
         assert_eq!(message.dialect, Dialect::V1);
         assert_eq!(message.id.as_ref().map(Id::as_json), Some("7"));
     }
@@ -121,7 +121,7 @@ fn a_v1_request_has_an_id_and_may_have_a_type() {
         (r#"{"id":7,"type":"unsubscribe"}"#, Request::Unsubscribe),
         (r#"{"id":7,"type":"ping"}"#, Request::Ping),
         (r#"{"type":"ping"}"#, Request::Ping),
-        (r#"{"type":"pong"}"#, Request::Nothing),
+        (r#"{"type":"pong"}"#, Request::Ignored),
     ] {
         assert_eq!(first(text).request, Ok(request), "{text}");
     }
@@ -133,7 +133,7 @@ fn a_v1_request_has_an_id_and_may_have_a_type() {
 }
 
 #[test]
-fn a_group_key_may_be_called_as_a_key_of_the_request_in_v1_only() {
+fn reserved_group_keys_work_in_v1_only() {
     for key in ["id", "type", "model", "unsubscribe"] {
         let v1 = format!(r#"{{"id":7,"model":"a.B","group":{{"{key}":1}}}}"#);
         let Ok(Request::Subscribe { target, .. }) = first(&v1).request else {
@@ -146,7 +146,7 @@ fn a_group_key_may_be_called_as_a_key_of_the_request_in_v1_only() {
 }
 
 #[test]
-fn an_id_is_echoed_with_its_type_and_has_an_end() {
+fn ids_are_echoed_and_limited_in_length() {
     let id = |json: &str| first(&format!(r#"{{"id":{json},"type":"ping"}}"#));
     for (json, echoed) in [
         ("0", "0"),
@@ -178,7 +178,7 @@ fn an_id_is_echoed_with_its_type_and_has_an_end() {
 }
 
 #[test]
-fn a_0_7_request_has_type_and_action() {
+fn v0_7_requests_have_type_and_action() {
     let list = first(
         r#"{"type":"subscribe","id":0,"action":"list","view_kwargs":{"list_id":1},"query_params":{},"model":"todolist.Task"}"#,
     );
@@ -201,29 +201,29 @@ fn a_0_7_request_has_type_and_action() {
     assert_eq!(
         retrieve.request,
         Ok(Request::Subscribe {
-            target: by("pk", json!(7)),
+            target: target("pk", json!(7)),
             since: None,
             must_exist: true
         })
     );
     let without_id = first(r#"{"type":"subscribe","action":"list","model":"todolist.Task"}"#);
-    assert_eq!(without_id.request, Ok(Request::Nothing));
+    assert_eq!(without_id.request, Ok(Request::Ignored));
 }
 
 #[test]
-fn who_speaks_one_dialect_is_answered_in_it() {
+fn other_shapes_are_answered_in_the_dialect() {
     let plain = r#"{"model":"todolist.Task","pk":1}"#;
     let v1 = r#"{"id":7,"model":"todolist.Task","group":{"pk":1}}"#;
     let v0_7 =
         r#"{"type":"subscribe","id":7,"action":"retrieve","lookup_by":1,"model":"todolist.Task"}"#;
-    for (spoken, text) in [
+    for (selected, text) in [
         (Dialect::Plain, v1),
         (Dialect::Plain, v0_7),
         (Dialect::V1, plain),
         (Dialect::V1, v0_7),
     ] {
-        let message = parse(text, Some(spoken), 64);
-        assert_eq!(message.dialect, spoken);
+        let message = parse(text, Some(selected), 64);
+        assert_eq!(message.dialect, selected);
         let refusal = message.request.expect_err(text);
         assert_eq!(refusal.code, ErrorCode::WrongDialect, "{text}");
     }
@@ -231,20 +231,20 @@ fn who_speaks_one_dialect_is_answered_in_it() {
     assert_eq!(message.dialect, Dialect::V0_7);
     assert!(message.request.is_err());
     let message = parse(plain, Some(Dialect::V0_7), 64);
-    assert_eq!(message.request, Ok(Request::Nothing));
+    assert_eq!(message.request, Ok(Request::Ignored));
     let message = parse("{", Some(Dialect::V0_7), 64);
     assert_eq!(message.dialect, Dialect::V0_7);
 }
 
-/// What the fuzzer has found: every way that a message goes through the parser.
+/// The corpus covers every path of a message through the parser.
 #[test]
-fn what_the_fuzzer_found_holds() {
+fn the_corpus_of_the_fuzzer_holds() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/requests");
     let mut messages = 0;
     for file in std::fs::read_dir(corpus).expect(corpus) {
         let path = file.expect("an entry of the folder").path();
         let bytes = std::fs::read(&path).expect("a file of the corpus");
-        // As the fuzzer does: what comes before the first byte that is no UTF-8.
+        // Like the fuzzer, use the text before the first byte that is not UTF-8.
         let chunk = bytes.utf8_chunks().next();
         let text = chunk.map_or("", |chunk| chunk.valid());
         let held = std::panic::catch_unwind(|| invariants::assert_invariants(text));

@@ -221,7 +221,7 @@ impl RowState {
     pub(super) fn add_known_rows(&mut self, rows: impl Iterator<Item = Row>) {
         if let Some(known_rows) = &mut self.known_rows {
             for row in rows {
-                if !known_rows.iter().any(|known| known.is(&row)) {
+                if !known_rows.iter().any(|known| known.ptr_eq(&row)) {
                     known_rows.push(row);
                 }
             }

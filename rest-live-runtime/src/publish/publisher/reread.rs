@@ -81,7 +81,7 @@ impl Publisher {
 
     fn distinct_rows(&self, (label, _): &RowId, rows: Vec<Row>) -> Vec<Row> {
         // The application's code reads the columns, and may panic.
-        let distinct = |rows: Vec<Row>| match self.registry.labelled(label) {
+        let distinct = |rows: Vec<Row>| match self.registry.model_by_label(label) {
             Some(model) => model.distinct(rows),
             None => rows,
         };
@@ -100,7 +100,7 @@ impl Publisher {
     }
 
     async fn read(&self, (label, key): &RowId) -> Result<Option<Row>, String> {
-        let Some(model) = self.registry.labelled(label) else {
+        let Some(model) = self.registry.model_by_label(label) else {
             return Err("the model is not registered".to_owned());
         };
         // Decoding a row runs the application's code.

@@ -169,7 +169,7 @@ impl Model {
     fn publish_to_each(&mut self, grant: usize) {
         self.event += 1;
         let text = format!("{} for {grant}", self.event);
-        let sees = |granted| granted == Granted::NONE.with(grant);
+        let sees = |granted| granted == SerializerSet::NONE.with(grant);
         self.f.publish_to_each(GUARDED, &text, sees);
         for client in (0..CLIENTS).filter(|client| DIALECTS[*client] != Dialect::V0_7) {
             self.push(client, GUARDED, BROADCAST, &text, Some(grant));
@@ -186,7 +186,8 @@ impl Model {
         let mut new = self.f.new_subscription(group, id.as_deref(), dialect, 0);
         let queue = &mut self.queues[client];
         let present = queue.subscriptions.iter_mut().find(|(g, ..)| *g == group);
-        new.granted = Granted::NONE.with(present.as_ref().map_or(0, |(_, _, granted)| *granted));
+        new.granted =
+            SerializerSet::NONE.with(present.as_ref().map_or(0, |(_, _, granted)| *granted));
         if self.f.subscribe_to(self.clients[client], &new).is_err() {
             return;
         }
@@ -240,7 +241,7 @@ impl Model {
         let Some(subscribed) = subscriptions.find(|s| *s.group == super::group(group)) else {
             return;
         };
-        let granted = Ok(Granted::NONE.with(grant));
+        let granted = Ok(SerializerSet::NONE.with(grant));
         let apply = |s: &mut State| s.apply(self.clients[client], subscribed.id, 0, granted);
         self.f.shard.with(|s| drop(apply(s)));
         let queue = &mut self.queues[client];

@@ -100,7 +100,7 @@ fn invisible_frames_do_not_count() {
     let f = Fixture::with(2, 1024);
     let (sees_all, sees_some) = (subscribed(&f), f.join());
     let mut new = f.new_subscription(1, None, Dialect::Plain, 0);
-    new.granted = Granted::NONE.with(1);
+    new.granted = SerializerSet::NONE.with(1);
     f.subscribe_to(sees_some, &new).expect("room");
     for _ in 0..5 {
         f.publish_to_each(1, "secret", |granted| granted == ALL);

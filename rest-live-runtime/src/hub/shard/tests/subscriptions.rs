@@ -238,7 +238,7 @@ fn regrant_drops_queued_frames_for_a_reset() {
         f.subscribe(client, value).expect("room");
     }
     let subscribed = f.subscriptions(client).remove(0);
-    let fewer = Granted::NONE.with(1);
+    let fewer = SerializerSet::NONE.with(1);
     let regrant = || {
         f.shard
             .with(|s| s.apply(client, subscribed.id, 0, Ok(fewer)))

@@ -1,0 +1,193 @@
+//! The type-erased description of a serializer, which the registry stores.
+//!
+//! [`describe`] is the only generic code between a declaration and the registry.
+
+use std::{any::TypeId, sync::Arc};
+
+use sea_orm::{
+    ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    declaration::Subscribable,
+    permission::{Authorization, Permission},
+    row_json::RowCodec,
+    table::Table,
+};
+use crate::data::{
+    event::Row,
+    key::{KeyKind, KeyValue, PK},
+};
+
+/// Reads the value of a key from a row. Returns `None` if a column of the key is NULL.
+pub(crate) type ReadKey = Arc<dyn Fn(&Row) -> Option<KeyValue> + Send + Sync>;
+
+/// Serializes a row as a payload.
+type SerializeFn = fn(&Row) -> Result<Box<RawValue>, serde_json::Error>;
+
+/// A type-erased serializer.
+#[derive(Clone)]
+pub(crate) struct Serializer {
+    /// The path of the struct, for errors and logs.
+    pub(crate) name: Arc<str>,
+    pub(crate) rank: i32,
+    /// Decides which users may see a row; `None` if all may.
+    pub(crate) permission: Option<Permission>,
+    pub(crate) serialize: SerializeFn,
+}
+
+/// Everything that the registry needs to know about one serializer.
+pub(crate) struct SerializerDescription {
+    pub(crate) serializer: Serializer,
+    /// Identifies the `Subscribable`, because the same one can be linked and also registered.
+    pub(crate) type_id: TypeId,
+    pub(crate) label: String,
+    pub(crate) entity: TypeId,
+    /// The kind of the primary key, or a description of a column that cannot be a key.
+    pub(crate) pk_kind: Result<KeyKind, String>,
+    /// The names of the primary key's columns in JSON, which are those of the model's fields.
+    pub(crate) pk_columns: Vec<&'static str>,
+    pub(crate) read_pk: ReadKey,
+    pub(crate) table: Table,
+    pub(crate) codec: RowCodec,
+    pub(crate) secret: Vec<&'static str>,
+    pub(crate) groups: Vec<GroupDescription>,
+}
+
+/// One group key of a serializer.
+pub(crate) struct GroupDescription {
+    pub(crate) key: &'static str,
+    /// The kind of the column, or a description of why it cannot be a key.
+    pub(crate) kind: Result<KeyKind, String>,
+    /// The column whose change moves a row to another group; `None` for the primary key.
+    pub(crate) column: Option<&'static str>,
+    pub(crate) read: ReadKey,
+    pub(crate) authorize: Option<Authorization>,
+    pub(crate) public: bool,
+}
+
+/// Describes a serializer.
+pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
+    let declaration = S::DECLARATION;
+    let (pk_kind, read_pk) = primary_key::<S::Entity>();
+    let groups = declaration.groups.iter().map(|group| {
+        let (authorize, public) = (group.authorize.map(|authorize| authorize()), group.public);
+        match group.group_key {
+            None => GroupDescription {
+                key: PK,
+                kind: pk_kind.clone(),
+                column: None,
+                read: Arc::clone(&read_pk),
+                authorize,
+                public,
+            },
+            Some((key, column)) => GroupDescription {
+                key,
+                kind: column_kind(&column),
+                column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
+                    None => Some(column.as_str()),
+                    Some(_) => None,
+                },
+                read: Arc::new(move |row| {
+                    KeyValue::from_column(downcast::<S::Entity>(row)?.get(column))
+                }),
+                authorize,
+                public,
+            },
+        }
+    });
+    SerializerDescription {
+        serializer: Serializer {
+            name: format!("{}::{}", declaration.module, declaration.serializer).into(),
+            rank: declaration.rank,
+            permission: declaration.check_permission.map(|check| check()),
+            serialize: |row| match downcast::<S::Entity>(row) {
+                Some(row) => serde_json::value::to_raw_value(&S::from_row(row)),
+                None => Err(serde::ser::Error::custom("the row is of another model")),
+            },
+        },
+        type_id: TypeId::of::<S>(),
+        label: match declaration.model {
+            Some(label) => label.to_owned(),
+            None => default_label(declaration.module, S::Entity::default().table_name()),
+        },
+        entity: TypeId::of::<S::Entity>(),
+        groups: groups.collect(),
+        pk_kind,
+        pk_columns: pk_columns::<S::Entity>().map(|c| c.json_key()).collect(),
+        read_pk,
+        table: Table::of::<S::Entity>(),
+        codec: RowCodec::of::<S::Entity>(),
+        secret: declaration.secret.iter().map(IdenStatic::as_str).collect(),
+    }
+}
+
+fn downcast<E: EntityTrait<Model: Sync>>(row: &Row) -> Option<&E::Model> {
+    row.downcast()
+}
+
+fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
+    let def = column.def();
+    let column_type = def.get_column_type();
+    KeyKind::of(column_type).ok_or_else(|| format!("`{}` is {column_type:?}", column.as_str()))
+}
+
+fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
+    E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
+}
+
+fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {
+    let columns: Vec<E::Column> = pk_columns::<E>().collect();
+    let kinds: Result<Vec<_>, _> = columns.iter().map(column_kind).collect();
+    match columns[..] {
+        [column] => (
+            kinds.map(|mut kinds| kinds.remove(0)),
+            Arc::new(move |row| KeyValue::from_column(downcast::<E>(row)?.get(column))),
+        ),
+        _ => (
+            kinds.map(|kinds| KeyKind::Composite(kinds.into())),
+            Arc::new(move |row| {
+                let row = downcast::<E>(row)?;
+                columns
+                    .iter()
+                    .map(|c| KeyValue::from_column(row.get(*c)))
+                    .collect::<Option<_>>()
+                    .map(KeyValue::Composite)
+            }),
+        ),
+    }
+}
+
+/// Returns the default label of a model: `todolist.Task` for the module `todolist::task` and the
+/// table `task`.
+fn default_label(module: &str, table: &str) -> String {
+    let application = module.split("::").next().unwrap_or(module);
+    let mut label = format!("{application}.");
+    for word in table.split(|c: char| !c.is_alphanumeric()) {
+        let mut chars = word.chars();
+        label.extend(
+            chars
+                .next()
+                .into_iter()
+                .flat_map(char::to_uppercase)
+                .chain(chars),
+        );
+    }
+    label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_label_is_crate_and_table() {
+        assert_eq!(
+            default_label("todolist::entities::task", "task"),
+            "todolist.Task"
+        );
+        assert_eq!(default_label("shop", "order_line"), "shop.OrderLine");
+        assert_eq!(default_label("shop", "OrderLine"), "shop.OrderLine");
+    }
+}

@@ -1,0 +1,83 @@
+//! The registry's entry for one group key of a model.
+
+use super::RegistryError;
+use crate::{
+    data::{
+        event::Row,
+        group_id::{GroupId, GroupIndex},
+        key::{KeyKind, KeyValue},
+    },
+    model::{
+        description::{GroupDescription, ReadKey, Serializer},
+        permission::Authorization,
+    },
+};
+
+/// A key that clients can use to subscribe to a model.
+pub(crate) struct GroupEntry {
+    pub(crate) index: GroupIndex,
+    pub(crate) key: &'static str,
+    pub(crate) kind: KeyKind,
+    /// The column whose change moves a row to another group; `None` for the primary key.
+    pub(super) column: Option<&'static str>,
+    read: ReadKey,
+    /// The serializers that show the rows, the highest rank first.
+    pub(crate) serializers: Vec<GroupSerializer>,
+}
+
+/// One serializer of a group key.
+pub(crate) struct GroupSerializer {
+    pub(crate) serializer: Serializer,
+    /// Decides which users may subscribe; `None` if all may.
+    pub(crate) authorize: Option<Authorization>,
+    pub(super) public: bool,
+}
+
+impl GroupEntry {
+    /// Creates the entry of a key with one serializer.
+    ///
+    /// # Errors
+    /// The column cannot be a key.
+    pub(super) fn new(
+        group: GroupDescription,
+        serializer: &Serializer,
+    ) -> Result<Self, RegistryError> {
+        let kind = group.kind.map_err(|column| RegistryError::NotAKey {
+            serializer: serializer.name.to_string(),
+            group_key: group.key,
+            column,
+        })?;
+        Ok(Self {
+            // The registry numbers the groups when it has all of them.
+            index: GroupIndex(0),
+            key: group.key,
+            kind,
+            column: group.column,
+            read: group.read,
+            serializers: vec![GroupSerializer {
+                serializer: serializer.clone(),
+                authorize: group.authorize,
+                public: group.public,
+            }],
+        })
+    }
+
+    pub(super) fn has_permission(&self) -> bool {
+        self.serializers
+            .iter()
+            .any(|shown| shown.serializer.permission.is_some())
+    }
+
+    /// Returns the group with this value.
+    pub(crate) fn group_id(&self, value: KeyValue) -> GroupId {
+        GroupId {
+            index: self.index,
+            value,
+        }
+    }
+
+    /// Returns the group that contains a row, or `None` if the row's group column is NULL.
+    pub(crate) fn group_of(&self, row: &Row) -> Option<GroupId> {
+        (self.read)(row).map(|value| self.group_id(value))
+    }
+}

@@ -1,0 +1,249 @@
+//! The registry's entry for one model.
+
+use std::{any::TypeId, collections::HashSet, sync::Arc};
+
+use serde_json::value::RawValue;
+
+use super::{GroupEntry, RegistryError};
+use crate::{
+    data::{
+        event::Row,
+        key::{KeyKind, KeyMismatch, KeyValue},
+        serializer_set::SerializerSet,
+    },
+    model::{
+        description::ReadKey,
+        permission::UserType,
+        row_json::{ColumnError, RowCodec},
+        table::Table,
+    },
+};
+
+/// A subscribable model.
+pub(crate) struct ModelEntry {
+    pub(crate) label: Arc<str>,
+    pub(crate) entity: TypeId,
+    /// The names of the primary key's columns in JSON.
+    pub(crate) pk_columns: Vec<&'static str>,
+    pub(super) read_pk: ReadKey,
+    pub(super) pk_kind: KeyKind,
+    pub(crate) table: Table,
+    pub(super) codec: RowCodec,
+    /// The names of the columns that must not leave this process.
+    pub(super) secret: Vec<&'static str>,
+    pub(crate) groups: Vec<GroupEntry>,
+}
+
+impl ModelEntry {
+    /// Adds a group key, or adds its serializers to the key if the model already has it.
+    pub(super) fn add(&mut self, mut group: GroupEntry, errors: &mut Vec<RegistryError>) {
+        let Some(present) = self.groups.iter_mut().find(|g| g.key == group.key) else {
+            self.groups.push(group);
+            return;
+        };
+        for added in group.serializers.drain(..) {
+            let rank = added.serializer.rank;
+            let index = present
+                .serializers
+                .partition_point(|s| s.serializer.rank > rank);
+            match present.serializers.get(index) {
+                Some(other) if other.serializer.rank == rank => {
+                    errors.push(RegistryError::DuplicateGroupKey {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        first: other.serializer.name.to_string(),
+                        second: added.serializer.name.to_string(),
+                    });
+                }
+                _ => present.serializers.insert(index, added),
+            }
+        }
+    }
+
+    /// Marks a column as secret, as a serializer declares.
+    pub(super) fn add_secret(
+        &mut self,
+        column: &'static str,
+        serializer: &str,
+        errors: &mut Vec<RegistryError>,
+    ) {
+        if self.secret.contains(&column) {
+            return;
+        }
+        if !self.codec.has_default(column) {
+            errors.push(RegistryError::NoBlank {
+                serializer: serializer.to_owned(),
+                column,
+            });
+        }
+        self.secret.push(column);
+    }
+
+    /// Finds the mistakes that are visible only when all serializers of the model are known.
+    pub(super) fn check(&self, users: UserType, errors: &mut Vec<RegistryError>) {
+        let all = || {
+            self.groups
+                .iter()
+                .flat_map(|group| group.serializers.iter().map(move |shown| (group, shown)))
+        };
+        let authorized = all().find(|(_, shown)| shown.authorize.is_some());
+        let permitted = all().find(|(_, shown)| shown.serializer.permission.is_some());
+        let mut reported = HashSet::new();
+        for (group, shown) in all() {
+            let serializer = &shown.serializer;
+            let wrong_user = |argument, asked: UserType| RegistryError::UserType {
+                serializer: serializer.name.to_string(),
+                argument,
+                asked: asked.name,
+                users: users.name,
+            };
+            if let Some(permission) = &serializer.permission
+                && permission.user != users
+                && reported.insert(&serializer.name)
+            {
+                errors.push(wrong_user("check_permission", permission.user));
+            }
+            // A guard of another key that this key lacks.
+            let guarded = if group.has_permission() {
+                authorized
+            } else {
+                authorized.or(permitted)
+            };
+            match (&shown.authorize, guarded) {
+                (Some(authorize), _) => {
+                    if authorize.user != users {
+                        errors.push(wrong_user("authorize", authorize.user));
+                    }
+                    if !(authorize.takes)(&group.kind) {
+                        errors.push(RegistryError::AuthorizeValue {
+                            serializer: serializer.name.to_string(),
+                            group_key: group.key,
+                            takes: authorize.value,
+                            kind: KeyMismatch::new(&group.kind).to_string(),
+                        });
+                    }
+                }
+                (None, Some((_, guarded))) if !shown.public => {
+                    errors.push(RegistryError::HalfGuarded {
+                        label: self.label.to_string(),
+                        group_key: group.key,
+                        serializer: serializer.name.to_string(),
+                        guarded: guarded.serializer.name.to_string(),
+                    });
+                }
+                (None, _) => {}
+            }
+        }
+        let group_columns = self.groups.iter().filter_map(|group| group.column);
+        for column in group_columns.chain(self.table.key_columns()) {
+            if self.secret.contains(&column) {
+                errors.push(RegistryError::SecretKey {
+                    label: self.label.to_string(),
+                    column,
+                });
+            }
+        }
+        for group in &self.groups {
+            if group.serializers.len() > SerializerSet::CAPACITY {
+                errors.push(RegistryError::TooManySerializers {
+                    label: self.label.to_string(),
+                    group_key: group.key,
+                });
+            }
+        }
+    }
+
+    /// Returns whether a permission decides which users see a row, so that every change needs the
+    /// old row.
+    pub(crate) fn has_permission(&self) -> bool {
+        self.groups.iter().any(GroupEntry::has_permission)
+    }
+
+    /// Returns the name of one of its serializers, to identify the model in an error.
+    pub(super) fn first_serializer(&self) -> String {
+        self.groups
+            .first()
+            .and_then(|group| group.serializers.first())
+            .map_or_else(|| self.label.to_string(), |s| s.serializer.name.to_string())
+    }
+
+    /// Returns the primary key of a row, or `None` if the row is of another model.
+    pub(crate) fn key_of(&self, row: &Row) -> Option<KeyValue> {
+        (self.read_pk)(row)
+    }
+
+    /// Parses a primary key in JSON.
+    pub(crate) fn read_key(&self, json: &serde_json::Value) -> Option<KeyValue> {
+        self.pk_kind.read(json).ok()
+    }
+
+    /// Encodes a row for other processes, without the secret columns.
+    ///
+    /// # Errors
+    /// The column that cannot be encoded.
+    pub(crate) fn encode(&self, row: &Row) -> Result<Box<RawValue>, ColumnError> {
+        self.codec.encode(row, &self.secret)
+    }
+
+    /// Decodes a row that was encoded for other processes.
+    ///
+    /// # Errors
+    /// The column that is missing or has another type.
+    pub(crate) fn decode(&self, row: &RawValue) -> Result<Row, ColumnError> {
+        self.codec.decode(row, &self.secret)
+    }
+
+    /// Removes states of a row that are equivalent to a later one: the same clients may hold the
+    /// row in both.
+    pub(crate) fn distinct(&self, rows: Vec<Row>) -> Vec<Row> {
+        let mut known = HashSet::new();
+        let mut distinct: Vec<Row> = Vec::new();
+        for row in rows.into_iter().rev() {
+            let groups: Vec<_> = self.groups.iter().map(|g| g.group_of(&row)).collect();
+            // If a permission decides, every column may matter.
+            let content = if self.has_permission() {
+                let Ok(json) = self.codec.encode(&row, &[]) else {
+                    distinct.push(row);
+                    continue;
+                };
+                Some(json.get().to_owned())
+            } else {
+                None
+            };
+            if known.insert((groups, content)) {
+                distinct.push(row);
+            }
+        }
+        distinct.reverse();
+        distinct
+    }
+
+    /// Returns whether the primary key is one integer, which a database may generate.
+    pub(crate) fn has_integer_key(&self) -> bool {
+        matches!(self.pk_kind, KeyKind::Integer { .. })
+    }
+
+    /// Returns the group key with this name.
+    pub(crate) fn group(&self, key: &str) -> Option<&GroupEntry> {
+        self.groups.iter().find(|g| g.key == key)
+    }
+
+    /// Returns whether an update of these columns needs the old rows, because it may move a row to
+    /// another group, or because a permission decides which users saw it.
+    pub(crate) fn needs_old(&self, columns: &[&str]) -> bool {
+        let is_group_column = |column: &str| self.groups.iter().any(|g| g.column == Some(column));
+        self.has_permission()
+            || columns
+                .iter()
+                .any(|column| is_group_column(column) || self.table.is_key_column(column))
+    }
+
+    /// Returns the group keys for a message: `pk or list_id`.
+    pub(crate) fn key_names(&self) -> String {
+        self.groups
+            .iter()
+            .map(|g| g.key)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    }
+}
