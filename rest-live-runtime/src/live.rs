@@ -63,9 +63,8 @@ type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
 impl<U: Send + Sync + 'static> Live<U> {
     /// Creates a builder for a `Live` on a database connection.
     ///
-    /// `U` is the type of the users: `Live::<User>::builder(db)`. The compiler often infers it from
-    /// the filter or the permission with which the `Live` is used. An application without users has
-    /// `()`.
+    /// `U` is the type of the users: `Live::<User>::builder(db)`. An application without users has
+    /// `()`. The compiler infers `U` where the `Live` is used with a type, such as by a transport.
     pub fn builder(db: sea_orm::DatabaseConnection) -> LiveBuilder<U> {
         LiveBuilder::new(db)
     }

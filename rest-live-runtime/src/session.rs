@@ -29,15 +29,16 @@ use self::{
     token_bucket::TokenBucket,
 };
 use crate::{
-    data::token,
+    data::random_name::random_name,
     hub::{SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
     limits::Limits,
     metrics::{Denial, Metrics},
     model::permission::Identity,
     protocol::{
         code::{CloseCode, ErrorCode},
-        dialect::{self, Dialect},
+        dialect::Dialect,
         frame::Frame,
+        parse::parse,
         refusal::Refusal,
         request::Message,
         v1,
@@ -88,7 +89,7 @@ impl Session {
             v1: by_subprotocol,
         } = handshake;
         let limits = &context.limits;
-        let name = token::random();
+        let name = random_name();
         let span = tracing::info_span!(
             "connection",
             session = name,
@@ -165,7 +166,7 @@ impl Session {
             dialect,
             id,
             request,
-        } = dialect::parse(text, current, self.context.limits.max_id_bytes);
+        } = parse(text, current, self.context.limits.max_id_bytes);
         let result = match (self.count_message(), request) {
             (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
             (Ok(()), Ok(request)) => {

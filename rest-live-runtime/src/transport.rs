@@ -7,7 +7,7 @@
 
 mod stream;
 pub(crate) mod tasks;
-mod tcp;
+mod tcp_reader;
 mod websocket;
 
 use std::{any::Any, fmt, io, time::Duration};
@@ -98,7 +98,7 @@ pub(crate) fn accept<S: Into<Socket>>(
 fn serve(socket: Socket, early: Vec<u8>, session: Session, connections: &ConnectionTasks) {
     match socket.0 {
         SocketKind::Tcp(stream) => {
-            match tcp::Connection::new(stream, early, session, connections) {
+            match tcp_reader::Connection::new(stream, early, session, connections) {
                 Ok(connection) => connections.spawn(connection),
                 Err(error) => {
                     tracing::debug!(%error, "a connection was lost right after its upgrade");

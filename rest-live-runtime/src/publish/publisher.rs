@@ -20,7 +20,7 @@ use crate::{
     data::{
         cursor::Cursor,
         event::{Event, EventKind},
-        token,
+        random_name::random_name,
     },
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
@@ -70,7 +70,7 @@ impl Publisher {
         Self {
             registry,
             order: Order::new(Order::MAX_ROWS),
-            node: token::random().into(),
+            node: random_name().into(),
             log,
             db,
             metrics,

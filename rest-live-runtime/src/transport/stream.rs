@@ -187,7 +187,7 @@ impl Connection {
     }
 
     /// Ends the server's direction and reads until the client ends its own. See `linger` in
-    /// [`tcp`](super::tcp) for the reason.
+    /// [`tcp`](crate::transport::tcp_reader) for the reason.
     async fn linger(&mut self) {
         if self.io.shutdown().await.is_ok() {
             let mut scratch = [0; READ_BUFFER_BYTES];
