@@ -11,6 +11,7 @@
 mod bulk;
 mod connection;
 mod database;
+mod forward;
 pub mod hooks;
 mod scope;
 mod sql;

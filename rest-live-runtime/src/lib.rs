@@ -75,8 +75,9 @@ pub mod __private {
     pub use crate::{
         capture::hooks,
         model::{
-            declaration::{Declaration, GroupDeclaration, LiveModel, Registration, assert_live},
+            declaration::{Declaration, GroupDeclaration, LiveModel, assert_live},
             permission::{Authorization, Permission},
+            registration::Registration,
         },
     };
 

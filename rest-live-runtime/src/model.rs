@@ -7,6 +7,7 @@
 pub(crate) mod declaration;
 pub(crate) mod description;
 pub(crate) mod permission;
+pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod row_json;
 pub(crate) mod table;

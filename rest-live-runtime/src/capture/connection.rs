@@ -2,16 +2,15 @@
 //!
 //! Each statement of a [`LiveConnection`] commits by itself, and its events are published at once.
 
-pub(crate) mod forward;
 pub(crate) mod stream;
 
 use std::{fmt, sync::Arc};
 
 use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
-use self::forward::forward_traits;
 use super::{
     LiveTransaction, Scope,
+    forward::forward_traits,
     statement::{Call, answer::Answer, plan::Plan},
 };
 

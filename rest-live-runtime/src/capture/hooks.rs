@@ -4,8 +4,6 @@
 //! A `before_*` function adds a pending write to the scope. The statement or the `after_*` function
 //! takes it out and records its event.
 
-pub(crate) mod abandoned;
-pub(crate) mod pending;
 pub(crate) mod probe;
 pub(crate) mod scope_of;
 
@@ -17,11 +15,12 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use self::{
-    pending::{PendingWrite, Stage, Writer},
-    scope_of::live_scope,
+use self::scope_of::live_scope;
+use super::{
+    Scope,
+    scope::pending::{PendingWrite, Stage, Writer},
+    sql::Verb,
 };
-use super::{Scope, sql::Verb};
 use crate::{
     data::{event::Row, key::KeyValue},
     model::{registry::ModelEntry, table::row_lock},

@@ -4,19 +4,21 @@
 //! transaction's are buffered until it commits. Hooks and statements leave their events here;
 //! [`LiveTransaction`](crate::capture::LiveTransaction) takes them out when it commits.
 
+pub(crate) mod abandoned;
+pub(crate) mod buffer;
+pub(crate) mod db_error;
+pub(crate) mod pending;
+
 use std::{any::TypeId, sync::Arc};
 
 use sea_orm::{DbBackend, DbErr, Statement, StatementBuilder};
 
-use super::{
-    database::Database,
-    hooks::{
-        abandoned,
-        pending::{PendingWrite, PendingWrites, Writer},
-    },
-    statement::db_error::{self, ImpliedRollback},
-    transaction::buffer::EventBuffer,
+use self::{
+    buffer::EventBuffer,
+    db_error::ImpliedRollback,
+    pending::{PendingWrite, PendingWrites, Writer},
 };
+use super::database::Database;
 use crate::{
     model::registry::{ModelEntry, Registry},
     publish::{

@@ -8,7 +8,6 @@
 //! Connections and transactions create a [`Call`] for each statement, and run it with a [`Plan`].
 
 pub(crate) mod answer;
-pub(crate) mod db_error;
 mod exec_result;
 pub(crate) mod plan;
 mod returned;
@@ -24,7 +23,6 @@ use sea_orm::{
 
 use self::{
     answer::Answer,
-    db_error::is_refusal,
     exec_result::exec_result,
     plan::{Plan, ReturningPlan},
     returned::ReturnedRows,
@@ -32,9 +30,10 @@ use self::{
 };
 use super::{
     Scope,
-    hooks::{
+    hooks::probe,
+    scope::{
+        db_error::is_refusal,
         pending::{PendingWrite, Stage, Writer},
-        probe,
     },
     sql::Verb,
 };

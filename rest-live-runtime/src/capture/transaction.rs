@@ -4,7 +4,6 @@
 //! of the outermost transaction publishes them; a commit of a savepoint moves them to the outer
 //! transaction.
 
-pub(crate) mod buffer;
 pub(crate) mod conflate;
 mod guards;
 
@@ -21,11 +20,9 @@ use self::{
 };
 use super::{
     Scope,
-    connection::forward::forward_traits,
-    hooks::pending::Stage,
-    statement::{
-        Call, answer::Answer, db_error::is_refusal, plan::Plan, row_read::read_written_row,
-    },
+    forward::forward_traits,
+    scope::{db_error::is_refusal, pending::Stage},
+    statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
     log::TransactionalLog,

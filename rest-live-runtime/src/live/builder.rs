@@ -18,8 +18,9 @@ use crate::{
     log::{EventLog, MemoryLog},
     metrics::Metrics,
     model::{
-        declaration::{Registration, Subscribable},
+        declaration::Subscribable,
         permission::{Identity, UserType},
+        registration::Registration,
         registry::Registry,
     },
     publish::publisher::Publisher,

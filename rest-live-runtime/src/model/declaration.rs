@@ -4,15 +4,10 @@
 //! The macros emit only data and one-line calls. [`description`](super::description) turns a
 //! declaration into the type-erased form for the registry.
 
-use std::fmt;
-
 use sea_orm::{EntityTrait, TryIntoModel};
 use serde::Serialize;
 
-use super::{
-    description::{SerializerDescription, describe},
-    permission::{Authorization, Permission},
-};
+use super::permission::{Authorization, Permission};
 
 /// A serializer whose model clients can subscribe to. `#[subscribable]` implements it.
 #[diagnostic::on_unimplemented(
@@ -77,33 +72,4 @@ pub struct GroupDeclaration<C: 'static> {
     pub authorize: Option<fn() -> Authorization>,
     /// Whether `public` is given.
     pub public: bool,
-}
-
-/// A registered serializer: linked into the program by the macro, or passed to
-/// [`LiveBuilder::register`](crate::LiveBuilder::register).
-#[derive(Clone, Copy)]
-pub struct Registration(fn() -> SerializerDescription);
-
-inventory::collect!(Registration);
-
-impl Registration {
-    /// Creates the registration of a serializer.
-    pub const fn of<S: Subscribable>() -> Self {
-        Self(describe::<S>)
-    }
-
-    pub(crate) fn describe(self) -> SerializerDescription {
-        (self.0)()
-    }
-
-    /// Returns the registrations that are linked into this program, in no particular order.
-    pub(crate) fn linked() -> impl Iterator<Item = Self> {
-        inventory::iter::<Self>().copied()
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registration({})", self.describe().serializer.name)
-    }
 }

@@ -19,7 +19,7 @@ use sea_orm::EntityTrait;
 
 pub use self::error::RegistryError;
 pub(crate) use self::{group_entry::GroupEntry, model_entry::ModelEntry};
-use super::{declaration::Registration, description::SerializerDescription, permission::UserType};
+use super::{description::SerializerDescription, permission::UserType, registration::Registration};
 use crate::data::{
     group_id::{GroupId, GroupIndex},
     key::PK,

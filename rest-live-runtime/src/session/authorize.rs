@@ -5,7 +5,7 @@ use std::any::TypeId;
 use tokio::time::timeout;
 
 use super::{
-    SessionContext,
+    context::SessionContext,
     refusal::{internal, unavailable},
 };
 use crate::{

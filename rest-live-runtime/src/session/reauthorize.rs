@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-use super::{SessionContext, authorize};
+use super::{authorize, context::SessionContext};
 use crate::{
     hub::{SessionHandle, shard::subscriptions::Subscribed},
     metrics::Denial,

@@ -6,7 +6,7 @@ use sea_orm::Statement;
 
 use crate::capture::{
     Scope,
-    hooks::pending::{PendingWrite, Writer},
+    scope::pending::{PendingWrite, Writer},
     sql::cache::{Analysis, RawAnalysis, TableAnalysis},
 };
 

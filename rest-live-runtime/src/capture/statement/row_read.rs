@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use crate::{
     capture::{
         Scope,
-        hooks::pending::{PendingWrite, Stage},
+        scope::pending::{PendingWrite, Stage},
     },
     data::event::Event,
     model::registry::ModelEntry,

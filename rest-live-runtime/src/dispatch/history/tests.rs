@@ -5,8 +5,9 @@ use crate::{
     data::{cursor::Epoch, event::Row, key::KeyValue},
     log::{Entry, LogError, Record, Tail},
     model::{
-        declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
+        declaration::{Declaration, GroupDeclaration, Subscribable},
         permission::UserType,
+        registration::Registration,
     },
 };
 

@@ -12,8 +12,9 @@ use crate::{
     },
     log::{EventSource, Record},
     model::{
-        declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
+        declaration::{Declaration, GroupDeclaration, Subscribable},
         permission::UserType,
+        registration::Registration,
         registry::Registry,
     },
 };
