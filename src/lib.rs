@@ -282,8 +282,8 @@ pub use rest_live_macros::subscribable;
 pub use rest_live_macros::live;
 
 pub mod db {
-    //! Database access in addition to [`LiveConnection`](crate::LiveConnection) and
-    //! [`LiveTransaction`](crate::LiveTransaction): bulk writes, streams, and the traits for them.
+    //! Bulk writes, streams, and the traits behind [`LiveConnection`](crate::LiveConnection) and
+    //! [`LiveTransaction`](crate::LiveTransaction).
 
     pub use rest_live_runtime::{
         LiveDatabase, LiveDeleteMany, LiveFilter, LiveInsertMany, LiveModel, LiveStream,
@@ -311,6 +311,18 @@ pub mod log {
 pub mod transport {
     //! The types that a transport needs to turn an HTTP request into a session. Applications use a
     //! complete transport, such as the `warp` module.
+    //!
+    //! A transport does three things. The crate `rest-live-warp` is an example:
+    //!
+    //! 1. It answers the websocket handshake (RFC 6455, section 4), and refuses a web page for
+    //!    which [`Live::allows_origin`](crate::Live::allows_origin) returns `false`.
+    //! 2. It describes the client in a [`Handshake`]: the user, the address, the subprotocol.
+    //! 3. It calls [`Live::accept`](crate::Live::accept) with the upgraded byte stream, which
+    //!    becomes a [`Socket`]. A TCP stream is the fast case; any other stream works.
+    //!
+    //! A transport that is not a byte stream calls [`Live::connect`](crate::Live::connect) and
+    //! moves messages itself: [`Session::receive`] takes a client's message, and
+    //! [`Session::outgoing`] returns what to send.
 
     pub use rest_live_runtime::{
         CloseCode, ErrorCode, Frame, Handshake, Io, Outgoing, Session, Socket,

@@ -6,5 +6,5 @@ pub(crate) mod cursor;
 pub(crate) mod event;
 pub(crate) mod group_id;
 pub(crate) mod key;
+pub(crate) mod random_name;
 pub(crate) mod serializer_set;
-pub(crate) mod token;

@@ -26,41 +26,27 @@ mod user_code;
 
 // The entry point: `rest_live` has these at its root.
 pub use self::{
-    limits::Limits,
-    live::{BuildError, Live, LiveBuilder},
-    model::{declaration::Subscribable, registry::RegistryError},
-};
-
-// Captured database access: `rest_live::db`, and the connections and `LiveEntity` at its root.
-pub use self::{
     capture::{
         LiveConnection, LiveDatabase, LiveDeleteMany, LiveEntity, LiveFilter, LiveInsertMany,
         LiveStream, LiveTransaction, LiveUpdateMany,
     },
-    model::declaration::LiveModel,
-};
-
-// What an `authorize` function takes and returns: `rest_live::auth`.
-pub use self::{
-    data::key::{KeyKind, KeyMismatch, KeyValue},
-    model::permission::{FromKey, IntoDecision},
-};
-
-// Events and the logs that hold them: `rest_live::log`.
-pub use self::{
     data::{
         cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, Row, RowChange},
+        key::{KeyKind, KeyMismatch, KeyValue},
     },
+    hub::shard::drain::Outgoing,
+    limits::Limits,
+    live::{BuildError, Live, LiveBuilder},
     log::{
         Entry, EventLog, EventSource, LogError, LoggedEvent, MemoryLog, Operation, ReadError,
         Record, StoredEvent, Tail, TransactionalLog,
     },
-};
-
-// What a transport needs: `rest_live::transport`.
-pub use self::{
-    hub::shard::drain::Outgoing,
+    model::{
+        declaration::{LiveModel, Subscribable},
+        permission::{FromKey, IntoDecision},
+        registry::RegistryError,
+    },
     protocol::{
         code::{CloseCode, ErrorCode},
         frame::Frame,
@@ -68,6 +54,14 @@ pub use self::{
     session::{Handshake, Session},
     transport::{Io, Socket},
 };
+
+// Captured database access: `rest_live::db`, and the connections and `LiveEntity` at its root.
+
+// What an `authorize` function takes and returns: `rest_live::auth`.
+
+// Events and the logs that hold them: `rest_live::log`.
+
+// What a transport needs: `rest_live::transport`.
 
 /// What generated code uses. It can change in any version.
 #[doc(hidden)]

@@ -8,7 +8,7 @@ mod arc;
 mod entry;
 mod memory;
 mod record;
-mod stored;
+mod stored_event;
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub use self::{
     entry::{Entry, LoggedEvent},
     memory::MemoryLog,
     record::{EventSource, Record},
-    stored::{Operation, StoredEvent},
+    stored_event::{Operation, StoredEvent},
 };
 use crate::data::cursor::Cursor;
 

@@ -1,4 +1,4 @@
-//! Captured events on their way into the event log: ordered per row, then appended.
+//! Publishes captured events: orders the events of each row and appends them to the event log.
 
 pub(crate) mod detach;
 pub(crate) mod order;

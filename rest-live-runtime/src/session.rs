@@ -1,94 +1,85 @@
-//! One client: who it is, what it says, what it is subscribed to, what waits for it.
+//! The session of one client: its user, its dialect, and the execution of its requests.
 //!
-//! A session knows no socket and no web framework. A connection feeds it the client's messages
-//! ([`Session::receive`]) and sends what it yields ([`Session::outgoing`]).
+//! A session does not know its socket or the web framework. A transport passes the client's
+//! messages to [`Session::receive`] and sends what [`Session::outgoing`] yields. The subscriptions
+//! and the send queue of the client are in the [`Hub`](crate::hub::Hub).
 
-pub(crate) mod admission;
+mod authorize;
+pub(crate) mod connection_limiter;
+pub(crate) mod context;
 mod handshake;
 pub(crate) mod origin;
-pub(crate) mod rate;
 pub(crate) mod reauthorize;
+mod refusal;
+mod request;
 mod resume;
 mod subscribe;
+mod target;
+mod token_bucket;
 
 use std::{fmt, sync::Arc, time::Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use sea_orm::DatabaseConnection;
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
 pub use self::handshake::Handshake;
-pub(crate) use self::subscribe::authorize;
 use self::{
-    admission::{ConnectionLimiter, ConnectionPermit},
-    origin::Origins,
-    rate::Bucket,
+    authorize::authorize, connection_limiter::ConnectionPermit, context::SessionContext,
+    token_bucket::TokenBucket,
 };
 use crate::{
-    data::{cursor::Cursor, token},
-    dispatch::{history::History, replay::Replays},
-    hub::{Hub, SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
+    data::random_name::random_name,
+    hub::{SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
     limits::Limits,
-    log::EventLog,
     metrics::{Denial, Metrics},
-    model::{permission::Identity, registry::Registry},
+    model::permission::Identity,
     protocol::{
         code::{CloseCode, ErrorCode},
-        dialect::{self, Dialect},
+        dialect::Dialect,
         frame::Frame,
+        parse::parse,
         refusal::Refusal,
         request::Message,
         v1,
     },
 };
 
-/// Maximum number of bursts of messages that are refused before the connection is closed.
+/// Maximum number of refused bursts of messages. One more message closes the connection.
 const MAX_REFUSED_BURSTS: u32 = 10;
 
-/// What the sessions of one `Live` have in common.
-pub(crate) struct Shared {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) history: Arc<History>,
-    pub(crate) replays: Arc<Replays>,
-    /// Follows the place up to which all is with the sessions.
-    pub(crate) progress: watch::Receiver<Option<Cursor>>,
-    pub(crate) db: DatabaseConnection,
-    pub(crate) limits: Limits,
-    pub(crate) origins: Origins,
-    pub(crate) connection_limiter: Arc<ConnectionLimiter>,
-    pub(crate) metrics: Arc<Metrics>,
-}
-
-/// One client connection. Its subscriptions end when it is dropped.
+/// One client connection, for transports.
+///
+/// [`Live::connect`](crate::Live::connect) creates it. The session and its subscriptions end when
+/// it is dropped.
 pub struct Session {
-    shared: Arc<Shared>,
+    context: Arc<SessionContext>,
     handle: SessionHandle,
     user: Identity,
-    /// Whether the client chose v1 by the subprotocol: it is greeted, and pinged where it can see it.
+    /// Whether the client chose v1 by the subprotocol. It then receives `hello`, and pings as
+    /// messages.
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
     span: Span,
     permit: Option<Arc<ConnectionPermit>>,
 }
 
-/// How far client and server have come.
+/// What changes while the client sends messages.
 #[derive(Debug)]
 struct Conversation {
-    /// Chosen by the first subscription that is granted.
+    /// The dialect of the first granted subscription; `None` before.
     dialect: Option<Dialect>,
-    messages: Bucket,
-    resumes: Bucket,
-    /// Messages refused since there were few.
+    /// Limits messages.
+    messages: TokenBucket,
+    /// Limits requests with `since`.
+    resumes: TokenBucket,
+    /// Number of messages refused since `messages` was last full.
     refused: u32,
 }
 
 impl Session {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        context: Arc<SessionContext>,
         handshake: Handshake<Identity>,
         user_key: Option<String>,
     ) -> Self {
@@ -97,19 +88,19 @@ impl Session {
             address,
             v1: by_subprotocol,
         } = handshake;
-        let limits = &shared.limits;
-        let name = token::random();
+        let limits = &context.limits;
+        let name = random_name();
         let span = tracing::info_span!(
             "connection",
             session = name,
             address = address.map(tracing::field::display)
         );
         let dialect = by_subprotocol.then_some(Dialect::V1);
-        let handle = shared.hub.join(user.clone(), dialect);
-        let permit = shared.connection_limiter.admit(limits, user_key, address);
+        let handle = context.hub.join(user.clone(), dialect);
+        let permit = context.connection_limiter.admit(limits, user_key, address);
         if permit.is_none() {
-            span.in_scope(|| tracing::debug!("a connection too many is closed"));
-            shared.metrics.count_denial(Denial::Connections);
+            span.in_scope(|| tracing::debug!("a connection over a limit is closed"));
+            context.metrics.count_denial(Denial::Connections);
             handle.close(CloseCode::TooMany);
         } else if by_subprotocol {
             handle.answer(v1::hello(&name, limits));
@@ -117,12 +108,12 @@ impl Session {
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
             dialect,
-            messages: Bucket::new(limits.message_rate, now),
-            resumes: Bucket::new(limits.resume_rate, now),
+            messages: TokenBucket::new(limits.message_rate, now),
+            resumes: TokenBucket::new(limits.resume_rate, now),
             refused: 0,
         });
         Self {
-            shared,
+            context,
             handle,
             user,
             by_subprotocol,
@@ -136,17 +127,17 @@ impl Session {
         self.conversation.lock()
     }
 
-    /// Returns the limits that hold for this session.
+    /// Returns the limits of this session.
     pub fn limits(&self) -> &Limits {
-        &self.shared.limits
+        &self.context.limits
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
+        &self.context.metrics
     }
 
-    /// Returns the permit of the connection, which counts it until it is dropped; `None` if the limits did
-    /// not allow one more.
+    /// Returns the permit of the connection, which counts until its last clone is dropped. `None`
+    /// if the limits did not allow the connection.
     pub(crate) fn permit(&self) -> Option<Arc<ConnectionPermit>> {
         self.permit.clone()
     }
@@ -155,44 +146,45 @@ impl Session {
         &self.span
     }
 
-    /// Returns the sign of life that is due every [`Limits::ping_interval`] beside the websocket
-    /// protocol's own, for clients that cannot see that; `None` for those that did not ask for it.
+    /// Returns the ping message to send every [`Limits::ping_interval`], in addition to the ping of
+    /// the websocket protocol: browsers do not show the latter to a page. `None` if the client did
+    /// not choose v1 by the subprotocol.
     pub fn ping(&self) -> Option<Frame> {
         self.by_subprotocol.then(v1::ping)
     }
 
-    /// Takes in one text message of the client. The answer, if there is one, is among what
-    /// [`outgoing`](Self::outgoing) yields. One caller at a time.
+    /// Processes one text message of the client. [`outgoing`](Self::outgoing) yields the answer, if
+    /// there is one. It must not be called again before the previous call has ended.
     ///
-    /// It may take as long as an `authorize` of the application takes.
+    /// It may take as long as the application's `authorize`.
     ///
     /// # Cancel safety
-    /// A message whose future is dropped may not have been taken in.
+    /// Not safe: if the future is dropped, the message may not have been processed.
     pub async fn receive(&self, text: &str) {
-        let spoken = self.conversation().dialect;
+        let current = self.conversation().dialect;
         let Message {
             dialect,
             id,
             request,
-        } = dialect::parse(text, spoken, self.shared.limits.max_id_bytes);
-        let done = match (self.count_message(), request) {
+        } = parse(text, current, self.context.limits.max_id_bytes);
+        let result = match (self.count_message(), request) {
             (Err(refusal), _) | (Ok(()), Err(refusal)) => Err(refusal),
             (Ok(()), Ok(request)) => {
-                self.carry_out(dialect, id.as_ref(), request)
+                self.execute(dialect, id.as_ref(), request)
                     .instrument(self.span.clone())
                     .await
             }
         };
-        if let Err(refusal) = done {
-            let _in = self.span.enter();
+        if let Err(refusal) = result {
+            let _entered = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
             self.answer(dialect.error(&refusal, id.as_ref()));
         }
     }
 
-    /// Counts a message against the rate.
+    /// Counts a message against the rate limit.
     fn count_message(&self) -> Result<(), Refusal> {
-        let rate = self.shared.limits.message_rate;
+        let rate = self.context.limits.message_rate;
         let now = Instant::now();
         let mut conversation = self.conversation();
         if conversation.messages.is_full(now) {
@@ -202,14 +194,14 @@ impl Session {
             return Ok(());
         }
         conversation.refused += 1;
-        self.shared.metrics.count_denial(Denial::Rate);
+        self.context.metrics.count_denial(Denial::Rate);
         if conversation.refused > rate.burst.max(1).saturating_mul(MAX_REFUSED_BURSTS) {
             self.handle.close(CloseCode::TooMany);
         }
         let per_second = rate.per_second;
         Err(Refusal::new(
             ErrorCode::TooManyMessages,
-            format!("at most {per_second} messages a second: this one was not carried out"),
+            format!("too many messages: at most {per_second} a second are allowed"),
         ))
     }
 
@@ -217,14 +209,15 @@ impl Session {
         self.handle.answer(frame);
     }
 
-    /// Waits for what to send next. One caller at a time.
+    /// Waits for the next frames, or the close, to send to the client. It must not be called again
+    /// before the previous call has ended.
     ///
     /// # Cancel safety
-    /// Safe: nothing is lost when the future is dropped.
+    /// Safe: nothing is lost if the future is dropped.
     pub async fn outgoing(&self) -> Outgoing {
         loop {
             let Some(queued) = self.handle.queued() else {
-                // The shard writes to a socket.
+                // The shard writes to the socket itself.
                 return std::future::pending().await;
             };
             match self.handle.outgoing() {
@@ -234,12 +227,12 @@ impl Session {
         }
     }
 
-    /// Has the session's frames be written to a socket from now on.
+    /// Lets the shard write the session's frames to a socket from now on.
     pub(crate) fn attach(&self, socket: Arc<SharedSocket>) {
         self.handle.attach(socket, self.by_subprotocol);
     }
 
-    /// Says that the socket may take more.
+    /// Declares that the socket accepts data again.
     pub(crate) fn writable(&self) {
         self.handle.writable();
     }
@@ -249,12 +242,12 @@ impl Session {
         self.handle.pong(pongs);
     }
 
-    /// Ends the session once what is queued has left.
+    /// Ends the session after the queued frames are sent.
     pub(crate) fn close(&self, code: CloseCode) {
         self.handle.close(code);
     }
 
-    /// Ends the session, as its client has, with the answer to that.
+    /// Ends the session after its client sent a close frame. `answer` is the close frame to send.
     pub(crate) fn closed_by_client(&self, answer: Bytes) {
         self.handle.closed_by_client(answer);
     }

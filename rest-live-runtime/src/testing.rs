@@ -1,5 +1,5 @@
-//! For the tests of an application: a client in the test's own process. For those of an event log: the
-//! [contract].
+//! Support for tests: a client without a socket for the tests of applications, and the [contract]
+//! suite for the tests of event logs.
 
 pub mod contract;
 
@@ -16,22 +16,25 @@ use crate::{
     session::{Handshake, Session},
 };
 
-/// How long a client waits for what a test says must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client waits for a frame or a close.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client without a socket. What it sends is done when [`send_json`](Self::send_json) returns, and
-/// nothing in it sleeps: [`receive_nothing`](Self::receive_nothing) waits until every write that is
-/// done was handed out, and no longer.
+/// A client in the process of the test, without a socket.
+///
+/// The server has processed a request when [`send_json`](Self::send_json) returns. No method
+/// sleeps: [`receive_nothing`](Self::receive_nothing) waits until every finished write has been
+/// dispatched, and no longer.
 #[derive(Debug)]
 pub struct Client<U = ()> {
     live: Live<U>,
     session: Session,
-    /// What came and was not received yet, the last first.
+    /// Frames that arrived and were not returned yet, the newest first.
     frames: Vec<Frame>,
 }
 
 impl<U: Send + Sync + 'static> Client<U> {
-    /// Connects as a user. A [`Handshake`] says more than who it is.
+    /// Connects as a user. A [`Handshake`] instead of the user also sets the address and the
+    /// subprotocol.
     pub fn connect(live: &Live<U>, user: impl Into<Handshake<U>>) -> Self {
         Self {
             live: live.clone(),
@@ -40,75 +43,75 @@ impl<U: Send + Sync + 'static> Client<U> {
         }
     }
 
-    /// Sends a request.
+    /// Sends a request. The server has processed it when this method returns.
     pub async fn send_json(&self, request: impl Into<Value>) {
         self.send_text(&request.into().to_string()).await;
     }
 
-    /// Sends a text message, which may be no JSON.
+    /// Sends a text message, which does not have to be JSON.
     pub async fn send_text(&self, text: &str) {
         self.session.receive(text).await;
     }
 
-    /// Returns the next frame.
+    /// Waits for the next frame and returns it as JSON.
     ///
     /// # Panics
-    /// If nothing comes within ten seconds, or the server closes.
+    /// If no frame arrives within ten seconds, or the server closes the connection.
     pub async fn receive_json(&mut self) -> Value {
         json(&self.receive_text().await)
     }
 
-    /// Returns the next frame as it was written.
+    /// Waits for the next frame and returns its text.
     ///
     /// # Panics
-    /// If nothing comes within ten seconds, or the server closes.
+    /// If no frame arrives within ten seconds, or the server closes the connection.
     pub async fn receive_text(&mut self) -> String {
-        match timeout(PATIENCE, self.next()).await {
+        match timeout(RECEIVE_TIMEOUT, self.next()).await {
             Ok(Ok(frame)) => frame.as_str().to_owned(),
-            Ok(Err(code)) => panic!("a frame was expected, and the server closes: {code:?}"),
-            Err(_) => panic!("a frame was expected, and nothing came within {PATIENCE:?}"),
+            Ok(Err(code)) => panic!("expected a frame, but the server closed with {code:?}"),
+            Err(_) => panic!("expected a frame, but received none within {RECEIVE_TIMEOUT:?}"),
         }
     }
 
-    /// Asserts that nothing comes of all that was written and sent so far.
+    /// Asserts that everything written and sent so far causes no frame for this client.
     ///
     /// # Panics
-    /// If something comes.
+    /// If a frame arrives, or the server closes the connection.
     pub async fn receive_nothing(&mut self) {
-        self.live.dispatched().await;
+        self.live.wait_until_dispatched().await;
         match self.next().now_or_never() {
             None => {}
-            Some(Ok(frame)) => panic!("nothing was expected, and {} came", frame.as_str()),
-            Some(Err(code)) => panic!("nothing was expected, and the server closes: {code:?}"),
+            Some(Ok(frame)) => panic!("expected no frame, but received {}", frame.as_str()),
+            Some(Err(code)) => panic!("expected no frame, but the server closed with {code:?}"),
         }
     }
 
-    /// Returns all frames that come of what was written and sent so far, the oldest first; none if
-    /// nothing does.
+    /// Returns all frames that everything written and sent so far causes for this client, the
+    /// oldest first. The list may be empty.
     ///
     /// # Panics
-    /// If the server closes.
+    /// If the server closes the connection.
     pub async fn received(&mut self) -> Vec<Value> {
-        self.live.dispatched().await;
+        self.live.wait_until_dispatched().await;
         let mut frames = Vec::new();
         while let Some(next) = self.next().now_or_never() {
             match next {
                 Ok(frame) => frames.push(json(frame.as_str())),
-                Err(code) => panic!("frames were expected, and the server closes: {code:?}"),
+                Err(code) => panic!("expected frames, but the server closed with {code:?}"),
             }
         }
         frames
     }
 
-    /// Waits until the server closes the connection.
+    /// Waits until the server closes the connection, and returns the close code.
     ///
     /// # Panics
-    /// If a frame comes first, or neither within ten seconds.
+    /// If a frame arrives first, or the server does not close within ten seconds.
     pub async fn receive_close(&mut self) -> CloseCode {
-        match timeout(PATIENCE, self.next()).await {
+        match timeout(RECEIVE_TIMEOUT, self.next()).await {
             Ok(Err(code)) => code,
-            Ok(Ok(frame)) => panic!("a close was expected, and {} came", frame.as_str()),
-            Err(_) => panic!("a close was expected, and nothing came within {PATIENCE:?}"),
+            Ok(Ok(frame)) => panic!("expected a close, but received {}", frame.as_str()),
+            Err(_) => panic!("expected a close, but received none within {RECEIVE_TIMEOUT:?}"),
         }
     }
 

@@ -1,12 +1,13 @@
-//! Runs one session over one websocket, whatever carries it.
+//! Serves one session on one websocket, over a TCP connection or any other byte stream.
 //!
-//! A transport does the HTTP upgrade and hands over the byte stream. The protocol (masking,
-//! fragments, UTF-8, limits, ping, close) is tungstenite's; when to read, write and end is ours.
-//! A TCP connection is written to by its session's shard; any other stream by a task of its own.
+//! The HTTP side, such as `rest-live-warp`, performs the upgrade and passes the byte stream to
+//! [`Live::accept`](crate::Live::accept). tungstenite implements the protocol: masking, fragments,
+//! UTF-8, limits, ping and close. This module decides when to read, write and close. A TCP
+//! connection is written to by the shard of its session, any other stream by its own task.
 
 mod stream;
 pub(crate) mod tasks;
-mod tcp;
+mod tcp_reader;
 mod websocket;
 
 use std::{any::Any, fmt, io, time::Duration};
@@ -20,46 +21,50 @@ use tokio::{
 use self::tasks::ConnectionTasks;
 use crate::session::Session;
 
-/// A byte stream that was upgraded to a websocket.
+/// A byte stream that was upgraded to a websocket. Every suitable type implements it.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 
-/// What a websocket is served on, made of any byte stream.
-pub struct Socket(Carrier);
+/// The byte stream of a websocket. It is created from any [`Io`] with `From`.
+///
+/// A plain [`TcpStream`] is served on a fast path: the server writes to many connections in one
+/// task, sets `TCP_NODELAY`, and applies
+/// [`Limits::send_buffer_bytes`](crate::Limits::send_buffer_bytes). Any other stream, such as TLS
+/// or a Unix socket, is written to by a task of its own, and its socket options are up to the
+/// application.
+pub struct Socket(SocketKind);
 
-enum Carrier {
-    /// A TCP connection with nothing around it: the fast way. It is written to as
-    /// [`Limits::send_buffer`](crate::Limits::send_buffer_bytes) says, without Nagle's delay.
+enum SocketKind {
     Tcp(TcpStream),
-    /// Anything else: a Unix socket, TLS. Nagle's delay is up to the application.
     Other(Box<dyn Io>),
 }
 
 impl<S: Io> From<S> for Socket {
-    /// Takes a stream. A [`TcpStream`] is served the fast way; one that has something around it is not.
+    /// Wraps a stream. Only a plain [`TcpStream`] is served on the fast path, not one inside a
+    /// wrapper.
     fn from(io: S) -> Self {
         let mut io = Some(io);
         let tcp = (&mut io as &mut dyn Any).downcast_mut::<Option<TcpStream>>();
         if let Some(stream) = tcp.and_then(Option::take) {
-            return Self(Carrier::Tcp(stream));
+            return Self(SocketKind::Tcp(stream));
         }
-        let io = io.expect("it is no TCP connection, so that nobody took it");
-        Self(Carrier::Other(Box::new(io)))
+        let io = io.expect("only a TCP connection is taken above");
+        Self(SocketKind::Other(Box::new(io)))
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Carrier::Tcp(_) => "Socket(TCP)",
-            Carrier::Other(_) => "Socket(other)",
+            SocketKind::Tcp(_) => "Socket(TCP)",
+            SocketKind::Other(_) => "Socket(other)",
         })
     }
 }
 
-/// Serves a client once `upgrade` has yielded its byte stream; `begin` creates the session then. An
-/// upgrade that takes longer than `handshake_timeout` is dropped.
+/// Serves a client after `upgrade` has yielded its byte stream; `begin` then creates the session.
+/// If the upgrade takes longer than `handshake_timeout`, it is dropped.
 pub(crate) fn accept<S: Into<Socket>>(
     connections: &ConnectionTasks,
     upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
@@ -70,24 +75,37 @@ pub(crate) fn accept<S: Into<Socket>>(
     connections.spawn(async move {
         let upgrade = timeout(handshake_timeout, upgrade);
         match tasks.until_aborted(upgrade).await {
-            // A task of its own: this one has grown by what an upgrade needs.
+            // In a new task, because this one keeps the memory of the upgrade.
             Some(Ok(Ok((io, early)))) => serve(io.into(), early, begin(), &tasks),
-            Some(Ok(Err(error))) => tracing::debug!(%error, "a connection could not be upgraded"),
-            Some(Err(_)) => tracing::debug!("a connection took too long to upgrade"),
+            Some(Ok(Err(error))) => {
+                tracing::debug!(
+                    %error,
+                    "the upgrade to a websocket failed: the connection is dropped"
+                );
+            }
+            Some(Err(_)) => {
+                tracing::debug!(
+                    "the upgrade to a websocket exceeded handshake_timeout: the connection is dropped"
+                );
+            }
             None => {}
         }
     });
 }
 
-/// Serves a session in a task of its own, until either side ends it. `early` is what the client sent
-/// directly after its handshake.
+/// Serves a session in a task of its own, until either side ends it. `early` is what the client
+/// sent directly after its handshake.
 fn serve(socket: Socket, early: Vec<u8>, session: Session, connections: &ConnectionTasks) {
     match socket.0 {
-        Carrier::Tcp(stream) => match tcp::Connection::new(stream, early, session, connections) {
-            Ok(connection) => connections.spawn(connection),
-            Err(error) => tracing::debug!(%error, "a connection was lost before it was served"),
-        },
-        Carrier::Other(io) => {
+        SocketKind::Tcp(stream) => {
+            match tcp_reader::Connection::new(stream, early, session, connections) {
+                Ok(connection) => connections.spawn(connection),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was lost right after its upgrade");
+                }
+            }
+        }
+        SocketKind::Other(io) => {
             let served = stream::serve(io, early, session);
             let tasks = connections.clone();
             connections.spawn(async move { _ = tasks.until_aborted(served).await });

@@ -1,5 +1,5 @@
 //! Compares what subscribers see with a model: a map of rows, a list of subscriptions, and the
-//! table in section 4 of PROTOCOL.md.
+//! table in `docs/protocol.md`.
 //!
 //! Each subscriber starts with the result of a GET and then applies only frames, even if it
 //! disconnects for a while. After every step, it must hold what a GET would return.

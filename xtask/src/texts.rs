@@ -1,15 +1,18 @@
-//! Checks of texts that no compiler checks: the width of comments, and the names of tests in documents.
+//! Checks of texts that no compiler checks: the width of comments, and the names of tests in
+//! documents.
 
 use std::fs;
 use std::process::Command;
 
-/// Maximum width of a comment line in Rust sources. rustfmt's own `comment_width` needs a nightly toolchain.
+/// Maximum width of a comment line in Rust sources. rustfmt's own `comment_width` needs a nightly
+/// toolchain.
 const MAX_COMMENT_WIDTH: usize = 100;
 
 /// The documents that name tests as the proof of their sentences.
 const DOCUMENTS: [&str; 2] = ["protocol/README.md", "SECURITY.md"];
 
-/// Returns an error that lists every wide comment, and every reference to a test that does not exist.
+/// Returns an error that lists every wide comment, and every reference to a test that does not
+/// exist.
 pub(crate) fn check() -> Result<(), String> {
     let sources = sources()?;
     let mut faults = Vec::new();
@@ -58,7 +61,8 @@ fn read(path: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"))
 }
 
-/// Returns a message for each comment line that is too wide. A line that is only a URL cannot be wrapped.
+/// Returns a message for each comment line that is too wide. A line that is only a URL cannot be
+/// wrapped.
 fn wide_comments(source: &Source) -> Vec<String> {
     let is_wide = |line: &str| {
         let comment = line.trim_start();

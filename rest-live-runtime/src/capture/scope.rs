@@ -122,7 +122,7 @@ impl Scope {
     pub(super) fn reread(&self, model: &ModelEntry, write: PendingWrite) {
         let label = Arc::clone(&model.label);
         match (self.buffer(), write.key) {
-            (None, Some(key)) => self.database.publisher.settle((label, key), write.old),
+            (None, Some(key)) => self.database.publisher.reread((label, key), write.old),
             (None, None) => self.database.publisher.publish_later(resets([label])),
             // Only the transaction itself can write the row before it ends. So the transaction has
             // deleted it, and the event of that is in the buffer.
@@ -182,7 +182,7 @@ impl Scope {
             let (pending, database) = (Arc::clone(&self.pending), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.watch(abandoned::sweep(pending, database, is_plain));
+            publisher.spawn_background(abandoned::sweep(pending, database, is_plain));
         }
     }
 

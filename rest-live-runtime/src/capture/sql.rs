@@ -17,7 +17,7 @@
 pub(crate) mod cache;
 mod dml;
 mod effect;
-mod token;
+mod lexer;
 
 pub(crate) use self::dml::Verb;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::token;
+use super::random_name::random_name;
 
 /// The name of one uninterrupted life of an event log.
 ///
@@ -13,7 +13,7 @@ pub struct Epoch(Arc<str>);
 impl Epoch {
     /// Returns an epoch that no log had before: 64 random bits in base 36.
     pub fn random() -> Self {
-        Self(token::random().into())
+        Self(random_name().into())
     }
 
     /// Returns the epoch with this name. The name must identify this life of the log and no other.

@@ -67,7 +67,7 @@ impl Dispatcher {
         let mut conflicts = None;
         let begin = |cursor: &Cursor| {
             let order = &self.publisher.order;
-            order.read_up_to(cursor.clone());
+            order.set_read_cursor(cursor.clone());
             let node = Arc::clone(&self.publisher.node);
             self.detects_conflicts
                 .then(|| ConflictDetector::new(node, cursor.clone(), ConflictDetector::CAPACITY))
@@ -122,7 +122,7 @@ impl Dispatcher {
                 Verdict::Publish => {}
                 Verdict::Withhold => continue,
                 Verdict::Reread(row, rows) => {
-                    if self.publisher.unsettle(&row, rows) {
+                    if self.publisher.mark_for_reread(&row, rows) {
                         rereads.push(row);
                     }
                     continue;
@@ -131,10 +131,10 @@ impl Dispatcher {
             let at = EventPosition::new(entry.position, watermark);
             events.push(PositionedEvent { at, event });
         }
-        self.publisher.order.read_up_to(watermark.clone());
+        self.publisher.order.set_read_cursor(watermark.clone());
         // After it: otherwise the rows that are read would seem to conflict with all these events.
         for row in rereads {
-            self.publisher.begin_to_settle(row);
+            self.publisher.start_reread(row);
         }
         events
     }

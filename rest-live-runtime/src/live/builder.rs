@@ -1,4 +1,4 @@
-//! From a connection and the registrations to a `Live`.
+//! Builds a `Live` from a database connection, the registrations and the settings.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
 
-use super::{Inner, Live, UserKey};
+use super::{BuildError, Inner, Live, UserKey};
 use crate::{
     capture::{Database, LiveConnection, Scope},
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
@@ -20,14 +20,14 @@ use crate::{
     model::{
         declaration::{Registration, Subscribable},
         permission::{Identity, UserType},
-        registry::{Registry, RegistryError},
+        registry::Registry,
     },
     publish::publisher::Publisher,
-    session::{Shared, admission::ConnectionLimiter, origin::Origins},
+    session::{connection_limiter::ConnectionLimiter, context::SessionContext, origin::Origins},
     transport::tasks::ConnectionTasks,
 };
 
-/// Builds a [`Live`].
+/// Builds a [`Live`]. [`Live::builder`] creates it.
 #[must_use = "a builder does nothing until `build`"]
 pub struct LiveBuilder<U = ()> {
     db: DatabaseConnection,
@@ -63,23 +63,27 @@ impl<U> LiveBuilder<U> {
 }
 
 impl<U: Send + Sync + 'static> LiveBuilder<U> {
-    /// Registers a serializer. Those of the program's own crate are found without; one of another
-    /// crate is found only if something of that crate is named, which this does.
+    /// Registers a serializer. Serializers of the program's own crate are found without this
+    /// method. The linker may drop a serializer of another crate unless the program names something
+    /// of that crate, which this method does.
     pub fn register<S: Subscribable>(mut self) -> Self {
         self.registered.push(Registration::of::<S>());
         self
     }
 
-    /// Sets whether every `#[subscribable]` linked into the program is registered without
-    /// [`register`](Self::register): the default is yes.
+    /// Sets whether every `#[subscribable]` that is linked into the program is registered without
+    /// [`register`](Self::register). Default: `true`.
     pub fn discover(mut self, discover: bool) -> Self {
         self.discover = discover;
         self
     }
 
-    /// Sets the web pages that may open a websocket, besides those of the server's own host and port:
-    /// origins such as `https://app.example.com`, with the port where it is not the scheme's own; `*`
-    /// is every page. Clients that are no browsers send no `Origin`, and are not asked for one.
+    /// Sets which web pages may open a websocket, in addition to pages of the server's own host and
+    /// port. Default: none.
+    ///
+    /// An entry is an origin such as `https://app.example.com`, with the port if it is not the
+    /// default port of the scheme. `*` allows every page. Requests without an `Origin` header, from
+    /// clients that are not browsers, are always allowed.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
@@ -88,8 +92,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
-    /// Sets what tells one user from another, for [`Limits::max_connections_per_user`]: an id, a name.
-    /// `None` is not counted.
+    /// Sets which connections belong to one user, for [`Limits::max_connections_per_user`]: those
+    /// with the same key, such as an id. A connection whose key is `None` is not counted.
     pub fn user_key(mut self, key: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
         self.user_key = Some(Box::new(move |user: &Identity| {
             user.downcast().and_then(&key)
@@ -97,29 +101,33 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
-    /// Sets what clients may cost.
+    /// Sets the limits of client connections. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets the event log. The default is a [`MemoryLog`].
+    /// Sets the event log. Default: a [`MemoryLog`], which serves one process.
     pub fn log(mut self, log: impl EventLog) -> Self {
         self.log = Arc::new(log);
         self
     }
 
-    /// Sets how many events this server keeps at hand for clients that come back `since` a cursor: the default is 16,384, the last
-    /// of all models. Who comes from before them is told to reset. They are kept in memory, with their rows; the server that has just
-    /// started reads them from a log that others share.
+    /// Sets how many events this server keeps in memory for clients that resume with `since`.
+    /// Default: 16,384, counted over all models. The events are kept with their rows.
+    ///
+    /// A client whose cursor is older receives a reset. After a start, the server reads the events
+    /// from a log that it shares with other servers.
     pub fn replay_capacity(mut self, events: usize) -> Self {
         self.replay_capacity = events;
         self
     }
 
-    /// Sets how many rows of one statement are told one by one: the default is 10,000. Where a bulk statement
-    /// writes more, the model's subscribers are told to fetch again, once; so are those of the models of a transaction that
-    /// writes more than this and more than 16,384. A [`MemoryLog`] should keep more events than that.
+    /// Sets the maximum number of rows of one statement that are sent one by one. Default: 10,000.
+    ///
+    /// If a bulk statement writes more rows, the subscribers of its model receive one reset
+    /// instead. A transaction that writes more than this and more than 16,384 rows resets each of
+    /// its models. The capacity of a [`MemoryLog`] should be larger than this.
     pub fn max_rows_per_statement(mut self, rows: usize) -> Self {
         self.max_rows_per_statement = rows;
         self
@@ -128,16 +136,20 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// [`BuildError::Registry`] with all mistakes in what is registered, [`BuildError::Origin`],
-    /// [`BuildError::NoUserKey`], and [`BuildError::NoRuntime`] outside a tokio runtime.
+    /// * [`BuildError::Registry`] with all mistakes in what is registered
+    /// * [`BuildError::Origin`] if an allowed origin is not an origin
+    /// * [`BuildError::NoUserKey`] if connections per user are limited without a
+    ///   [`user_key`](Self::user_key)
+    /// * [`BuildError::NoRuntime`] outside a tokio runtime
     pub fn build(self) -> Result<Live<U>, BuildError> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
         let mut registry = registry.map_err(BuildError::Registry)?;
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
-            let left = registry.leave_capture_to_triggers(captures);
-            left.map_err(BuildError::Registry)?;
+            registry
+                .leave_capture_to_triggers(captures)
+                .map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);
         let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
@@ -153,7 +165,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             self.limits.clone(),
             Arc::clone(&metrics),
         ));
-        // Before any write: the tail yields what comes after it was made.
+        // Created before any write: a tail yields only what is appended after its creation.
         let tail = self.log.tail();
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
@@ -162,7 +174,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             Arc::clone(&metrics),
             runtime.clone(),
         ));
-        let (position, progress) = watch::channel(None);
+        let (progress_sender, progress) = watch::channel(None);
         let history = Arc::new(History::new(Arc::clone(&registry), self.replay_capacity));
         let replays = Arc::new(Replays::new());
         let dispatcher = Dispatcher {
@@ -173,7 +185,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             metrics: Arc::clone(&metrics),
             publisher: Arc::clone(&publisher),
             detects_conflicts: self.log.is_shared() && self.log.transactional().is_none(),
-            progress: position,
+            progress: progress_sender,
         };
         let mut tasks = hub.start(&runtime);
         tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
@@ -187,8 +199,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db.clone(), scope),
                 publisher,
-                installed: OnceLock::new(),
-                sessions: Arc::new(Shared {
+                plain_scope: OnceLock::new(),
+                context: Arc::new(SessionContext {
                     registry,
                     log: self.log,
                     hub,
@@ -204,7 +216,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 user_key: self.user_key,
                 tasks,
                 runtime,
-                refused_origin: AtomicBool::new(false),
+                has_refused_origin: AtomicBool::new(false),
                 connections: ConnectionTasks::default(),
             }),
             users: PhantomData,
@@ -225,33 +237,3 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a [`Live`] could not be built.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Mistakes in what is registered.
-    Registry(Vec<RegistryError>),
-    /// A text among [`LiveBuilder::allowed_origins`] that is no origin.
-    Origin(String),
-    /// Connections are limited per user, and nothing says who is who.
-    NoUserKey,
-    /// There is no tokio runtime to run on.
-    NoRuntime,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registry(errors) => {
-                write!(f, "{} in what is registered:", if errors.len() == 1 { "a mistake" } else { "mistakes" })?;
-                errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
-            }
-            Self::Origin(text) => write!(f, "{text:?} is no origin: write scheme, host and port, and nothing behind them, such as \"https://app.example.com\""),
-            Self::NoUserKey => f.write_str("Limits::max_connections_per_user is set, and nothing says which connections are of one user: write .user_key(|user| ..)"),
-            Self::NoRuntime => f.write_str("Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}

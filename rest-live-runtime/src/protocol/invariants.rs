@@ -10,9 +10,10 @@ use serde_json::{Value, value::RawValue};
 use super::{
     broadcast::{Broadcast, GroupName},
     code::{ErrorCode, ResetReason},
-    dialect::{Dialect, parse},
+    dialect::Dialect,
     frame::Frame,
     id::Id,
+    parse::parse,
     plain,
     refusal::Refusal,
     request::{GroupSelector, Message, Request, Target},

@@ -9,10 +9,9 @@ use serde_json::{Value, value::RawValue};
 use super::{
     broadcast::{Broadcast, GroupName, encode},
     code::ErrorCode,
-    dialect::REVOKED_TEXT,
     frame::Frame,
     object::{self, Object},
-    refusal::{Refusal, quoted},
+    refusal::{REVOKED_TEXT, Refusal, quoted},
     request::{GroupSelector, Request, Target},
 };
 

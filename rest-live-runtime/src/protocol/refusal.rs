@@ -2,6 +2,9 @@
 
 use super::code::ErrorCode;
 
+/// The text in the frame that ends a subscription.
+pub(super) const REVOKED_TEXT: &str = "the server has ended this subscription";
+
 /// Why a request is refused. The message is for the client, and contains nothing internal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {

@@ -1,4 +1,4 @@
-//! A write that comes to its end, whoever gives it up.
+//! A future that completes even if its caller drops it.
 
 use std::{
     pin::Pin,
@@ -10,20 +10,22 @@ use tokio::runtime::Handle;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tracing::{Instrument, Span};
 
-/// Runs where it is awaited, and goes on in a task if it is dropped before its end. No task from the beginning: to
-/// wake it and to be woken by it is time of every write, and a worker that has two tasks wakes another worker.
+/// A write that runs where it is awaited, and continues in a task if it is dropped before its end.
+///
+/// It is not a task from the beginning. Waking a task, and being woken by it, would cost time for
+/// every write; a worker with two tasks also wakes another worker.
 pub(crate) struct Detached<'t, T: 'static> {
-    /// `None` when it is over.
+    /// `None` after the end.
     write: Option<BoxFuture<'static, T>>,
     tasks: &'t TaskTracker,
     runtime: Handle,
     span: Span,
-    /// Who waits for the tasks waits for it, too.
-    _begun: TaskTrackerToken,
+    /// Makes [`TaskTracker::wait`] wait for this write before it is a task.
+    _tracked: TaskTrackerToken,
 }
 
 impl<'t, T> Detached<'t, T> {
-    /// Begins a write that is polled at once: from here on it is not given up.
+    /// Wraps a write. The caller must poll it at once: from here on it always completes.
     pub(crate) fn new(
         write: BoxFuture<'static, T>,
         tasks: &'t TaskTracker,
@@ -34,7 +36,7 @@ impl<'t, T> Detached<'t, T> {
             tasks,
             runtime,
             span: Span::current(),
-            _begun: tasks.token(),
+            _tracked: tasks.token(),
         }
     }
 }
@@ -43,13 +45,16 @@ impl<T> Future for Detached<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Taken out: a write that panics is over.
-        let mut write = self.write.take().expect("nobody polls it after its end");
-        let answer = write.as_mut().poll(context);
-        if answer.is_pending() {
+        // Taken out first: a write that panics must not be polled again.
+        let mut write = self
+            .write
+            .take()
+            .expect("a future is not polled after its end");
+        let output = write.as_mut().poll(context);
+        if output.is_pending() {
             self.write = Some(write);
         }
-        answer
+        output
     }
 }
 
@@ -70,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn completing<'t, T>(
+    fn detached<'t, T>(
         tasks: &'t TaskTracker,
         write: impl Future<Output = T> + Send + 'static,
     ) -> Detached<'t, T> {
@@ -78,43 +83,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_is_given_up_goes_on_and_is_waited_for() {
+    async fn dropped_write_completes_and_is_tracked() {
         let tasks = TaskTracker::new();
         tasks.close();
         let (answer, answered) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let mut write = completing(&tasks, async move {
-            answered.await.expect("it is sent");
-            end.send(()).expect("somebody looks");
+        let mut write = detached(&tasks, async move {
+            answered.await.expect("the answer is sent");
+            end.send(()).expect("the test waits");
         });
         assert!((&mut write).now_or_never().is_none());
-        assert!(
-            tasks.wait().now_or_never().is_none(),
-            "while it is asked for"
-        );
+        assert!(tasks.wait().now_or_never().is_none(), "while it is awaited");
         drop(write);
-        assert!(tasks.wait().now_or_never().is_none(), "while nobody asks");
-        answer.send(()).expect("the write is there");
+        assert!(tasks.wait().now_or_never().is_none(), "after the drop");
+        answer.send(()).expect("the write still runs");
         tasks.wait().await;
-        ended.await.expect("it came to its end");
+        ended.await.expect("the write completed");
     }
 
     #[tokio::test]
-    async fn a_write_that_is_done_is_no_task() {
+    async fn completed_write_spawns_no_task() {
         let tasks = TaskTracker::new();
-        assert_eq!(completing(&tasks, async { 7 }).await, 7);
+        assert_eq!(detached(&tasks, async { 7 }).await, 7);
         assert!(tasks.is_empty());
     }
 
     #[tokio::test]
-    async fn a_panic_reaches_who_asked_and_is_not_repeated() {
+    async fn panic_reaches_the_caller_once() {
         let tasks = TaskTracker::new();
-        let write = completing(&tasks, async {
+        let write = detached(&tasks, async {
             tokio::task::yield_now().await;
             panic!("a column");
         });
         let outcome: Result<(), _> = AssertUnwindSafe(write).catch_unwind().await;
         assert!(outcome.is_err());
-        assert!(tasks.is_empty(), "nothing is polled again that panicked");
+        assert!(
+            tasks.is_empty(),
+            "a write that panicked is not polled again"
+        );
     }
 }

@@ -1,137 +1,108 @@
-//! In which order writes of one row are told.
+//! Decides in which order the writes of each row are published.
 //!
-//! The database knows the order in which writes took effect, and does not say it. What can be known here:
-//! a write that was over before another began came first. So each write has an [`Interval`], from
-//! before it could take effect to the end of its append; and a write may be told as it is if nothing of
-//! its row was told within its interval, for all that was told before is older then. If something was, nobody
-//! knows which of the two is newer: the row is *settled*, which means read again and told as it is.
+//! The database knows the order in which writes took effect, but does not report it. The server
+//! only knows that a write that ended before another began took effect first. So each write has
+//! an [`Interval`], from before it could take effect until it is appended to the log.
 //!
-//! While a row is being settled nothing else of it is told; what comes meanwhile joins. So what is told
-//! was read after all that was told before it, and no subscriber sees a row go back in time.
+//! An event is published unchanged if nothing of its row was published within its interval:
+//! everything that was published before is then older. Otherwise the order of the two writes is
+//! unknown. The row is *reread*: it is read again, and published as it was found.
 //!
-//! Plain data behind a lock: who reads rows and appends events is [`crate::publish::publisher`].
+//! While a row is reread, nothing else of it is published. Writes that arrive meanwhile join the
+//! reread. So a row is always read after everything that was published of it, and no subscriber
+//! sees the row go back in time.
+//!
+//! This module is plain data behind a lock. [`crate::publish::publisher`] reads the rows and
+//! appends the events.
 
-use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+mod state;
+
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use self::state::{Phase, State, Verdict};
 use crate::data::{
     cursor::Cursor,
     event::{Event, EventKind, Row},
     key::KeyValue,
 };
 
-/// A row of a model, by its label.
+/// A row: the label of its model, and its primary key.
 pub(crate) type RowId = (Arc<str>, KeyValue);
 
-/// The intervals of the writes that are under way, and what was told within them.
+/// The open intervals, and what was published within them.
 #[derive(Debug)]
 pub(crate) struct Order {
     state: Mutex<State>,
-    most_rows: usize,
+    max_rows: usize,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Counts what begins and what is told.
-    now: u64,
-    /// When the intervals began that have not ended.
-    open: BTreeSet<u64>,
-    /// Rows of which something was told since the oldest of these began, or is being told.
-    rows: HashMap<RowId, RowState>,
-    /// So many rows were left when those that matter to nobody were last swept out.
-    kept: usize,
-    /// Up to then it was forgotten what was told of rows that are not among `rows`.
-    horizon: u64,
-    /// When the subscribers of a model were last told to fetch again. What they have fetched is newer than what began
-    /// before.
-    resets: HashMap<Arc<str>, u64>,
-    /// Up to where the log has been read.
-    read: Option<Cursor>,
-}
-
-/// What was told of a row.
-#[derive(Debug)]
-struct RowState {
-    stage: Stage,
-    /// What subscribers may hold of it, oldest first: the rows before and after each write that was told since the oldest
-    /// began that is under way, and those of what waits to be settled. `None` when they were too many.
-    named: Option<Vec<Row>>,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// Something is being appended. What is to be settled has come meanwhile: it waits for that, since
-    /// what is read then would overtake it on the way to the log.
-    Appending { unsettled: bool },
-    /// Something was appended then.
-    Published(u64),
-    /// It is being settled. Writes have come to be told since the row was last read.
-    Settling { more: bool },
-}
-
-/// From before a write could take effect until it is told.
+/// The interval of a write, which begins before the write can take effect. It ends with the drop of
+/// this value, when the write is admitted or failed; [`Order`] tracks the append of each row.
 #[derive(Debug)]
 pub(crate) struct Interval {
     order: Arc<Order>,
     began: u64,
-    /// Up to where the log had been read.
-    read: Option<Cursor>,
+    /// Up to where this node had read the log when the interval began.
+    read_cursor: Option<Cursor>,
 }
 
-/// An event that is told as it is.
+/// An event that may be published unchanged.
 #[derive(Debug)]
 pub(crate) struct OrderedEvent {
     pub(crate) event: Event,
-    /// Up to where the log had been read before the write began, if that matters.
-    pub(crate) read: Option<Cursor>,
+    /// Up to where this node had read the log before the write began. `None` if it does not
+    /// matter.
+    pub(crate) read_cursor: Option<Cursor>,
 }
 
-/// What may be told as it is, and what is to be settled.
+/// What to do with the events of a committed unit.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
+    /// Events to append now.
     pub(crate) events: Vec<OrderedEvent>,
-    /// The rows of these events, for [`Order::told`].
+    /// The rows of `events`, for [`Order::finish_append`].
     pub(crate) rows: Vec<RowId>,
-    /// The models among these events that are reset, for the same.
+    /// The models that `events` reset, for [`Order::finish_append`].
     pub(crate) resets: Vec<Arc<str>>,
-    /// Rows that nobody settles yet.
-    pub(crate) unsettled: Vec<RowId>,
+    /// Rows whose reread the caller must start.
+    pub(crate) rereads: Vec<RowId>,
 }
 
-/// What to do about a row that is being settled.
+/// Whether a reread is complete.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// More writes came while it was read.
+pub(crate) enum RereadStatus {
+    /// More writes arrived during the read: the caller must read the row again.
     Again,
     Done,
 }
 
 impl Order {
-    /// More rows are forgotten while a write is under way: what it writes is told by a reset then.
-    pub(crate) const MOST_ROWS: usize = 65_536;
+    /// Maximum number of rows that are remembered while a write is open. If there are more, all
+    /// are forgotten, and the events of a write that was open then become resets.
+    pub(crate) const MAX_ROWS: usize = 65_536;
 
-    /// So many states of one row are kept for overlapping writes; more are told by a reset.
-    const MOST_NAMED: usize = 256;
+    /// Maximum number of states that are remembered of one row. If overlapping writes have more,
+    /// the row's model is reset.
+    const MAX_ROW_STATES: usize = 256;
 
-    pub(crate) fn new(most_rows: usize) -> Arc<Self> {
+    pub(crate) fn new(max_rows: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
-            most_rows,
+            max_rows,
         })
     }
 
-    /// Takes note of up to where the log has been read: what other nodes may know of writes that begin from now on.
-    pub(crate) fn read_up_to(&self, cursor: Cursor) {
-        self.state().read = Some(cursor);
+    /// Records up to where this node has read the log. Other nodes learn from it what this node
+    /// can know about writes that begin from now on.
+    pub(crate) fn set_read_cursor(&self, cursor: Cursor) {
+        self.state().read_cursor = Some(cursor);
     }
 
-    /// Returns up to where the log has been read.
-    pub(crate) fn read(&self) -> Option<Cursor> {
-        self.state().read.clone()
+    /// Returns up to where this node has read the log.
+    pub(crate) fn read_cursor(&self) -> Option<Cursor> {
+        self.state().read_cursor.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -141,284 +112,151 @@ impl Order {
     /// Begins the interval of a write.
     pub(crate) fn begin(self: &Arc<Self>) -> Interval {
         let mut state = self.state();
-        state.now += 1;
-        let began = state.now;
-        state.open.insert(began);
         Interval {
+            began: state.open_interval(),
+            read_cursor: state.read_cursor.clone(),
             order: Arc::clone(self),
-            began,
-            read: state.read.clone(),
         }
     }
 
-    /// Decides what of a committed unit may be told. Its events are marked as being told until
-    /// [`told`](Self::told).
+    /// Decides what to do with the events of a committed unit: a transaction, or a write that
+    /// commits by itself. The admitted events count as being appended until
+    /// [`finish_append`](Self::finish_append).
     pub(crate) fn admit(&self, events: Vec<(Event, Option<Arc<Interval>>)>) -> Admission {
-        let mut admitted = Admission::default();
+        let mut admission = Admission::default();
         let mut state = self.state();
-        // Rows of this very unit: all that it did to one stays together.
-        let mut own: HashMap<RowId, Verdict> = HashMap::new();
-        let is_alone = events.len() == 1;
+        // All events that this unit has of one row get the same verdict.
+        let mut verdicts: HashMap<RowId, Verdict> = HashMap::new();
+        let is_single = events.len() == 1;
         let mut ended = Vec::with_capacity(events.len());
         for (event, interval) in events {
             let began = interval.as_ref().map_or(u64::MAX, |i| i.began);
-            let read = interval.as_ref().and_then(|i| i.read.clone());
+            let read_cursor = interval.as_ref().and_then(|i| i.read_cursor.clone());
             ended.extend(interval);
             let EventKind::Row(change) = &event.kind else {
-                admitted.reset(event);
+                admission.add_reset(event);
                 continue;
             };
             let id = (Arc::clone(&event.model), change.key.clone());
-            let named = change.old.iter().chain(&change.new).cloned();
-            let verdict = match own.get(&id) {
-                Some(first) => state.follow(&id, *first, named),
+            let rows = change.old.iter().chain(&change.new).cloned();
+            let verdict = match verdicts.get(&id) {
+                Some(first) => state.decide_like(&id, *first, rows),
                 None => {
-                    let verdict = state.decide(&id, began, named);
-                    if !is_alone {
-                        own.insert(id.clone(), verdict);
+                    let verdict = state.decide(&id, began, rows);
+                    if !is_single {
+                        verdicts.insert(id.clone(), verdict);
                     }
                     verdict
                 }
             };
             match verdict {
                 Verdict::Publish => {
-                    admitted.events.push(OrderedEvent { event, read });
-                    admitted.rows.push(id);
+                    admission.events.push(OrderedEvent { event, read_cursor });
+                    admission.rows.push(id);
                 }
-                Verdict::Unsettled => admitted.unsettled.push(id),
-                Verdict::Joined => {}
-                Verdict::Forgotten => admitted.reset(Event::reset(event.model)),
+                Verdict::Reread => admission.rereads.push(id),
+                Verdict::Join => {}
+                Verdict::Reset => admission.add_reset(Event::reset(event.model)),
             }
         }
-        for model in &admitted.resets {
-            // What this unit tells of its own rows comes before its resets.
-            state.reset(model, |id| own.contains_key(id));
+        for model in &admission.resets {
+            // The unit's own rows are excluded: their events precede the resets of the unit.
+            state.record_reset(model, |id| verdicts.contains_key(id));
         }
         drop(state);
-        // They take the lock themselves.
+        // Dropping an interval takes the lock.
         drop(ended);
-        admitted
+        admission
     }
 
-    /// Has a row be settled that may have been written, if nobody does yet. Returns whether the caller is to.
-    pub(crate) fn unsettle(&self, row: &RowId, named: impl IntoIterator<Item = Row>) -> bool {
+    /// Marks a row that may have been written, so that everything of it waits for a reread. Returns
+    /// whether the caller must start that reread; if not, another one covers it.
+    pub(crate) fn mark_for_reread(
+        &self,
+        row: &RowId,
+        known_rows: impl IntoIterator<Item = Row>,
+    ) -> bool {
         let mut state = self.state();
-        let told = state.rows.entry(row.clone()).or_insert_with(|| RowState {
-            stage: Stage::Published(0),
-            named: Some(Vec::new()),
-        });
-        told.name(named.into_iter());
-        told.unsettle() == Verdict::Unsettled
+        let row_state = state.row_or_default(row);
+        row_state.add_known_rows(known_rows.into_iter());
+        row_state.mark_for_reread() == Verdict::Reread
     }
 
-    /// Takes note that the events of these rows, and the resets of these models, are in the log. Returns the rows
-    /// that are to be settled now.
-    pub(crate) fn told(&self, rows: Vec<RowId>, resets: &[Arc<str>]) -> Vec<RowId> {
+    /// Records that the admitted events of these rows, and the resets of these models, are in the
+    /// log. Returns the rows whose reread the caller must start now.
+    pub(crate) fn finish_append(&self, rows: Vec<RowId>, resets: &[Arc<str>]) -> Vec<RowId> {
         let mut state = self.state();
-        state.now += 1;
-        let now = state.now;
-        let mut unsettled = Vec::new();
+        let now = state.tick();
+        let mut rereads = Vec::new();
         for row in rows {
-            let Some(told) = state.rows.get_mut(&row) else {
+            let Some(row_state) = state.rows.get_mut(&row) else {
                 continue;
             };
-            match told.stage {
-                Stage::Appending { unsettled: true } => {
-                    told.stage = Stage::Settling { more: true };
-                    unsettled.push(row);
+            match row_state.phase {
+                Phase::Appending { needs_reread: true } => {
+                    row_state.phase = Phase::Rereading { read_again: true };
+                    rereads.push(row);
                 }
-                Stage::Appending { unsettled: false } => told.stage = Stage::Published(now),
-                // Of this unit, and told above.
-                Stage::Published(_) | Stage::Settling { .. } => {}
+                Phase::Appending {
+                    needs_reread: false,
+                } => row_state.phase = Phase::Published(now),
+                // The unit has several events of the row: the first one was handled above.
+                Phase::Published(_) | Phase::Rereading { .. } => {}
             }
         }
         for model in resets {
-            // Until now a client could fetch because of it.
-            state.reset(model, |_| false);
+            // Until now a client could fetch because of this reset.
+            state.record_reset(model, |_| false);
         }
-        state.sweep(self.most_rows);
-        unsettled
+        state.sweep(self.max_rows);
+        rereads
     }
 
-    /// Takes note that the subscribers of a model fetch again, because of one of its rows.
-    pub(crate) fn reset(&self, because_of: &RowId) {
-        let (model, _) = because_of;
-        self.state().reset(model, |id| id == because_of);
+    /// Records that the model of a row is reset because of that row.
+    pub(crate) fn record_reset(&self, cause: &RowId) {
+        let (model, _) = cause;
+        self.state().record_reset(model, |id| id == cause);
     }
 
-    /// Begins to settle a row, or goes on: returns what subscribers may hold of it, `None` when that is not
-    /// known any more. The row is to be read after this.
-    pub(crate) fn settling(&self, row: &RowId) -> Option<Vec<Row>> {
+    /// Begins or continues the reread of a row; the caller must read the row after this. Returns
+    /// the states of the row that subscribers may hold, or `None` if these are not known any more.
+    pub(crate) fn begin_reread(&self, row: &RowId) -> Option<Vec<Row>> {
         let mut state = self.state();
-        let told = state.rows.get_mut(row)?;
-        told.stage = Stage::Settling { more: false };
-        told.named.replace(Vec::new())
+        let row_state = state.rows.get_mut(row)?;
+        row_state.phase = Phase::Rereading { read_again: false };
+        row_state.known_rows.replace(Vec::new())
     }
 
-    /// Takes note that a settled row is in the log as it was found.
-    pub(crate) fn settled(&self, row: &RowId, found: Option<Row>) -> Next {
+    /// Records that a reread row is in the log as it was found.
+    pub(crate) fn finish_reread(&self, row: &RowId, found: Option<Row>) -> RereadStatus {
         let mut state = self.state();
-        state.now += 1;
-        let now = state.now;
-        let Some(told) = state.rows.get_mut(row) else {
-            return Next::Done;
+        let now = state.tick();
+        let Some(row_state) = state.rows.get_mut(row) else {
+            return RereadStatus::Done;
         };
-        // Before what has come since: it is older than the next reading in any case.
-        if let (Some(named), Some(found)) = (&mut told.named, found) {
-            named.insert(0, found);
+        // Before the states that arrived meanwhile: in any case this state is older than what the
+        // next read finds.
+        if let (Some(known_rows), Some(found)) = (&mut row_state.known_rows, found) {
+            known_rows.insert(0, found);
         }
-        if let Stage::Settling { more: true } = told.stage {
-            return Next::Again;
+        if let Phase::Rereading { read_again: true } = row_state.phase {
+            return RereadStatus::Again;
         }
-        told.stage = Stage::Published(now);
-        state.sweep(self.most_rows);
-        Next::Done
+        row_state.phase = Phase::Published(now);
+        state.sweep(self.max_rows);
+        RereadStatus::Done
     }
-}
-
-/// What becomes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Publish,
-    /// It is to be settled, which nobody does yet.
-    Unsettled,
-    /// It is being settled, or will be.
-    Joined,
-    /// What else was told of its row is not known any more.
-    Forgotten,
 }
 
 impl Admission {
-    fn reset(&mut self, event: Event) {
-        // Once is enough.
+    /// Adds the reset of a model, unless there is one already.
+    fn add_reset(&mut self, event: Event) {
         if !self.resets.contains(&event.model) {
             self.resets.push(Arc::clone(&event.model));
-            self.events.push(OrderedEvent { event, read: None });
-        }
-    }
-}
-
-impl State {
-    /// Takes note that the subscribers of a model fetch again.
-    fn reset(&mut self, model: &Arc<str>, is_own: impl Fn(&RowId) -> bool) {
-        self.now += 1;
-        self.resets.insert(Arc::clone(model), self.now);
-        let rows = self.rows.iter_mut();
-        let rows = rows.filter(|(id, _)| id.0 == *model && !is_own(id));
-        for (_, told) in rows {
-            // What is on its way to the log, or was read, may be older than what is fetched.
-            if !matches!(told.stage, Stage::Published(_)) {
-                told.unsettle();
-            }
-        }
-    }
-
-    fn decide(&mut self, id: &RowId, began: u64, named: impl Iterator<Item = Row>) -> Verdict {
-        let reset = self.resets.get(&id.0).copied().unwrap_or_default();
-        match self.rows.entry(id.clone()) {
-            Entry::Vacant(place) if began < reset => {
-                place.insert(RowState {
-                    stage: Stage::Settling { more: true },
-                    named: Some(named.collect()),
-                });
-                Verdict::Unsettled
-            }
-            Entry::Vacant(_) if began < self.horizon => Verdict::Forgotten,
-            Entry::Vacant(place) => {
-                place.insert(RowState {
-                    stage: Stage::Appending { unsettled: false },
-                    named: Some(named.collect()),
-                });
-                Verdict::Publish
-            }
-            Entry::Occupied(mut present) => {
-                let told = present.get_mut();
-                if let Stage::Published(at) = told.stage
-                    && at.max(reset) < began
-                {
-                    told.stage = Stage::Appending { unsettled: false };
-                    // In order: nobody holds more of the row than this tells, unless a write is under way
-                    // that began before: where the row was which it moves, it may have read too early.
-                    if self.open.first().is_none_or(|oldest| *oldest > at) {
-                        told.named = Some(Vec::new());
-                    }
-                    told.name(named);
-                    return Verdict::Publish;
-                }
-                told.name(named);
-                told.unsettle()
-            }
-        }
-    }
-
-    /// Has a further event of a unit share the fate of its first one of the row.
-    fn follow(&mut self, id: &RowId, first: Verdict, named: impl Iterator<Item = Row>) -> Verdict {
-        let told = self.rows.get_mut(id);
-        match (first, told) {
-            (Verdict::Publish, Some(told)) => {
-                told.name(named);
-                Verdict::Publish
-            }
-            (Verdict::Unsettled | Verdict::Joined, Some(told)) => {
-                told.name(named);
-                Verdict::Joined
-            }
-            (_, None) | (Verdict::Forgotten, _) => Verdict::Forgotten,
-        }
-    }
-
-    /// Forgets what matters to no interval that is still open: now and then, for it looks at all rows.
-    fn sweep(&mut self, most: usize) {
-        let oldest = self.open.first().copied();
-        if oldest.is_some() && self.rows.len() < 2 * self.kept + 64 {
-            return;
-        }
-        self.keep(oldest.unwrap_or(u64::MAX));
-        if self.rows.len() > most {
-            // A write that does not end, such as that of a transaction which somebody forgot.
-            self.horizon = self.now;
-            self.keep(u64::MAX);
-        }
-        self.kept = self.rows.len();
-    }
-
-    fn keep(&mut self, oldest: u64) {
-        self.rows.retain(|_, told| match told.stage {
-            Stage::Published(at) => at > oldest,
-            Stage::Appending { .. } | Stage::Settling { .. } => true,
-        });
-    }
-}
-
-impl RowState {
-    /// Has it be settled. Returns whether the caller is to.
-    fn unsettle(&mut self) -> Verdict {
-        match &mut self.stage {
-            Stage::Published(_) => {
-                self.stage = Stage::Settling { more: true };
-                Verdict::Unsettled
-            }
-            Stage::Appending { unsettled } => {
-                *unsettled = true;
-                Verdict::Joined
-            }
-            Stage::Settling { more } => {
-                *more = true;
-                Verdict::Joined
-            }
-        }
-    }
-
-    fn name(&mut self, rows: impl Iterator<Item = Row>) {
-        if let Some(named) = &mut self.named {
-            for row in rows {
-                if !named.iter().any(|known| known.ptr_eq(&row)) {
-                    named.push(row);
-                }
-            }
-            if named.len() > Order::MOST_NAMED {
-                self.named = None;
-            }
+            self.events.push(OrderedEvent {
+                event,
+                read_cursor: None,
+            });
         }
     }
 }
@@ -428,7 +266,7 @@ impl Drop for Interval {
         let mut state = self.order.state();
         state.open.remove(&self.began);
         if state.open.is_empty() {
-            state.sweep(self.order.most_rows);
+            state.sweep(self.order.max_rows);
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What a transport learned of a client before its session begins.
+//! What a transport knows about a client before its session begins.
 
 use std::net::IpAddr;
 
-/// Who connects, from where, and which dialect they ask for.
+/// The user who connects, the address, and the requested dialect.
+///
+/// A plain user converts into a handshake without an address.
 #[derive(Clone, Debug)]
 pub struct Handshake<U> {
     pub(crate) user: U,
@@ -11,11 +13,11 @@ pub struct Handshake<U> {
 }
 
 impl<U> Handshake<U> {
-    /// The websocket subprotocol by which a client asks for v1. A transport that accepts it names it
-    /// in its answer, and never otherwise (RFC 6455, section 4.2.2).
+    /// The websocket subprotocol with which a client requests v1. A transport that accepts it must
+    /// name it in its answer, and must not name it otherwise (RFC 6455, section 4.2.2).
     pub const SUBPROTOCOL: &'static str = crate::protocol::v1::SUBPROTOCOL;
 
-    /// Returns the handshake of a user.
+    /// Creates the handshake of a user, without an address or subprotocol.
     pub fn new(user: U) -> Self {
         Self {
             user,
@@ -24,14 +26,15 @@ impl<U> Handshake<U> {
         }
     }
 
-    /// Sets the address that the connection comes from.
+    /// Sets the IP address of the client. `None` is not counted by
+    /// [`Limits::max_connections_per_address`](crate::Limits::max_connections_per_address).
     #[must_use]
     pub fn address(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;
         self
     }
 
-    /// Sets whether the subprotocol was asked for.
+    /// Sets whether the client requested [`SUBPROTOCOL`](Self::SUBPROTOCOL).
     #[must_use]
     pub fn v1(mut self, v1: bool) -> Self {
         self.v1 = v1;

@@ -1,9 +1,9 @@
-//! From which web pages a websocket may be opened.
+//! Decides which web pages may open a websocket.
 //!
-//! Browsers let every page open a websocket to every server, with the user's cookies; the `Origin`
-//! header is all that tells them apart (RFC 6455, section 10.2).
+//! Browsers let any page open a websocket to any server, with the user's cookies. Only the `Origin`
+//! header shows which page it is (RFC 6455, section 10.2).
 
-/// The pages of other hosts that are let in, besides those of the server's own.
+/// The origins that may connect, in addition to the server's own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     listed: Vec<String>,
@@ -11,10 +11,10 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// Reads a list of origins, such as `https://app.example.com`; `*` is every one.
+    /// Parses a list of origins, such as `https://app.example.com`. `*` allows every origin.
     ///
     /// # Errors
-    /// The first entry that is no origin.
+    /// The first entry that is not an origin.
     pub(crate) fn new(listed: Vec<String>) -> Result<Self, String> {
         let mut origins = Self::default();
         for entry in listed {
@@ -22,7 +22,7 @@ impl Origins {
                 "*" => origins.any = true,
                 "null" => origins.listed.push(entry),
                 _ => match authority(&entry) {
-                    Some(_) => origins.listed.push(normal(&entry)),
+                    Some(_) => origins.listed.push(normalize(&entry)),
                     None => return Err(entry),
                 },
             }
@@ -30,9 +30,10 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Returns whether a page of this origin may connect to the server that it calls by this host.
+    /// Returns whether a page of this origin may connect. `host` is the `Host` header of its
+    /// request.
     pub(crate) fn allow(&self, origin: &str, host: Option<&str>) -> bool {
-        if self.any || self.listed.contains(&normal(origin)) {
+        if self.any || self.listed.contains(&normalize(origin)) {
             return true;
         }
         match (authority(origin), host) {
@@ -45,16 +46,16 @@ impl Origins {
     }
 }
 
-/// Splits `https://app.example.com:8443`; there is nothing behind the port.
+/// Splits an origin into scheme and authority. `None` if it has another part, such as a path.
 fn authority(origin: &str) -> Option<(&str, &str)> {
     let (scheme, authority) = origin.split_once("://")?;
-    let is_good = !scheme.is_empty()
+    let is_valid = !scheme.is_empty()
         && !authority.is_empty()
         && !authority.contains(['/', '?', '#', '@', ' ', ',']);
-    is_good.then_some((scheme, authority))
+    is_valid.then_some((scheme, authority))
 }
 
-fn normal(origin: &str) -> String {
+fn normalize(origin: &str) -> String {
     let origin = origin.to_ascii_lowercase();
     match authority(&origin) {
         Some((scheme, authority)) => {
@@ -82,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_the_same_host_and_port_may() {
+    fn page_of_the_same_host_and_port_is_allowed() {
         let none = origins(&[]);
-        for (origin, host, may) in [
+        for (origin, host, is_allowed) in [
             ("http://127.0.0.1:3030", "127.0.0.1:3030", true),
             ("https://Example.com", "example.COM", true),
             ("https://example.com", "example.com:443", true),
@@ -101,13 +102,17 @@ mod tests {
             ("", "example.com", false),
             ("example.com", "example.com", false),
         ] {
-            assert_eq!(none.allow(origin, Some(host)), may, "{origin} at {host}");
+            assert_eq!(
+                none.allow(origin, Some(host)),
+                is_allowed,
+                "{origin} at {host}"
+            );
         }
         assert!(!none.allow("https://example.com", None));
     }
 
     #[test]
-    fn a_listed_page_may() {
+    fn listed_page_is_allowed() {
         let some = origins(&["https://App.example.com:443", "http://localhost:5173"]);
         let host = Some("api.example.com");
         assert!(some.allow("https://app.example.com", host));
@@ -119,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_cannot_be_listed() {
+    fn list_entry_must_be_an_origin() {
         for wrong in [
             "example.com",
             "https://example.com/",

@@ -1,11 +1,8 @@
-//! Where a subscription starts: now, or where its client left.
+//! Finds where a subscription starts: now, or after the client's last cursor.
 
 use tokio::time::timeout;
 
-use super::{
-    Session,
-    subscribe::{SubscribeRequest, unavailable},
-};
+use super::{Session, refusal::unavailable, subscribe::SubscribeRequest};
 use crate::{
     data::{cursor::Cursor, serializer_set::SerializerSet},
     dispatch::history::MissedEvents,
@@ -18,23 +15,24 @@ use crate::{
 const MAX_MISSED_EVENTS: usize = 4000;
 
 impl Session {
-    /// Returns where a subscription starts that was granted, with what its client missed.
+    /// Returns where a granted subscription starts. If the client resumes, the answer contains the
+    /// frames that it missed.
     pub(super) async fn start_point(
         &self,
         request: &SubscribeRequest<'_>,
         granted: SerializerSet,
     ) -> Result<StartPoint, Refusal> {
         let Some(since) = &request.since else {
-            if self.shared.log.known_head().is_none() {
-                self.begun().await?;
+            if self.context.log.known_head().is_none() {
+                self.wait_for_log().await?;
             }
-            return Ok(StartPoint::Now(self.shared.log.known_head()));
+            return Ok(StartPoint::Now(self.context.log.known_head()));
         };
-        self.begun().await?;
+        self.wait_for_log().await?;
         let Ok(since) = since.parse::<Cursor>() else {
             return Ok(self.reset(ResetReason::Epoch));
         };
-        let shared = &*self.shared;
+        let context = &*self.context;
         let Some((dispatched, batch_id)) = self.handle.dispatched() else {
             return Err(unavailable());
         };
@@ -42,24 +40,23 @@ impl Session {
             return Ok(self.reset(ResetReason::Epoch));
         }
         if since.position > dispatched.position {
-            // This node may be behind the one that the client comes from.
-            if let Err(error) = self.in_time(shared.log.read(since.clone(), 1)).await {
-                return self.unreachable(error);
+            // The client may come from a node that has read more of the log than this one.
+            if let Err(error) = self.ask_log(context.log.read(since.clone(), 1)).await {
+                return self.start_without_log(error);
             }
         }
         let (model, group) = (&*request.model.label, &request.group);
-        let look = || {
-            shared
-                .history
-                .missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
+        let find_missed = || {
+            let history = &context.history;
+            history.missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
         };
-        let mut missed = look();
+        let mut missed = find_missed();
         if let MissedEvents::NotLoaded = missed {
-            let reach = shared.history.load_after(&*shared.log, &since);
-            if let Err(error) = self.in_time(reach).await {
-                return self.unreachable(error);
+            let load = context.history.load_after(&*context.log, &since);
+            if let Err(error) = self.ask_log(load).await {
+                return self.start_without_log(error);
             }
-            missed = look();
+            missed = find_missed();
         }
         let events = match missed {
             MissedEvents::Found(events) => events,
@@ -67,31 +64,37 @@ impl Session {
             MissedEvents::TooMany => return Ok(self.reset(ResetReason::TooFar)),
             MissedEvents::NotLoaded => return Ok(self.reset(ResetReason::Expired)),
         };
-        let Some(replay) = shared
+        let Some(replay) = context
             .replays
             .get(&since.epoch, request.entry, group, &events)
         else {
-            shared.metrics.panics.increment(1);
+            context.metrics.panics.increment(1);
             tracing::error!(
                 model,
-                "what a client missed cannot be told: the application's code panicked"
+                "the application's code panicked while a replay was prepared: the client receives a reset"
             );
             return Ok(self.reset(ResetReason::Bulk));
         };
-        let limits = &shared.limits;
-        // They wait like answers, of which half as many as may stop the client from asking for more.
-        let most = (
-            limits.max_pending_messages / 2,
-            limits.max_pending_bytes / 2,
+        // Replayed frames are queued like answers. Above half of the limits, answers stop the
+        // server from reading further requests.
+        let max_frames_and_bytes = (
+            context.limits.max_pending_messages / 2,
+            context.limits.max_pending_bytes / 2,
         );
-        let of = (request.model, request.entry, group);
-        // To where this node is, or where the client was already.
-        let upto = match since.position < dispatched.position {
-            true => &dispatched,
-            false => &since,
+        let target = (request.model, request.entry, group);
+        // The position of this node, or that of the client if it is later.
+        let up_to = if since.position < dispatched.position {
+            &dispatched
+        } else {
+            &since
         };
-        let user = (&self.user, granted);
-        let replayed = replay.frames(of, user, (&since, upto), most, &shared.metrics);
+        let replayed = replay.frames(
+            target,
+            (&self.user, granted),
+            (&since, up_to),
+            max_frames_and_bytes,
+            &context.metrics,
+        );
         Ok(match replayed {
             Some(replayed) => StartPoint::Resumed {
                 since,
@@ -102,58 +105,64 @@ impl Session {
         })
     }
 
-    /// Returns whether a replay is also complete up to a later batch: the group did not change in between.
-    pub(super) fn is_complete_up_to(&self, new: &mut NewSubscription, now: u64) -> bool {
+    /// Returns whether a replay is also complete up to a later batch, because the group did not
+    /// change meanwhile. If it is, the replay then counts as one up to that batch.
+    pub(super) fn is_complete_up_to(&self, new: &mut NewSubscription, later: u64) -> bool {
         let StartPoint::Resumed {
             since, batch_id, ..
         } = &mut new.start
         else {
             return true;
         };
-        let history = &self.shared.history;
-        let is_complete = history.is_unchanged(&new.model, &new.group, since, (*batch_id, now));
+        let history = &self.context.history;
+        let is_complete = history.is_unchanged(&new.model, &new.group, since, (*batch_id, later));
         if is_complete {
-            *batch_id = now;
+            *batch_id = later;
         }
         is_complete
     }
 
-    /// Returns where a subscription starts whose client must fetch again.
+    /// Returns the start of a subscription whose client must fetch again.
     pub(super) fn reset(&self, reason: ResetReason) -> StartPoint {
-        StartPoint::Reset(reason, self.shared.log.known_head())
+        StartPoint::Reset(reason, self.context.log.known_head())
     }
 
-    /// Asks the log, which may be away.
-    async fn in_time<T>(
+    /// Waits for an answer of the log, which may be unreachable.
+    async fn ask_log<T>(
         &self,
-        asking: impl Future<Output = Result<T, ReadError>>,
+        answer: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let patience = self.shared.limits.authorize_timeout;
-        let late = |_| Err(LogError::new("it did not answer in time").into());
-        timeout(patience, asking).await.unwrap_or_else(late)
+        let authorize_timeout = self.context.limits.authorize_timeout;
+        let late = |_| Err(LogError::new("the log did not answer in time").into());
+        timeout(authorize_timeout, answer)
+            .await
+            .unwrap_or_else(late)
     }
 
-    /// Returns what becomes of a client that comes from where the log does not reach.
-    fn unreachable(&self, error: ReadError) -> Result<StartPoint, Refusal> {
+    /// Returns the start of a subscription for whose cursor the log returned an error.
+    fn start_without_log(&self, error: ReadError) -> Result<StartPoint, Refusal> {
         Ok(self.reset(match error {
             ReadError::Epoch => ResetReason::Epoch,
             ReadError::Ahead => ResetReason::Ahead,
             ReadError::Expired => ResetReason::Expired,
             ReadError::Unavailable(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a subscription is refused");
+                tracing::warn!(
+                    error,
+                    "the log cannot be read: a request with `since` is refused"
+                );
                 return Err(unavailable());
             }
         }))
     }
 
-    /// Waits until the log has said where it begins.
-    async fn begun(&self) -> Result<(), Refusal> {
-        let mut progress = self.shared.progress.clone();
-        let begun = progress.wait_for(Option::is_some);
-        match timeout(self.shared.limits.authorize_timeout, begun).await {
+    /// Waits until the log has reported where it begins.
+    async fn wait_for_log(&self) -> Result<(), Refusal> {
+        let mut progress = self.context.progress.clone();
+        let begin = progress.wait_for(Option::is_some);
+        match timeout(self.context.limits.authorize_timeout, begin).await {
             Ok(Ok(_)) => Ok(()),
-            // It cannot be reached, or its dispatcher has ended.
+            // The log cannot be reached, or the dispatcher has ended.
             Ok(Err(_)) | Err(_) => Err(unavailable()),
         }
     }

@@ -1,7 +1,9 @@
-//! What every [`EventLog`] does, as tests that each of them runs against its real server.
+//! The contract suite: the properties of every [`EventLog`], as tests that run against its real
+//! server.
 //!
-//! The tests of a log say how a node opens it ([`Subject`]), and have [`tests!`](crate::contract_tests) write one test for
-//! each property, which is a function here. Each test has a subject of its own.
+//! To test a log, implement [`Subject`] for it. [`contract_tests!`](crate::contract_tests) then
+//! writes one test for each property. Each property is a function of this module, and each test has
+//! a subject of its own.
 //!
 //! ```ignore
 //! struct Memory(MemoryLog);
@@ -11,8 +13,9 @@
 //! rest_live_runtime::contract_tests!(Memory::start());
 //! ```
 
+mod event_value;
 mod item;
-mod watch;
+mod tail_checker;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,43 +23,46 @@ use futures_util::future::{BoxFuture, join_all};
 
 pub use self::item::records;
 use self::{
-    item::{Said, of_each_kind, updated},
-    watch::Watch,
+    event_value::EventValue,
+    item::{one_of_each_kind, updated},
+    tail_checker::TailChecker,
 };
 use crate::{
     data::cursor::{Cursor, Epoch},
     log::{EventLog, ReadError, Record},
 };
 
-/// How long is waited for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for the next item of a tail.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A log under test, which nobody else uses.
+/// An event log under test. No other test uses it.
 pub trait Subject: Sync {
-    /// Opens it as one more node does.
+    /// Opens the log as one more node.
     fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>>;
 
-    /// Has it forget everything that is in it now, as it does with what is old: by whatever means, also by appending what
-    /// makes it old.
+    /// Makes the log forget all events that are in it now, as it forgets old events. The method may
+    /// append further events for this.
     fn trim(&self) -> BoxFuture<'_, ()>;
 }
 
-/// Writes one `#[tokio::test]` for each property of the contract. The argument is evaluated in each of them to a future,
-/// whose output is the [`Subject`](crate::testing::contract::Subject).
+/// Writes one `#[tokio::test]` for each property of the contract.
+///
+/// Each test evaluates the argument, an expression for a future whose output is the [`Subject`] of
+/// that test.
 #[macro_export]
 macro_rules! contract_tests {
     ($start:expr) => {
         $crate::contract_tests! {
             $start;
-            a_tail_begins_at_the_head
-            every_node_is_told_everything_once
-            units_are_not_torn
+            tail_begins_at_the_head
+            every_tail_yields_every_event_once
+            appends_are_atomic
             rows_keep_their_order
-            reading_says_what_the_tail_said
-            reading_says_why_it_cannot
-            a_tail_that_is_passed_is_reset
-            tails_come_and_go
-            what_a_node_leaves_behind_is_there
+            read_returns_what_a_tail_yields
+            read_errors_are_distinct
+            slow_tail_is_reset
+            dropped_tails_affect_no_other_tail
+            events_of_a_leaving_node_remain
         }
     };
     ($start:expr; $($property:ident)*) => {
@@ -70,72 +76,84 @@ macro_rules! contract_tests {
     };
 }
 
-/// A tail begins where the log is, and what was before is not in it.
-pub async fn a_tail_begins_at_the_head(subject: &dyn Subject) {
+/// A tail begins at the head of the log, and does not yield earlier events.
+pub async fn tail_begins_at_the_head(subject: &dyn Subject) {
     let [log, other] = nodes(subject).await;
     let start = head(&*log).await;
-    assert_eq!(Watch::begin(&*other).await.begin, start);
+    assert_eq!(TailChecker::begin(&*other).await.begin, start);
     append(&*log, records(1, 3)).await;
     let end = head(&*log).await;
     assert_eq!(end.epoch, start.epoch);
     assert_eq!(head(&*other).await, end);
-    let mut watch = Watch::begin(&*other).await;
-    assert_eq!(watch.begin, end);
+    let mut tail = TailChecker::begin(&*other).await;
+    assert_eq!(tail.begin, end);
     let later = vec![updated(1, 4)];
-    let said = Said::of_records(&later);
+    let expected = EventValue::from_records(&later);
     append(&*log, later).await;
-    watch.until(1).await;
-    assert_eq!(watch.said(), said);
+    tail.wait_for_events(1).await;
+    assert_eq!(tail.sorted_events(), expected);
 }
 
-/// Every tail of every node yields every event once, as it was.
-pub async fn every_node_is_told_everything_once(subject: &dyn Subject) {
+/// Every tail of every node yields every event once and unchanged.
+pub async fn every_tail_yields_every_event_once(subject: &dyn Subject) {
     let logs: [_; 2] = nodes(subject).await;
-    let mut watches = [Watch::begin(&*logs[0]).await, Watch::begin(&*logs[1]).await];
-    let mut said = Vec::new();
-    for turn in 0..10 {
-        let events = of_each_kind(turn);
-        said.extend(Said::of_records(&events));
-        append(&*logs[turn as usize % 2], events).await;
+    let mut tails = [
+        TailChecker::begin(&*logs[0]).await,
+        TailChecker::begin(&*logs[1]).await,
+    ];
+    let mut expected = Vec::new();
+    for row in 0..10 {
+        let events = one_of_each_kind(row);
+        expected.extend(EventValue::from_records(&events));
+        append(&*logs[row as usize % 2], events).await;
     }
     append(&*logs[0], Vec::new()).await;
     let end = head(&*logs[0]).await;
-    for watch in &mut watches {
-        watch.until(said.len()).await;
-        assert_eq!(watch.said(), said);
-        assert_eq!(watch.watermark, end);
+    for tail in &mut tails {
+        tail.wait_for_events(expected.len()).await;
+        assert_eq!(tail.sorted_events(), expected);
+        assert_eq!(tail.watermark, end);
     }
-    assert_eq!(watches[0].sorted(), watches[1].sorted());
+    assert_eq!(tails[0].sorted(), tails[1].sorted());
 }
 
-/// Events that are appended together are next to each other and in order, whoever else appends.
-pub async fn units_are_not_torn(subject: &dyn Subject) {
-    const UNITS: usize = 30;
+/// Events that are appended together stay adjacent and in order, although other nodes also append.
+pub async fn appends_are_atomic(subject: &dyn Subject) {
+    const APPENDS: usize = 30;
     let logs: [_; 3] = nodes(subject).await;
-    let mut watch = Watch::begin(&*logs[0]).await;
-    let sizes = (0..UNITS).map(|unit| 1 + unit % 7);
-    let units = sizes.clone().enumerate().map(|(unit, size)| {
-        let events = records(unit as i32, size);
-        append(&*logs[unit % logs.len()], events)
+    let mut tail = TailChecker::begin(&*logs[0]).await;
+    let sizes = (0..APPENDS).map(|number| 1 + number % 7);
+    let appends = sizes.clone().enumerate().map(|(number, size)| {
+        let events = records(number as i32, size);
+        append(&*logs[number % logs.len()], events)
     });
-    join_all(units).await;
-    watch.until(sizes.clone().sum()).await;
-    let mut states = watch.said().into_iter().map(|said| said.state());
-    for _ in 0..UNITS {
-        let (unit, first) = states.next().expect("one more unit");
-        assert_eq!(first, 0, "a unit begins with its first event");
-        let size = sizes.clone().nth(unit as usize).expect("one of the units");
+    join_all(appends).await;
+    tail.wait_for_events(sizes.clone().sum()).await;
+    let mut states = tail
+        .sorted_events()
+        .into_iter()
+        .map(|event| event.row_and_state());
+    for _ in 0..APPENDS {
+        let (id, first) = states.next().expect("the events of one more append");
+        assert_eq!(first, 0, "an append begins with its first event");
+        let size = sizes
+            .clone()
+            .nth(id as usize)
+            .expect("the id is that of an append");
         for state in 1..size {
-            assert_eq!(states.next(), Some((unit, state as i32)));
+            assert_eq!(states.next(), Some((id, state as i32)));
         }
     }
 }
 
-/// What is appended of a row one after the other is told in that order, whoever else appends.
+/// Events of one row are yielded in the order of their appends, although other nodes also append.
 pub async fn rows_keep_their_order(subject: &dyn Subject) {
     const STATES: i32 = 50;
     let logs: [_; 3] = nodes(subject).await;
-    let mut watches = [Watch::begin(&*logs[0]).await, Watch::begin(&*logs[2]).await];
+    let mut tails = [
+        TailChecker::begin(&*logs[0]).await,
+        TailChecker::begin(&*logs[2]).await,
+    ];
     let writers = logs.iter().enumerate().flat_map(|(node, log)| {
         (0..2).map(move |writer| async move {
             for state in 0..STATES {
@@ -144,50 +162,54 @@ pub async fn rows_keep_their_order(subject: &dyn Subject) {
         })
     });
     join_all(writers).await;
-    for watch in &mut watches {
-        watch.until(6 * STATES as usize).await;
+    for tail in &mut tails {
+        tail.wait_for_events(6 * STATES as usize).await;
         let mut states = [0; 6];
-        for (_, said) in &watch.seen {
-            let (row, state) = said.state();
-            assert_eq!(states[row as usize], state, "of row {row}");
+        for (_, event) in &tail.events {
+            let (row, state) = event.row_and_state();
+            assert_eq!(states[row as usize], state, "the order of row {row}");
             states[row as usize] += 1;
         }
         assert_eq!(states, [STATES; 6]);
     }
 }
 
-/// Reading from any place says what a tail said behind it, in pages of any size.
-pub async fn reading_says_what_the_tail_said(subject: &dyn Subject) {
+/// A read after any position returns the events that a tail yields after it, in pages of any size.
+pub async fn read_returns_what_a_tail_yields(subject: &dyn Subject) {
     let [log, other] = nodes(subject).await;
-    let mut watch = Watch::begin(&*log).await;
+    let mut tail = TailChecker::begin(&*log).await;
     for row in 0..3 {
-        append(&*log, of_each_kind(row)).await;
+        append(&*log, one_of_each_kind(row)).await;
     }
-    watch.until(3 * of_each_kind(0).len()).await;
-    let seen = watch.sorted();
-    for from in 0..=seen.len() {
+    tail.wait_for_events(3 * one_of_each_kind(0).len()).await;
+    let expected = tail.sorted();
+    for from in 0..=expected.len() {
         let position = match from {
-            0 => watch.begin.position,
-            from => seen[from - 1].0,
+            0 => tail.begin.position,
+            from => expected[from - 1].0,
         };
-        for limit in [1, 4, seen.len(), 10_000] {
-            let mut after = at(&watch.begin, position);
-            let mut said = Vec::new();
+        for limit in [1, 4, expected.len(), 10_000] {
+            let mut after = at(&tail.begin, position);
+            let mut read = Vec::new();
             loop {
                 let page = other.read(after.clone(), limit).await;
                 let page = page.unwrap_or_else(|error| panic!("{after}: {error}"));
                 assert!(page.len() <= limit);
                 let Some(last) = page.last() else { break };
                 after.position = last.position;
-                said.extend(page.iter().map(|e| (e.position, Said::read(&e.event))));
+                read.extend(
+                    page.iter()
+                        .map(|e| (e.position, EventValue::from_logged(&e.event))),
+                );
             }
-            assert_eq!(said, seen[from..], "{limit} at a time behind {position}");
+            assert_eq!(read, expected[from..], "pages of {limit} after {position}");
         }
     }
 }
 
-/// A place of another epoch, one ahead of the log, and one behind which something is not kept are told apart.
-pub async fn reading_says_why_it_cannot(subject: &dyn Subject) {
+/// A read fails with a distinct error for a cursor of another epoch, a cursor ahead of the log, and
+/// a cursor after which events were removed.
+pub async fn read_errors_are_distinct(subject: &dyn Subject) {
     let [log] = nodes(subject).await;
     let start = head(&*log).await;
     append(&*log, records(1, 5)).await;
@@ -210,81 +232,95 @@ pub async fn reading_says_why_it_cannot(subject: &dyn Subject) {
     let read = log.read(end.clone(), 10).await;
     assert!(matches!(read.as_deref(), Ok([])), "{read:?}");
     append(&*log, records(2, 2)).await;
-    let read = log.read(end.clone(), 10).await.expect("nothing is missing");
-    let said = read.iter().map(|entry| Said::read(&entry.event));
-    assert_eq!(said.collect::<Vec<_>>(), Said::of_records(&records(2, 2)));
+    let read = log
+        .read(end.clone(), 10)
+        .await
+        .expect("no event was removed");
+    let events = read
+        .iter()
+        .map(|entry| EventValue::from_logged(&entry.event));
+    assert_eq!(
+        events.collect::<Vec<_>>(),
+        EventValue::from_records(&records(2, 2))
+    );
     assert!(read.iter().all(|entry| entry.position > end.position));
 }
 
-/// A tail that is too slow for what is kept is reset: it never passes over what it has not yielded.
-pub async fn a_tail_that_is_passed_is_reset(subject: &dyn Subject) {
+/// A tail that is too slow is reset when the log removes events that it has not yielded. It never
+/// skips an event.
+pub async fn slow_tail_is_reset(subject: &dyn Subject) {
     let [log] = nodes(subject).await;
-    let mut watch = Watch::begin(&*log).await;
+    let mut tail = TailChecker::begin(&*log).await;
     append(&*log, records(1, 5)).await;
     subject.trim().await;
     append(&*log, records(2, 1)).await;
-    while !watch.step().await {
-        // A tail may have had something in its hands; but the first event is the first.
-        let first = watch.sorted().first().map(|(_, said)| said.state());
-        assert_eq!(first, Some((1, 0)), "events were passed over");
+    while !tail.step().await {
+        // The tail may have received some events before they were removed, beginning with the
+        // first.
+        let first = tail
+            .sorted()
+            .first()
+            .map(|(_, event)| event.row_and_state());
+        assert_eq!(first, Some((1, 0)), "the tail skipped events");
     }
-    // Whatever of that is told again, what comes now is.
+    // The tail may yield some of these events again after the reset, but must yield the next ones.
     append(&*log, records(3, 3)).await;
     let end = head(&*log).await;
-    while watch.watermark.position < end.position {
-        watch.step().await;
+    while tail.watermark.position < end.position {
+        tail.step().await;
     }
-    let said = watch.said();
+    let events = tail.sorted_events();
     assert!(
-        said.ends_with(&Said::of_records(&records(3, 3))),
-        "{said:?}"
+        events.ends_with(&EventValue::from_records(&records(3, 3))),
+        "{events:?}"
     );
 }
 
-/// Tails that are dropped, in whatever state, are in nobody's way.
-pub async fn tails_come_and_go(subject: &dyn Subject) {
+/// Dropped tails do not affect other tails, in whatever state they are.
+pub async fn dropped_tails_affect_no_other_tail(subject: &dyn Subject) {
     let [log] = nodes(subject).await;
-    let mut watch = Watch::begin(&*log).await;
-    for turn in 0..20 {
+    let mut tail = TailChecker::begin(&*log).await;
+    for state in 0..20 {
         let unused = log.tail();
-        let mut used = Watch::begin(&*log).await;
-        append(&*log, vec![updated(1, turn)]).await;
-        used.until(1).await;
+        let mut used = TailChecker::begin(&*log).await;
+        append(&*log, vec![updated(1, state)]).await;
+        used.wait_for_events(1).await;
         drop((unused, used));
     }
-    watch.until(20).await;
+    tail.wait_for_events(20).await;
 }
 
-/// What a node appended before it left is there, and the others go on.
-pub async fn what_a_node_leaves_behind_is_there(subject: &dyn Subject) {
+/// The events of a node that leaves stay in the log, and the other nodes continue.
+pub async fn events_of_a_leaving_node_remain(subject: &dyn Subject) {
     let [log, leaving] = nodes(subject).await;
-    let mut watch = Watch::begin(&*log).await;
+    let mut tail = TailChecker::begin(&*log).await;
     append(&*leaving, records(1, 3)).await;
     leaving.leave().await;
     drop(leaving);
     append(&*log, records(2, 1)).await;
-    watch.until(4).await;
-    let said = [records(1, 3), records(2, 1)].concat();
-    assert_eq!(watch.said(), Said::of_records(&said));
+    tail.wait_for_events(4).await;
+    let expected = [records(1, 3), records(2, 1)].concat();
+    assert_eq!(tail.sorted_events(), EventValue::from_records(&expected));
 }
 
 async fn nodes<const N: usize>(subject: &dyn Subject) -> [Arc<dyn EventLog>; N] {
     let nodes = join_all((0..N).map(|_| subject.open())).await;
-    nodes.try_into().expect("one each")
+    nodes.try_into().expect("N nodes were opened")
 }
 
 async fn head(log: &dyn EventLog) -> Cursor {
-    log.head().await.expect("the log can be reached")
+    log.head().await.expect("the log is reachable")
 }
 
 async fn append(log: &dyn EventLog, events: Vec<Record>) {
     let appended = log.append(events).await;
-    appended.expect("the log can be reached");
+    appended.expect("the log is reachable");
 }
 
-fn at(epoch: &Cursor, position: u64) -> Cursor {
+/// Returns the cursor of a position in the epoch of `cursor`.
+fn at(cursor: &Cursor, position: u64) -> Cursor {
     Cursor {
-        epoch: epoch.epoch.clone(),
+        epoch: cursor.epoch.clone(),
         position,
     }
 }

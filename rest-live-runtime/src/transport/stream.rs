@@ -1,4 +1,4 @@
-//! A session on a stream that is not just a TCP connection: it reads and writes in one task.
+//! Serves a session on a stream that is not a plain TCP connection. One task reads and writes.
 
 use std::{ops::ControlFlow, pin::pin, time::Duration};
 
@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Io,
-    websocket::{Incoming, Protocol},
+    websocket::{Incoming, WebsocketReader},
 };
 use crate::{
     hub::shard::drain::Outgoing,
@@ -26,14 +26,14 @@ use crate::{
     user_code,
 };
 
-/// Bytes read at a time.
-const READ_BUFFER: usize = 4 * 1024;
+/// Maximum number of bytes in one read.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
     let limits = session.limits();
     let mut connection = Connection {
         io,
-        protocol: Protocol::new(limits, early),
+        reader: WebsocketReader::new(limits, early),
         stall_timeout: limits.stall_timeout.unwrap_or(Duration::MAX),
     };
     let span = session.span().clone();
@@ -42,28 +42,31 @@ pub(crate) async fn serve(io: Box<dyn Io>, early: Vec<u8>, session: Session) {
         .instrument(span.clone())
         .await
         .unwrap_or_else(|panicked| {
-            span.in_scope(|| tracing::error!(%panicked, "a connection panicked: it is closed"));
+            span.in_scope(
+                || tracing::error!(%panicked, "a connection panicked: it is closed with 1011"),
+            );
             End::ByServer(CloseCode::Internal)
         });
-    // From here on nothing is published to it: see the TCP connection's.
+    // The client receives nothing more. The permit counts until the close is complete, as for a
+    // TCP connection.
     let permit = session.permit();
     drop(session);
-    connection.end(end, permit.is_some()).await;
+    connection.close(end, permit.is_some()).await;
 }
 
 struct Connection {
     io: Box<dyn Io>,
-    protocol: Protocol,
+    reader: WebsocketReader,
     stall_timeout: Duration,
 }
 
-/// How a connection came to its end.
+/// How a connection ends.
 enum End {
-    /// The client closed; this is the answer.
+    /// The client closed. Contains the answer.
     ByClient(Vec<u8>),
     /// The server closes.
     ByServer(CloseCode),
-    /// The stream is gone, or cannot be written to.
+    /// The stream has ended, or cannot be written to.
     Lost,
 }
 
@@ -73,47 +76,48 @@ impl Connection {
     async fn run(&mut self, session: &Session) -> End {
         let limits = session.limits();
         let mut ping = ping_timer(limits.ping_interval);
-        let mut silence = pin!(sleep(limits.idle_timeout));
-        // What the client said last, while it is being carried out: see the TCP connection's.
+        let mut idle = pin!(sleep(limits.idle_timeout));
+        // The client's last request, while it is executed. Nothing more is read until it is
+        // complete.
         let mut request = pin!(Fuse::terminated());
-        let mut buffer = vec![0; READ_BUFFER];
-        let mut come = None;
+        let mut buffer = vec![0; READ_BUFFER_BYTES];
+        let mut received = None;
 
         loop {
-            if request.is_terminated() && (come.is_some() || self.protocol.may_have_more()) {
+            if request.is_terminated() && (received.is_some() || self.reader.may_have_message()) {
                 let mut answers = Vec::new();
-                let heard = match come.take() {
-                    Some(count) => self.protocol.take_in(&buffer[..count], &mut answers),
-                    None => self.protocol.next(&mut answers),
+                let incoming = match received.take() {
+                    Some(count) => self.reader.feed(&buffer[..count], &mut answers),
+                    None => self.reader.next(&mut answers),
                 };
-                if let Incoming::Close = heard {
+                if let Incoming::Close = incoming {
                     return End::ByClient(answers);
                 }
-                // They leave before anything else is read: a client that pings and reads nothing must not have them pile
-                // up.
+                // The answers are written before anything else is read: otherwise they would pile
+                // up for a client that sends pings and reads nothing.
                 if let Flow::Break(end) = self.write(&answers).await {
                     return end;
                 }
-                match heard {
+                match incoming {
                     Incoming::Text(text) => {
                         request.set(async move { session.receive(&text).await }.fuse());
                     }
-                    Incoming::Wrong(code) => return End::ByServer(code),
+                    Incoming::Violation(code) => return End::ByServer(code),
                     Incoming::Lost => return End::Lost,
-                    Incoming::Nothing | Incoming::Close => {}
+                    Incoming::Incomplete | Incoming::Close => {}
                 }
             }
             let flow = tokio::select! {
                 () = &mut request, if !request.is_terminated() => {
-                    // The client could say nothing meanwhile.
-                    silence.set(sleep(limits.idle_timeout));
+                    // Nothing was read from the client during the request.
+                    idle.set(sleep(limits.idle_timeout));
                     Flow::Continue(())
                 }
                 read = self.io.read(&mut buffer), if request.is_terminated() => {
-                    silence.set(sleep(limits.idle_timeout));
+                    idle.set(sleep(limits.idle_timeout));
                     match read {
                         Ok(count @ 1..) => {
-                            come = Some(count);
+                            received = Some(count);
                             Flow::Continue(())
                         }
                         Ok(0) | Err(_) => Flow::Break(End::Lost),
@@ -123,7 +127,7 @@ impl Connection {
                     Outgoing::Frames(frames) => self.write_frames(&frames, session).await,
                     Outgoing::Close(code) => Flow::Break(End::ByServer(code)),
                 },
-                () = &mut silence, if request.is_terminated() => {
+                () = &mut idle, if request.is_terminated() => {
                     Flow::Break(End::ByServer(CloseCode::Silent))
                 }
                 _ = tick(&mut ping) => {
@@ -166,32 +170,34 @@ impl Connection {
         }
     }
 
-    /// Closes the websocket so that the client gets to read why.
-    async fn end(&mut self, end: End, lingers: bool) {
-        let (last, lingers) = match end {
+    /// Closes the websocket in a way that lets the client read the close code.
+    async fn close(&mut self, end: End, lingers: bool) {
+        let (frame, lingers) = match end {
             End::Lost => return,
             End::ByClient(answer) => (answer, true),
             End::ByServer(code) => (close_frame(code).to_vec(), lingers),
         };
         let stall_timeout = self.stall_timeout;
         let close = async {
-            if self.write(&last).await.is_continue() && lingers {
+            if self.write(&frame).await.is_continue() && lingers {
                 self.linger().await;
             }
         };
         _ = time::timeout(stall_timeout, close).await;
     }
 
-    /// Ends our direction and reads until the client has ended its own: see the TCP connection's.
+    /// Ends the server's direction and reads until the client ends its own. See `linger` in
+    /// [`tcp`](crate::transport::tcp_reader) for the reason.
     async fn linger(&mut self) {
         if self.io.shutdown().await.is_ok() {
-            let mut scratch = [0; READ_BUFFER];
+            let mut scratch = [0; READ_BUFFER_BYTES];
             while let Ok(1..) = self.io.read(&mut scratch).await {}
         }
     }
 }
 
-/// Returns the timer of the pings; `None` without an interval, or past the end of the clock.
+/// Returns the timer of the pings. `None` without an interval, or if it exceeds the range of the
+/// clock.
 fn ping_timer(interval: Option<Duration>) -> Option<Interval> {
     let interval = interval?;
     let start = Instant::now().checked_add(interval)?;
@@ -207,7 +213,7 @@ async fn tick(timer: &mut Option<Interval>) {
     }
 }
 
-/// Sleeps; forever without a time, or past the end of the clock.
+/// Sleeps for a time. Never returns without one, or if it exceeds the range of the clock.
 async fn sleep(time: Option<Duration>) {
     match time.and_then(|time| Instant::now().checked_add(time)) {
         Some(end) => time::sleep_until(end).await,

@@ -1,4 +1,5 @@
-//! The tasks of the connections of one `Live`: counts them, waits for them, aborts them.
+//! The tasks that serve the connections of one `Live`. They are counted, awaited and aborted
+//! together.
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 

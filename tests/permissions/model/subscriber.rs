@@ -296,7 +296,7 @@ impl Subscriber {
         }
     }
 
-    /// Returns the frames that a change should produce (PROTOCOL.md, section 4).
+    /// Returns the frames that a change should produce (`docs/protocol.md`).
     fn expected(&self, change: &Change) -> Vec<Value> {
         let Change {
             table,

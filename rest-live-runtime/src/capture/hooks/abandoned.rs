@@ -64,7 +64,7 @@ async fn resolve(
             publisher.publish(vec![written]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            publisher.settle((Arc::clone(&model.label), key), orphan.write.old);
+            publisher.reread((Arc::clone(&model.label), key), orphan.write.old);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::DbBackend;
 
-use super::token::{Token, tokens};
+use super::lexer::{Token, tokens};
 
 /// What a statement does to the rows of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use sea_orm::DbBackend;
 
-use super::token::{Token, tokens};
+use super::lexer::{Token, tokens};
 
 /// What a text does to rows and transactions.
 #[derive(Debug, Default, PartialEq, Eq)]

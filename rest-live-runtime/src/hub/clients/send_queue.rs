@@ -316,7 +316,7 @@ impl SendQueue {
     }
 
     /// Drops the queued broadcasts for a reset. The caller has dropped those in the logs.
-    pub(crate) fn lag(&mut self, now: Instant) {
+    pub(crate) fn start_lag(&mut self, now: Instant) {
         self.recount(QueuedSize::default());
         self.retain(|kind| !kind.is_covered());
         self.lagging = true;
@@ -366,12 +366,12 @@ mod tests {
         let mut queue = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
-            queue.lag(start + LAG_WINDOW * minute);
+            queue.start_lag(start + LAG_WINDOW * minute);
             assert_eq!(queue.close_code(), None);
         }
-        queue.lag(start + LAG_WINDOW * 9);
+        queue.start_lag(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), None);
-        queue.lag(start + LAG_WINDOW * 9);
+        queue.start_lag(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), Some(CloseCode::TooSlow));
     }
 }

@@ -28,12 +28,12 @@ impl Shard {
 
 impl State {
     /// Drops what is queued for a slow client: it receives a reset instead.
-    pub(super) fn lag(&mut self, client: usize) {
+    pub(super) fn reset_slow_client(&mut self, client: usize) {
         if self.clients[client].queue.ignores_changes() {
             return;
         }
         self.drop_backlogs(client);
-        self.clients[client].queue.lag(Instant::now());
+        self.clients[client].queue.start_lag(Instant::now());
         self.context.metrics.lags.increment(1);
         self.clients.gauge(client);
         self.clients.wake(client);

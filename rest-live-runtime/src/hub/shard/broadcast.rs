@@ -160,7 +160,7 @@ impl State {
             self.clients.gauge(*client);
         }
         for client in lagging {
-            self.lag(*client);
+            self.reset_slow_client(*client);
         }
     }
 }

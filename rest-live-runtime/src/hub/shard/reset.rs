@@ -89,7 +89,7 @@ impl State {
                 after_event,
             };
             if !queue.ignores_changes() && !queue.push_reset(&self.context.limits, reset) {
-                self.lag(index);
+                self.reset_slow_client(index);
             }
         }
         self.clients.gauge(index);

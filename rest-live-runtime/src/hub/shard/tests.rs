@@ -40,9 +40,9 @@ use crate::{
     metrics::Metrics,
     protocol::{
         code::{ErrorCode, ResetReason},
-        dialect::parse,
         frame::Frame,
         id::Id,
+        parse::parse,
         request::Request,
     },
 };

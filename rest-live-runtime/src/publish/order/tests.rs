@@ -25,23 +25,23 @@ fn id(id: i32) -> RowId {
     ("a.Item".into(), KeyValue::Integer(id.into()))
 }
 
-/// A write that took a row from one state to another.
+/// Returns the event of a write that took a row from one state to another.
 fn write(id: i32, states: [i32; 2]) -> Event {
     let (label, key) = ("a.Item".into(), KeyValue::Integer(id.into()));
     let [old, new] = states.map(|state| row(id, state));
     Event::updated(label, key, Some(old), new)
 }
 
-/// What is told at once, and the rows that are to be settled.
-fn told(admitted: &Admission) -> (Vec<i32>, Vec<RowId>) {
-    let states = admitted
+/// Returns the states that are published at once, and the rows to reread. A reset is -1.
+fn decisions(admission: &Admission) -> (Vec<i32>, Vec<RowId>) {
+    let states = admission
         .events
         .iter()
-        .map(|tells| match tells.event.as_row() {
+        .map(|ordered| match ordered.event.as_row() {
             Some(change) => state(change.new.as_ref().expect("a row")),
             None => -1,
         });
-    (states.collect(), admitted.unsettled.clone())
+    (states.collect(), admission.rereads.clone())
 }
 
 pub(crate) fn state(row: &Row) -> i32 {
@@ -49,18 +49,22 @@ pub(crate) fn state(row: &Row) -> i32 {
 }
 
 fn publish(order: &Order, interval: Interval, event: Event) -> (Vec<i32>, Vec<RowId>) {
-    let admitted = order.admit(vec![(event, Some(Arc::new(interval)))]);
-    let told = told(&admitted);
-    assert!(order.told(admitted.rows, &admitted.resets).is_empty());
-    told
+    let admission = order.admit(vec![(event, Some(Arc::new(interval)))]);
+    let decided = decisions(&admission);
+    assert!(
+        order
+            .finish_append(admission.rows, &admission.resets)
+            .is_empty()
+    );
+    decided
 }
 
 fn order() -> Arc<Order> {
-    Order::new(Order::MOST_ROWS)
+    Order::new(Order::MAX_ROWS)
 }
 
 #[test]
-fn writes_one_after_the_other_are_told_as_they_are_and_leave_nothing() {
+fn sequential_writes_are_published_and_forgotten() {
     let order = order();
     for n in 0..100 {
         let interval = order.begin();
@@ -74,7 +78,7 @@ fn writes_one_after_the_other_are_told_as_they_are_and_leave_nothing() {
 }
 
 #[test]
-fn the_first_of_two_that_overlap_is_told_and_the_second_is_settled_with_all_that_was_named() {
+fn second_overlapping_write_rereads_with_all_states() {
     let order = order();
     let (first, second) = (order.begin(), order.begin());
     assert_eq!(publish(&order, second, write(1, [1, 2])), (vec![2], vec![]));
@@ -82,14 +86,20 @@ fn the_first_of_two_that_overlap_is_told_and_the_second_is_settled_with_all_that
         publish(&order, first, write(1, [2, 3])),
         (vec![], vec![id(1)])
     );
-    let named = order.settling(&id(1)).expect("known");
-    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [1, 2, 2, 3]);
-    assert_eq!(order.settled(&id(1), Some(row(1, 3))), Next::Done);
+    let known_rows = order.begin_reread(&id(1)).expect("known");
+    assert_eq!(
+        known_rows.iter().map(state).collect::<Vec<_>>(),
+        [1, 2, 2, 3]
+    );
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 3))),
+        RereadStatus::Done
+    );
     assert!(order.state().rows.is_empty());
 }
 
 #[test]
-fn other_rows_do_not_matter() {
+fn rows_are_independent() {
     let order = order();
     let (first, second) = (order.begin(), order.begin());
     assert_eq!(publish(&order, second, write(2, [1, 2])), (vec![2], vec![]));
@@ -97,24 +107,28 @@ fn other_rows_do_not_matter() {
 }
 
 #[test]
-fn what_is_being_appended_counts_as_told_within() {
+fn write_during_an_append_waits_and_rereads() {
     let order = order();
     let first = order.begin();
-    let admitted = order.admit(vec![(write(1, [1, 2]), Some(Arc::new(first)))]);
-    // It began after the other was admitted. What is read would overtake the other on its way to the log.
+    let admission = order.admit(vec![(write(1, [1, 2]), Some(Arc::new(first)))]);
+    // The second write began after the first was admitted. A read now would overtake the first
+    // write on its way to the log.
     let second = order.begin();
     assert_eq!(publish(&order, second, write(1, [2, 3])), (vec![], vec![]));
     assert_eq!(
-        order.told(admitted.rows, &admitted.resets),
+        order.finish_append(admission.rows, &admission.resets),
         [id(1)],
-        "to be settled now"
+        "to reread now"
     );
-    let named = order.settling(&id(1)).expect("known");
-    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [1, 2, 2, 3]);
+    let known_rows = order.begin_reread(&id(1)).expect("known");
+    assert_eq!(
+        known_rows.iter().map(state).collect::<Vec<_>>(),
+        [1, 2, 2, 3]
+    );
 }
 
 #[test]
-fn what_comes_while_a_row_is_settled_joins_and_has_it_read_again() {
+fn write_during_a_reread_joins_and_repeats_it() {
     let order = order();
     let (first, second, third) = (order.begin(), order.begin(), order.begin());
     publish(&order, first, write(1, [1, 2]));
@@ -122,48 +136,60 @@ fn what_comes_while_a_row_is_settled_joins_and_has_it_read_again() {
         publish(&order, second, write(1, [2, 3])),
         (vec![], vec![id(1)])
     );
-    order.settling(&id(1)).expect("known");
+    order.begin_reread(&id(1)).expect("known");
     assert_eq!(publish(&order, third, write(1, [3, 4])), (vec![], vec![]));
-    assert_eq!(order.settled(&id(1), Some(row(1, 3))), Next::Again);
-    let named = order.settling(&id(1)).expect("known");
-    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [3, 3, 4]);
-    assert_eq!(order.settled(&id(1), Some(row(1, 4))), Next::Done);
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 3))),
+        RereadStatus::Again
+    );
+    let known_rows = order.begin_reread(&id(1)).expect("known");
+    assert_eq!(known_rows.iter().map(state).collect::<Vec<_>>(), [3, 3, 4]);
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 4))),
+        RereadStatus::Done
+    );
 }
 
 #[test]
-fn a_write_that_began_before_a_row_was_settled_is_settled_after() {
+fn write_from_before_a_reread_rereads_after_it() {
     let order = order();
     let (first, second, slow) = (order.begin(), order.begin(), order.begin());
     publish(&order, first, write(1, [1, 2]));
     publish(&order, second, write(1, [2, 3]));
-    order.settling(&id(1)).expect("known");
-    assert_eq!(order.settled(&id(1), Some(row(1, 3))), Next::Done);
+    order.begin_reread(&id(1)).expect("known");
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 3))),
+        RereadStatus::Done
+    );
     assert_eq!(
         publish(&order, slow, write(1, [0, 1])),
         (vec![], vec![id(1)])
     );
-    let named = order.settling(&id(1)).expect("known");
-    assert_eq!(named.iter().map(state).collect::<Vec<_>>(), [3, 0, 1]);
+    let known_rows = order.begin_reread(&id(1)).expect("known");
+    assert_eq!(known_rows.iter().map(state).collect::<Vec<_>>(), [3, 0, 1]);
 }
 
 #[test]
-fn all_that_a_unit_did_to_a_row_stays_together() {
+fn events_of_a_unit_share_one_verdict_per_row() {
     let order = order();
     let (unit, other) = (Arc::new(order.begin()), order.begin());
     let events = [[1, 2], [2, 3]].map(|states| (write(1, states), Some(Arc::clone(&unit))));
-    let admitted = order.admit(events.into());
-    assert_eq!(told(&admitted), (vec![2, 3], vec![]));
-    order.told(admitted.rows, &admitted.resets);
+    let admission = order.admit(events.into());
+    assert_eq!(decisions(&admission), (vec![2, 3], vec![]));
+    order.finish_append(admission.rows, &admission.resets);
     drop(unit);
 
     let late = Arc::new(other);
     let events = [[0, 1], [1, 9]].map(|states| (write(1, states), Some(Arc::clone(&late))));
-    assert_eq!(told(&order.admit(events.into())), (vec![], vec![id(1)]));
-    assert_eq!(order.settling(&id(1)).expect("known").len(), 8);
+    assert_eq!(
+        decisions(&order.admit(events.into())),
+        (vec![], vec![id(1)])
+    );
+    assert_eq!(order.begin_reread(&id(1)).expect("known").len(), 8);
 }
 
 #[test]
-fn a_write_that_does_not_end_costs_bounded_memory_and_is_told_by_a_reset() {
+fn endless_write_uses_bounded_memory_then_resets() {
     let order = Order::new(1_000);
     let forgotten = order.begin();
     for n in 0..10_000 {
@@ -181,21 +207,21 @@ fn a_write_that_does_not_end_costs_bounded_memory_and_is_told_by_a_reset() {
 }
 
 #[test]
-fn too_many_states_of_one_row_are_told_by_a_reset() {
+fn too_many_states_of_a_row_are_forgotten() {
     let order = order();
     let intervals: Vec<_> = (0..200).map(|_| order.begin()).collect();
     for (n, interval) in intervals.into_iter().enumerate() {
         publish(&order, interval, write(1, [n as i32, n as i32 + 1]));
     }
-    assert!(order.settling(&id(1)).is_none());
-    assert_eq!(order.settled(&id(1), None), Next::Done);
+    assert!(order.begin_reread(&id(1)).is_none());
+    assert_eq!(order.finish_reread(&id(1), None), RereadStatus::Done);
     assert!(order.state().rows.is_empty());
 }
 
-/// A model of it: writes take effect in one order and are published in any. Whoever applies what is told
-/// never goes back, and ends with the row.
+/// Checks a model: writes take effect in one order and are published in any. A client that applies
+/// what is published never goes back, and ends with the row.
 #[test]
-fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
+fn no_order_of_publishing_moves_a_row_back_in_time() {
     for seed in 0..2_000_u64 {
         let mut random = seed;
         let mut next = |below: usize| {
@@ -205,13 +231,13 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
             (random >> 33) as usize % below
         };
         let order = order();
-        // The row's state counts its writes; groups are states.
+        // The state of the row is the number of its writes. Each state is a group of its own.
         let (mut now, mut shown, mut held) = (0, 0, vec![0]);
-        // With the row as it was found then: another may write it before this does.
+        // With the state that the write read at its beginning: another write may change it first.
         let mut begun: Vec<(Interval, i32)> = Vec::new();
         let mut done: Vec<(Interval, [i32; 2])> = Vec::new();
         let mut appending: Vec<(Admission, [i32; 2])> = Vec::new();
-        let mut unsettled = false;
+        let mut needs_reread = false;
         let mut steps = 0;
         loop {
             steps += 1;
@@ -226,31 +252,38 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
                 2 if !done.is_empty() => {
                     let (interval, states) = done.swap_remove(next(done.len()));
                     let event = (write(1, states), Some(Arc::new(interval)));
-                    let admitted = order.admit(vec![event]);
-                    unsettled |= !admitted.unsettled.is_empty();
-                    appending.push((admitted, states));
+                    let admission = order.admit(vec![event]);
+                    needs_reread |= !admission.rereads.is_empty();
+                    appending.push((admission, states));
                 }
                 3 if !appending.is_empty() => {
-                    let (admitted, states) = appending.swap_remove(next(appending.len()));
-                    for state in told(&admitted).0 {
+                    let (admission, states) = appending.swap_remove(next(appending.len()));
+                    for state in decisions(&admission).0 {
                         assert!(state >= shown, "seed {seed}: {state} after {shown}");
                         shown = state;
                         held.retain(|held| *held != states[0]);
                         held.push(state);
                     }
-                    unsettled |= !order.told(admitted.rows, &admitted.resets).is_empty();
+                    needs_reread |= !order
+                        .finish_append(admission.rows, &admission.resets)
+                        .is_empty();
                 }
-                _ if unsettled => {
-                    let named = order.settling(&id(1)).expect("known");
+                _ if needs_reread => {
+                    let known_rows = order.begin_reread(&id(1)).expect("known");
                     assert!(now >= shown, "seed {seed}");
                     shown = now;
-                    held.retain(|held| !named.iter().any(|row| state(row) == *held));
+                    held.retain(|held| !known_rows.iter().any(|row| state(row) == *held));
                     held.push(now);
-                    unsettled = order.settled(&id(1), Some(row(1, now))) == Next::Again;
+                    needs_reread =
+                        order.finish_reread(&id(1), Some(row(1, now))) == RereadStatus::Again;
                 }
                 _ => {}
             }
-            if is_over && begun.is_empty() && done.is_empty() && appending.is_empty() && !unsettled
+            if is_over
+                && begun.is_empty()
+                && done.is_empty()
+                && appending.is_empty()
+                && !needs_reread
             {
                 break;
             }
@@ -261,14 +294,14 @@ fn whatever_the_order_of_publishing_nobody_goes_back_in_time() {
     }
 }
 
-/// What a write found before is no longer what the row is, for another has moved it since; and a third has told of the row
-/// in the meantime, as of its own state only.
+/// A write reads the old row, then another write moves the row, and a third publishes only its own
+/// state. The old row of the first write is outdated then.
 #[test]
-fn a_write_that_is_under_way_does_not_know_where_the_row_was() {
+fn open_write_may_have_an_outdated_old_row() {
     let order = order();
     let (slow, first) = (order.begin(), order.begin());
     assert_eq!(publish(&order, first, write(1, [2, 3])), (vec![3], vec![]));
-    // The slow one writes now: 3 to 4.
+    // The slow write takes effect now: 3 to 4.
     let second = order.begin();
     let stayed = Event::updated("a.Item".into(), KeyValue::Integer(1), None, row(1, 4));
     assert_eq!(publish(&order, second, stayed), (vec![4], vec![]));
@@ -276,30 +309,37 @@ fn a_write_that_is_under_way_does_not_know_where_the_row_was() {
         publish(&order, slow, write(1, [2, 4])),
         (vec![], vec![id(1)])
     );
-    let named = order.settling(&id(1)).expect("known");
-    let named: Vec<_> = named.iter().map(state).collect();
-    assert_eq!(named, [2, 3, 4, 2, 4], "3 among them: it was told");
+    let known_rows = order.begin_reread(&id(1)).expect("known");
+    let known_rows: Vec<_> = known_rows.iter().map(state).collect();
+    assert_eq!(
+        known_rows,
+        [2, 3, 4, 2, 4],
+        "3 is among them because it was published"
+    );
 }
 
 #[test]
-fn what_began_before_a_reset_is_settled_after_it() {
+fn write_from_before_a_reset_rereads_after_it() {
     let order = order();
     let (slow, other) = (order.begin(), order.begin());
     let appending = order.admit(vec![(write(2, [1, 2]), Some(Arc::new(other)))]);
     let reset = order.admit(vec![(Event::reset("a.Item".into()), None)]);
-    assert!(order.told(reset.rows, &reset.resets).is_empty());
-    // Who fetched because of it may hold a newer row than these.
+    assert!(order.finish_append(reset.rows, &reset.resets).is_empty());
+    // Clients that fetched because of the reset may hold a newer row than these.
     assert_eq!(
         publish(&order, slow, write(1, [1, 2])),
         (vec![], vec![id(1)])
     );
-    assert_eq!(order.told(appending.rows, &appending.resets), [id(2)]);
+    assert_eq!(
+        order.finish_append(appending.rows, &appending.resets),
+        [id(2)]
+    );
     let later = order.begin();
     assert_eq!(publish(&order, later, write(3, [1, 2])), (vec![2], vec![]));
 }
 
 #[test]
-fn a_unit_that_resets_its_own_model_settles_none_of_its_rows() {
+fn unit_that_resets_its_model_rereads_no_own_row() {
     let order = order();
     let unit = Arc::new(order.begin());
     let events = vec![
@@ -307,7 +347,11 @@ fn a_unit_that_resets_its_own_model_settles_none_of_its_rows() {
         (Event::reset("a.Item".into()), None),
         (write(2, [1, 2]), Some(unit)),
     ];
-    let admitted = order.admit(events);
-    assert_eq!(told(&admitted), (vec![2, -1, 2], vec![]));
-    assert!(order.told(admitted.rows, &admitted.resets).is_empty());
+    let admission = order.admit(events);
+    assert_eq!(decisions(&admission), (vec![2, -1, 2], vec![]));
+    assert!(
+        order
+            .finish_append(admission.rows, &admission.resets)
+            .is_empty()
+    );
 }

@@ -1,4 +1,4 @@
-//! The rows that the contract's events are of, and what is left of an event behind a log.
+//! The model of the contract suite, and records of its events.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::{
     data::{
         cursor::{Cursor, Epoch},
-        event::{Action, Event, Row},
+        event::{Event, Row},
         key::KeyValue,
     },
-    log::{EventSource, LoggedEvent, Record},
+    log::{EventSource, Record},
     model::{
         declaration::{Declaration, GroupDeclaration, Registration, Subscribable},
         permission::UserType,
@@ -20,8 +20,11 @@ use crate::{
 
 const LABEL: &str = "contract.Item";
 
-mod entity {
-    #![allow(unreachable_pub, reason = "the derive writes it")]
+/// The node in the source of every record.
+pub(super) const NODE: &str = "contract";
+
+pub(super) mod entity {
+    #![allow(unreachable_pub, reason = "the derive generates public items")]
 
     use sea_orm::entity::prelude::*;
 
@@ -68,12 +71,12 @@ impl Subscribable for Serializer {
     }
 }
 
-fn registry() -> &'static Arc<Registry> {
+pub(super) fn registry() -> &'static Arc<Registry> {
     static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let registrations = [Registration::of::<Serializer>()];
         let registry = Registry::new(registrations, UserType::of::<()>());
-        Arc::new(registry.expect("one serializer by its primary key is right"))
+        Arc::new(registry.expect("one serializer by the primary key is valid"))
     })
 }
 
@@ -85,7 +88,8 @@ fn key(id: i32) -> KeyValue {
     KeyValue::Integer(id.into())
 }
 
-fn began() -> Cursor {
+/// Returns the cursor in the source of every record.
+pub(super) fn began() -> Cursor {
     Cursor {
         epoch: Epoch::named("began"),
         position: 7,
@@ -93,20 +97,20 @@ fn began() -> Cursor {
 }
 
 fn record(event: Event) -> Record {
-    let origin = EventSource {
-        node: Some("contract".into()),
+    let source = EventSource {
+        node: Some(NODE.into()),
         began: Some(began()),
     };
-    Record::new(event, origin, Arc::clone(registry()))
+    Record::new(event, source, Arc::clone(registry()))
 }
 
-/// Returns the event of a row that came to a state.
+/// Returns the record of an update that brings a row to a state.
 pub(super) fn updated(id: i32, state: i32) -> Record {
     record(Event::updated(LABEL.into(), key(id), None, row(id, state)))
 }
 
-/// Returns one event of each kind, of a row.
-pub(super) fn of_each_kind(id: i32) -> Vec<Record> {
+/// Returns one record for each kind of event of a row.
+pub(super) fn one_of_each_kind(id: i32) -> Vec<Record> {
     let label = || LABEL.into();
     let events = [
         Event::created(label(), key(id), row(id, 1)),
@@ -125,57 +129,8 @@ pub(super) fn of_each_kind(id: i32) -> Vec<Record> {
     events.map(record).into()
 }
 
-/// Returns events that a log can store: each of another state of a row.
+/// Returns `count` records that any log can store. They update row `id` to the states 0, 1, 2, ...
 pub fn records(id: i32, count: usize) -> Vec<Record> {
     let states = 0..i32::try_from(count).unwrap_or(i32::MAX);
     states.map(|state| updated(id, state)).collect()
-}
-
-/// What an event says, in a form that can be compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    model: Arc<str>,
-    /// None of rows that are not known.
-    change: Option<(Action, KeyValue)>,
-    old: Vec<entity::Model>,
-    new: Option<entity::Model>,
-}
-
-impl Said {
-    pub(super) fn of(event: &Event) -> Self {
-        let model = |row: &Row| row.downcast::<entity::Model>().cloned();
-        let change = event.as_row();
-        Self {
-            model: Arc::clone(&event.model),
-            change: change.map(|change| (change.action, change.key.clone())),
-            old: change.map_or_else(Vec::new, |change| {
-                let old = change.old.iter().map(model);
-                old.map(|old| old.expect("a row of the contract")).collect()
-            }),
-            new: change.and_then(|change| change.new.as_ref().and_then(model)),
-        }
-    }
-
-    pub(super) fn of_records(records: &[Record]) -> Vec<Self> {
-        records
-            .iter()
-            .map(|record| Self::of(record.event()))
-            .collect()
-    }
-
-    /// Reads what a log yields.
-    pub(super) fn read(logged: &LoggedEvent) -> Self {
-        let (event, origin) = logged.resolve(registry());
-        if let LoggedEvent::Stored(_) = logged {
-            assert_eq!(origin.node.as_deref(), Some("contract"));
-            assert_eq!(origin.began, Some(began()));
-        }
-        Self::of(&event)
-    }
-
-    /// Returns the row and the state that it came to.
-    pub(super) fn state(&self) -> (i32, i32) {
-        let new = self.new.as_ref().expect("an event with a new row");
-        (new.id, new.state)
-    }
 }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 ///
 /// The result is unique, but not secret. The standard library seeds every `RandomState` from the
 /// system's random numbers, and hashes that seed with a keyed hash.
-pub(crate) fn random() -> String {
+pub(crate) fn random_name() -> String {
     let mut rest = RandomState::new().build_hasher().finish();
     let digit = |_| {
         let digit = char::from_digit((rest % 36) as u32, 36);

@@ -1,4 +1,4 @@
-//! How many connections there may be: in all, of one user, from one address.
+//! Limits the number of connections: in total, per user and per network.
 
 use std::{
     collections::HashMap,
@@ -22,16 +22,16 @@ struct Counts {
     by_network: HashMap<IpAddr, usize>,
 }
 
-/// The place of one connection, free again when it is dropped.
+/// The permit of one connection. Its drop allows another connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
-    admissions: Arc<ConnectionLimiter>,
+    limiter: Arc<ConnectionLimiter>,
     user: Option<String>,
     network: Option<IpAddr>,
 }
 
 impl ConnectionLimiter {
-    /// Takes a place; `None` where there is none left.
+    /// Counts a connection, and returns its permit. `None` if a limit is reached.
     pub(crate) fn admit(
         self: &Arc<Self>,
         limits: &Limits,
@@ -43,15 +43,15 @@ impl ConnectionLimiter {
             .filter(|_| limits.max_connections_per_address.is_some())
             .map(network);
         let mut counts = self.0.lock();
-        let of_user = user.as_ref().and_then(|user| counts.by_user.get(user));
-        let of_network = network.and_then(|network| counts.by_network.get(&network));
+        let user_count = user.as_ref().and_then(|user| counts.by_user.get(user));
+        let network_count = network.and_then(|network| counts.by_network.get(&network));
         let is_full = [
             (Some(&counts.all), limits.max_connections),
-            (of_user, limits.max_connections_per_user),
-            (of_network, limits.max_connections_per_address),
+            (user_count, limits.max_connections_per_user),
+            (network_count, limits.max_connections_per_address),
         ]
         .into_iter()
-        .any(|(count, most)| most.is_some_and(|most| count.copied().unwrap_or(0) >= most));
+        .any(|(count, limit)| limit.is_some_and(|limit| count.copied().unwrap_or(0) >= limit));
         if is_full {
             return None;
         }
@@ -63,7 +63,7 @@ impl ConnectionLimiter {
             *counts.by_network.entry(network).or_default() += 1;
         }
         Some(ConnectionPermit {
-            admissions: Arc::clone(self),
+            limiter: Arc::clone(self),
             user,
             network,
         })
@@ -72,7 +72,7 @@ impl ConnectionLimiter {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
+        fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
             if let Some(key) = key
                 && let Some(count) = counts.get_mut(&key)
             {
@@ -82,14 +82,15 @@ impl Drop for ConnectionPermit {
                 }
             }
         }
-        let mut counts = self.admissions.0.lock();
+        let mut counts = self.limiter.0.lock();
         counts.all -= 1;
-        leave(&mut counts.by_user, self.user.take());
-        leave(&mut counts.by_network, self.network.take());
+        decrement(&mut counts.by_user, self.user.take());
+        decrement(&mut counts.by_network, self.network.take());
     }
 }
 
-/// One subscriber of an internet provider has a /64 of IPv6 addresses to choose from.
+/// Returns the network whose connections are counted together: an IPv4 address, or an IPv6 /64. An
+/// internet provider usually gives each customer a whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
@@ -105,31 +106,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_limit_holds_and_a_place_is_free_again() {
-        let admissions = Arc::<ConnectionLimiter>::default();
+    fn limits_hold_until_a_permit_is_dropped() {
+        let limiter = Arc::<ConnectionLimiter>::default();
         let limits = Limits::default()
             .max_connections(4)
             .max_connections_per_user(2)
             .max_connections_per_address(2);
         let admit = |user: Option<&str>, address: &str| {
             let address = address.parse().expect("an address");
-            admissions.admit(&limits, user.map(str::to_owned), Some(address))
+            limiter.admit(&limits, user.map(str::to_owned), Some(address))
         };
         let first = admit(Some("ada"), "10.0.0.1").expect("room");
         let _second = admit(Some("ada"), "2001:db8::1").expect("room");
         assert!(
             admit(Some("ada"), "10.0.0.9").is_none(),
-            "a third of one user"
+            "the third of one user"
         );
         let _mapped = admit(None, "::ffff:10.0.0.1").expect("room");
         assert!(
             admit(None, "10.0.0.1").is_none(),
-            "a third from one address"
+            "the third from one address"
         );
         let _same_network = admit(None, "2001:db8::ffff").expect("room");
-        assert!(admit(None, "10.0.0.2").is_none(), "a fifth");
+        assert!(admit(None, "10.0.0.2").is_none(), "the fifth in total");
         drop(first);
         assert!(admit(Some("ada"), "10.0.0.1").is_some());
-        assert!(admissions.0.lock().by_user.len() == 1);
+        assert!(limiter.0.lock().by_user.len() == 1);
     }
 }

@@ -1,6 +1,7 @@
-//! The reading half of a session on a TCP connection. The writing half is its shard's.
+//! Reads from the TCP connection of a session. The shard of the session writes to it.
 //!
-//! Of what a connection weighs this is the most, so it is a future of its own, with nothing in it that only some need.
+//! The reading task is most of the memory of a connection. So it is a hand-written future, and
+//! state that only some connections need is boxed.
 
 use std::{
     cell::RefCell,
@@ -16,7 +17,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     tasks::ConnectionTasks,
-    websocket::{Incoming, Protocol},
+    websocket::{Incoming, WebsocketReader},
 };
 use crate::{
     hub::clients::socket::{SharedSocket, SocketState},
@@ -25,43 +26,45 @@ use crate::{
     user_code,
 };
 
-/// Bytes read at a time.
-const SCRATCH: usize = 64 * 1024;
+/// Maximum number of bytes in one read.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// What is read is taken in at once: a connection needs no buffer of its own.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+    /// Data is parsed directly after a read, so that the connections of a thread can share a
+    /// buffer.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
-/// Reads from a connection until it is over.
+/// The task of a connection. It completes when the connection is over.
 pub(crate) struct Connection {
     socket: Arc<SharedSocket>,
     connections: ConnectionTasks,
-    stage: Stage,
+    phase: Phase,
 }
 
 #[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
-enum Stage {
+enum Phase {
     Open(Reader),
-    /// The close frame is written; what the client still sends is read out.
-    Closed(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// The close frame is written. What the client still sends is read and dropped.
+    Lingering(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 struct Reader {
     session: Arc<Session>,
-    protocol: Protocol,
-    /// What the client said last, while it is being carried out. That may take as long as the application's `authorize`:
-    /// nothing more is read until then, but all else goes on.
+    websocket: WebsocketReader,
+    /// The client's last request, while it is executed, which takes as long as the application's
+    /// `authorize`. Nothing more is read until it is complete; everything else continues.
     request: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Whether it is closing: nothing more is read.
-    has_heard_enough: bool,
+    /// Whether the connection is being closed, so that no more requests are read.
+    is_closing: bool,
 }
 
 impl Connection {
-    /// Begins to serve a session. `early` is what the client sent right behind its handshake.
+    /// Attaches a connection to its session. `early` is what the client sent directly after its
+    /// handshake.
     ///
     /// # Errors
-    /// If the connection is gone.
+    /// If the connection is lost.
     pub(crate) fn new(
         stream: TcpStream,
         early: Vec<u8>,
@@ -76,10 +79,10 @@ impl Connection {
         Ok(Self {
             socket,
             connections: connections.clone(),
-            stage: Stage::Open(Reader {
-                protocol: Protocol::new(session.limits(), early),
-                // Of one that is too many nothing is asked.
-                has_heard_enough: session.permit().is_none(),
+            phase: Phase::Open(Reader {
+                websocket: WebsocketReader::new(session.limits(), early),
+                // A connection over a limit is closed without reading requests.
+                is_closing: session.permit().is_none(),
                 session: Arc::new(session),
                 request: None,
             }),
@@ -94,12 +97,13 @@ impl Future for Connection {
         let Self {
             socket,
             connections,
-            stage,
+            phase,
         } = &mut *self;
-        if let Stage::Open(reader) = stage {
+        if let Phase::Open(reader) = phase {
             let end = ready!(reader.poll_end(socket, context));
-            // From here on nothing is published to it; what it still sends is read for the close's sake only. It
-            // counts as a connection until that is over; one that was too many from the beginning is not waited for.
+            // The client receives nothing more; what it still sends is read only to complete the
+            // close. Its permit counts until then. A connection that was over a limit has no permit
+            // and is dropped at once.
             let (permit, stall) = (
                 reader.session.permit(),
                 reader.session.limits().stall_timeout,
@@ -114,26 +118,26 @@ impl Future for Connection {
                 drop(permit);
             };
             let tasks = connections.clone();
-            *stage = Stage::Closed(Box::pin(async move {
+            *phase = Phase::Lingering(Box::pin(async move {
                 _ = tasks.until_aborted(linger).await;
             }));
         }
-        match stage {
-            Stage::Open(_) => Poll::Ready(()),
-            Stage::Closed(linger) => linger.as_mut().poll(context),
+        match phase {
+            Phase::Open(_) => Poll::Ready(()),
+            Phase::Lingering(linger) => linger.as_mut().poll(context),
         }
     }
 }
 
 impl Reader {
-    /// Goes on until the connection is closed, or lost.
+    /// Reads and executes requests until the connection is closed or lost.
     fn poll_end(
         &mut self,
         socket: &Arc<SharedSocket>,
         context: &mut Context<'_>,
     ) -> Poll<SocketState> {
         let span = self.session.span().clone();
-        let _in = span.enter();
+        let _entered = span.enter();
         loop {
             match user_code::call(|| self.poll_step(socket, context)) {
                 Ok(step) => {
@@ -141,10 +145,10 @@ impl Reader {
                         return Poll::Ready(end);
                     }
                 }
-                Err(_) if self.has_heard_enough => return Poll::Ready(SocketState::Lost),
+                Err(_) if self.is_closing => return Poll::Ready(SocketState::Lost),
                 Err(panicked) => {
-                    tracing::error!(%panicked, "a connection panicked: it is closed");
-                    self.has_heard_enough = true;
+                    tracing::error!(%panicked, "a connection panicked: it is closed with 1011");
+                    self.is_closing = true;
                     self.request = None;
                     socket.set_busy(false);
                     self.session.close(CloseCode::Internal);
@@ -158,7 +162,7 @@ impl Reader {
         socket: &Arc<SharedSocket>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SocketState>> {
-        // First, so that nothing is told in between.
+        // Before the state is read, so that no change of it is missed.
         socket.watch(context);
         if let Some(request) = &mut self.request
             && request.as_mut().poll(context).is_ready()
@@ -175,13 +179,13 @@ impl Reader {
             }
             SocketState::Open => {}
         }
-        if self.has_heard_enough || self.request.is_some() || socket.owes() {
+        if self.is_closing || self.request.is_some() || socket.owes() {
             return Poll::Pending;
         }
-        if self.protocol.may_have_more() {
+        if self.websocket.may_have_message() {
             let mut answers = Vec::new();
-            let heard = self.protocol.next(&mut answers);
-            self.carry_out(heard, answers, socket);
+            let incoming = self.websocket.next(&mut answers);
+            self.process(incoming, answers, socket);
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(match ready!(socket.poll_readable(context)) {
@@ -196,8 +200,8 @@ impl Reader {
             Ok(count) => {
                 socket.set_received();
                 let mut answers = Vec::new();
-                let heard = self.protocol.take_in(&buffer[..count], &mut answers);
-                self.carry_out(heard, answers, socket);
+                let incoming = self.websocket.feed(&buffer[..count], &mut answers);
+                self.process(incoming, answers, socket);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -205,33 +209,33 @@ impl Reader {
         })
     }
 
-    /// Begins what a client asks for, behind the answers that the protocol has.
-    fn carry_out(&mut self, heard: Incoming, answers: Vec<u8>, socket: &SharedSocket) {
-        if let Incoming::Close = heard {
-            self.has_heard_enough = true;
+    /// Queues the answers of the protocol, then starts the request of the client.
+    fn process(&mut self, incoming: Incoming, answers: Vec<u8>, socket: &SharedSocket) {
+        if let Incoming::Close = incoming {
+            self.is_closing = true;
             return self.session.closed_by_client(answers.into());
         }
         if !answers.is_empty() {
             self.session.pong(answers.into());
         }
-        match heard {
+        match incoming {
             Incoming::Text(text) => {
                 socket.set_busy(true);
                 let session = Arc::clone(&self.session);
                 self.request = Some(Box::pin(async move { session.receive(&text).await }));
             }
-            Incoming::Wrong(code) => {
-                self.has_heard_enough = true;
+            Incoming::Violation(code) => {
+                self.is_closing = true;
                 self.session.close(code);
             }
             Incoming::Lost => socket.set_state(SocketState::Lost),
-            Incoming::Nothing | Incoming::Close => {}
+            Incoming::Incomplete | Incoming::Close => {}
         }
     }
 }
 
-/// Ends our direction and reads until the client has ended its own. A TCP connection that is
-/// closed with bytes unread is reset, and the reset can overtake the close frame (RFC 6455,
+/// Ends the server's direction and reads until the client ends its own. A TCP connection that is
+/// closed with unread bytes is reset, and the reset can overtake the close frame (RFC 6455,
 /// section 7.1.1).
 async fn linger(socket: &SharedSocket) {
     if socket.shut_down().is_err() {

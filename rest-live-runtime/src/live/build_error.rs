@@ -1,0 +1,49 @@
+//! Why a `Live` cannot be built.
+
+use std::fmt;
+
+use crate::model::registry::RegistryError;
+
+/// Why [`LiveBuilder::build`](crate::LiveBuilder::build) failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// All mistakes in what is registered.
+    Registry(Vec<RegistryError>),
+    /// An entry of [`LiveBuilder::allowed_origins`](crate::LiveBuilder::allowed_origins) that is
+    /// not an origin.
+    Origin(String),
+    /// [`Limits::max_connections_per_user`](crate::Limits::max_connections_per_user) is set without
+    /// [`LiveBuilder::user_key`](crate::LiveBuilder::user_key).
+    NoUserKey,
+    /// `build` was called outside a tokio runtime.
+    NoRuntime,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(errors) => {
+                let mistakes = if errors.len() == 1 {
+                    "a mistake"
+                } else {
+                    "mistakes"
+                };
+                write!(f, "{mistakes} in what is registered:")?;
+                errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
+            }
+            Self::Origin(text) => write!(
+                f,
+                "{text:?} is not an origin: write only scheme, host and port, such as \"https://app.example.com\""
+            ),
+            Self::NoUserKey => f.write_str(
+                "Limits::max_connections_per_user needs to know which connections belong to one user: add .user_key(|user| ..) to the builder",
+            ),
+            Self::NoRuntime => f.write_str(
+                "Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}

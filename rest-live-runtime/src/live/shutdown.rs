@@ -1,0 +1,102 @@
+//! Ends a `Live`: sends what is written, closes the clients, and leaves a shared log.
+
+use std::time::Duration;
+
+use tokio::time;
+
+use super::{Inner, Live};
+use crate::protocol::code::CloseCode;
+
+/// How long a shutdown waits for open writes to be published. A write may never end.
+const DRAIN_WRITES_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a shutdown waits for a shared log to record that this server leaves.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl<U: Send + Sync + 'static> Live<U> {
+    /// Closes every session, now and from now on.
+    ///
+    /// Each client first receives what was written before the call, then the close code 1001. A
+    /// client that speaks v1 receives the time after which to reconnect, and the code 4503. The
+    /// method returns when all connections have ended. After
+    /// [`Limits::drain_timeout`](crate::Limits::drain_timeout), connections that are left are
+    /// dropped. On a shared log, it then takes up to six more seconds to leave the log.
+    ///
+    /// Writes continue to work. Call this method before the HTTP server stops.
+    ///
+    /// # Cancel safety
+    /// Not safe: if the future is dropped, open sessions may stay open. New sessions are refused in
+    /// any case.
+    pub async fn shutdown(&self) {
+        let Inner {
+            context,
+            connections,
+            ..
+        } = &*self.inner;
+        connections.close();
+        let drain = time::timeout(context.limits.drain_timeout, async {
+            _ = time::timeout(DRAIN_WRITES_TIMEOUT, self.inner.publisher.drain()).await;
+            self.wait_until_dispatched().await;
+            context.hub.close(CloseCode::GoingAway);
+            connections.wait().await;
+        });
+        if drain.await.is_err() {
+            tracing::warn!(
+                connections = connections.len(),
+                "clients did not answer the close within drain_timeout: their connections are dropped"
+            );
+            context.hub.close(CloseCode::GoingAway);
+            connections.abort();
+            context.hub.abandon();
+            connections.wait().await;
+        }
+        if context.log.is_shared() {
+            self.leave().await;
+        }
+    }
+
+    /// Records in the log that this server leaves, unless events of it may be missing in the log.
+    /// Without the record, the other servers take this one for dead and reset their clients.
+    async fn leave(&self) {
+        let context = &self.inner.context;
+        let drain = time::timeout(DRAIN_WRITES_TIMEOUT, async {
+            self.inner.publisher.drain().await;
+            // Reading the log may start further rereads.
+            self.wait_until_caught_up().await;
+            self.inner.publisher.drain().await;
+        });
+        match drain.await {
+            Ok(()) => _ = time::timeout(LEAVE_TIMEOUT, context.log.leave()).await,
+            Err(_) => tracing::warn!(
+                "this server ends before all of its writes are in the log: the other servers reset their clients"
+            ),
+        }
+    }
+
+    /// Waits until every event in the log has been dispatched to the sessions.
+    pub(crate) async fn wait_until_dispatched(&self) {
+        if !*self.inner.context.hub.has_subscribers().borrow() {
+            // No session receives anything, and the dispatcher reads the log only from time to
+            // time.
+            return;
+        }
+        self.wait_until_caught_up().await;
+    }
+
+    /// Waits until this server has read everything that is in the log now.
+    async fn wait_until_caught_up(&self) {
+        let context = &self.inner.context;
+        if let Ok(head) = context.log.head().await {
+            let mut progress = context.progress.clone();
+            // An error means that the dispatcher has ended: nothing more will come.
+            _ = progress
+                .wait_for(|progress| {
+                    // While the epochs differ, the tail has not reported the new epoch yet.
+                    progress.as_ref().is_some_and(|progress| {
+                        progress.epoch == head.epoch && progress.position >= head.position
+                    })
+                })
+                .await;
+        }
+    }
+}

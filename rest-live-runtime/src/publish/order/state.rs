@@ -1,0 +1,233 @@
+//! What the order knows of each row. [`Order`] calls it under its lock.
+
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use super::{Order, RowId};
+use crate::data::{cursor::Cursor, event::Row};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Logical time: advances when an interval begins and when something is published.
+    now: u64,
+    /// When the open intervals began.
+    pub(super) open: BTreeSet<u64>,
+    /// The rows of which something is being appended or reread, or was published since the oldest
+    /// open interval began.
+    pub(super) rows: HashMap<RowId, RowState>,
+    /// Number of rows that the last sweep left.
+    rows_after_sweep: usize,
+    /// When rows were last forgotten that open intervals may need. If a row is not in `rows`, what
+    /// was published of it up to this time is unknown.
+    forgotten_at: u64,
+    /// When the subscribers of a model last received a reset. What they fetched because of it may
+    /// be newer than a write that began before.
+    resets: HashMap<Arc<str>, u64>,
+    /// Up to where this node has read the log.
+    pub(super) read_cursor: Option<Cursor>,
+}
+
+/// What was published of a row.
+#[derive(Debug)]
+pub(super) struct RowState {
+    pub(super) phase: Phase,
+    /// The states that subscribers may hold, oldest first: the rows before and after each write
+    /// that was published since the oldest open interval began, and of each write that waits for a
+    /// reread. `None` if there were too many.
+    pub(super) known_rows: Option<Vec<Row>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// An event is being appended. A reread that became necessary meanwhile waits for the append:
+    /// what it reads would otherwise overtake the event on its way to the log.
+    Appending { needs_reread: bool },
+    /// The last event was published at this time.
+    Published(u64),
+    /// The row is being reread. `read_again`: more writes arrived since it was last read.
+    Rereading { read_again: bool },
+}
+
+/// What to do with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Publish,
+    /// The row must be reread, and the caller must start that.
+    Reread,
+    /// A reread covers the event that is under way or waits already.
+    Join,
+    /// What was published of the row is not known any more: its model must be reset.
+    Reset,
+}
+
+impl State {
+    /// Advances the time and returns it.
+    pub(super) fn tick(&mut self) -> u64 {
+        self.now += 1;
+        self.now
+    }
+
+    /// Opens an interval, and returns when it began.
+    pub(super) fn open_interval(&mut self) -> u64 {
+        let began = self.tick();
+        self.open.insert(began);
+        began
+    }
+
+    /// Returns the state of a row, which is created if nothing is known of it.
+    pub(super) fn row_or_default(&mut self, row: &RowId) -> &mut RowState {
+        self.rows.entry(row.clone()).or_insert_with(|| RowState {
+            phase: Phase::Published(0),
+            known_rows: Some(Vec::new()),
+        })
+    }
+
+    /// Records that the subscribers of a model receive a reset. Rows for which `is_own` holds are
+    /// not affected.
+    pub(super) fn record_reset(&mut self, model: &Arc<str>, is_own: impl Fn(&RowId) -> bool) {
+        let now = self.tick();
+        self.resets.insert(Arc::clone(model), now);
+        for (id, row_state) in &mut self.rows {
+            // What is being appended, or was read, may be older than what clients fetch.
+            let is_published = matches!(row_state.phase, Phase::Published(_));
+            if id.0 == *model && !is_own(id) && !is_published {
+                row_state.mark_for_reread();
+            }
+        }
+    }
+
+    /// Decides what to do with an event of a write that began at `began`. `rows` are the row before
+    /// and after the write.
+    pub(super) fn decide(
+        &mut self,
+        id: &RowId,
+        began: u64,
+        rows: impl Iterator<Item = Row>,
+    ) -> Verdict {
+        let reset_at = self.resets.get(&id.0).copied().unwrap_or_default();
+        match self.rows.entry(id.clone()) {
+            Entry::Vacant(entry) if began < reset_at => {
+                entry.insert(RowState {
+                    phase: Phase::Rereading { read_again: true },
+                    known_rows: Some(rows.collect()),
+                });
+                Verdict::Reread
+            }
+            Entry::Vacant(_) if began < self.forgotten_at => Verdict::Reset,
+            Entry::Vacant(entry) => {
+                entry.insert(RowState {
+                    phase: Phase::Appending {
+                        needs_reread: false,
+                    },
+                    known_rows: Some(rows.collect()),
+                });
+                Verdict::Publish
+            }
+            Entry::Occupied(mut entry) => {
+                let row_state = entry.get_mut();
+                if let Phase::Published(published_at) = row_state.phase
+                    && published_at.max(reset_at) < began
+                {
+                    row_state.phase = Phase::Appending {
+                        needs_reread: false,
+                    };
+                    // The writes are in order, so subscribers hold only states of this event. An
+                    // open write that began before the last publish is the exception: it may have
+                    // read the old row too early, so its reread needs the earlier states.
+                    if self
+                        .open
+                        .first()
+                        .is_none_or(|oldest| *oldest > published_at)
+                    {
+                        row_state.known_rows = Some(Vec::new());
+                    }
+                    row_state.add_known_rows(rows);
+                    return Verdict::Publish;
+                }
+                row_state.add_known_rows(rows);
+                row_state.mark_for_reread()
+            }
+        }
+    }
+
+    /// Gives a later event of a unit the verdict of the first event that the unit has of the row.
+    pub(super) fn decide_like(
+        &mut self,
+        id: &RowId,
+        first: Verdict,
+        rows: impl Iterator<Item = Row>,
+    ) -> Verdict {
+        let row_state = self.rows.get_mut(id);
+        match (first, row_state) {
+            (Verdict::Publish, Some(row_state)) => {
+                row_state.add_known_rows(rows);
+                Verdict::Publish
+            }
+            (Verdict::Reread | Verdict::Join, Some(row_state)) => {
+                row_state.add_known_rows(rows);
+                Verdict::Join
+            }
+            (_, None) | (Verdict::Reset, _) => Verdict::Reset,
+        }
+    }
+
+    /// Forgets the rows that no open interval needs. While an interval is open, this runs only
+    /// after the number of rows has doubled, because it visits all rows.
+    pub(super) fn sweep(&mut self, max_rows: usize) {
+        let oldest = self.open.first().copied();
+        if oldest.is_some() && self.rows.len() < 2 * self.rows_after_sweep + 64 {
+            return;
+        }
+        self.forget_published_until(oldest.unwrap_or(u64::MAX));
+        if self.rows.len() > max_rows {
+            // A write does not end, for example in a transaction that the application forgot.
+            self.forgotten_at = self.now;
+            self.forget_published_until(u64::MAX);
+        }
+        self.rows_after_sweep = self.rows.len();
+    }
+
+    fn forget_published_until(&mut self, time: u64) {
+        self.rows.retain(|_, row_state| match row_state.phase {
+            Phase::Published(published_at) => published_at > time,
+            Phase::Appending { .. } | Phase::Rereading { .. } => true,
+        });
+    }
+}
+
+impl RowState {
+    /// Requires a reread. Returns [`Verdict::Reread`] if the caller must start it, else
+    /// [`Verdict::Join`].
+    pub(super) fn mark_for_reread(&mut self) -> Verdict {
+        match &mut self.phase {
+            Phase::Published(_) => {
+                self.phase = Phase::Rereading { read_again: true };
+                Verdict::Reread
+            }
+            Phase::Appending { needs_reread } => {
+                *needs_reread = true;
+                Verdict::Join
+            }
+            Phase::Rereading { read_again } => {
+                *read_again = true;
+                Verdict::Join
+            }
+        }
+    }
+
+    /// Adds states that subscribers may hold.
+    pub(super) fn add_known_rows(&mut self, rows: impl Iterator<Item = Row>) {
+        if let Some(known_rows) = &mut self.known_rows {
+            for row in rows {
+                if !known_rows.iter().any(|known| known.ptr_eq(&row)) {
+                    known_rows.push(row);
+                }
+            }
+            if known_rows.len() > Order::MAX_ROW_STATES {
+                self.known_rows = None;
+            }
+        }
+    }
+}

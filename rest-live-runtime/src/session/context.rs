@@ -1,0 +1,32 @@
+//! What the sessions of one `Live` share.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+use tokio::sync::watch;
+
+use super::{connection_limiter::ConnectionLimiter, origin::Origins};
+use crate::{
+    data::cursor::Cursor,
+    dispatch::{history::History, replay::Replays},
+    hub::Hub,
+    limits::Limits,
+    log::EventLog,
+    metrics::Metrics,
+    model::registry::Registry,
+};
+
+pub(crate) struct SessionContext {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) history: Arc<History>,
+    pub(crate) replays: Arc<Replays>,
+    /// Up to where the dispatcher has published the log; `None` until the log has begun.
+    pub(crate) progress: watch::Receiver<Option<Cursor>>,
+    pub(crate) db: DatabaseConnection,
+    pub(crate) limits: Limits,
+    pub(crate) origins: Origins,
+    pub(crate) connection_limiter: Arc<ConnectionLimiter>,
+    pub(crate) metrics: Arc<Metrics>,
+}

@@ -1,0 +1,96 @@
+//! Executes the requests of a client.
+
+use std::time::Instant;
+
+use super::{Session, refusal::id_in_use, subscribe::SubscribeRequest, target::ResolvedTarget};
+use crate::{
+    metrics::Denial,
+    protocol::{
+        code::ErrorCode,
+        dialect::Dialect,
+        id::Id,
+        refusal::Refusal,
+        request::{Request, Target},
+        v1,
+    },
+};
+
+impl Session {
+    /// Executes a request, and queues its answer unless it is refused.
+    pub(super) async fn execute(
+        &self,
+        dialect: Dialect,
+        id: Option<&Id>,
+        request: Request,
+    ) -> Result<(), Refusal> {
+        match request {
+            Request::Ignored => Ok(()),
+            Request::Ping => {
+                self.answer(v1::pong(id));
+                Ok(())
+            }
+            Request::UnsubscribeFrom(target) => {
+                let target = self.resolve(target)?;
+                self.handle.unsubscribe(&target.group);
+                Ok(())
+            }
+            Request::Unsubscribe => {
+                let answer = dialect.unsubscribed(id);
+                match id {
+                    Some(id) if self.handle.unsubscribe_id(id, answer) => Ok(()),
+                    _ => Err(Refusal::new(
+                        ErrorCode::UnknownId,
+                        "no subscription of this connection has this `id`",
+                    )),
+                }
+            }
+            Request::Subscribe {
+                target,
+                since,
+                must_exist,
+            } => {
+                if let Some(id) = id
+                    && dialect == Dialect::V1
+                    && self.handle.has_id(id)
+                {
+                    return Err(id_in_use());
+                }
+                if since.is_some() {
+                    self.count_resume()?;
+                }
+                let ResolvedTarget {
+                    model,
+                    entry,
+                    group,
+                } = self.resolve(target)?;
+                let request = SubscribeRequest {
+                    dialect,
+                    id,
+                    model,
+                    entry,
+                    group,
+                    since,
+                    must_exist,
+                };
+                self.subscribe(request).await
+            }
+        }
+    }
+
+    /// Counts a request with `since` against the rate limit.
+    fn count_resume(&self) -> Result<(), Refusal> {
+        if self.conversation().resumes.take(Instant::now()) {
+            return Ok(());
+        }
+        self.context.metrics.count_denial(Denial::Rate);
+        let per_second = self.context.limits.resume_rate.per_second;
+        Err(Refusal::new(
+            ErrorCode::TooManyResumes,
+            format!("too many requests with `since`: at most {per_second} a second are allowed"),
+        ))
+    }
+
+    fn resolve(&self, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
+        ResolvedTarget::new(&self.context.registry, &self.context.limits, target)
+    }
+}
