@@ -1,5 +1,5 @@
-//! rest-live makes a SeaORM-backed REST API live: every create, update and delete reaches the
-//! websocket clients that subscribed to the row or to its group, and may see it.
+//! rest-live makes a SeaORM-backed REST API live: every create, update and delete of a row reaches
+//! the websocket clients that are subscribed to the row or to its group and may see it.
 //!
 //! ```no_run
 //! use rest_live::{Live, subscribable};
@@ -61,8 +61,8 @@
 //! }
 //! ```
 //!
-//! A client sends `{"model":"my_app.Task","list_id":1}` once. After that it receives a message for
-//! each change of the list, such as
+//! A client sends `{"model":"my_app.Task","list_id":1}` once. After that, it receives one message
+//! for each change of a task of list 1, such as
 //! `{"model":"my_app.Task","payload":{"id":1,"text":"milk","done":false},"action":"CREATED"}`.
 //! (`my_app` stands for the name of the crate that holds the serializer.)
 //!
@@ -71,29 +71,31 @@
 //! SeaORM write -> capture -> event log -> dispatcher -> hub -> session -> frame -> socket
 //! ```
 //! * **Capture.** [`LiveConnection`] and [`LiveTransaction`] implement SeaORM's traits, and see
-//!   every statement. If the database returns the rows that a statement wrote, these rows become
-//!   events. Otherwise they come from the `ActiveModelBehavior` hooks that
-//!   [`#[subscribable]`](macro@subscribable) generates. If the rows cannot be known, the event is a
-//!   *reset*: the model's subscribers fetch again. The events of a transaction wait for its commit;
-//!   a rollback discards them.
-//! * **Event log.** Every event goes through it. The default is a ring in memory. Several servers
-//!   share a log: see [`guide::several_servers`].
-//! * **Dispatcher and hub.** They find the groups of an event and their subscribers. A row is
-//!   serialized once and a frame is encoded once, for all subscribers of a group.
-//! * **Session.** Each connection has one, bounded by [`Limits`]. It speaks the dialect of its
-//!   first subscription: the plain one above, v1 with acknowledgements and cursors, or the dialect
-//!   of django-rest-live 0.4 to 0.7. A client that reads too slowly is reset, and finally closed.
-//!   It delays no other client.
+//!   every statement. Each row that a statement wrote becomes an *event*. If the database returns
+//!   the written rows, rest-live takes them from there. Otherwise it takes them from the
+//!   `ActiveModelBehavior` hooks that [`#[subscribable]`](macro@subscribable) generates. If it
+//!   cannot determine the rows, the event is a *reset*: the model's subscribers must fetch again.
+//!   The events of a transaction wait for its commit. A rollback discards them.
+//! * **Event log.** Every event goes through the event log. The default log is a ring in memory.
+//!   Several servers can share a log: see [`guide::several_servers`].
+//! * **Dispatcher and hub.** They find the groups of an event and the subscribers of these groups.
+//!   For all subscribers of a group, a row is serialized once and a message (a *frame*) is encoded
+//!   once.
+//! * **Session.** Each connection has a session, bounded by [`Limits`]. Its first subscription
+//!   selects the *dialect*, the form of the messages: the plain dialect above, v1 with
+//!   acknowledgements and cursors, or 0.7, the dialect of django-rest-live 0.4 to 0.7. If a client
+//!   reads too slowly, it receives a reset, and in the end its connection is closed. It delays no
+//!   other client.
 //!
 //! # Guide
 //! * [`guide::first_steps`]: what clients send and receive
-//! * [`guide::groups_and_serializers`]: keys, labels, conditional serializers, secret columns
+//! * [`guide::groups_and_serializers`]: keys, several serializers for one group, secret columns
 //! * [`guide::permissions`]: `check_permission`, `authorize`, and rights that end
 //! * [`guide::what_is_captured`]: each kind of write on each database, and what it costs
 //! * [`guide::resume`]: no gap while a page loads or a connection is down
 //! * [`guide::several_servers`]: Redis or the outbox, guarantees, operation
 //! * [`guide::operations`]: logs, spans, metrics, limits, shutdown
-//! * [`guide::testing`]: a client in your tests; the contract of event logs
+//! * [`guide::testing`]: a client in your tests, and the contract of event logs
 //! * [`guide::generated_entities`]: entities of `sea-orm-cli`
 //!
 //! # Features
@@ -105,19 +107,20 @@
 //! | `outbox` | `rest_live::outbox::OutboxLog`: an event log in the application's own PostgreSQL |
 //!
 //! # Limits
-//! What this version does not do yet, the most important first:
+//! What this version does not do yet. The most important limits come first:
 //!
-//! * **Writes on a plain `DatabaseConnection` are not captured**, nor are writes by psql, by other
-//!   programs or by the database itself. Write on [`Live::db`]. For single rows there is
-//!   [`Live::capture_plain_connections`]. On PostgreSQL, triggers can capture all of them: see
-//!   [`guide::several_servers`].
+//! * **Writes on a plain `DatabaseConnection` are not captured.** Writes by psql, by other programs
+//!   or by the database itself are also not captured. Write on [`Live::db`] instead. For writes of
+//!   single rows on a plain connection there is [`Live::capture_plain_connections`]. On PostgreSQL,
+//!   triggers can capture all these writes: see [`guide::several_servers`].
 //! * A transaction that changes a row and then moves it sends the intermediate state to the list
 //!   that the row leaves, unless the model has a `check_permission`.
 //! * [`Live::reauthorize`] and [`Live::disconnect`] affect the connections of one server only.
-//! * Only the v1 dialect has cursors. In the others, a client that reconnects fetches again. A
-//!   query on a replica that lags is older than its cursor.
-//! * A replay has at most 4,000 changes, 512 rows and 128 KiB of a group, and reaches back at most
-//!   16,384 events of all models. A client that missed more fetches again.
+//! * Only the v1 dialect has cursors, with which a client resumes. In the other dialects, a client
+//!   that reconnects must fetch again. A cursor closes no gap if the query ran on a replica that
+//!   lags.
+//! * A client can resume if it missed at most 4,000 changes, 512 rows and 128 KiB of a group, and
+//!   at most 16,384 events of all models. If it missed more, it must fetch again.
 //! * Keys are integers, strings, booleans, enumerations and UUIDs. Strings are compared byte by
 //!   byte, even if the database's collation ignores case.
 
@@ -126,11 +129,11 @@ pub use rest_live_runtime::{
     RegistryError, Subscribable,
 };
 
-/// Makes the rows that a serializer shows subscribable.
+/// Lets clients subscribe to the rows that a serializer shows.
 ///
-/// It goes on the struct that already shapes the JSON of your REST API. The attributes stack:
-/// write one for each key that clients may subscribe by. Any import path or alias works. The stack
-/// expands once.
+/// Put it on the serializer: the struct that already shapes the JSON of your REST API. Write one
+/// attribute for each key that clients may subscribe by. You can import the macro under any path or
+/// alias. All attributes of a struct expand together, once.
 ///
 /// ```
 /// # mod task {
@@ -164,50 +167,51 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
-/// | `authorize = path` | the users that may subscribe by this key | all |
+/// | `authorize = path` | a function: which users may subscribe by this key | all users may |
 /// | `public` | all users may subscribe by this key | |
 ///
-/// * `group_key` names a field of the entity's `Model`. The serializer need not show it. In the
-///   protocol, the primary key is called `pk`.
+/// * `group_key` names a field of the entity's `Model`. It does not have to be a field of the
+///   serializer. In the protocol, the primary key is called `pk`.
 /// * `authorize` is an `async fn(&User, value, &DatabaseConnection)` that returns `bool` or
 ///   `Result<bool, E>`. `value` has the column's type: see [`FromKey`](auth::FromKey).
-/// * `public` is required if another key of the model has `authorize` and this one has not.
-///   [`guide::permissions`] has the whole rule.
+/// * `public` is required if another attribute of the model has `authorize` and this one has not.
+///   [`guide::permissions`] states the whole rule.
 ///
 /// # Arguments of the whole struct
-/// Write each of them on any one attribute of the stack.
+/// Write each of these arguments on one of the attributes, no matter which.
 ///
 /// | argument | means | default |
 /// |---|---|---|
 /// | `entity = task::Entity` | the entity whose rows it shows | `#[sea_orm(entity = "...")]` |
 /// | `model = "todolist.Task"` | the model's label in the protocol | crate and table, see below |
 /// | `rank = 1` | priority among the serializers of one group | 0 |
-/// | `check_permission = path` | the users that may see a row | all |
-/// | `hooks = false` | generates no hooks | they are generated |
-/// | `from_model = false` | generates no `From<&Model>` | it is generated |
+/// | `check_permission = path` | a function: which users may see a row | all users may |
+/// | `hooks = false` | generates no hooks | the hooks are generated |
+/// | `from_model = false` | generates no `From<&Model>` | the conversion is generated |
 /// | `secret = ["password_hash"]` | columns that stay in the process, see below | none |
 /// | `crate = path` | the path of this crate | `::rest_live` |
 ///
 /// * The default of `model` is the name of the program or library that contains the serializer, a
 ///   dot, and the table's name in PascalCase: `my_app.Task`.
 /// * `rank`: if several serializers show one group, each subscriber receives the payload of the
-///   highest rank whose permission passes.
-/// * `check_permission` is a `fn(&User, &Model) -> bool`. It holds for every key of the struct.
+///   serializer with the highest rank whose permission passes.
+/// * `check_permission` is a `fn(&User, &Model) -> bool`. It applies to every key of the struct.
 /// * `hooks = false` is for an entity that has its hooks from [`#[live]`](macro@live) or from
 ///   another serializer.
-/// * `from_model`: the generated conversion goes field by field, by name.
-///   `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]` apply.
+/// * `from_model`: the generated conversion copies each field from the field of the same name. It
+///   respects `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]`.
 ///
 /// # Columns that stay in the process
 /// Events hold whole rows, including the columns that no serializer shows. A log that several
 /// servers share is outside the process. `secret` names columns that are not written to such a log.
-/// They are named as the fields of the entity's `Model`. In events that come back from the log, on
-/// each server, these columns have their type's default: the empty string, zero, `None`. So with a
-/// shared log, a serializer and a `check_permission` must not use them.
+/// Use the names of the fields of the entity's `Model`. In events that a server reads from the log,
+/// these columns have their type's default: an empty string, zero, `None`. This also applies to the
+/// server that wrote the row. So with a shared log, serializers and `check_permission` functions
+/// must not use secret columns.
 ///
-/// A secret column of one serializer is secret for the whole model. Its type must have a default,
-/// and neither the primary key nor a group key can be secret. [`LiveBuilder::build`] reports both
-/// mistakes. Triggers that write events must omit the same columns
+/// A column that is secret in one serializer is secret for the whole model. Its type must have a
+/// default. Primary keys and group keys cannot be secret. Otherwise [`LiveBuilder::build`] returns
+/// an error. If triggers write the events, they must omit the same columns
 /// (`outbox::migration::Capture::without`).
 ///
 /// ```
@@ -239,10 +243,10 @@ pub use rest_live_runtime::{
 /// * The registration, which [`Live::builder`] finds.
 /// * `impl ActiveModelBehavior for ActiveModel` with rest-live's hooks.
 ///
-/// An impl of your own is then a second one: the compiler reports E0119. An entity of another crate
-/// cannot have the impl here: the compiler reports E0117. In both cases write `hooks = false` here
-/// and [`#[live]`](macro@live) at the entity. The second serializer of an entity also needs
-/// `hooks = false`.
+/// If you also write the last impl, the compiler reports E0119, because there are two. If the
+/// entity is in another crate, the compiler reports E0117, because this crate cannot have the impl.
+/// In both cases write `hooks = false` here, and [`#[live]`](macro@live) at the entity. The second
+/// serializer of an entity also needs `hooks = false`.
 pub use rest_live_macros::subscribable;
 
 /// Captures the changes of a model whose `ActiveModelBehavior` you write yourself.
@@ -270,11 +274,11 @@ pub use rest_live_macros::subscribable;
 /// # }
 /// ```
 ///
-/// rest-live's hooks run next to the statement, and yours around them. So clients receive what was
-/// written, even if your `after_save` fails.
+/// Your hooks before the statement run before rest-live's. Your hooks after it run after
+/// rest-live's. So clients receive what was written, even if your `after_save` fails.
 ///
-/// The macro adds `#[async_trait]`. If you write that attribute yourself, `#[live]` goes above it.
-/// An empty impl also works. The only argument is `crate = path`.
+/// The macro adds `#[async_trait]`. If you write that attribute yourself, write `#[live]` above it.
+/// The impl may be empty. The only argument of the macro is `crate = path`.
 pub use rest_live_macros::live;
 
 pub mod db {
@@ -288,13 +292,13 @@ pub mod db {
 }
 
 pub mod auth {
-    //! What an `authorize` function may take and return, and the values of group keys.
+    //! The types that an `authorize` function may take and return, and the values of keys.
 
     pub use rest_live_runtime::{FromKey, IntoDecision, KeyKind, KeyMismatch, KeyValue};
 }
 
 pub mod log {
-    //! The event log: the trait that every backplane implements, the default log in memory, and the
+    //! The event log: the trait that every log implements, the default log in memory, and the
     //! events that a log stores.
 
     pub use rest_live_runtime::{
@@ -305,10 +309,10 @@ pub mod log {
 }
 
 pub mod transport {
-    //! What a transport needs to turn an HTTP request into a session. Applications use a finished
-    //! transport, such as the `warp` module.
+    //! The types that a transport needs to turn an HTTP request into a session. Applications use a
+    //! complete transport, such as the `warp` module.
     //!
-    //! A transport does three things; the crate `rest-live-warp` is the model:
+    //! A transport does three things. The crate `rest-live-warp` is an example:
     //!
     //! 1. It answers the websocket handshake (RFC 6455, section 4), and refuses a web page for
     //!    which [`Live::allows_origin`](crate::Live::allows_origin) returns `false`.
@@ -329,9 +333,10 @@ pub mod testing {
     //! A client in the process of your test, and the contract suite for event logs.
     //!
     //! [`Client`] connects as a user, sends requests and receives messages. It uses no socket, and
-    //! no method sleeps. [`guide::testing`](crate::guide::testing) has a complete test.
+    //! no method sleeps for a fixed time. [`guide::testing`](crate::guide::testing) has a complete
+    //! test.
     //!
-    //! [`contract`] is the suite that every event log passes. Run it on a log of your own.
+    //! [`contract`] is the suite that every event log must pass. Run it on a log of your own.
 
     pub use rest_live_runtime::{
         contract_tests,
@@ -399,7 +404,7 @@ pub use rest_live_redis as redis;
 #[doc(inline)]
 pub use rest_live_outbox as outbox;
 
-/// What generated code uses. It can change in any version.
+/// Items for generated code. They can change in any version.
 #[doc(hidden)]
 pub mod __private {
     pub use rest_live_macros::__collected;
