@@ -114,7 +114,7 @@ async fn panicking_retrieve_permission_is_counted() {
     );
 }
 
-/// No lock is held while application code runs (ARCHITECTURE.md, 7). A layer of `tracing` is
+/// No lock is held while application code runs (ARCHITECTURE.md, 8). A layer of `tracing` is
 /// application code.
 #[tokio::test]
 async fn no_span_closes_under_the_hub_lock() {
