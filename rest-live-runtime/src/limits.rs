@@ -129,13 +129,13 @@ impl Limits {
     }
 
     /// Sets the size of the TCP send buffer of a connection (`SO_SNDBUF`), in bytes. Default:
-    /// 65,536. Linux doubles the value. `None` keeps the system's default.
+    /// 65,536. Linux doubles the value. `None` or zero keeps the system's default.
     ///
     /// Data in this buffer does not count as queued. The server detects a client that reads nothing
     /// only when this buffer and the client's receive buffer are full. With the system's default,
     /// that can take several megabytes.
     pub fn send_buffer_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
-        self.send_buffer_bytes = bytes.into();
+        self.send_buffer_bytes = bytes.into().filter(|bytes| *bytes > 0);
         self
     }
 

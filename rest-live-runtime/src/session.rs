@@ -17,7 +17,11 @@ mod subscribe;
 mod target;
 mod token_bucket;
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Bytes;
@@ -127,9 +131,26 @@ impl Session {
         self.conversation.lock()
     }
 
-    /// Returns the limits of this session.
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.context.limits
+    }
+
+    /// Returns the time between two pings to the client; `None` if the transport sends none. See
+    /// [`Limits::ping_interval`].
+    pub fn ping_interval(&self) -> Option<Duration> {
+        self.context.limits.ping_interval
+    }
+
+    /// Returns how long the client may send nothing before the transport closes with
+    /// [`CloseCode::Silent`]; `None` for no limit. See [`Limits::idle_timeout`].
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.context.limits.idle_timeout
+    }
+
+    /// Returns the maximum size of a message from the client, in bytes. For a larger one, the
+    /// transport closes with [`CloseCode::TooBig`]. See [`Limits::max_message_bytes`].
+    pub fn max_message_bytes(&self) -> usize {
+        self.context.limits.max_message_bytes
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -146,7 +167,7 @@ impl Session {
         &self.span
     }
 
-    /// Returns the ping message to send every [`Limits::ping_interval`], in addition to the ping of
+    /// Returns the ping message to send every [`ping_interval`](Self::ping_interval), in addition to the ping of
     /// the websocket protocol: browsers do not show the latter to a page. `None` if the client did
     /// not choose v1 by the subprotocol.
     pub fn ping(&self) -> Option<Frame> {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::{task::yield_now, time::timeout};
+use tokio::{
+    task::{consume_budget, yield_now},
+    time::timeout,
+};
 
 use super::{
     Session, SessionContext, authorize,
@@ -100,6 +103,8 @@ impl Session {
                 applied => return Ok(applied),
             };
             if self.is_complete_up_to(new, batch_id) {
+                // The dispatcher may begin batches of other groups faster than this loop.
+                consume_budget().await;
                 continue;
             }
             yield_now().await;

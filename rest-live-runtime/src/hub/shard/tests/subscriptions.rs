@@ -98,6 +98,32 @@ fn subscription_starts_after_dispatched_events() {
     assert_eq!(positions, [7, 9, 14]);
 }
 
+/// A replay covers the batches up to one. If the dispatcher has begun a later batch, the session
+/// must check the history again.
+#[test]
+fn resume_must_cover_the_batch_that_has_begun() {
+    let f = Fixture::new();
+    let client = f.join();
+    let (since, reached) = (f.cursor(3), f.cursor(9));
+    let resume = |batch_id| NewSubscription {
+        start: StartPoint::Resumed {
+            since: since.clone(),
+            replayed: vec![Frame::answer("missed")],
+            batch_id,
+        },
+        ..f.new_subscription(1, Some("1"), Dialect::V1, 0)
+    };
+    f.shard.with(|s| s.begin_batch(&reached, 5, 0));
+    let subscribe = |batch_id| f.shard.with(|s| s.subscribe(client, &resume(batch_id)));
+    assert_eq!(subscribe(4), Err(SubscribeError::Advanced(5)));
+    assert_eq!(f.next(client), None, "a refused subscription sends nothing");
+    assert!(f.subscriptions(client).is_empty());
+    assert_eq!(subscribe(5), Ok(()));
+    let texts = f.texts(client);
+    assert!(texts[0].contains(&since.to_string()), "{texts:?}");
+    assert_eq!(texts[1..], ["missed"]);
+}
+
 #[test]
 fn client_that_leaves_frees_everything() {
     let f = Fixture::new();
