@@ -1,5 +1,9 @@
-//! rest-live makes a SeaORM-backed REST API live: every create, update and delete of a row reaches
-//! the websocket clients that are subscribed to the row or to its group and may see it.
+//! rest-live makes a SeaORM-backed REST API live: websocket clients receive every change of the
+//! rows that they subscribe to.
+//!
+//! A client subscribes to one row or to a *group*: all rows with the same value in one column, such
+//! as the tasks of one list. It receives a message when such a row is created, updated or deleted,
+//! if the application's permissions let it see the row.
 //!
 //! ```no_run
 //! use rest_live::{Live, subscribable};
@@ -83,9 +87,9 @@
 //!   once.
 //! * **Session.** Each connection has a session, bounded by [`Limits`]. Its first subscription
 //!   selects the *dialect*, the form of the messages: the plain dialect above, v1 with
-//!   acknowledgements and cursors, or 0.7, the dialect of django-rest-live 0.4 to 0.7. If a client
-//!   reads too slowly, it receives a reset, and in the end its connection is closed. It delays no
-//!   other client.
+//!   acknowledgements and cursors, or 0.7, the dialect of django-rest-live 0.4 to 0.7. A slow
+//!   client does not delay other clients. It receives a reset. If it stays slow, the server closes
+//!   its connection.
 //!
 //! # Guide
 //! * [`guide::first_steps`]: what clients send and receive
@@ -103,22 +107,23 @@
 //! |---|---|
 //! | `warp` (default) | [`warp`](mod@warp): the filters for the websocket and for cursors |
 //! | `redis` | `rest_live::redis::RedisLog`: an event log on a Redis Stream, for several servers |
-//! | `redis-tls` | `rediss://` for that log |
+//! | `redis-tls` | TLS for that log: `rediss://` |
 //! | `outbox` | `rest_live::outbox::OutboxLog`: an event log in the application's own PostgreSQL |
 //!
 //! # Limits
 //! What this version does not do yet. The most important limits come first:
 //!
 //! * **Writes on a plain `DatabaseConnection` are not captured.** Writes by psql, by other programs
-//!   or by the database itself are also not captured. Write on [`Live::db`] instead. For writes of
-//!   single rows on a plain connection there is [`Live::capture_plain_connections`]. On PostgreSQL,
-//!   triggers can capture all these writes: see [`guide::several_servers`].
-//! * A transaction that changes a row and then moves it sends the intermediate state to the list
-//!   that the row leaves, unless the model has a `check_permission`.
-//! * [`Live::reauthorize`] and [`Live::disconnect`] affect the connections of one server only.
-//! * Only the v1 dialect has cursors, with which a client resumes. In the other dialects, a client
-//!   that reconnects must fetch again. A cursor closes no gap if the query ran on a replica that
-//!   lags.
+//!   or by the database itself are also not captured. Write on [`Live::db`] instead.
+//!   [`Live::capture_plain_connections`] also captures writes of single rows on plain connections.
+//!   On PostgreSQL, triggers can capture all these writes: see [`guide::several_servers`].
+//! * If a transaction changes a row and then moves it to another group, subscribers of the old
+//!   group receive the state between the two writes, unless the model has a `check_permission`.
+//! * [`Live::reauthorize`] and [`Live::disconnect`] affect only the connections of the server on
+//!   which they are called.
+//! * Only the v1 dialect has cursors. With a cursor, a client that reconnects can resume. In the
+//!   other dialects it must fetch again. If a page was read from a replica that lags, a cursor does
+//!   not close the gap.
 //! * A client can resume if it missed at most 4,000 changes, 512 rows and 128 KiB of a group, and
 //!   at most 16,384 events of all models. If it missed more, it must fetch again.
 //! * Keys are integers, strings, booleans, enumerations and UUIDs. Strings are compared byte by
@@ -167,7 +172,7 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
-/// | `authorize = path` | a function: which users may subscribe by this key | all users may |
+/// | `authorize = path` | decides which users may subscribe by this key | all users may |
 /// | `public` | all users may subscribe by this key | |
 ///
 /// * `group_key` names a field of the entity's `Model`. It does not have to be a field of the
@@ -185,7 +190,7 @@ pub use rest_live_runtime::{
 /// | `entity = task::Entity` | the entity whose rows it shows | `#[sea_orm(entity = "...")]` |
 /// | `model = "todolist.Task"` | the model's label in the protocol | crate and table, see below |
 /// | `rank = 1` | priority among the serializers of one group | 0 |
-/// | `check_permission = path` | a function: which users may see a row | all users may |
+/// | `check_permission = path` | decides which users may see a row | all users may |
 /// | `hooks = false` | generates no hooks | the hooks are generated |
 /// | `from_model = false` | generates no `From<&Model>` | the conversion is generated |
 /// | `secret = ["password_hash"]` | columns that stay in the process, see below | none |
@@ -243,10 +248,11 @@ pub use rest_live_runtime::{
 /// * The registration, which [`Live::builder`] finds.
 /// * `impl ActiveModelBehavior for ActiveModel` with rest-live's hooks.
 ///
-/// If you also write the last impl, the compiler reports E0119, because there are two. If the
-/// entity is in another crate, the compiler reports E0117, because this crate cannot have the impl.
-/// In both cases write `hooks = false` here, and [`#[live]`](macro@live) at the entity. The second
-/// serializer of an entity also needs `hooks = false`.
+/// If you also write the last impl yourself, the compiler reports E0119, because there are then two
+/// impls. If the entity is in another crate, the compiler reports E0117, because only the entity's
+/// crate may contain the impl. In both cases write `hooks = false` here, and
+/// [`#[live]`](macro@live) at the entity. `hooks = false` is also required on the second serializer
+/// of an entity.
 pub use rest_live_macros::subscribable;
 
 /// Captures the changes of a model whose `ActiveModelBehavior` you write yourself.
@@ -274,10 +280,10 @@ pub use rest_live_macros::subscribable;
 /// # }
 /// ```
 ///
-/// Your hooks before the statement run before rest-live's. Your hooks after it run after
-/// rest-live's. So clients receive what was written, even if your `after_save` fails.
+/// Your `before_*` hooks run before those of rest-live, and your `after_*` hooks run after those of
+/// rest-live. So clients receive the change even if your `after_save` fails.
 ///
-/// The macro adds `#[async_trait]`. If you write that attribute yourself, write `#[live]` above it.
+/// The macro adds `#[async_trait]`. If you write that attribute yourself, put `#[live]` above it.
 /// The impl may be empty. The only argument of the macro is `crate = path`.
 pub use rest_live_macros::live;
 
@@ -318,11 +324,12 @@ pub mod transport {
     //!    which [`Live::allows_origin`](crate::Live::allows_origin) returns `false`.
     //! 2. It describes the client in a [`Handshake`]: the user, the address, the subprotocol.
     //! 3. It calls [`Live::accept`](crate::Live::accept) with the upgraded byte stream, which
-    //!    becomes a [`Socket`]. A TCP stream is the fast case; any other stream works.
+    //!    becomes a [`Socket`]. A plain TCP stream is served on a fast path. Any other stream also
+    //!    works.
     //!
     //! A transport that is not a byte stream calls [`Live::connect`](crate::Live::connect) and
-    //! moves messages itself: [`Session::receive`] takes a client's message, and
-    //! [`Session::outgoing`] returns what to send.
+    //! moves messages itself: [`Session::receive`] processes a client's message, and
+    //! [`Session::outgoing`] returns what to send to it.
 
     pub use rest_live_runtime::{
         CloseCode, ErrorCode, Frame, Handshake, Io, Outgoing, Session, Socket,
@@ -333,10 +340,11 @@ pub mod testing {
     //! A client in the process of your test, and the contract suite for event logs.
     //!
     //! [`Client`] connects as a user, sends requests and receives messages. It uses no socket, and
-    //! no method sleeps for a fixed time. [`guide::testing`](crate::guide::testing) has a complete
-    //! test.
+    //! none of its methods sleeps for a fixed time. [`guide::testing`](crate::guide::testing) has a
+    //! complete test.
     //!
-    //! [`contract`] is the suite that every event log must pass. Run it on a log of your own.
+    //! [`contract`] is the suite that every event log must pass. If you write an event log, run the
+    //! suite on it.
 
     pub use rest_live_runtime::{
         contract_tests,

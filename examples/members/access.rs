@@ -1,22 +1,25 @@
-//! Who may see which list, in memory: `check_permission` is called for each change and subscriber,
-//! and cannot query the database. The tables hold the truth; this is a copy of them.
+//! A copy in memory of the tables that determine which viewers may see a list. rest-live calls
+//! `check_permission` for each change and subscriber, and `check_permission` cannot query the
+//! database. If the two differ, the tables are right.
 //!
-//! What holds, and why:
+//! What this example guarantees, and why:
 //! * **Viewers never receive a task that was written while they could not see its list.** Each
-//!   request keeps the guard of [`hold`](Access::hold) from its first query to its commit. One that
-//!   changes access keeps the guard of [`change`](Access::change) from before its commit until the
-//!   copy has the change. So no task is read or written between the commit of a change and the
-//!   update of the copy.
-//! * **The copy is never behind the tables.** Only [`AccessChange`] changes it, and a request that
-//!   holds one runs to its end even if the client disconnects (`api::uninterrupted`).
-//! * **When a removal is answered, it is complete.** After the copy is updated, `Live::reauthorize`
-//!   queries the tables (`permissions::may_see_list`) and ends the subscriptions. rest-live also
-//!   asks again about a subscription that is being granted at that moment.
+//!   request keeps the guard of [`hold`](Access::hold) from its first query to its commit. A
+//!   request that changes access instead keeps the guard of [`change`](Access::change), from before
+//!   its commit until the copy has the change. So no task is read or written between the commit of
+//!   a change and the update of the copy.
+//! * **The copy has every committed change.** Only [`AccessChange`] changes the copy. A request
+//!   that has an `AccessChange` runs to its end even if the client disconnects
+//!   (`api::uninterrupted`).
+//! * **When the server responds to a removal, the removal is complete.** After the copy is updated,
+//!   `Live::reauthorize` calls `permissions::may_see_list`, which queries the tables, and ends the
+//!   subscriptions that it denies. If a subscription is being granted at that moment, rest-live
+//!   calls the function again for it.
 //!
-//! What does not hold: rest-live dispatches a change shortly after its commit, and checks the
-//! permissions at that time. A viewer who is removed in between misses the change, as they should.
-//! A viewer who is added in between, and had subscribed to the task by its key, receives the last
-//! change from before.
+//! This does not hold: rest-live dispatches a change shortly after its commit, and checks the
+//! permissions at that time. A viewer who is removed between the two does not receive the change,
+//! as it should be. But a viewer who is added between the two, and is subscribed to the task by its
+//! key, receives a change from before they were added.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -69,12 +72,13 @@ impl Access {
             .is_some_and(|list| list.members.contains(name))
     }
 
-    /// Waits until no request changes access, and makes those that would wait.
+    /// Waits until no request changes access. While the guard exists, requests that change access
+    /// wait.
     pub async fn hold(&self) -> OwnedRwLockReadGuard<()> {
         Arc::clone(&self.gate).read_owned().await
     }
 
-    /// Waits until all other requests are done, and makes new ones wait.
+    /// Waits until all other requests have ended. While the result exists, new requests wait.
     pub async fn change(self: Arc<Self>) -> AccessChange {
         AccessChange {
             _gate: Arc::clone(&self.gate).write_owned().await,
@@ -87,7 +91,7 @@ impl Access {
     }
 }
 
-/// A change of access, during which no other request reads or writes.
+/// The right to change access. While it exists, no other request reads or writes.
 ///
 /// Deleting a list changes nothing here: its last messages are still on their way to its audience,
 /// and its id is not used again.
@@ -98,7 +102,7 @@ pub struct AccessChange {
 
 impl AccessChange {
     /// Adds a new list. Call it *before* the commit, so that the founder receives the list. If the
-    /// commit fails, the id may be used again, hence the audience replaces an older one.
+    /// commit fails, another list may get the same id: then its audience replaces this one.
     pub fn add_list(&self, list: i32, public: bool, founder: &str) {
         let members = HashSet::from([founder.to_owned()]);
         self.write(|lists| _ = lists.insert(list, Audience { public, members }));

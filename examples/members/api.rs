@@ -36,7 +36,8 @@ pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
         .boxed()
 }
 
-/// Extracts the user of a request or of a websocket. After its end, a session is anonymous.
+/// Extracts the user of a request or of a websocket. If the session has ended, the user is
+/// anonymous.
 pub fn viewer(app: &App) -> BoxedFilter<(Viewer,)> {
     let app = app.clone();
     warp::cookie::optional(sessions::COOKIE)
@@ -54,8 +55,8 @@ struct Request {
     _access: OwnedRwLockReadGuard<()>,
 }
 
-/// Extracts a [`Request`]. It comes last in a route: a client that sends its body slowly must not
-/// make others wait.
+/// Extracts a [`Request`]. It must come last in a route: a client that sends its body slowly must
+/// not make other requests wait.
 fn request(app: &App) -> BoxedFilter<(Request,)> {
     let app = app.clone();
     let request = async |app: App, viewer| Request {
@@ -113,6 +114,6 @@ fn check_name(name: &str) -> ApiResult<()> {
         return Ok(());
     }
     Err(ApiError::bad_request(
-        "a name is 1 to 40 letters (a to z), digits, `-` and `_`",
+        "a name must have 1 to 40 characters: letters (a to z), digits, `-` or `_`",
     ))
 }

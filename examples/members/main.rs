@@ -6,8 +6,8 @@
 //! one browser and its private window), and sign in as two people.
 //!
 //! What rest-live adds to `examples/todolist` is marked with `NEW`: in `serve` below, in
-//! `serializers.rs`, and in `api/`. The rules are in `permissions.rs`. `access.rs` explains what to
-//! take care of when permissions are kept in memory.
+//! `serializers.rs`, and in `api/`. The rules are in `permissions.rs`. `access.rs` explains what an
+//! application must take care of if it keeps permissions in memory.
 
 #![allow(
     clippy::print_stdout,

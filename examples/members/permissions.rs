@@ -1,8 +1,9 @@
 //! The rules: who may see what. The websocket and REST use the same functions.
 //!
-//! rest-live calls a `check_permission` for each change, with the row before and after it. It must
-//! be fast, so it looks into memory (`access.rs`). rest-live calls an `authorize` once for each
-//! subscription, and again in `Live::reauthorize`. It may query the database.
+//! rest-live calls a `check_permission` for each change, with the row before and after it. A
+//! `check_permission` must be fast, so it uses the copy in memory (`access.rs`). rest-live calls an
+//! `authorize` once for each subscription, and again in `Live::reauthorize`. An `authorize` may
+//! query the database.
 
 use sea_orm::{DatabaseConnection, DbErr, EntityTrait};
 

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use crate::{list, membership, permissions, task, viewer::Viewer};
 
-/// A task, for viewers who are signed in. Two serializers show a task: of those that a viewer may
-/// have, rest-live takes the one with the highest `rank`.
+/// A task, for viewers who are signed in. Two serializers show a task. rest-live uses the one with
+/// the highest `rank` whose permission passes for the viewer.
 ///
-/// Subscribing to one task is `public`: a viewer who may not see the task receives nothing, which
-/// reveals nothing. Subscribing to the tasks of a list needs the consent of `authorize`.
+/// Every viewer may subscribe to one task (`public`): if they may not see the task, they receive
+/// nothing, which reveals nothing. A viewer may subscribe to the tasks of a list only if
+/// `authorize` allows it.
 // NEW: {"model":"members.Task","pk":1}
 #[subscribable(
     entity = task::Entity,
@@ -71,8 +72,8 @@ pub struct MembershipSerializer {
     pub name: String,
 }
 
-/// A task in REST responses, as the websocket would show it: the same permissions in the order of
-/// the ranks.
+/// A task in REST responses, in the same form as on the websocket: the same permissions, tried in
+/// the order of the ranks.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum TaskView {

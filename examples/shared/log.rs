@@ -20,7 +20,7 @@ pub async fn open(db: &DatabaseConnection) -> Result<Arc<dyn EventLog>> {
         }
         // The value is not printed: a mistyped URL may contain a password.
         Ok(_) => Err(
-            "LIVE_LOG names no event log: write `memory`, `outbox`, or a URL such as \
+            "LIVE_LOG is not the name or the URL of an event log: write `memory`, `outbox`, or a URL such as \
                       redis://127.0.0.1/?prefix=todo or rediss://.."
                 .into(),
         ),
@@ -34,9 +34,9 @@ async fn open_outbox(db: &DatabaseConnection) -> Result<OutboxLog> {
                     DATABASE_URL=postgres://user:password@host/todo"
             .into());
     }
-    Migrator::up(db, None)
-        .await
-        .map_err(|error| format!("cannot create the tables of the outbox: {error}"))?;
+    Migrator::up(db, None).await.map_err(|error| {
+        format!("cannot create the tables of the outbox in DATABASE_URL: {error}")
+    })?;
     Ok(OutboxLog::open(db.clone()).await?)
 }
 

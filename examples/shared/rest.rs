@@ -48,10 +48,10 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {table} {id}"))
     }
 
-    /// Turns 404 into 400, for a list that the body names: the path is not at fault.
+    /// Turns 404 into 400. Call it if the body names the missing list: then the path is not wrong.
     pub fn of_list_id(self, id: i32) -> Self {
         if self.status == StatusCode::NOT_FOUND {
-            Self::bad_request(format!("`list_id` is {id}, and there is no such list"))
+            Self::bad_request(format!("`list_id` is {id}, but there is no list {id}"))
         } else {
             self
         }
@@ -60,8 +60,8 @@ impl ApiError {
 
 impl From<DbErr> for ApiError {
     fn from(error: DbErr) -> Self {
-        tracing::error!(%error, "the database failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the database failed")
+        tracing::error!(%error, "a database query failed: the client receives status 500");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "a database query failed")
     }
 }
 
@@ -75,7 +75,7 @@ impl Reply for ApiError {
 /// Answers a request that no route accepted.
 pub async fn explain(rejection: Rejection) -> Result<ApiError, Infallible> {
     let (status, message) = if rejection.is_not_found() {
-        (StatusCode::NOT_FOUND, "there is nothing here".to_owned())
+        (StatusCode::NOT_FOUND, "this path does not exist".to_owned())
     } else if let Some(error) = rejection.find::<reject::PayloadTooLarge>() {
         (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
     } else if let Some(error) = rejection.find::<reject::LengthRequired>() {
@@ -91,7 +91,10 @@ pub async fn explain(rejection: Rejection) -> Result<ApiError, Infallible> {
         let message = "this path does not support this method";
         (StatusCode::METHOD_NOT_ALLOWED, message.to_owned())
     } else {
-        tracing::error!(?rejection, "a request was rejected");
+        tracing::error!(
+            ?rejection,
+            "a request failed: the client receives status 500"
+        );
         let message = "the server failed";
         (StatusCode::INTERNAL_SERVER_ERROR, message.to_owned())
     };
@@ -130,9 +133,9 @@ pub fn check_text(field: &str, text: &str) -> ApiResult<()> {
     let problem = if text.trim().is_empty() {
         "is blank".to_owned()
     } else if text.contains('\0') {
-        "contains a NUL".to_owned()
+        "contains a NUL character".to_owned()
     } else if length > MAX_TEXT_CHARS {
-        format!("has {length} characters: at most {MAX_TEXT_CHARS}")
+        format!("has {length} characters: at most {MAX_TEXT_CHARS} are allowed")
     } else {
         return Ok(());
     };
@@ -143,9 +146,9 @@ pub fn created(row: &impl Serialize) -> WithStatus<Json> {
     with_status(json(row), StatusCode::CREATED)
 }
 
-/// Begins a transaction that reads before it writes. In SQLite, a transaction that begins as a
-/// reader fails if another one writes before it does. An `IMMEDIATE` one waits instead. Other
-/// databases ignore the mode.
+/// Begins a transaction that reads before it writes. In SQLite, such a transaction fails if another
+/// transaction writes first. With the mode `IMMEDIATE` it waits instead. Other databases ignore the
+/// mode.
 pub async fn begin(db: &LiveConnection) -> ApiResult<LiveTransaction> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

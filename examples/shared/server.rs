@@ -1,4 +1,4 @@
-//! The program around the routes: its log, its address, its start and its end.
+//! The program around the routes: its application log, its address, its start and its end.
 
 use std::{
     convert::Infallible, env, error::Error, net::SocketAddr, process::ExitCode, time::Duration,
@@ -44,7 +44,7 @@ pub async fn run(program: impl Future<Output = Result>) -> ExitCode {
 pub fn address(variable: &str, default: &str) -> Result<SocketAddr> {
     let address = env::var(variable).unwrap_or_else(|_| default.to_owned());
     Ok(address.parse().map_err(|_| {
-        format!("{variable} is {address:?}: write an address and a port, such as {default}")
+        format!("{variable} is {address:?}, which is not an address and a port: write one such as {default}")
     })?)
 }
 
@@ -73,7 +73,7 @@ where
     goodbye.await;
     drop(stop);
     if timeout(DRAIN_TIMEOUT, server).await.is_err() {
-        eprintln!("{NAME}: requests did not finish in time and were dropped");
+        eprintln!("{NAME}: some requests did not finish within {DRAIN_TIMEOUT:?} and were dropped");
     }
     Ok(())
 }

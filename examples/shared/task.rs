@@ -42,7 +42,7 @@ impl NewTask {
     pub fn check_all(tasks: &[Self], max: usize) -> ApiResult<()> {
         if tasks.len() > max {
             return Err(ApiError::bad_request(format!(
-                "{} tasks are too many at once: at most {max}",
+                "one request can insert at most {max} tasks, but this one has {}",
                 tasks.len()
             )));
         }
@@ -69,14 +69,14 @@ impl TaskChanges {
     pub fn require_any(&self) -> ApiResult<()> {
         if self.text.is_none() && self.done.is_none() && self.list_id.is_none() {
             return Err(ApiError::bad_request(
-                "name what to change: `text`, `done` or `list_id`",
+                "the body must contain a change: `text`, `done` or `list_id`",
             ));
         }
         Ok(())
     }
 
-    /// Sets the columns that change. One that keeps its value is not written, and no client is
-    /// notified.
+    /// Sets the columns that change. If a column keeps its value, it is not written, and no client
+    /// receives a message.
     pub fn apply(self, mut task: ActiveModel) -> ActiveModel {
         if let Some(text) = self.text {
             task.text.set_if_not_equals(text);
@@ -106,11 +106,12 @@ impl Selection {
             .add_option(self.done.map(|done| Column::Done.eq(done)))
     }
 
-    /// Returns the condition of a request that changes tasks. It must not select all by default.
+    /// Returns the condition of a request that changes tasks. Fails if the URL has no filter: such
+    /// a request must not change all tasks.
     pub fn explicit(&self) -> ApiResult<Condition> {
         if self.list_id.is_none() && self.done.is_none() {
             return Err(ApiError::bad_request(
-                "select the tasks: ?list_id=1, ?done=true or both",
+                "the URL must select the tasks: ?list_id=1, ?done=true or both",
             ));
         }
         Ok(self.condition())

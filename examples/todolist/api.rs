@@ -80,8 +80,8 @@ async fn create_list(db: LiveConnection, body: Bytes) -> ApiResult<impl Reply> {
         name: Set(name),
         ..Default::default()
     };
-    // In a transaction although it is one statement: if the client disconnects, the row and its
-    // event are both written, or neither.
+    // A transaction, although it is one statement: if the client disconnects, both the row and its
+    // event are written, or neither is.
     let transaction = begin(&db).await?;
     let list = list.insert(&transaction).await?;
     transaction.commit().await?;
@@ -129,8 +129,8 @@ struct Move {
     to: i32,
 }
 
-/// Moves all tasks of a list to another list. If that list turns out to be missing, the moves are
-/// already written: the rollback undoes them, and subscribers receive nothing.
+/// Moves all tasks of a list to another list. If that list does not exist, the transaction rolls
+/// back the moves that are already written, and subscribers receive nothing.
 async fn move_tasks(id: i32, db: LiveConnection, body: Bytes) -> ApiResult<impl Reply> {
     let Move { to } = parse(&body)?;
     let transaction = begin(&db).await?;
@@ -241,7 +241,8 @@ async fn delete_tasks(db: LiveConnection, selection: Selection) -> ApiResult<imp
     Ok(json(&json!({ "affected": deleted.rows_affected })))
 }
 
-/// Fails with 400 unless the list exists, and keeps it until the transaction ends.
+/// Fails with 400 unless the list exists. Locks the list, so that it exists until the transaction
+/// ends.
 async fn require_list(id: i32, transaction: &LiveTransaction) -> ApiResult<()> {
     let list = lock::<list::Entity>(id, LockType::Share, transaction).await;
     list.map(drop).map_err(|error| error.of_list_id(id))

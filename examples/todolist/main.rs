@@ -56,8 +56,8 @@ async fn serve() -> server::Result {
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let api = api::routes(live.db());
 
-    // NEW: each GET returns a `Live-Cursor`. A client that subscribes since that cursor misses no
-    // change between the two requests.
+    // NEW: each response to a GET has a `Live-Cursor` header. A client that subscribes with this
+    // cursor as `since` misses no change between the two requests.
     let api = api.with(warp::wrap_fn(rest_live::warp::with_cursor(&live)));
 
     let routes = ws.or(api).or(metrics).recover(rest::explain);

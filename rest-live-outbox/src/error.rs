@@ -2,7 +2,8 @@
 
 use sea_orm::sqlx;
 
-/// The reason why an [`OutboxLog`](crate::OutboxLog) cannot be opened.
+/// Why [`OutboxLog::open`](crate::OutboxLog::open) or [`Options::open`](crate::Options::open)
+/// failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
@@ -29,9 +30,9 @@ pub enum OutboxError {
         /// The version that this crate needs.
         needed: i32,
     },
-    /// The sequence hands out numbers in blocks, so that they no longer follow the order of writes.
+    /// The sequence assigns numbers in blocks, so they do not follow the order of the writes.
     #[error(
-        "the sequence {sequence} has CACHE {cache}, so its numbers do not follow the order of events: \
+        "the sequence {sequence} has CACHE {cache}, so its numbers do not follow the order of the writes: \
          run ALTER SEQUENCE {sequence} CACHE 1"
     )]
     Cache {
@@ -50,6 +51,6 @@ pub enum OutboxError {
     )]
     Address(#[source] sqlx::Error),
     /// The database returned an error, or did not answer in time.
-    #[error("the outbox could not be opened because a query failed")]
+    #[error("the outbox could not be opened: a query failed or took too long")]
     Database(#[from] sqlx::Error),
 }

@@ -46,15 +46,17 @@ pub struct OutboxLog {
 }
 
 impl OutboxLog {
-    /// Maximum number of connections that a node opens, besides those of the application and the
-    /// one that listens.
+    /// Maximum number of connections that a node opens, in addition to those of the application and
+    /// to the one that listens.
     pub const MAX_CONNECTIONS: u32 = 4;
 
     /// Opens the outbox of a database with [`Options::default`].
     ///
-    /// The log opens its own connections, with the settings of `db`. It would otherwise stop
-    /// delivering events whenever the application uses up its pool. The log looks for triggers
-    /// once, here: run the migrations first.
+    /// The log opens its own connections, with the settings of `db`. Otherwise no event could be
+    /// delivered while the application uses all connections of its pool. The log looks for triggers
+    /// only here, so run the migrations first.
+    ///
+    /// Call it in a tokio runtime. The node runs its tasks on this runtime.
     ///
     /// # Errors
     /// Returns [`OutboxError`] if the tables are missing or the database does not meet the
@@ -63,7 +65,7 @@ impl OutboxLog {
         Options::default().open(db).await
     }
 
-    /// Returns the default options, to be changed before [`Options::open`].
+    /// Returns the default options. Change them, then call [`Options::open`].
     pub fn options() -> Options {
         Options::default()
     }
@@ -154,11 +156,13 @@ impl Options {
 }
 
 impl EventLog for OutboxLog {
-    /// Appends the events next to each other with respect to other calls. The application's own
-    /// transactions, which never wait, may place their events in between.
+    /// Appends the events next to each other: no event of another call of this method is between
+    /// them. Events of the application's transactions may be between them, because these
+    /// transactions never wait.
     ///
-    /// The call retries for five seconds. If the server dies during the commit, the events may be
-    /// stored twice, which costs one extra frame. Without the retry they could be lost.
+    /// If an attempt fails, the call retries for five seconds. If the connection is lost during the
+    /// commit, the events may be stored twice, and clients receive them twice. Without the retry,
+    /// the events could be lost.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         async move {
             if events.is_empty() {
@@ -184,9 +188,9 @@ impl EventLog for OutboxLog {
         tail::tail(&self.node)
     }
 
-    /// Returns the position up to which all transactions have ended. This is not the last event: an
-    /// open transaction may hold a smaller number, and a subscriber that started past it would miss
-    /// its event. The call waits up to 100 ms for open transactions.
+    /// Returns the position up to which all transactions have ended. This may be before the last
+    /// event: an open transaction may have drawn a smaller number, and a subscriber that starts
+    /// past that number would miss its event. The call waits up to 100 ms for open transactions.
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         async {
             let horizon = self.node.head().await.map_err(LogError::new)?;

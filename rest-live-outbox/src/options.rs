@@ -39,32 +39,35 @@ impl Options {
     /// How long events are kept by default: 15 minutes.
     pub const DEFAULT_KEEP: Duration = Duration::from_secs(15 * 60);
 
-    /// Sets how long events are kept. A client that was away longer fetches again.
+    /// Sets how long events are kept. Default: [`DEFAULT_KEEP`](Self::DEFAULT_KEEP). A client that
+    /// was disconnected for longer cannot resume and fetches again.
     #[must_use]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self
     }
 
-    /// Listens on a connection to this address, which has the form of a `DATABASE_URL`. Use it if
-    /// the application connects through a pooler in transaction mode, which does not pass
-    /// notifications on.
+    /// Sets the address to which the node connects to receive notifications: a URL such as
+    /// `postgres://user@host/database`. Default: the address of the application's connection. Use
+    /// it if the application connects through a pooler in transaction mode, which does not support
+    /// `LISTEN`. If the URL is invalid, [`open`](Self::open) returns an error.
     #[must_use]
     pub fn listen_on(mut self, address: impl Into<String>) -> Self {
         self.listen = Listen::At(address.into());
         self
     }
 
-    /// Disables listening. The node polls the table instead.
+    /// Disables notifications from other nodes. The node polls the table instead.
     #[must_use]
     pub fn without_listen(mut self) -> Self {
         self.listen = Listen::Never;
         self
     }
 
-    /// Sets how often the table is polled, with or without notifications. By default it is polled
-    /// every 20 ms without notifications, every second with them, and every 100 ms if triggers also
-    /// write events, which send no notification.
+    /// Sets how often the node polls the table, with or without notifications; at least 1 ms. By
+    /// default it polls every 20 ms if it receives no notifications, and every second if it
+    /// receives them. If triggers also write events, it polls every 100 ms, because triggers send
+    /// no notifications.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every.max(Duration::from_millis(1)));

@@ -193,11 +193,11 @@ impl TailReader {
 
     fn on_error(&mut self, error: &sqlx::Error) {
         let since = *self.failing_since.get_or_insert(self.last_read);
-        tracing::debug!(%error, "reading the outbox failed; it is retried");
+        tracing::debug!(%error, "reading the outbox failed: the read is retried");
         if since.elapsed() >= QUERY_TIMEOUT && self.has_started && !self.is_away {
             tracing::warn!(
                 %error,
-                "the outbox is unreachable: clients are notified that their data may be stale"
+                "the outbox cannot be read: clients receive no changes for now, and are notified that their data may be stale"
             );
             self.is_away = true;
             self.pending.push_back(Tail::Away);

@@ -26,8 +26,8 @@ impl StreamEntry {
                 tracing::error!(
                     id = entry.id,
                     %error,
-                    "an entry of the log cannot be parsed, so its event is lost: all subscribers are \
-                     reset"
+                    "an entry of the Redis stream cannot be parsed, so its event is lost: all \
+                     subscribers receive a reset"
                 );
                 Self::Lost
             }

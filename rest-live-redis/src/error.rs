@@ -1,6 +1,6 @@
 //! Errors of connecting to a log.
 
-/// The reason why a [`RedisLog`](crate::RedisLog) cannot be connected.
+/// Why [`RedisLog::connect`](crate::RedisLog::connect) failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisLogError {

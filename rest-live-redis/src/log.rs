@@ -30,10 +30,10 @@ const MIN_VERSION: u32 = 7;
 /// An event log on one Redis Stream, shared by several servers. See the [crate] for its guarantee
 /// and requirements.
 ///
-/// Each connected log is a node; its clones belong to the same node. A node holds a lease. Other
-/// nodes consider it lost if the lease is not refreshed for five seconds. If the last clone is
-/// dropped without [`leave`](EventLog::leave), the node's tasks stop, its queued events are lost,
-/// and the other nodes notice the expired lease.
+/// Each connected log is a node; its clones belong to the same node. A node holds a lease. If a
+/// node does not refresh its lease for five seconds, the other nodes treat it as dead. If the last
+/// clone is dropped without [`leave`](EventLog::leave), the node's tasks stop, its queued events
+/// are lost, and the other nodes notice the expired lease.
 #[derive(Clone, Debug)]
 pub struct RedisLog {
     node: Arc<Node>,
@@ -43,15 +43,19 @@ impl RedisLog {
     /// Connects to a server: `redis://user:password@host:6379/0?prefix=rest-live&keep=100000`.
     ///
     /// Only the host is required. `rediss://` means TLS and needs the feature `tls`. The path is
-    /// the number of the database. All keys begin with `prefix` and a colon; applications that
-    /// share a database need different prefixes. The log keeps about `keep` events for clients that
-    /// resume.
+    /// the number of the database. Default: 0. All keys in Redis begin with `prefix` and a colon.
+    /// Default: `rest-live`. Applications that share a database need different prefixes. For
+    /// clients that resume, the log keeps about `keep` events. Default: 100,000.
     ///
-    /// Call it within a tokio runtime, which then runs the node's two tasks.
+    /// Call it in a tokio runtime. The node runs two tasks on this runtime.
     ///
     /// # Errors
-    /// Returns [`RedisLogError`] if the URL is wrong, the server cannot be used, or it is older
-    /// than 7.0.
+    /// [`RedisLogError`] if the URL is wrong, or if the server is unreachable, rejects the login or
+    /// is older than 7.0.
+    ///
+    /// # Cancel safety
+    /// Not safe: if the future is dropped, the node may hold a lease already. When the lease
+    /// expires, the subscribers of all servers receive a reset.
     pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
         let address = Address::parse(url)?;
         let host_and_port = address.host_and_port.clone();
@@ -122,8 +126,8 @@ impl RedisLog {
 }
 
 impl EventLog for RedisLog {
-    /// Waits until Redis has the events, for a quarter of a second at most, and not at all while
-    /// Redis is known to be unavailable. After that the events stay in the queue.
+    /// Waits until Redis has the events: at most 250 ms, and not at all while Redis is known to be
+    /// unavailable. Events that Redis does not have yet stay in the queue.
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         if events.is_empty() {
             return future::ready(Ok(())).boxed();
@@ -145,7 +149,7 @@ impl EventLog for RedisLog {
                         let reason = "the queue for Redis overflowed, so these events were dropped";
                         return Err(LogError::new(reason));
                     }
-                    Err(_) => self.node.shared.mark_unavailable(&"no reply in time"),
+                    Err(_) => self.node.shared.mark_unavailable(&"no reply within 250 ms"),
                 }
                 Ok(())
             }
@@ -173,8 +177,9 @@ impl EventLog for RedisLog {
         true
     }
 
-    /// Waits until Redis has all events, for five seconds at most, and releases the lease. Later
-    /// events are still appended, but no other node notices if this process dies with them.
+    /// Waits at most five seconds until Redis has all events, and then releases the lease. Later
+    /// events are still appended. But if this process dies before they are in Redis, no other node
+    /// notices.
     fn leave(&self) -> BoxFuture<'_, ()> {
         self.node.leave().boxed()
     }

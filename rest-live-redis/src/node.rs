@@ -60,14 +60,14 @@ impl Node {
             if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
                 tracing::warn!(
                     %error,
-                    "releasing the lease of this node failed: it expires, and the other nodes \
-                     reset their subscribers"
+                    "this node stops, but could not release its lease in Redis: when the lease \
+                     expires, the subscribers of the other nodes receive a reset"
                 );
             }
         } else {
             tracing::error!(
-                "this node leaves the log before Redis has all of its events, which may be lost: its \
-                 lease expires, and the other nodes reset their subscribers"
+                "this node stops before Redis has all of its events, which may be lost: when its \
+                 lease expires, the subscribers of the other nodes receive a reset"
             );
         }
     }

@@ -85,8 +85,8 @@ impl Queue {
         if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > MAX_BYTES {
             tracing::error!(
                 events = self.events,
-                "the queue for Redis overflowed and all queued events were dropped: all \
-                 subscribers are reset"
+                "the queue for Redis overflowed, and all queued events were dropped: all \
+                 subscribers receive a reset when Redis is back"
             );
             self.appends.clear();
             (self.events, self.bytes) = (0, 0);

@@ -62,7 +62,7 @@ impl Shared {
     /// Records that Redis does not accept events. Appends no longer wait until it does.
     pub(crate) fn mark_unavailable(&self, reason: &dyn fmt::Display) {
         if lock(&self.queue).mark_unavailable() {
-            tracing::warn!(%reason, "Redis is unavailable: events are queued until it accepts them");
+            tracing::warn!(%reason, "Redis is unavailable: events wait in a queue of this process, and clients receive them when Redis is back");
         }
     }
 
@@ -99,8 +99,8 @@ impl Shared {
         if lost_nodes > 0 {
             tracing::warn!(
                 nodes = lost_nodes,
-                "nodes died without leaving the log and may have lost events: all subscribers are \
-                 reset"
+                "nodes stopped without leaving the log and may have lost events: all subscribers \
+                 receive a reset"
             );
         }
         Ok(())

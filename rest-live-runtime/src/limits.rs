@@ -5,8 +5,7 @@ use std::time::Duration;
 /// Limits of the connections of one [`Live`](crate::Live).
 ///
 /// Every limit has a default. For a limit that takes an `Option`, `None` disables the limit. If a
-/// request or a connection exceeds a limit, the client gets the error or the close code that the
-/// setter names.
+/// client exceeds a limit, it receives the error or the close code that the setter names.
 ///
 /// ```
 /// # use rest_live_runtime as rest_live;
@@ -97,14 +96,14 @@ impl Limits {
     }
 
     /// Sets the maximum length of the `id` of a request, in bytes. Default: 64. A request with a
-    /// longer one is refused with error 400.
+    /// longer `id` is refused with error 400.
     pub fn max_id_bytes(mut self, bytes: usize) -> Self {
         self.max_id_bytes = bytes;
         self
     }
 
     /// Sets the maximum length of the text in the value of a group key, such as `{"owner":"..."}`,
-    /// in bytes. Default: 1,024. A request with a longer one is refused with error 400.
+    /// in bytes. Default: 1,024. A request with a longer text is refused with error 400.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = bytes;
         self
@@ -113,16 +112,17 @@ impl Limits {
     /// Sets the maximum number of broadcasts that are queued for one client. Default: 1,024.
     ///
     /// A client that exceeds the limit *lags*: its broadcasts are dropped, and it receives a reset.
-    /// The third lag within a minute closes the connection with 4508. In addition, the same number
-    /// of answers may be queued. If it is exceeded, the connection is closed with 4508.
+    /// The third lag within a minute closes the connection with 4508. Answers to requests are
+    /// counted separately, with the same limit. If they exceed it, the connection is closed with
+    /// 4508.
     pub fn max_pending_messages(mut self, messages: usize) -> Self {
         self.max_pending_messages = messages;
         self
     }
 
     /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. A client
-    /// that exceeds the limit lags, as for [`max_pending_messages`](Self::max_pending_messages). A
-    /// single larger message is still sent.
+    /// that exceeds the limit lags: see [`max_pending_messages`](Self::max_pending_messages). A
+    /// single message that is larger than the limit is still sent.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.max_pending_bytes = bytes;
         self
@@ -168,7 +168,7 @@ impl Limits {
         self
     }
 
-    /// Sets the time between two pings to a client. Default: 25 s; `None` sends no pings.
+    /// Sets the time between two pings to a client. Default: 25 s; `None` or zero sends no pings.
     ///
     /// A client that only listens sends nothing except its pongs. Without pings, its connection is
     /// closed after [`idle_timeout`](Self::idle_timeout), unless that is also `None`.
@@ -178,7 +178,8 @@ impl Limits {
     }
 
     /// Sets how long a client may send nothing, not even a pong. Default: 50 s, which is two ping
-    /// intervals. After that, the connection is closed with 4408. `None` disables the limit.
+    /// intervals. After that, the connection is closed with 4408. `None` or zero disables the
+    /// limit.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = non_zero(timeout);
         self
@@ -199,7 +200,7 @@ impl Limits {
     }
 
     /// Sets how long a client may accept no data while messages are queued for it. Default: 10 s;
-    /// `None` disables the limit.
+    /// `None` or zero disables the limit.
     ///
     /// After that, the connection is closed with 4508, and its queue is dropped. If the client does
     /// not accept the close frame, or does not answer it, the connection is dropped after the same
@@ -209,8 +210,8 @@ impl Limits {
         self
     }
 
-    /// Sets how long a shutdown waits for the clients. Default: 10 s. After that, their connections
-    /// are dropped.
+    /// Sets how long [`Live::shutdown`](crate::Live::shutdown) waits for the clients. Default:
+    /// 10 s. After that, the server drops their connections.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self

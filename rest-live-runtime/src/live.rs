@@ -31,12 +31,12 @@ use crate::{
 
 /// The live side of an application: its connection to the database, its event log and its clients.
 ///
-/// A clone is cheap and is a handle of the same `Live`. When the last handle is dropped, all client
-/// connections are dropped without a close frame. [`shutdown`](Self::shutdown) closes them
-/// properly.
+/// Clones are cheap: each is a handle to the same `Live`. When the last handle is dropped, the
+/// server drops all client connections without a close frame. Call [`shutdown`](Self::shutdown) to
+/// close them properly.
 ///
-/// `U` is the type of the users, which permissions receive: see [`builder`](Self::builder). It is
-/// `()` for an application without users.
+/// `U` is the type of a user, which permissions receive. It is `()` for an application without
+/// users.
 pub struct Live<U = ()> {
     inner: Arc<Inner>,
     users: PhantomData<fn(U) -> U>,
@@ -63,8 +63,9 @@ type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
 impl<U: Send + Sync + 'static> Live<U> {
     /// Creates a builder for a `Live` on a database connection.
     ///
-    /// `U` is the type of the users: `Live::<User>::builder(db)`. An application without users has
-    /// `()`. The compiler infers `U` where the `Live` is used with a type, such as by a transport.
+    /// Write the type of your users as `U`: `Live::<User>::builder(db)`. Without users, `U` is
+    /// `()`. You can omit `U` if the compiler can infer it, for example because you pass the `Live`
+    /// to a transport.
     pub fn builder(db: sea_orm::DatabaseConnection) -> LiveBuilder<U> {
         LiveBuilder::new(db)
     }
@@ -80,17 +81,18 @@ impl<U: Send + Sync + 'static> Live<U> {
     ///
     /// On such a connection only the hooks of the models run, so the capture has limits:
     ///
-    /// * An `insert`, `update`, `save` or `delete` of a model that commits by itself is sent at
-    ///   once. `update_without_returning` runs no second hook and is sent two seconds later. If a
-    ///   request is dropped between an INSERT and its hook, nothing is sent.
-    /// * Writes in a plain `DatabaseTransaction` are not sent, because its end is not seen. They
-    ///   succeed. The application log contains one error for each model, and
-    ///   `rest_live_events_withheld_total` counts them.
+    /// * An `insert`, `update`, `save` or `delete` outside a transaction is published at once.
+    ///   SeaORM runs no hook after `update_without_returning`, so this update is published two
+    ///   seconds later. If the future of an insert is dropped after the INSERT and before the hook,
+    ///   the insert is not published.
+    /// * Writes in a plain `DatabaseTransaction` succeed but are not published, because rest-live
+    ///   cannot see whether the transaction commits. The application log contains one error for
+    ///   each model. The metric `rest_live_events_withheld_total` counts these writes.
     /// * Bulk statements and raw SQL are not captured.
     ///
     /// This affects all connections of the process, to any database, until this `Live` is dropped.
-    /// Only one `Live` of a process can capture plain connections: the last that called this
-    /// method.
+    /// Only one `Live` of a process can capture plain connections: the one that called this method
+    /// last.
     pub fn capture_plain_connections(&self) {
         let scope = self.inner.plain_scope.get_or_init(|| {
             let database = Arc::clone(&self.inner.db.scope().database);
@@ -99,21 +101,22 @@ impl<U: Send + Sync + 'static> Live<U> {
         capture::set_plain_scope(scope);
     }
 
-    /// Begins a session for a user, for transports. Tests use
-    /// [`testing::Client`](crate::testing::Client).
+    /// Begins a session for a user. Transports call this method. Tests use
+    /// [`testing::Client`](crate::testing::Client) instead.
     ///
-    /// If a limit does not allow the connection, the session is closed at once with
+    /// If the connection exceeds a limit, the session is closed at once with
     /// [`CloseCode::TooMany`].
     pub fn connect(&self, handshake: impl Into<Handshake<U>>) -> Session {
         let (handshake, user_key) = self.identify(handshake);
         Session::new(Arc::clone(&self.inner.context), handshake, user_key)
     }
 
-    /// Returns whether a web page may open a websocket, for transports. `origin` and `host` are the
-    /// headers of its request.
+    /// Returns whether a web page may open a websocket. Transports call this method with the
+    /// `Origin` and `Host` headers of the request.
     ///
-    /// Pages of the same host may connect, and those of [`LiveBuilder::allowed_origins`]. Refusals
-    /// are counted.
+    /// A page may connect if its host and port are those of `host`, or if its origin is one of
+    /// [`LiveBuilder::allowed_origins`]. Each refusal is counted in the metric
+    /// `rest_live_denials_total`. The first refusal is also a warning in the application log.
     pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let is_allowed = self.inner.context.origins.allow(origin, host);
         if !is_allowed {
@@ -121,12 +124,16 @@ impl<U: Send + Sync + 'static> Live<U> {
             let (origin, host) = (quoted(origin), host.map(quoted));
             // Only the first refusal is a warning: any client can cause any number of them.
             if self.inner.has_refused_origin.swap(true, Ordering::Relaxed) {
-                tracing::debug!(origin, host, "a web page of another origin is refused");
+                tracing::debug!(
+                    origin,
+                    host,
+                    "a web page of another origin may not open a websocket: its request was refused"
+                );
             } else {
                 tracing::warn!(
                     origin,
                     host,
-                    "a web page of another origin is refused: to allow it, add it to LiveBuilder::allowed_origins"
+                    "a web page of another origin may not open a websocket: its request was refused. To allow the origin, add it to LiveBuilder::allowed_origins. Further refusals are logged at level debug"
                 );
             }
         }
@@ -134,27 +141,29 @@ impl<U: Send + Sync + 'static> Live<U> {
     }
 
     /// Calls every `authorize` again for the subscriptions of the users that `predicate` selects.
-    /// Call it when an answer may have changed, after the commit that changes it.
+    /// Call this method when `authorize` may return another answer, after the commit that changes
+    /// the answer.
     ///
     /// Returns how many subscriptions have ended:
     ///
     /// * A subscription that is now denied ends. Its client receives `unsubscribed` with code 403,
     ///   or an error message in the other dialects.
-    /// * A subscription whose `authorize` fails ends with 500. If `authorize` takes longer than
-    ///   [`Limits::authorize_timeout`](crate::Limits::authorize_timeout), the code is 503.
-    /// * A subscription that is now granted another serializer continues. Its client receives a
-    ///   reset.
+    /// * A subscription whose `authorize` fails ends with code 500. If `authorize` takes longer
+    ///   than [`Limits::authorize_timeout`](crate::Limits::authorize_timeout), the code is 503.
+    /// * A subscription that is still granted, but with another serializer, continues. Its client
+    ///   receives a reset.
     ///
-    /// When the future completes, nothing that was denied is written to a socket any more, and no
-    /// subscription is granted by an earlier answer. On a connection that is not plain TCP (TLS in
-    /// this process, a Unix socket), a write that has begun still completes.
+    /// After the future completes, the server writes no message of a denied subscription to a
+    /// socket, and grants no subscription because of an older answer. On a connection that is not
+    /// plain TCP (TLS in this process, a Unix socket), a write that has begun still completes.
     ///
-    /// `check_permission` is not called: it always receives the user of the handshake. If the user
-    /// itself has changed, [`disconnect`](Self::disconnect) it. Only connections of this server are
-    /// affected. `predicate` must not block.
+    /// This method does not call `check_permission`, which always receives the user of the
+    /// handshake. If that user is out of date, close the user's connections with
+    /// [`disconnect`](Self::disconnect). Only connections of this server are affected. `predicate`
+    /// must not block.
     ///
     /// # Cancel safety
-    /// Safe: the work starts with the call and completes also if the future is dropped.
+    /// Safe: the work starts when the method is called. It completes even if the future is dropped.
     pub fn reauthorize<P: Fn(&U) -> bool>(
         &self,
         predicate: P,
@@ -177,8 +186,8 @@ impl<U: Send + Sync + 'static> Live<U> {
     }
 
     /// Closes the connections of the users that `predicate` selects, with code 4403. Clients do not
-    /// reconnect by themselves after this code. Returns the number of connections. Only connections
-    /// of this server are affected.
+    /// reconnect by themselves after this code. Returns how many connections it closes. Only
+    /// connections of this server are affected.
     pub fn disconnect(&self, predicate: impl Fn(&U) -> bool) -> usize {
         let sessions = self.sessions_of(predicate);
         for session in &sessions {
@@ -194,17 +203,17 @@ impl<U: Send + Sync + 'static> Live<U> {
         selected.map(|(session, _)| session).collect()
     }
 
-    /// Serves a client in a task of its own, for transports.
+    /// Serves a client in a task of its own. Transports call this method.
     ///
     /// `upgrade` yields the byte stream after the upgrade to a websocket, and the bytes that the
-    /// client sent directly after its handshake. If it takes longer than
-    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), it is dropped. The HTTP
-    /// side of the handshake (RFC 6455, section 4) is the transport's part.
+    /// client sent directly after its handshake. If `upgrade` fails, or takes longer than
+    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), the connection is dropped.
+    /// The transport itself must perform the HTTP side of the handshake (RFC 6455, section 4).
     ///
     /// A plain `TcpStream` is served on a fast path: see [`Socket`].
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// If it is called outside a tokio runtime.
     pub fn accept<S: Into<Socket>>(
         &self,
         handshake: impl Into<Handshake<U>>,
@@ -232,18 +241,18 @@ impl<U: Send + Sync + 'static> Live<U> {
         self.inner.connections.len()
     }
 
-    /// Returns whether [`shutdown`](Self::shutdown) was called: new sessions are then closed at
-    /// once.
+    /// Returns whether [`shutdown`](Self::shutdown) was called. From then on, new sessions are
+    /// closed at once.
     pub fn is_closed(&self) -> bool {
         self.inner.connections.is_closed()
     }
 
-    /// Returns the current cursor of the log, for code that is about to read rows. A client that
-    /// then subscribes with `since` and this cursor misses no later write. `None` while the log is
-    /// not available.
+    /// Returns the current cursor of the event log. Call it before you read rows. A client that
+    /// then subscribes with this cursor as `since` receives every later change. Returns `None` if
+    /// the position of the log is not known yet.
     ///
-    /// Transports send it as the `Live-Cursor` header of a response. They call this method before
-    /// the query of the response begins.
+    /// Transports send the cursor as the `Live-Cursor` header of a response. They call this method
+    /// before the handler runs its query.
     pub fn cursor(&self) -> Option<Cursor> {
         let context = &self.inner.context;
         let head = context.log.known_head();

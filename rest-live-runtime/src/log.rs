@@ -26,14 +26,18 @@ use crate::data::cursor::Cursor;
 /// An append-only sequence of events.
 ///
 /// Each event has a position. Positions grow in the order of the log, and the changes of one row
-/// are published in this order. A log may yield an event before another one with a smaller
-/// position, if the transaction of the other one has not committed yet: see [`Tail::Entries`].
+/// are published in this order. If a transaction is still open, a log may yield later events first,
+/// and the events of the transaction after its commit: see [`Tail::Entries`].
+///
+/// # Cancel safety
+/// rest-live may drop the futures of [`head`](Self::head), [`read`](Self::read) and
+/// [`leave`](Self::leave) before they complete.
 pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// Appends the events of one committed write or transaction, in order and without other events
     /// between them.
     ///
-    /// The write waits for this call. So a log that cannot be reached should keep the events for a
-    /// while and return at once.
+    /// The application's write waits for this call. So if the server of the log cannot be reached,
+    /// the log should queue the events and return at once.
     ///
     /// # Errors
     /// [`LogError`] if the events are lost. The write itself stays committed.
@@ -41,9 +45,9 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the events from now on. The stream does not end.
     ///
-    /// The first item is [`Tail::Begin`] with the cursor where it starts. A gap is never skipped:
-    /// it is a [`Tail::Reset`]. While no client is subscribed, the stream is polled at most ten
-    /// times per second.
+    /// The first item is [`Tail::Begin`] with the cursor where it starts. The stream never skips an
+    /// event silently: if events are missing, it yields [`Tail::Reset`]. While no client is
+    /// subscribed, the stream is polled at most ten times per second.
     fn tail(&self) -> BoxStream<'static, Tail>;
 
     /// Returns the cursor after everything that has been appended so far.
@@ -59,7 +63,8 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// means the end of the log.
     ///
     /// # Errors
-    /// [`ReadError`]. The result is never a part of the requested events.
+    /// [`ReadError`] if the log cannot return all requested events. It never returns only a part of
+    /// them.
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>>;
 
     /// Returns the head if it is known without a request, because the log is in this process.
@@ -69,16 +74,18 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
 
     /// Returns whether other processes append to the log.
     ///
-    /// Two processes may append in another order than they wrote. So rows that two processes write
-    /// at once are read again, unless the log [is transactional](Self::transactional).
+    /// Two processes may append their events in another order than they wrote the rows. So if two
+    /// processes write a row at the same time, rest-live reads the row again, unless the log [is
+    /// transactional](Self::transactional).
     fn is_shared(&self) -> bool {
         false
     }
 
-    /// Signs off, after everything that has been appended so far is in the log.
+    /// Waits until everything that was appended so far is in the log, and then leaves the log.
     ///
-    /// The other nodes of a shared log treat a node that ends without this call as dead
-    /// ([`Tail::NodeLost`]). Events that running requests append later are still accepted.
+    /// If a node ends without this call, the other nodes of a shared log treat it as dead
+    /// ([`Tail::NodeLost`]). After this call, the log must still accept events of requests that are
+    /// running.
     fn leave(&self) -> BoxFuture<'_, ()> {
         futures_util::future::ready(()).boxed()
     }
@@ -97,7 +104,7 @@ pub trait TransactionalLog: EventLog {
     /// Writes events into an open transaction, after the row changes that they describe.
     ///
     /// # Errors
-    /// The database's error. The transaction fails as after any other failed statement.
+    /// The error of the database. The transaction then fails as after any other failed statement.
     fn append_in<'t>(
         &'t self,
         transaction: &'t DatabaseTransaction,
@@ -108,7 +115,8 @@ pub trait TransactionalLog: EventLog {
     /// once.
     fn committed(&self);
 
-    /// Returns whether triggers write the events of a table. Then capture must not write them.
+    /// Returns whether triggers write the events of a table. If they do, rest-live does not write
+    /// them.
     fn captures(&self, schema: Option<&str>, table: &str) -> bool {
         let _ = (schema, table);
         false
@@ -123,14 +131,14 @@ pub enum Tail {
     Begin(Cursor),
     /// Events, in ascending order of their positions.
     Entries {
-        /// The events. Their positions may be past `watermark`. A later item may have smaller
-        /// positions than this one, but only positions past this watermark.
+        /// The events. Their positions may be past `watermark`. A later item may contain smaller
+        /// positions than this item, but none up to this watermark.
         entries: Vec<Entry>,
         /// Every event up to this cursor has been yielded. The watermark never goes back.
         watermark: Cursor,
     },
-    /// The log can be reached, but events up to this cursor are unknown: all subscribers must fetch
-    /// again.
+    /// The log can be reached, but some events up to this cursor are missing: all subscribers must
+    /// fetch again.
     Reset(Cursor),
     /// A node died and may have committed changes that it did not append: all subscribers must
     /// fetch again, and continue from this cursor.
@@ -147,7 +155,7 @@ pub enum Tail {
 pub struct LogError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl LogError {
-    /// Wraps the error of the log's own client library.
+    /// Creates an error from its cause, such as an error of the log's client library.
     pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(source.into())
     }
@@ -161,10 +169,10 @@ pub enum ReadError {
     #[error("the cursor belongs to another epoch of the event log")]
     Epoch,
     /// The log no longer has all events after the cursor.
-    #[error("the event log no longer reaches back to the cursor")]
+    #[error("the event log no longer has all events after the cursor")]
     Expired,
     /// The cursor is past the end of the log.
-    #[error("the cursor is ahead of the event log")]
+    #[error("the cursor is past the end of the event log")]
     Ahead,
     /// The log cannot be reached.
     #[error(transparent)]

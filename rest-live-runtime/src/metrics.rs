@@ -129,26 +129,29 @@ impl Denial {
 }
 
 fn describe() {
-    describe_gauge!("rest_live_connections", "Connections of this server now");
+    describe_gauge!(
+        "rest_live_connections",
+        "Client connections that this server has now"
+    );
     describe_gauge!(
         "rest_live_subscriptions",
-        "Subscriptions of this server now"
+        "Subscriptions that this server has now"
     );
     describe_counter!(
         "rest_live_events_total",
-        "Row changes that the dispatcher took from the log"
+        "Row changes that the dispatcher read from the event log"
     );
     describe_counter!(
         "rest_live_events_lost_total",
-        "Row changes that the log did not accept: the rows are written, but no client receives them"
+        "Row changes that the event log did not accept: the rows are written, but no client receives the changes"
     );
     describe_counter!(
         "rest_live_events_withheld_total",
-        "Row changes in plain transactions, whose end is not seen: the rows are written, but no client receives them"
+        "Row changes in plain transactions, whose commit rest-live does not see: the rows are written, but no client receives the changes"
     );
     describe_counter!(
         "rest_live_rows_settled_total",
-        "Rows that were read again because writes of them overlapped"
+        "Rows that rest-live read again because several writes of the row overlapped"
     );
     describe_counter!("rest_live_frames_total", "Frames written to sockets");
     describe_counter!(
@@ -173,16 +176,16 @@ fn describe() {
     );
     describe_counter!(
         "rest_live_denials_total",
-        "Denials, by reason: origin, connections, authorize, revoked, rate"
+        "Connections, requests and subscriptions that were refused or ended, by reason: origin, connections, authorize, revoked, rate"
     );
     describe_counter!(
         "rest_live_panics_total",
-        "Panics of permissions and serializers"
+        "Panics in the application's permissions and serializers"
     );
     describe_histogram!(
         "rest_live_write_to_send_seconds",
         Unit::Seconds,
-        "Time from the capture of a change to its write to a socket, of the oldest change in each write"
+        "Time from the capture of a change until a socket write contains it, measured for the oldest change in each socket write"
     );
 }
 

@@ -52,7 +52,7 @@ use crate::{
 /// Maximum number of refused bursts of messages. One more message closes the connection.
 const MAX_REFUSED_BURSTS: u32 = 10;
 
-/// One client connection, for transports.
+/// The session of one client connection. Transports use it.
 ///
 /// [`Live::connect`](crate::Live::connect) creates it. The session and its subscriptions end when
 /// it is dropped.
@@ -103,7 +103,9 @@ impl Session {
         let handle = context.hub.join(user.clone(), dialect);
         let permit = context.connection_limiter.admit(limits, user_key, address);
         if permit.is_none() {
-            span.in_scope(|| tracing::debug!("a connection over a limit is closed"));
+            span.in_scope(|| {
+                tracing::debug!("a connection exceeds a limit: it is closed with 4429");
+            });
             context.metrics.count_denial(Denial::Connections);
             handle.close(CloseCode::TooMany);
         } else if by_subprotocol {
@@ -167,17 +169,17 @@ impl Session {
         &self.span
     }
 
-    /// Returns the ping message to send every [`ping_interval`](Self::ping_interval), in addition to the ping of
-    /// the websocket protocol: browsers do not show the latter to a page. `None` if the client did
-    /// not choose v1 by the subprotocol.
+    /// Returns the ping message of v1, or `None` if the client did not choose v1 by the
+    /// subprotocol. The transport sends it every [`ping_interval`](Self::ping_interval), in
+    /// addition to the ping of the websocket protocol, which browsers do not show to a page.
     pub fn ping(&self) -> Option<Frame> {
         self.by_subprotocol.then(v1::ping)
     }
 
     /// Processes one text message of the client. [`outgoing`](Self::outgoing) yields the answer, if
-    /// there is one. It must not be called again before the previous call has ended.
+    /// there is one. Await each call before you make the next one.
     ///
-    /// It may take as long as the application's `authorize`.
+    /// A call may take as long as the application's `authorize` function.
     ///
     /// # Cancel safety
     /// Not safe: if the future is dropped, the message may not have been processed.
@@ -230,8 +232,8 @@ impl Session {
         self.handle.answer(frame);
     }
 
-    /// Waits for the next frames, or the close, to send to the client. It must not be called again
-    /// before the previous call has ended.
+    /// Waits for the next frames, or the close, to send to the client. Do not await two calls at
+    /// once.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost if the future is dropped.

@@ -21,9 +21,9 @@ const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client in the process of the test, without a socket.
 ///
-/// The server has processed a request when [`send_json`](Self::send_json) returns. No method
-/// sleeps: [`receive_nothing`](Self::receive_nothing) waits until every finished write has been
-/// dispatched, and no longer.
+/// When [`send_json`](Self::send_json) returns, the server has processed the request. No method
+/// sleeps for a fixed time: [`receive_nothing`](Self::receive_nothing) returns as soon as every
+/// finished write has been dispatched.
 #[derive(Debug)]
 pub struct Client<U = ()> {
     live: Live<U>,
@@ -33,8 +33,8 @@ pub struct Client<U = ()> {
 }
 
 impl<U: Send + Sync + 'static> Client<U> {
-    /// Connects as a user. A [`Handshake`] instead of the user also sets the address and the
-    /// subprotocol.
+    /// Connects as a user. To set an address or the subprotocol, pass a [`Handshake`] instead of
+    /// the user.
     pub fn connect(live: &Live<U>, user: impl Into<Handshake<U>>) -> Self {
         Self {
             live: live.clone(),
@@ -73,7 +73,8 @@ impl<U: Send + Sync + 'static> Client<U> {
         }
     }
 
-    /// Asserts that everything written and sent so far causes no frame for this client.
+    /// Waits until everything that was written and sent so far has been dispatched, and asserts
+    /// that this client has received no frame.
     ///
     /// # Panics
     /// If a frame arrives, or the server closes the connection.
@@ -86,8 +87,8 @@ impl<U: Send + Sync + 'static> Client<U> {
         }
     }
 
-    /// Returns all frames that everything written and sent so far causes for this client, the
-    /// oldest first. The list may be empty.
+    /// Waits until everything that was written and sent so far has been dispatched, and returns the
+    /// frames that this client has received, oldest first. The list may be empty.
     ///
     /// # Panics
     /// If the server closes the connection.

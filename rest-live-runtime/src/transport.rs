@@ -21,7 +21,8 @@ use tokio::{
 use self::tasks::ConnectionTasks;
 use crate::session::Session;
 
-/// A byte stream that was upgraded to a websocket. Every suitable type implements it.
+/// A byte stream that was upgraded to a websocket. Every type with these bounds implements the
+/// trait.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
@@ -30,9 +31,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 ///
 /// A plain [`TcpStream`] is served on a fast path: the server writes to many connections in one
 /// task, sets `TCP_NODELAY`, and applies
-/// [`Limits::send_buffer_bytes`](crate::Limits::send_buffer_bytes). Any other stream, such as TLS
-/// or a Unix socket, is written to by a task of its own, and its socket options are up to the
-/// application.
+/// [`Limits::send_buffer_bytes`](crate::Limits::send_buffer_bytes). For any other stream, such as
+/// TLS or a Unix socket, the server uses one task for each connection, and sets no socket options.
 pub struct Socket(SocketKind);
 
 enum SocketKind {

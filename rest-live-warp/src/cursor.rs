@@ -16,9 +16,10 @@ const LIVE_CURSOR: HeaderName = HeaderName::from_static("live-cursor");
 /// The cursor is read before the route runs its query. A client that subscribes with it as `since`
 /// misses no change between its request and its subscription.
 ///
-/// Apply it with [`warp::wrap_fn`]. It leaves requests of other methods and unsuccessful responses
-/// unchanged. Browsers may read the header (`Access-Control-Expose-Headers`). If the log's position
-/// is unknown the header is absent, and the client fetches again once it has subscribed.
+/// Apply it with [`warp::wrap_fn`]. It changes neither responses to other methods nor responses
+/// that are not successful. It also sets `Access-Control-Expose-Headers`, so that pages of other
+/// origins can read the header. If the position of the log is not known yet, the header is absent.
+/// The client must then fetch again after it has subscribed.
 ///
 /// The query must see all committed data. A query on a lagging replica may return data older than
 /// the cursor.

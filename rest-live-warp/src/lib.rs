@@ -1,5 +1,5 @@
-//! The [warp] filters of [rest-live](https://docs.rs/rest-live): they upgrade an HTTP request to a
-//! session. The protocol on the socket belongs to the runtime.
+//! The [warp] filters of [rest-live](https://docs.rs/rest-live). They upgrade an HTTP request to a
+//! websocket. The runtime implements the protocol on the websocket.
 
 mod cursor;
 mod handshake;
@@ -16,9 +16,9 @@ use self::handshake::UpgradeRequest;
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.
 ///
-/// It accepts `GET` requests that ask for a websocket and rejects all others, so that a later route
-/// can handle them with [`or`](warp::Filter::or). It responds with an error to a request that it
-/// cannot upgrade:
+/// It accepts `GET` requests that ask for a websocket. It rejects all other requests, so that
+/// another route can handle them: see [`or`](warp::Filter::or). If it cannot upgrade a request, it
+/// responds with an error:
 /// - 400 if the handshake violates RFC 6455;
 /// - 426 if the client speaks another version of the websocket protocol;
 /// - 403 if the web page has another origin (see
@@ -39,8 +39,8 @@ pub fn subscriptions(
     subscriptions_as(live, warp::any().map(|| ()))
 }
 
-/// Returns the filter that serves the websocket to users. It is like [`subscriptions`], with a
-/// filter `user` that identifies the user.
+/// Returns the filter that serves the websocket in an application with users. It is like
+/// [`subscriptions`], but the filter `user` identifies the user of each request.
 ///
 /// `user` is any filter that extracts a `U`, for example from a cookie, a header or a token in the
 /// query. It runs only for requests that ask for a websocket and come from an allowed origin. If it

@@ -23,7 +23,7 @@ pub(crate) fn accept<U: Send + Sync + 'static>(
             // has read ahead, so the connection keeps it.
             Err(upgraded) => {
                 tracing::debug!(
-                    "the connection is not a plain TCP stream: it is served on a slower path"
+                    "the connection is not a plain TCP stream: the server uses one task for it, and sets no socket options"
                 );
                 (Socket::from(TokioIo::new(upgraded)), Vec::new())
             }

@@ -27,23 +27,23 @@ commands:
   test  install what is missing, then run everything that CI runs:
         format, lints, docs, all suites, doctests
   converge [--rounds N] [--seed S]
-        run many writers at once on each database, and check that all clients
-        end with the content of the tables: N rounds, the first with seed S
+        run many concurrent writers on each database, then check that every client
+        has the same rows as the tables; N rounds, the first with seed S
   soak [--seconds N] [--seed S]
-        let 2,000 connections come, go, stall and flood beside well-behaved ones,
-        for two minutes or N seconds, and check that no frame is lost,
-        that nothing is left afterwards, and that memory does not grow
+        run a server for two minutes or N seconds, while 2,000 clients connect,
+        disconnect, stop reading or send too much; check that other clients lose
+        no frame, that nothing remains at the end, and that memory does not grow
   bench capture [WRITE..]
         measure the cost of each kind of write on SQLite and PostgreSQL,
         with and without rest-live.
         WRITE limits it to the given writes, such as insert or 'delete a model'
   bench fanout [SHAPE..]
-        measure the cost of sending a change to every subscriber, beside servers
-        written by hand, in ten minutes.
+        measure the cost of sending a change to every subscriber, and compare it
+        with hand-written servers; takes ten minutes.
         SHAPE limits it to the given loads, such as a or b
   bench log [PART..]
-        measure the cost of each event log, by itself (a) and for a write (b), and
-        of ten thousand clients that reconnect at once (c), in five minutes.
+        measure the cost of each event log: by itself (a), for a write (b), and when
+        ten thousand clients reconnect at once (c); takes five minutes.
         PART limits it to the given parts
   bench permissions
         measure the cost of a permission, at 1, 100 and 10,000 subscribers

@@ -142,8 +142,8 @@ struct Move {
     to: i32,
 }
 
-/// Moves all tasks of a list to another list. If the viewer may not write that list, the moves are
-/// already written: the rollback undoes them, and subscribers receive nothing.
+/// Moves all tasks of a list to another list. If the viewer may not write that list, the
+/// transaction rolls back the moves that are already written, and subscribers receive nothing.
 async fn move_tasks(id: i32, body: Bytes, request: Request) -> ApiResult<impl Reply> {
     let Move { to } = parse(&body)?;
     require_member(&request.viewer, id)?;
@@ -181,8 +181,8 @@ pub async fn find_visible(
     }
 }
 
-/// Fails unless the viewer may write the list. A list that they may not see looks as if it did not
-/// exist.
+/// Fails unless the viewer may write the list. If they may not see the list, the error is that of a
+/// missing list.
 pub fn require_member(viewer: &Viewer, id: i32) -> ApiResult<()> {
     if viewer.is_member(id) {
         Ok(())
@@ -196,8 +196,8 @@ pub fn require_member(viewer: &Viewer, id: i32) -> ApiResult<()> {
     }
 }
 
-/// Fails unless the list exists and the viewer may write it. It keeps the list until the
-/// transaction ends.
+/// Fails unless the list exists and the viewer may write it. Locks the list, so that it exists
+/// until the transaction ends.
 async fn require_own(id: i32, viewer: &Viewer, transaction: &LiveTransaction) -> ApiResult<()> {
     require_member(viewer, id)?;
     lock::<list::Entity>(id, LockType::Share, transaction).await?;

@@ -77,13 +77,13 @@ async fn add(list: i32, name: String, change: ChangeRequest) -> ApiResult<impl R
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes a member, who may be connected. Once this request is answered, they receive nothing more
-/// of the list, whatever they are subscribed to.
+/// Removes a member, who may be connected. After the response to this request, the member receives
+/// no more messages about the list, on any subscription.
 async fn remove(list: i32, name: String, change: ChangeRequest) -> ApiResult<impl Reply> {
     require_member(&change.viewer, list)?;
     let membership = membership::Entity::find_by_id((list, name.clone()));
     let membership = membership.one(&change.db).await?.ok_or_else(|| {
-        let message = format!("there is no member {name} of list {list}");
+        let message = format!("{name} is not a member of list {list}");
         ApiError::new(StatusCode::NOT_FOUND, message)
     })?;
     let members = membership::Entity::find().filter(membership::Column::ListId.eq(list));

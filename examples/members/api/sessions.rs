@@ -46,7 +46,7 @@ async fn login(app: App, old: Option<String>, body: Bytes) -> ApiResult<impl Rep
     let Login { name } = parse(&body)?;
     check_name(&name)?;
     let token = app.sessions.begin(name.clone()).map_err(|error| {
-        tracing::error!(%error, "cannot create a session");
+        tracing::error!(%error, "no session token could be created: the client receives status 500");
         failed()
     })?;
     end(&app, old);

@@ -16,9 +16,9 @@ use crate::tables::TRIGGER_NAMES;
 /// statement changes it.
 ///
 /// An event contains the whole row, except for columns that are [left out](Self::without). An
-/// update that changes nothing writes no event. The migration is named after the table. To change
-/// the columns later, add a second migration with a name of its own ([`named`](Self::named)), which
-/// replaces the triggers.
+/// update that changes nothing writes no event. The name of the migration contains the name of the
+/// table. To change the columns later, add a second migration with another name
+/// ([`named`](Self::named)). It replaces the triggers.
 ///
 /// Not captured: writes while `session_replication_role` is `replica` or the triggers are disabled,
 /// a `TRUNCATE` of a single partition, and changes to the table's definition.
@@ -33,7 +33,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Captures the table of an entity as the events of a model, which is named by its label:
+    /// Creates the migration for the table of an entity. `model` is the model's label, such as
     /// `todolist.Task`.
     pub fn of<E: EntityTrait>(model: &str) -> Self {
         let entity = E::default();
@@ -61,7 +61,8 @@ impl Capture {
         self
     }
 
-    /// Renames the migration, so that it runs after the first one and replaces its triggers.
+    /// Sets the name of the migration. A second migration for the same table needs another name
+    /// than the first, whose triggers it replaces.
     #[must_use]
     pub fn named(mut self, migration: &str) -> Self {
         self.migration = migration.to_owned();

@@ -33,7 +33,7 @@ pub(super) async fn run(node: Arc<Node>) {
     loop {
         sleep(interval).await;
         if let Err(error) = retention.trim(&node).await {
-            tracing::debug!(%error, "removing old events failed; it is retried in the next run");
+            tracing::debug!(%error, "old events could not be removed: the next run tries again");
         }
     }
 }
@@ -59,9 +59,9 @@ impl Retention {
             self.moved_at = Instant::now();
             tracing::warn!(
                 position,
-                "a transaction that may hold events has been open for minutes: later events are \
-                 not removed, and clients that resume receive all of them; find it in \
-                 pg_stat_activity or pg_prepared_xacts"
+                "a transaction that may contain events has been open for more than five minutes: the outbox \
+                 removes no later events, and clients that resume receive all of them again. Find \
+                 the transaction in pg_stat_activity or pg_prepared_xacts, and end it"
             );
         }
         let removable = previous

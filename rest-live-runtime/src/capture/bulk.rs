@@ -75,15 +75,16 @@ mod sealed {
 /// Bulk writes whose changes are sent row by row.
 ///
 /// They do what SeaORM's `update_many`, `delete_many` and `insert_many` do, with the same
-/// `.filter(..)`. They are exact on every database, for all columns and for all permissions.
+/// `.filter(..)`. In addition, they capture the old and the new state of each row, on every
+/// database. So all groups and permissions receive the exact changes.
 ///
-/// Each runs in a transaction of its own, or in a savepoint of the given transaction. It reads and
-/// locks the rows, then writes them by their keys. If the table has a composite key, it writes 500
-/// rows at a time; an expression that reads other rows then sees the rows that were written before.
+/// Each bulk write runs in a transaction of its own, or in a savepoint of the given transaction. It
+/// reads and locks the rows, then writes them by their keys. If the table has a composite key, it
+/// writes 500 rows at a time. An expression that reads other rows then sees those that were already
+/// written.
 ///
-/// Up to
-/// [`LiveBuilder::max_rows_per_statement`](crate::LiveBuilder::max_rows_per_statement)
-/// rows are sent one by one; more become one reset.
+/// Up to [`LiveBuilder::max_rows_per_statement`](crate::LiveBuilder::max_rows_per_statement) rows
+/// are published one by one. If there are more, subscribers receive one reset instead.
 pub trait LiveEntity: EntityTrait<Model: Sync> {
     /// Updates all rows that match.
     ///

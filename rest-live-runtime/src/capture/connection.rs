@@ -18,8 +18,9 @@ use super::{
 ///
 /// Use it in place of the `DatabaseConnection`: it implements SeaORM's `ConnectionTrait`,
 /// `TransactionTrait` and `StreamTrait`. Cloning is cheap and shares the pool. It does not
-/// dereference to the inner connection, whose transactions would not be captured. If code accepts
-/// only a `DatabaseConnection`, pass it [`inner`](Self::inner).
+/// implement `Deref`, because a transaction of the inner connection would not be captured. If code
+/// accepts only a `DatabaseConnection`, pass it [`inner`](Self::inner); writes on that connection
+/// are not captured.
 #[derive(Clone)]
 pub struct LiveConnection {
     inner: DatabaseConnection,

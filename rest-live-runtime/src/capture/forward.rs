@@ -221,8 +221,8 @@ macro_rules! forward_traits {
             /// It takes an `async` closure, like SeaORM's inherent method with the same name.
             ///
             /// # Errors
-            /// The closure's error, or the database's when the transaction begins, commits or rolls
-            /// back.
+            /// The error of the closure, or the error of the database if the transaction cannot
+            /// begin, commit or roll back.
             pub async fn transaction_async<F, T, E>(
                 &self,
                 callback: F,

@@ -32,8 +32,8 @@ use crate::{
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
 /// they were made. If it rolls back or is dropped, subscribers receive nothing.
 ///
-/// A transaction begun in it is a savepoint. When the savepoint commits, its writes join those of
-/// the outer transaction.
+/// A transaction that begins in this transaction is a savepoint. When the savepoint commits, its
+/// writes join those of the outer transaction.
 pub struct LiveTransaction {
     inner: DatabaseTransaction,
     scope: Arc<Scope>,
@@ -67,12 +67,13 @@ impl LiveTransaction {
     /// Commits, and publishes the changes to subscribers.
     ///
     /// # Errors
-    /// The database's. Subscribers then receive none of the changes. If it is unknown whether the
-    /// database committed, they receive resets.
+    /// The error of the database. Subscribers then receive none of the changes. If it is unknown
+    /// whether the database committed, they receive resets.
     ///
     /// # Cancel safety
-    /// Once polled, an outermost commit runs to completion and publishes its events, even if the
-    /// future is dropped. So a canceled request does not hide a committed change from subscribers.
+    /// Once the future was polled, the commit of an outermost transaction runs to completion and
+    /// publishes its events, even if the future is dropped. So subscribers receive every committed
+    /// change, even if the request is canceled.
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self {
             inner,
@@ -118,7 +119,7 @@ impl LiveTransaction {
     /// Rolls back. Subscribers receive none of the changes.
     ///
     /// # Errors
-    /// The database's.
+    /// The error of the database.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
     }

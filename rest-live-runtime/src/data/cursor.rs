@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use super::random_name::random_name;
 
-/// The name of one uninterrupted life of an event log.
+/// The name of a period in which an event log lost no event.
 ///
 /// A log that loses its events starts a new epoch. Cursors of two epochs cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,11 +16,11 @@ impl Epoch {
         Self(random_name().into())
     }
 
-    /// Returns the epoch with this name. The name must identify this life of the log and no other.
-    /// It consists of ASCII letters, digits, `-` and `_`.
+    /// Returns the epoch with this name. The name must identify one period of one log and no other.
+    /// It must consist of ASCII letters, digits, `-` and `_`.
     ///
     /// # Panics
-    /// If the name is empty or has another character, because cursors are texts.
+    /// If the name is empty or contains another character.
     pub fn named(name: &str) -> Self {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         assert!(
@@ -58,8 +58,8 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = ParseCursorError;
 
-    /// Parses exactly what [`Display`](fmt::Display) writes. Other spellings are refused, because
-    /// the server sends a client's cursor back, and the client expects the same text.
+    /// Parses a cursor as [`Display`](fmt::Display) writes it. Other spellings are an error: the
+    /// server sends a client's cursor back, and the client expects the same text.
     fn from_str(text: &str) -> Result<Self, ParseCursorError> {
         let (epoch, digits) = text.rsplit_once('.').ok_or(ParseCursorError)?;
         let position: u64 = digits.parse().map_err(|_| ParseCursorError)?;
@@ -95,7 +95,7 @@ impl EventPosition {
 
 /// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a cursor, such as `k3F9.174`")]
+#[error("this is not a cursor: a cursor looks like `k3F9.174`")]
 pub struct ParseCursorError;
 
 #[cfg(test)]

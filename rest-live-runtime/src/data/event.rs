@@ -8,7 +8,8 @@ use sea_orm::ModelTrait;
 
 use super::key::KeyValue;
 
-/// What happened to a row. In a frame: what happened from the subscriber's point of view.
+/// What happened to a row. In a message to a client, it is what happened from the subscriber's
+/// point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// The row appeared.
@@ -66,7 +67,8 @@ pub struct Event {
     pub model: Arc<str>,
     /// What happened.
     pub kind: EventKind,
-    /// When the change was captured. It is used to measure latencies; the log determines the order.
+    /// When the change was captured. rest-live uses it only to measure latencies, not to order
+    /// events.
     pub captured: SystemTime,
 }
 
@@ -92,7 +94,7 @@ pub enum EventKind {
 /// | deleted | the row before | `None` |
 /// | read again after overlapping writes | the rows before and after each write | the row now |
 ///
-/// The second case needs a model without a permission, and an update that sets no group column.
+/// The second case occurs only if the model has no permission and the update sets no group column.
 /// The last case is [`Event::reread`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -136,7 +138,7 @@ impl Event {
         Self::row(model, action, key, old, new)
     }
 
-    /// Creates the event of unknown rows.
+    /// Creates the event that unknown rows of a model changed.
     pub fn reset(model: Arc<str>) -> Self {
         Self {
             model,

@@ -43,7 +43,7 @@ impl KeyValue {
         if key.is_none() && !is_null {
             tracing::error!(
                 value_type = ?array_type,
-                "a key column holds a value that cannot be a key: clients receive no change of its row"
+                "the database returned a value of an unexpected type for a key column: clients do not receive the changes of this row. Check that the entity declares the type that the column has in the database"
             );
         }
         key
@@ -152,8 +152,8 @@ pub enum KeyKind {
 impl KeyKind {
     /// Returns the kind of a column type, or `None` if it cannot be a key.
     ///
-    /// Floats, times, JSON, bytes and others cannot be keys, because equality in the database and
-    /// in the protocol differ for them.
+    /// Floats, times, JSON, bytes and others cannot be keys: two values that are equal in the
+    /// database can differ in the protocol, or the other way round.
     pub fn of(column_type: &ColumnType) -> Option<Self> {
         const fn integers(min: i128, max: i128) -> Option<KeyKind> {
             Some(KeyKind::Integer { min, max })
@@ -184,8 +184,8 @@ impl KeyKind {
     /// boolean as `"true"` or `"false"`.
     ///
     /// # Errors
-    /// [`KeyMismatch`], which tells the client what the column can hold. `null` is always an error:
-    /// a row with NULL in its group column is in no group.
+    /// [`KeyMismatch`], which describes the values that the column can hold. `null` is always an
+    /// error: a row with NULL in its group column is in no group.
     pub fn read(&self, json: &serde_json::Value) -> Result<KeyValue, KeyMismatch<'_>> {
         use serde_json::Value as Json;
         let value = match (self, json) {
@@ -222,7 +222,7 @@ impl KeyKind {
 
 /// The value is not of the kind that its column can hold.
 ///
-/// It displays as the end of the sentence "the value must be ...".
+/// Its text completes the sentence "the value must be ...", for example "an integer from 0 to 255".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyMismatch<'k>(&'k KeyKind);
 

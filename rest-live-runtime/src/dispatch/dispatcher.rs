@@ -54,9 +54,14 @@ impl Dispatcher {
     /// Runs until the log ends. Then it closes every connection, because it can publish no change.
     pub(crate) async fn run(self, tail: BoxStream<'static, Tail>) {
         match user_code::call_async(self.follow(tail)).await {
-            Ok(()) => tracing::error!("the event log has ended: every connection is closed"),
+            Ok(()) => tracing::error!(
+                "the tail of the event log has ended: all connections, also new ones, are closed with 1011. Restart this server"
+            ),
             Err(panicked) => {
-                tracing::error!(%panicked, "the dispatcher panicked: every connection is closed");
+                tracing::error!(
+                    %panicked,
+                    "the dispatcher panicked: all connections, also new ones, are closed with 1011. Restart this server"
+                );
             }
         }
         self.hub.close(CloseCode::Internal);
@@ -90,7 +95,7 @@ impl Dispatcher {
                 Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
                 Tail::Away => {
                     tracing::warn!(
-                        "the event log cannot be reached: no change is published until it is back"
+                        "the event log cannot be reached: clients receive no changes until it is back"
                     );
                     self.hub.set_stale(true);
                 }
@@ -152,7 +157,7 @@ impl Dispatcher {
                 %cursor,
                 sessions,
                 reason = reason.as_str(),
-                "events were lost: all subscribers are reset"
+                "events were lost: all subscribers receive a reset and fetch again"
             );
         }
         self.hub.set_stale(false);
@@ -179,7 +184,7 @@ impl Dispatcher {
                 tracing::error!(
                     model = &**model,
                     %panicked,
-                    "the application's code panicked while an event was dispatched"
+                    "the application's code panicked while an event was dispatched: unless the change was already encoded, the model's subscribers receive a reset"
                 );
                 self.metrics.panics.increment(1);
                 // Not encoded: what changed is not known to the subscribers.

@@ -221,7 +221,7 @@ fn serialize(serializer: &Serializer, row: &Row, metrics: &Metrics) -> Option<Bo
     tracing::error!(
         serializer,
         error,
-        "a row could not be serialized: its subscribers receive no frame"
+        "a row could not be serialized: subscribers do not receive this change"
     );
     None
 }

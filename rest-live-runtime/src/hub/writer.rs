@@ -40,7 +40,7 @@ const MAX_SOCKETS_PER_BATCH: usize = 32;
 /// another shard.
 pub(crate) async fn run(shard: Arc<Shard>) {
     if let Err(panicked) = user_code::call_async(write_batches(&shard)).await {
-        tracing::error!(%panicked, "a shard panicked: its connections are dropped");
+        tracing::error!(%panicked, "a shard panicked: its connections are dropped, and their clients must reconnect");
         shard.fail();
     }
 }

@@ -8,7 +8,7 @@ use crate::model::registry::RegistryError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// All mistakes in what is registered.
+    /// All mistakes in the registered serializers.
     Registry(Vec<RegistryError>),
     /// An entry of [`LiveBuilder::allowed_origins`](crate::LiveBuilder::allowed_origins) that is
     /// not an origin.
@@ -29,7 +29,7 @@ impl fmt::Display for BuildError {
                 } else {
                     "mistakes"
                 };
-                write!(f, "{mistakes} in what is registered:")?;
+                write!(f, "{mistakes} in the registered serializers:")?;
                 errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
             }
             Self::Origin(text) => write!(

@@ -64,16 +64,17 @@ impl<U> LiveBuilder<U> {
 }
 
 impl<U: Send + Sync + 'static> LiveBuilder<U> {
-    /// Registers a serializer. Serializers of the program's own crate are found without this
-    /// method. The linker may drop a serializer of another crate unless the program names something
-    /// of that crate, which this method does.
+    /// Registers a serializer. Call this method for a serializer in another crate: the linker may
+    /// drop that crate if the program names nothing in it. Serializers in the program's own crate
+    /// are registered without this method.
     pub fn register<S: Subscribable>(mut self) -> Self {
         self.registered.push(Registration::of::<S>());
         self
     }
 
-    /// Sets whether every `#[subscribable]` that is linked into the program is registered without
-    /// [`register`](Self::register). Default: `true`.
+    /// Sets whether all `#[subscribable]` serializers that are linked into the program are
+    /// registered. Default: `true`. With `false`, only those passed to [`register`](Self::register)
+    /// are registered.
     pub fn discover(mut self, discover: bool) -> Self {
         self.discover = discover;
         self
@@ -93,8 +94,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
-    /// Sets which connections belong to one user, for [`Limits::max_connections_per_user`]: those
-    /// with the same key, such as an id. A connection whose key is `None` is not counted.
+    /// Sets the function that returns a user's key, such as an id. Default: none. For
+    /// [`Limits::max_connections_per_user`], connections with the same key belong to one user. A
+    /// connection whose key is `None` is not counted.
     pub fn user_key(mut self, key: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
         self.user_key = Some(Box::new(move |user: &Identity| {
             user.downcast().and_then(&key)
@@ -117,18 +119,20 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets how many events this server keeps in memory for clients that resume with `since`.
     /// Default: 16,384, counted over all models. The events are kept with their rows.
     ///
-    /// A client whose cursor is older receives a reset. After a start, the server reads the events
-    /// from a log that it shares with other servers.
+    /// A client whose cursor is older than these events receives a reset. A server that has just
+    /// started reads the events from the log, if several servers share it.
     pub fn replay_capacity(mut self, events: usize) -> Self {
         self.replay_capacity = events;
         self
     }
 
-    /// Sets the maximum number of rows of one statement that are sent one by one. Default: 10,000.
+    /// Sets the maximum number of rows of one statement that are published one by one. Default:
+    /// 10,000.
     ///
     /// If a bulk statement writes more rows, the subscribers of its model receive one reset
-    /// instead. A transaction that writes more than this and more than 16,384 rows resets each of
-    /// its models. The capacity of a [`MemoryLog`] should be larger than this.
+    /// instead. If a transaction writes more rows than this limit and more than 16,384, the
+    /// subscribers of each model that it wrote receive a reset. The capacity of a [`MemoryLog`]
+    /// should be larger than this limit.
     pub fn max_rows_per_statement(mut self, rows: usize) -> Self {
         self.max_rows_per_statement = rows;
         self
@@ -137,11 +141,12 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// * [`BuildError::Registry`] with all mistakes in what is registered
-    /// * [`BuildError::Origin`] if an allowed origin is not an origin
+    /// * [`BuildError::Registry`] with all mistakes in the registered serializers
+    /// * [`BuildError::Origin`] if an entry of [`allowed_origins`](Self::allowed_origins) is not an
+    ///   origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
     ///   [`user_key`](Self::user_key)
-    /// * [`BuildError::NoRuntime`] outside a tokio runtime
+    /// * [`BuildError::NoRuntime`] if it is called outside a tokio runtime
     pub fn build(self) -> Result<Live<U>, BuildError> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
@@ -158,7 +163,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             return Err(BuildError::NoUserKey);
         }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        tracing::info!(models = registry.summary(), "live");
+        tracing::info!(
+            models = registry.summary(),
+            "rest-live has started, and these models are live"
+        );
 
         let metrics = Arc::new(Metrics::new());
         let hub = Arc::new(Hub::new(

@@ -14,13 +14,14 @@ const DRAIN_WRITES_TIMEOUT: Duration = Duration::from_secs(1);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<U: Send + Sync + 'static> Live<U> {
-    /// Closes every session, now and from now on.
+    /// Closes every session. Sessions that begin later are closed at once.
     ///
-    /// Each client first receives what was written before the call, then the close code 1001. A
-    /// client that speaks v1 receives the time after which to reconnect, and the code 4503. The
-    /// method returns when all connections have ended. After
-    /// [`Limits::drain_timeout`](crate::Limits::drain_timeout), connections that are left are
-    /// dropped. On a shared log, it then takes up to six more seconds to leave the log.
+    /// Each client first receives the changes that were written before the call, then a close frame
+    /// with code 1001. A client that speaks v1 instead receives `goodbye`, which contains a time
+    /// window for reconnecting, and code 4503. The method returns when all connections have ended.
+    /// After [`Limits::drain_timeout`](crate::Limits::drain_timeout), the server drops the
+    /// remaining connections. If several servers share the log, the method then takes up to six
+    /// more seconds to leave the log.
     ///
     /// Writes continue to work. Call this method before the HTTP server stops.
     ///
@@ -43,7 +44,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         if drain.await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
-                "clients did not answer the close within drain_timeout: their connections are dropped"
+                "clients did not close their connections within drain_timeout: the connections are dropped"
             );
             context.hub.close(CloseCode::GoingAway);
             connections.abort();
@@ -68,7 +69,7 @@ impl<U: Send + Sync + 'static> Live<U> {
         match drain.await {
             Ok(()) => _ = time::timeout(LEAVE_TIMEOUT, context.log.leave()).await,
             Err(_) => tracing::warn!(
-                "this server ends before all of its writes are in the log: the other servers reset their clients"
+                "this server stops before all of its writes are in the event log: the subscribers of the other servers receive a reset"
             ),
         }
     }

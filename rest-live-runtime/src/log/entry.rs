@@ -93,7 +93,7 @@ impl LoggedEvent {
                 tracing::error!(
                     model = &*model.label,
                     error,
-                    "an event in the event log could not be decoded: the model's subscribers are reset"
+                    "an event in the event log could not be decoded: the model's subscribers receive a reset"
                 );
                 EventKind::Reset
             });
@@ -123,13 +123,13 @@ fn decode(model: &ModelEntry, stored: &StoredEvent) -> Result<EventKind, String>
     let key = match (&stored.key, new.as_ref().or(old.last())) {
         (Some(key), _) => {
             let json: serde_json::Value =
-                serde_json::from_str(key.get()).map_err(|_| "its key is not JSON")?;
+                serde_json::from_str(key.get()).map_err(|_| "the key of the event is not JSON")?;
             model.read_key(&json)
         }
         (None, Some(row)) => model.key_of(row),
         (None, None) => None,
     };
-    let key = key.ok_or("it has no key")?;
+    let key = key.ok_or("the event has no key")?;
     Ok(EventKind::Row(RowChange {
         action,
         key,

@@ -18,9 +18,9 @@ use crate::data::{
 
 /// An event log in this process: a ring of the newest events, with their rows.
 ///
-/// A reader that falls behind the oldest event is reset. A transaction with more events than the
-/// ring can keep resets all subscribers. Every start of the process begins a new epoch, because the
-/// events end with the process.
+/// If a reader is so slow that events are dropped before it reads them, it yields a reset. If a
+/// transaction has more events than the ring can keep, all subscribers receive a reset. The events
+/// are lost when the process ends, so every start begins a new epoch.
 #[derive(Clone, Debug)]
 pub struct MemoryLog {
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ impl MemoryLog {
     /// Number of events that a [`MemoryLog::default`] keeps.
     pub const DEFAULT_CAPACITY: usize = 16_384;
 
-    /// Creates an empty log that keeps this many events, at least one.
+    /// Creates an empty log that keeps the newest `capacity` events. Zero counts as one.
     pub fn new(capacity: usize) -> Self {
         let shared = Shared {
             epoch: Epoch::random(),

@@ -17,7 +17,7 @@ use crate::{
     user_code,
 };
 
-/// The node that an event comes from, and what other nodes must know to order the event.
+/// The node that wrote an event, and the cursor that other nodes need to order the event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventSource {
     /// The name of the node, or `None` for a trigger.
@@ -38,7 +38,8 @@ pub struct Record {
     registry: Option<Arc<Registry>>,
 }
 
-/// Creates a record for a log in this process. [`store`](Record::store) cannot encode its rows.
+/// Creates a record for a log in this process. [`store`](Record::store) turns it into a reset,
+/// because it cannot encode the rows.
 impl From<Event> for Record {
     fn from(event: Event) -> Self {
         Self {
@@ -68,10 +69,10 @@ impl Record {
         self.event
     }
 
-    /// Returns the form of the event outside the process, without the secret columns.
+    /// Returns the event in the form for a log outside the process, without the secret columns.
     ///
-    /// If a row cannot be encoded, this is an error in the application log, and the result is a
-    /// reset of the model.
+    /// If a row cannot be encoded, the result is a reset of the model, and the application log
+    /// contains an error.
     pub fn store(&self) -> StoredEvent {
         let Event {
             model,
@@ -110,7 +111,7 @@ impl Record {
                 Err(error) => tracing::error!(
                     model = &*model.label,
                     %error,
-                    "a row could not be encoded for the event log: the model's subscribers are reset"
+                    "a row could not be encoded for the event log: the model's subscribers receive a reset"
                 ),
             }
         }

@@ -185,7 +185,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A type that an `authorize` can return: `bool`, or `Result<bool, E>` with any error.
+/// A type that an `authorize` function can return: `bool`, or `Result<bool, E>` with any error.
 #[diagnostic::on_unimplemented(
     message = "`authorize` must return `bool` or `Result<bool, E>`, not `{Self}`",
     note = "`E` is any error, such as `DbErr`"
@@ -194,8 +194,8 @@ pub trait IntoDecision {
     /// Returns whether the user may subscribe.
     ///
     /// # Errors
-    /// Why the function could not decide. The client receives error 500 without the reason, and may
-    /// try again.
+    /// The error because of which the function could not decide. The client receives error 500
+    /// without this error, and may try again.
     fn into_decision(self) -> Result<bool, Box<dyn Error + Send + Sync>>;
 }
 

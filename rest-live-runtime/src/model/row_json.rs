@@ -30,7 +30,7 @@ impl ColumnError {
     pub(crate) fn panicked() -> Self {
         Self {
             column: "*".to_owned(),
-            why: "it panicked",
+            why: "the application's code panicked",
         }
     }
 }

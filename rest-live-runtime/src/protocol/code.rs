@@ -18,7 +18,7 @@ pub enum ErrorCode {
     UnknownViewKwargs,
     /// The user may not subscribe to this group.
     Forbidden,
-    /// The subscription was granted earlier, and is revoked now.
+    /// The server ended the subscription, because a new call of `authorize` denied it.
     Revoked,
     /// No model has this label.
     UnknownModel,
@@ -40,7 +40,8 @@ pub enum ErrorCode {
     TooManyResumes,
     /// The server failed; the application log has the cause.
     Internal,
-    /// The server cannot reach the event log, or a permission was not decided in time.
+    /// The server cannot reach the event log, or an `authorize` or a query took longer than
+    /// [`Limits::authorize_timeout`](crate::Limits::authorize_timeout).
     Unavailable,
 }
 
@@ -80,7 +81,7 @@ pub enum CloseCode {
     GoingAway,
     /// The client violated the websocket protocol (RFC 6455, section 7.4.1).
     Protocol,
-    /// The client sent a binary frame; the protocol is text.
+    /// The client sent a binary frame. The protocol uses only text frames.
     Unsupported,
     /// The client sent a text frame that is not UTF-8.
     NotUtf8,
@@ -94,10 +95,10 @@ pub enum CloseCode {
     Forbidden,
     /// The client sent nothing for [`Limits::idle_timeout`](crate::Limits::idle_timeout).
     Silent,
-    /// The client exceeded [`Limits::message_rate`](crate::Limits::message_rate) by far, or a limit
-    /// on connections is exceeded.
+    /// The client exceeded [`Limits::message_rate`](crate::Limits::message_rate) by ten bursts, or
+    /// the connection exceeds a limit on connections.
     TooMany,
-    /// The server shuts down, and has sent a `goodbye` with a time window for the reconnection.
+    /// The server shuts down. It has sent `goodbye`, which contains a time window for reconnecting.
     Draining,
     /// The client read too slowly. It should reconnect and fetch again.
     TooSlow,

@@ -197,7 +197,7 @@ impl Publisher {
         tracing::error!(
             count,
             error = &error as &dyn std::error::Error,
-            "the log did not append events: they are lost, and clients do not receive these changes"
+            "the event log did not accept events: their rows are written, but clients do not receive these changes"
         );
     }
 

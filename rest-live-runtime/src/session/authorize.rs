@@ -81,14 +81,14 @@ async fn ask(
             tracing::error!(
                 serializer,
                 error = &*error,
-                "authorize failed: the subscription is denied"
+                "authorize failed: the subscription is refused or ended with error 500"
             );
             internal()
         }
         Err(_) => {
             tracing::error!(
                 serializer,
-                "authorize exceeded authorize_timeout: the subscription is denied"
+                "authorize exceeded authorize_timeout: the subscription is refused or ended with error 503"
             );
             unavailable()
         }

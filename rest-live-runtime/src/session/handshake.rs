@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// The user who connects, the address, and the requested dialect.
 ///
-/// A plain user converts into a handshake without an address.
+/// Any user converts into a handshake without an address or subprotocol.
 #[derive(Clone, Debug)]
 pub struct Handshake<U> {
     pub(crate) user: U,
@@ -13,8 +13,9 @@ pub struct Handshake<U> {
 }
 
 impl<U> Handshake<U> {
-    /// The websocket subprotocol with which a client requests v1. A transport that accepts it must
-    /// name it in its answer, and must not name it otherwise (RFC 6455, section 4.2.2).
+    /// The websocket subprotocol with which a client requests v1. If the client offers it, the
+    /// transport must name it in the response. Otherwise the response must not contain it (RFC
+    /// 6455, section 4.2.2).
     pub const SUBPROTOCOL: &'static str = crate::protocol::v1::SUBPROTOCOL;
 
     /// Creates the handshake of a user, without an address or subprotocol.

@@ -52,7 +52,7 @@ async fn ask(context: &SessionContext, session: &SessionHandle, subscription: &S
             context.metrics.count_denial(Denial::Revoked);
             subscription
                 .span
-                .in_scope(|| tracing::debug!(?code, "revoked"));
+                .in_scope(|| tracing::debug!(?code, "a subscription was revoked"));
         }
         return has_ended;
     }

@@ -16,6 +16,6 @@ pub(super) fn internal() -> Refusal {
 pub(super) fn unavailable() -> Refusal {
     Refusal::new(
         ErrorCode::Unavailable,
-        "the server cannot accept subscriptions right now",
+        "the server cannot accept subscriptions now: try again later",
     )
 }

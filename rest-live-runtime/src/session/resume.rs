@@ -133,7 +133,8 @@ impl Session {
         answer: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
         let authorize_timeout = self.context.limits.authorize_timeout;
-        let late = |_| Err(LogError::new("the log did not answer in time").into());
+        let late =
+            |_| Err(LogError::new("the event log did not answer within authorize_timeout").into());
         timeout(authorize_timeout, answer)
             .await
             .unwrap_or_else(late)
@@ -149,7 +150,7 @@ impl Session {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(
                     error,
-                    "the log cannot be read: a request with `since` is refused"
+                    "the event log cannot be read: a client could not resume, and its request is refused with error 503"
                 );
                 return Err(unavailable());
             }

@@ -70,7 +70,7 @@ impl Session {
             match self.apply(&request, &mut new).await? {
                 Ok(()) => {
                     self.conversation().dialect = Some(request.dialect);
-                    span.in_scope(|| tracing::debug!("subscribed"));
+                    span.in_scope(|| tracing::debug!("a client subscribed"));
                     return Ok(());
                 }
                 // If the log began a new epoch, the dispatcher must process that first.
@@ -139,7 +139,7 @@ impl Session {
                 tracing::error!(
                     model,
                     error,
-                    "the row of a subscription could not be read: the request is refused"
+                    "the row of a subscription could not be read: the request is refused with error 500"
                 );
                 return Err(internal());
             }
@@ -151,7 +151,7 @@ impl Session {
             tracing::error!(
                 model,
                 %panicked,
-                "check_permission panicked: the row counts as not visible"
+                "check_permission panicked: the subscription is refused, as if the row did not exist"
             );
             self.context.metrics.panics.increment(1);
         }

@@ -74,7 +74,7 @@ fn by_key<'m>(model: &'m ModelEntry, key: &str) -> Result<&'m GroupEntry, Refusa
         let (key, label, keys) = (quoted(key), &model.label, model.key_names());
         Refusal::new(
             ErrorCode::UnknownGroupKey,
-            format!("{label} is not subscribable by {key}, but by {keys}"),
+            format!("{label} has no key {key}; its keys are: {keys}"),
         )
     })
 }

@@ -2,8 +2,8 @@
 //! server.
 //!
 //! To test a log, implement [`Subject`] for it. [`contract_tests!`](crate::contract_tests) then
-//! writes one test for each property. Each property is a function of this module, and each test has
-//! a subject of its own.
+//! writes one test for each property. Each property is a function of this module, which panics if
+//! the log does not have the property. Each test has a subject of its own.
 //!
 //! ```ignore
 //! struct Memory(MemoryLog);
@@ -40,15 +40,15 @@ pub trait Subject: Sync {
     /// Opens the log as one more node.
     fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>>;
 
-    /// Makes the log forget all events that are in it now, as it forgets old events. The method may
-    /// append further events for this.
+    /// Makes the log remove all events that are in it now, as it removes old events. To do so, the
+    /// method may append further events.
     fn trim(&self) -> BoxFuture<'_, ()>;
 }
 
 /// Writes one `#[tokio::test]` for each property of the contract.
 ///
-/// Each test evaluates the argument, an expression for a future whose output is the [`Subject`] of
-/// that test.
+/// The argument is an expression that creates a future. Each test evaluates it and awaits the
+/// future, whose output is the [`Subject`] of that test.
 #[macro_export]
 macro_rules! contract_tests {
     ($start:expr) => {
@@ -246,8 +246,8 @@ pub async fn read_errors_are_distinct(subject: &dyn Subject) {
     assert!(read.iter().all(|entry| entry.position > end.position));
 }
 
-/// A tail that is too slow is reset when the log removes events that it has not yielded. It never
-/// skips an event.
+/// If the log removes events that a tail has not yielded, the tail yields a reset. It never skips
+/// an event silently.
 pub async fn slow_tail_is_reset(subject: &dyn Subject) {
     let [log] = nodes(subject).await;
     let mut tail = TailChecker::begin(&*log).await;
@@ -276,7 +276,7 @@ pub async fn slow_tail_is_reset(subject: &dyn Subject) {
     );
 }
 
-/// Dropped tails do not affect other tails, in whatever state they are.
+/// A tail that is dropped, in any state, does not affect other tails.
 pub async fn dropped_tails_affect_no_other_tail(subject: &dyn Subject) {
     let [log] = nodes(subject).await;
     let mut tail = TailChecker::begin(&*log).await;

@@ -25,7 +25,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
     /// Runs the delete.
     ///
     /// # Errors
-    /// The database's.
+    /// The error of the database.
     ///
     /// # Cancel safety
     /// If the future is dropped, either all rows are written or none.
@@ -55,7 +55,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
     /// Runs the delete and returns the deleted rows, on every database.
     ///
     /// # Errors
-    /// The database's.
+    /// The error of the database.
     ///
     /// # Cancel safety
     /// If the future is dropped, either all rows are written or none.

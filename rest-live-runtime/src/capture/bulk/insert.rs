@@ -24,7 +24,7 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
     /// Runs the insert and returns how many rows were inserted.
     ///
     /// # Errors
-    /// The database's.
+    /// The error of the database.
     ///
     /// # Cancel safety
     /// If the future is dropped, either all rows are written or none.
@@ -39,7 +39,7 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
     /// (MariaDB, MySQL), it runs one INSERT and one SELECT for each row.
     ///
     /// # Errors
-    /// The database's.
+    /// The error of the database.
     ///
     /// # Cancel safety
     /// If the future is dropped, either all rows are written or none.

@@ -54,8 +54,8 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     /// Runs the update.
     ///
     /// # Errors
-    /// The database's, and an error if a column of the primary key is set. The old and the new
-    /// state of a row could not be matched then.
+    /// The error of the database, or an error if a column of the primary key is set: the old and
+    /// the new state of a row could then not be matched.
     ///
     /// # Cancel safety
     /// If the future is dropped, either all rows are written or none.
@@ -80,7 +80,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     async fn run(self, db: &impl LiveDatabase, all: bool) -> Result<(u64, Vec<E::Model>), DbErr> {
         if self.sets_key {
             return Err(DbErr::Custom(
-                "live_update_many cannot set a column of the primary key: insert new rows and delete the old ones".to_owned(),
+                "live_update_many cannot set a column of the primary key: delete the rows and insert new ones".to_owned(),
             ));
         }
         in_transaction(db, async |transaction| {

@@ -12,8 +12,8 @@ use sea_orm::{DbErr, QueryResult, Statement};
 
 use crate::capture::{Scope, statement::plan::Plan};
 
-/// The rows of a statement, as SeaORM streams them. If the statement writes, subscribers receive a
-/// reset.
+/// The rows of a statement, as SeaORM streams them. If the statement writes, the subscribers of its
+/// models receive a reset after the stream is dropped.
 pub struct LiveStream<S> {
     rows: Pin<Box<S>>,
     _reset: Option<ResetOnDrop>,

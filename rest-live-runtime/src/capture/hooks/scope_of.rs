@@ -55,7 +55,7 @@ pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<A
     if is_first::<E>("withheld") {
         tracing::error!(
             model = &*label,
-            "subscribers do not receive a write: it is in a plain database transaction, whose outcome cannot be known. Begin the transaction on Live::db()"
+            "a write in a plain database transaction was not captured, because rest-live cannot see whether it commits: subscribers do not receive it. Begin the transaction on Live::db(). Further writes of this model are not reported"
         );
     }
     None
@@ -65,7 +65,7 @@ fn warn_once<E: EntityTrait>(reason: &'static str) {
     if is_first::<E>(reason) {
         tracing::warn!(
             table = E::default().table_name(),
-            "subscribers do not receive a write: {reason}"
+            "a write was not captured, so subscribers do not receive it: {reason}. Further writes of this table are not reported"
         );
     }
 }

@@ -4,8 +4,8 @@ use sea_orm::prelude::Uuid;
 
 use crate::data::key::{KeyKind, KeyValue};
 
-/// A type in which an `authorize` can take the value of a group: an integer, `String`, `bool`,
-/// [`Uuid`], a tuple of these for a composite primary key, or [`KeyValue`] for any key.
+/// A type in which an `authorize` function can take the value of a group: an integer, `String`,
+/// `bool`, [`Uuid`], a tuple of these for a composite primary key, or [`KeyValue`] for any key.
 #[diagnostic::on_unimplemented(
     message = "`authorize` cannot take the value of a group as `{Self}`",
     note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::auth::KeyValue`"

@@ -7,8 +7,8 @@
 pub enum RegistryError {
     /// No serializer is registered, so no client could subscribe.
     #[error(
-        "no serializer is registered: write #[subscribable] above one. A crate is linked only if the program \
-         names something in it: for a serializer in another crate, write Live::builder(..).register::<TheSerializer>()"
+        "no serializer is registered: write #[subscribable] above a serializer. If it is in another crate, the linker may drop \
+         that crate: also write Live::builder(..).register::<TheSerializer>()"
     )]
     Empty,
     /// Two entities have the same label.
@@ -40,7 +40,7 @@ pub enum RegistryError {
     },
     /// Two serializers of one group have the same rank.
     #[error(
-        "{first} and {second} both show `{label}` by `{group_key}`: give one of them a higher rank, or remove one of the keys"
+        "{first} and {second} show `{label}` by `{group_key}` with the same rank: give one of them a higher rank, or remove one of the keys"
     )]
     DuplicateGroupKey {
         /// The model's label.
@@ -52,7 +52,7 @@ pub enum RegistryError {
         /// The other serializer.
         second: String,
     },
-    /// A column that cannot be a key.
+    /// A column has a type that cannot be a key.
     #[error(
         "{serializer} cannot be subscribed to by `{group_key}`: {column}, but a key must be an integer, a string, a boolean, \
          an enumeration or a UUID"
@@ -65,7 +65,7 @@ pub enum RegistryError {
         /// The column and its type.
         column: String,
     },
-    /// A `check_permission` or an `authorize` for another type of users.
+    /// A `check_permission` or an `authorize` takes another user type than the `Live` has.
     #[error(
         "{argument} of {serializer} takes a `&{asked}`, but the users of this Live are `{users}`: \
          write Live::<{asked}>::builder(..), or let the function take a `&{users}`"
@@ -96,7 +96,7 @@ pub enum RegistryError {
         /// A serializer with a guard.
         guarded: String,
     },
-    /// An `authorize` that cannot take every value of the group key.
+    /// An `authorize` takes a type that cannot hold every value of the group key.
     #[error(
         "authorize of {serializer} takes the value of `{group_key}` as `{takes}`, but the value is {kind}: take a type that \
          can hold every such value, or rest_live::auth::KeyValue"
@@ -111,10 +111,10 @@ pub enum RegistryError {
         /// The kind of the group key's values.
         kind: String,
     },
-    /// A secret column whose type has no default.
+    /// The type of a secret column has no default.
     #[error(
-        "`{column}` cannot be secret, as {serializer} declares: its type has no default, which other servers would use \
-         instead of the value. Make it an Option, or implement Default for its type"
+        "{serializer} declares `{column}` secret, but the type of the column has no default. Servers need the default in place of \
+         a secret value. Make the column an Option, or implement Default for its type"
     )]
     NoBlank {
         /// The serializer.
@@ -122,7 +122,7 @@ pub enum RegistryError {
         /// The column.
         column: &'static str,
     },
-    /// A secret column that belongs to a key.
+    /// A secret column belongs to a key.
     #[error(
         "`{column}` of `{label}` cannot be secret: it belongs to a key, and every server needs the value to find the row's \
          subscribers"
@@ -145,14 +145,14 @@ pub enum RegistryError {
     },
     /// Triggers write the events of a table that has several models.
     #[error(
-        "`{label}` is one of several models of its table, but triggers write events for only one of them: remove the triggers, \
-         or register one model of the table"
+        "`{label}` is one of several models of its table, but the triggers of the table write events for only one model: remove \
+         the triggers, or register only one model of the table"
     )]
     CapturedTwice {
         /// The model's label.
         label: String,
     },
-    /// A group key with too many serializers.
+    /// A group key has more than 64 serializers.
     #[error("`{label}` by `{group_key}` has more than 64 serializers: remove some")]
     TooManySerializers {
         /// The model's label.

@@ -62,7 +62,7 @@ impl Publisher {
                         tracing::error!(
                             model = &*row.0,
                             error,
-                            "a row could not be read after overlapping writes: all subscribers of its model receive a reset"
+                            "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
                         );
                         self.append_reset(&row).await;
                         None
