@@ -37,7 +37,7 @@ pub struct Access {
     gate: Arc<tokio::sync::RwLock<()>>,
 }
 
-/// Who may see a list.
+/// The users who may see a list.
 #[derive(Default)]
 struct Audience {
     public: bool,

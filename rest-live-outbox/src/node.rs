@@ -1,10 +1,7 @@
 //! [`Node`]: the connections of one node, and the state that its tasks and tails share.
 
 use std::{
-    sync::{
-        Mutex as StdMutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -50,7 +47,7 @@ pub(crate) struct Node {
     pub(crate) is_listening: AtomicBool,
     horizon: Mutex<HorizonTracker>,
     /// The largest watermark of this node's tails, in the epoch of the last one that moved.
-    tail_watermark: StdMutex<Option<Cursor>>,
+    tail_watermark: parking_lot::Mutex<Option<Cursor>>,
 }
 
 impl Node {
@@ -64,7 +61,7 @@ impl Node {
             commits: Notify::new(),
             is_listening: AtomicBool::new(false),
             horizon: Mutex::default(),
-            tail_watermark: StdMutex::default(),
+            tail_watermark: parking_lot::Mutex::default(),
         }
     }
 
@@ -83,10 +80,7 @@ impl Node {
 
     /// Records the watermark of a tail.
     pub(crate) fn record_watermark(&self, watermark: &Cursor) {
-        let mut known = self
-            .tail_watermark
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.tail_watermark.lock();
         let is_old = known.as_ref().is_some_and(|known| {
             known.epoch == watermark.epoch && known.position >= watermark.position
         });
@@ -97,20 +91,11 @@ impl Node {
 
     /// Forgets the watermark of the tails. A log that has lost events draws their numbers again.
     pub(crate) fn forget_watermark(&self) {
-        let mut known = self
-            .tail_watermark
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *known = None;
+        *self.tail_watermark.lock() = None;
     }
 
     fn watermark(&self) -> Option<Cursor> {
-        // No code panics while it holds this lock.
-        let known = self
-            .tail_watermark
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.clone()
+        self.tail_watermark.lock().clone()
     }
 
     /// Reads the database and returns the horizon.

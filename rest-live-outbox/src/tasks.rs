@@ -4,11 +4,9 @@ mod listen;
 mod notify;
 mod retention;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use sea_orm::sqlx::PgPool;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -46,8 +44,7 @@ impl Tasks {
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         // No code panics while it holds this lock.
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
         let ended = async { while tasks.join_next().await.is_some() {} };
         _ = timeout(STOP_TIMEOUT, ended).await;
     }

@@ -1,20 +1,16 @@
 //! [`Node`]: one node of a log, and the tasks that append its events and keep its lease.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use crate::{
-    address::Address,
-    backoff::Backoff,
-    reconnecting_connection::ReconnectingConnection,
-    shared::{Shared, lock},
+    address::Address, backoff::Backoff, reconnecting_connection::ReconnectingConnection,
+    shared::Shared,
 };
 
 /// How often a node refreshes its lease.
@@ -42,8 +38,12 @@ impl Node {
 
     /// Starts the tasks.
     pub(crate) fn start(&self) {
-        lock(&self.append_task).spawn(append_queued(Arc::clone(&self.shared)));
-        lock(&self.lease_task).spawn(keep_lease(Arc::clone(&self.shared)));
+        self.append_task
+            .lock()
+            .spawn(append_queued(Arc::clone(&self.shared)));
+        self.lease_task
+            .lock()
+            .spawn(keep_lease(Arc::clone(&self.shared)));
     }
 
     /// Waits until Redis has the events appended so far, and releases the lease. Later events are
@@ -51,9 +51,9 @@ impl Node {
     /// not append everything keeps its lease, so that it expires and the other nodes reset their
     /// clients.
     pub(crate) async fn leave(&self) {
-        let flushed = lock(&self.shared.queue).flushed();
+        let flushed = self.shared.queue.lock().flushed();
         let is_flushed = timeout(LEAVE_TIMEOUT, flushed).await.is_ok();
-        let mut lease_task = std::mem::take(&mut *lock(&self.lease_task));
+        let mut lease_task = std::mem::take(&mut *self.lease_task.lock());
         lease_task.shutdown().await;
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
@@ -77,7 +77,7 @@ async fn append_queued(shared: Arc<Shared>) {
     let connection = ReconnectingConnection::new(shared.address.client.clone());
     let mut backoff = Backoff::default();
     loop {
-        let batch = lock(&shared.queue).batch();
+        let batch = shared.queue.lock().batch();
         let Some(batch) = batch else {
             shared.pushed.notified().await;
             continue;
@@ -90,7 +90,7 @@ async fn append_queued(shared: Arc<Shared>) {
         match connection.query::<u64>(&append).await {
             Ok(_) => {
                 backoff.reset();
-                let mut queue = lock(&shared.queue);
+                let mut queue = shared.queue.lock();
                 if queue.is_unavailable() {
                     tracing::info!("Redis is available again: the queued events were appended");
                 }

@@ -1,7 +1,6 @@
 //! A connection that is reopened after it breaks.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult};
 
 use crate::connection::Connection;
@@ -46,8 +45,7 @@ impl ReconnectingConnection {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Connection>> {
-        // No code panics while it holds this lock.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 }
 

@@ -1,11 +1,8 @@
 //! The state that the tasks and tails of a node share.
 
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
+use parking_lot::Mutex;
 use redis::{ErrorKind, RedisError, RedisResult};
 use rest_live_runtime::Epoch;
 use tokio::{sync::Notify, time::Instant};
@@ -54,26 +51,28 @@ impl Shared {
     }
 
     pub(crate) fn push(&self, events: Vec<String>) -> PushOutcome {
-        let outcome = lock(&self.queue).push(events);
+        let outcome = self.queue.lock().push(events);
         self.pushed.notify_one();
         outcome
     }
 
     /// Records that Redis does not accept events. Appends no longer wait until it does.
     pub(crate) fn mark_unavailable(&self, reason: &dyn fmt::Display) {
-        if lock(&self.queue).mark_unavailable() {
+        if self.queue.lock().mark_unavailable() {
             tracing::warn!(%reason, "Redis is unavailable: events wait in a queue of this process, and clients receive them when Redis is back");
         }
     }
 
     /// Returns how long Redis has refused to write.
     pub(crate) fn refused_for(&self) -> Duration {
-        lock(&self.refusing_since).map_or(Duration::ZERO, |since| since.elapsed())
+        self.refusing_since
+            .lock()
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Records that Redis accepts writes.
     pub(crate) fn clear_refusal(&self) {
-        *lock(&self.refusing_since) = None;
+        *self.refusing_since.lock() = None;
     }
 
     /// Records whether the lease of this node could be refreshed.
@@ -81,7 +80,7 @@ impl Shared {
         let is_refusal = |error: &RedisError| {
             matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
         };
-        let mut refusing_since = lock(&self.refusing_since);
+        let mut refusing_since = self.refusing_since.lock();
         match refreshed {
             Err(error) if is_refusal(error) => _ = refusing_since.get_or_insert_with(Instant::now),
             _ => *refusing_since = None,
@@ -105,9 +104,4 @@ impl Shared {
         }
         Ok(())
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics while it holds this lock.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
