@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use super::{ByWeight, SecondTask};
 use crate::{
     entities::{seat, task::TaskSerializer},
-    support::{Log, database, task},
+    support::{Log, alone, database, task},
 };
 
 #[tokio::test]
@@ -31,27 +31,35 @@ async fn report_names_all_mistakes_and_their_fixes() {
 /// The crate of the serializer may not be linked in, and nothing else reports that.
 #[tokio::test]
 async fn write_without_a_serializer_logs_one_warning() {
-    let (db, _database) = database().await;
-    let live = Live::<()>::builder(db)
-        .discover(false)
-        .register::<TaskSerializer>()
-        .build()
-        .unwrap();
-    let log = Log::start();
-    task(1, "known", 1).insert(&live.db()).await.unwrap();
-    let seat = || seat::ActiveModel {
-        hall: Set("red".to_owned()),
-        number: Set(1),
-        guest: Set(None),
-    };
-    seat().insert(&live.db()).await.unwrap();
-    seat().delete(&live.db()).await.unwrap();
-    let log = log.end();
-    assert_eq!(log.matches("WARN").count(), 1, "{log}");
-    assert!(
-        log.contains("table=\"seat\"") && log.contains("register::<TheSerializer>()"),
-        "{log}"
+    // A process logs the warning once.
+    let path = concat!(
+        module_path!(),
+        "::write_without_a_serializer_logs_one_warning"
     );
+    alone(path, async {
+        let (db, _database) = database().await;
+        let live = Live::<()>::builder(db)
+            .discover(false)
+            .register::<TaskSerializer>()
+            .build()
+            .unwrap();
+        let log = Log::start();
+        task(1, "known", 1).insert(&live.db()).await.unwrap();
+        let seat = || seat::ActiveModel {
+            hall: Set("red".to_owned()),
+            number: Set(1),
+            guest: Set(None),
+        };
+        seat().insert(&live.db()).await.unwrap();
+        seat().delete(&live.db()).await.unwrap();
+        let log = log.end();
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        assert!(
+            log.contains("table=\"seat\"") && log.contains("register::<TheSerializer>()"),
+            "{log}"
+        );
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use crate::{
     entities::task,
-    support::{App, Client, Log, database, soon, task as new_task},
+    support::{App, Client, Log, alone, database, soon, task as new_task},
 };
 
 async fn subscribed() -> (App, Client) {
@@ -284,21 +284,29 @@ async fn generic_code_is_captured() {
 /// The first documented limit: a plain connection is not captured. The application log warns once.
 #[tokio::test]
 async fn plain_connection_write_is_not_sent_but_logged() {
-    let (app, mut client) = subscribed().await;
-    let log = Log::start();
-    let db = app.db();
-    new_task(1, "plain", 1).insert(db.inner()).await.unwrap();
-    new_task(2, "plain", 1).insert(db.inner()).await.unwrap();
-    let log = log.end();
-    assert_eq!(
-        log.matches("written on a plain database connection")
-            .count(),
-        1,
-        "{log}"
+    // A process logs the warning once.
+    let path = concat!(
+        module_path!(),
+        "::plain_connection_write_is_not_sent_but_logged"
     );
-    assert!(
-        log.contains("WARN") && log.contains("table=\"task\""),
-        "{log}"
-    );
-    app.assert_silent(&mut client).await;
+    alone(path, async {
+        let (app, mut client) = subscribed().await;
+        let log = Log::start();
+        let db = app.db();
+        new_task(1, "plain", 1).insert(db.inner()).await.unwrap();
+        new_task(2, "plain", 1).insert(db.inner()).await.unwrap();
+        let log = log.end();
+        assert_eq!(
+            log.matches("written on a plain database connection")
+                .count(),
+            1,
+            "{log}"
+        );
+        assert!(
+            log.contains("WARN") && log.contains("table=\"task\""),
+            "{log}"
+        );
+        app.assert_silent(&mut client).await;
+    })
+    .await;
 }
