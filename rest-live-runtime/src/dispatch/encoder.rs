@@ -97,20 +97,20 @@ impl<'e> Encoder<'e> {
         variant: Variant,
         dialect: Dialect,
     ) -> Option<FrameIndex> {
-        let current = self.change;
-        let encoded = self.encoded(change, variant, dialect);
-        let frame = encoded.frame.clone()?;
+        let encoded = self.encoded_index(change, variant, dialect);
+        let encoded = &mut self.encoded[encoded];
         if let Some((change, index)) = encoded.used
-            && change == current
+            && change == self.change
         {
             return Some(index);
         }
+        let frame = encoded.frame.clone()?;
         let index = self.frames.len() as FrameIndex;
+        encoded.used = Some((self.change, index));
         self.frames.push(BroadcastFrame {
             frame,
             removes: variant.action == Action::Deleted,
         });
-        self.encoded(change, variant, dialect).used = Some((current, index));
         Some(index)
     }
 
@@ -122,15 +122,12 @@ impl<'e> Encoder<'e> {
         variant: Variant,
         dialect: Dialect,
     ) -> Option<Frame> {
-        self.encoded(change, variant, dialect).frame.clone()
+        let encoded = self.encoded_index(change, variant, dialect);
+        self.encoded[encoded].frame.clone()
     }
 
-    fn encoded(
-        &mut self,
-        change: &Change<'e>,
-        variant: Variant,
-        dialect: Dialect,
-    ) -> &mut Encoded<'e> {
+    /// Returns where `encoded` has a variant in a dialect. Encodes it the first time.
+    fn encoded_index(&mut self, change: &Change<'e>, variant: Variant, dialect: Dialect) -> usize {
         let serializer = &change.entry.serializers[variant.serializer].serializer;
         let of_change = (dialect == Dialect::V1).then_some(self.change);
         let known = self.encoded.iter().position(|e| {
@@ -138,7 +135,7 @@ impl<'e> Encoder<'e> {
                 && (e.version, e.action, e.dialect) == (variant.version, variant.action, dialect)
                 && e.change == of_change
         });
-        let index = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let frame = self.encode(change, variant, dialect, serializer);
             self.encoded.push(Encoded {
                 serializer: &serializer.name,
@@ -150,8 +147,7 @@ impl<'e> Encoder<'e> {
                 used: None,
             });
             self.encoded.len() - 1
-        });
-        &mut self.encoded[index]
+        })
     }
 
     fn encode(
