@@ -58,17 +58,10 @@ impl Session {
                 if since.is_some() {
                     self.count_resume()?;
                 }
-                let ResolvedTarget {
-                    model,
-                    entry,
-                    group,
-                } = self.resolve(target)?;
                 let request = SubscribeRequest {
                     dialect,
                     id,
-                    model,
-                    entry,
-                    group,
+                    target: self.resolve(target)?,
                     since,
                     must_exist,
                 };

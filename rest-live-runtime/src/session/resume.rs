@@ -45,7 +45,7 @@ impl Session {
                 return self.start_without_log(error);
             }
         }
-        let (model, group) = (&*request.model.label, &request.group);
+        let (model, group) = (&*request.target.model.label, &request.target.group);
         let find_missed = || {
             let history = &context.history;
             history.missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
@@ -66,7 +66,7 @@ impl Session {
         };
         let Some(replay) = context
             .replays
-            .get(&since.epoch, request.entry, group, &events)
+            .get(&since.epoch, request.target.entry, group, &events)
         else {
             context.metrics.panics.increment(1);
             tracing::error!(
@@ -81,7 +81,7 @@ impl Session {
             context.limits.max_pending_messages / 2,
             context.limits.max_pending_bytes / 2,
         );
-        let target = (request.model, request.entry, group);
+        let target = (request.target.model, request.target.entry, group);
         // The position of this node, or that of the client if it is later.
         let up_to = if since.position < dispatched.position {
             &dispatched

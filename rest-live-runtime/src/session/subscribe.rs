@@ -10,12 +10,12 @@ use tokio::{
 use super::{
     Session, SessionContext, authorize,
     refusal::{id_in_use, internal, unavailable},
+    target::ResolvedTarget,
 };
 use crate::{
-    data::{group_id::GroupId, serializer_set::SerializerSet},
+    data::serializer_set::SerializerSet,
     hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
-    model::registry::{GroupEntry, ModelEntry},
     protocol::{
         code::{ErrorCode, ResetReason},
         dialect::Dialect,
@@ -35,9 +35,7 @@ const MAX_REPLAY_ATTEMPTS: usize = 100;
 pub(super) struct SubscribeRequest<'r> {
     pub(super) dialect: Dialect,
     pub(super) id: Option<&'r Id>,
-    pub(super) model: &'r ModelEntry,
-    pub(super) entry: &'r GroupEntry,
-    pub(super) group: GroupId,
+    pub(super) target: ResolvedTarget<'r>,
     /// The client's last cursor, after which it wants to continue.
     pub(super) since: Option<String>,
     /// Whether the row must exist and be visible.
@@ -47,19 +45,19 @@ pub(super) struct SubscribeRequest<'r> {
 impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
-        let (model, group_key) = (&*request.model.label, request.entry.key);
+        let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let rights_version = self.handle.rights_version();
-            let value = &request.group.value;
-            let granted = authorize(context, request.entry, value, &self.user).await?;
+            let value = &request.target.group.value;
+            let granted = authorize(context, request.target.entry, value, &self.user).await?;
             if request.must_exist {
                 self.require_row(&request, granted).await?;
             }
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
-                group: request.group.clone(),
+                group: request.target.group.clone(),
                 group_key,
-                model: Arc::clone(&request.model.label),
+                model: Arc::clone(&request.target.model.label),
                 id: request.id.cloned(),
                 dialect: request.dialect,
                 granted,
@@ -129,8 +127,12 @@ impl Session {
     ) -> Result<(), Refusal> {
         let SessionContext { db, limits, .. } = &*self.context;
         let (model, read) = (
-            &*request.model.label,
-            request.model.table.read(db, &request.group.value),
+            &*request.target.model.label,
+            request
+                .target
+                .model
+                .table
+                .read(db, &request.target.group.value),
         );
         let row = match timeout(limits.authorize_timeout, read).await {
             Ok(Ok(row)) => row,
@@ -145,7 +147,12 @@ impl Session {
             }
             Err(_) => return Err(unavailable()),
         };
-        let serializer = |row| request.entry.serializer_for(&self.user, granted, row);
+        let serializer = |row| {
+            request
+                .target
+                .entry
+                .serializer_for(&self.user, granted, row)
+        };
         let visible = row.as_ref().map(serializer);
         if let Some(Err(panicked)) = &visible {
             tracing::error!(
