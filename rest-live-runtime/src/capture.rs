@@ -4,8 +4,8 @@
 //! Every statement goes through them, and the [`hooks`] of a model run inside them:
 //!
 //! 1. A [`Plan`](statement::plan::Plan) decides how to find out what the statement writes.
-//! 2. A [`Call`](statement::Call) runs the statement and leaves its events in the [`Scope`].
-//! 3. The scope of a connection publishes the events at once. The scope of a transaction buffers
+//! 2. A [`Call`](statement::Call) runs the statement and leaves its events in the [`EventSink`].
+//! 3. The sink of a connection publishes the events at once. The sink of a transaction buffers
 //!    them until the transaction commits.
 
 mod bulk;
@@ -13,7 +13,7 @@ mod connection;
 mod database;
 mod forward;
 pub mod hooks;
-mod scope;
+mod sink;
 mod sql;
 mod statement;
 mod transaction;
@@ -23,4 +23,4 @@ pub use self::{
     connection::{LiveConnection, stream::LiveStream},
     transaction::LiveTransaction,
 };
-pub(crate) use self::{database::Database, hooks::scope_of::set_plain_scope, scope::Scope};
+pub(crate) use self::{database::Database, hooks::sink_of::set_plain_sink, sink::EventSink};

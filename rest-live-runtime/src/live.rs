@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, task::AbortHandle};
 
 pub use self::{build_error::BuildError, builder::LiveBuilder};
 use crate::{
-    capture::{self, LiveConnection, Scope},
+    capture::{self, EventSink, LiveConnection},
     data::cursor::Cursor,
     hub::SessionHandle,
     metrics::Denial,
@@ -46,7 +46,7 @@ struct Inner {
     db: LiveConnection,
     publisher: Arc<Publisher>,
     /// Where hooks on plain connections record their events, if the application captures these.
-    plain_scope: OnceLock<Arc<Scope>>,
+    plain_sink: OnceLock<Arc<EventSink>>,
     context: Arc<SessionContext>,
     user_key: Option<UserKey>,
     /// The dispatcher, and the writers of the shards.
@@ -94,11 +94,11 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// Only one `Live` of a process can capture plain connections: the one that called this method
     /// last.
     pub fn capture_plain_connections(&self) {
-        let scope = self.inner.plain_scope.get_or_init(|| {
-            let database = Arc::clone(&self.inner.db.scope().database);
-            Arc::new(Scope::plain(database))
+        let sink = self.inner.plain_sink.get_or_init(|| {
+            let database = Arc::clone(&self.inner.db.sink().database);
+            Arc::new(EventSink::plain(database))
         });
-        capture::set_plain_scope(scope);
+        capture::set_plain_sink(sink);
     }
 
     /// Begins a session for a user. Transports call this method. Tests use

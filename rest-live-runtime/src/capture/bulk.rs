@@ -19,7 +19,7 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{acquire_write_lock, scope_of::live_scope},
+    hooks::{acquire_write_lock, sink_of::live_sink},
 };
 use crate::{
     data::event::{Event, Row},
@@ -61,13 +61,13 @@ mod sealed {
 
     impl Sealed for LiveConnection {
         fn returns_rows(&self) -> bool {
-            self.scope().returns_rows()
+            self.sink().returns_rows()
         }
     }
 
     impl Sealed for LiveTransaction {
         fn returns_rows(&self) -> bool {
-            self.scope().returns_rows()
+            self.sink().returns_rows()
         }
     }
 }
@@ -158,7 +158,7 @@ impl<E: EntityTrait<Model: Sync>, W> LiveFilter<E, W> {
     ) -> Result<Option<Vec<E::Model>>, DbErr> {
         let inner = transaction.inner();
         acquire_write_lock::<E, _>(inner).await?;
-        let database = &transaction.scope().database;
+        let database = &transaction.sink().database;
         let max_rows = database.max_rows_per_statement;
         let select = self.read.clone().lock(row_lock(database.backend));
         let limit = (!all).then_some(max_rows as u64 + 1);
@@ -191,16 +191,16 @@ fn is_one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
 /// Records the events of a bulk write. If its rows are unknown (`None`) or too many, records one
 /// reset.
 async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<WrittenRow>>) {
-    let Some(scope) = live_scope::<E, _>(transaction) else {
+    let Some(sink) = live_sink::<E, _>(transaction) else {
         return;
     };
-    let Some(model) = scope.registry().model_of::<E>() else {
+    let Some(model) = sink.registry().model_of::<E>() else {
         return;
     };
     let label = &model.label;
-    let max_rows = scope.database.max_rows_per_statement;
+    let max_rows = sink.database.max_rows_per_statement;
     let rows = rows.filter(|rows| rows.len() <= max_rows);
-    let interval = scope.begin_interval();
+    let interval = sink.begin_interval();
     let events = rows.and_then(|rows| {
         let events = rows.into_iter().map(|row| {
             let event = row.into_event(Arc::clone(label), model)?;
@@ -209,7 +209,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
         events.collect::<Option<Vec<_>>>()
     });
     let reset = || resets([Arc::clone(label)]);
-    scope.record(events.unwrap_or_else(reset)).await;
+    sink.record(events.unwrap_or_else(reset)).await;
 }
 
 /// A row before and after a bulk write.
@@ -243,7 +243,7 @@ async fn in_transaction<T>(
             Ok(written)
         }
         Err(error) => {
-            transaction.scope().note_failure(&error);
+            transaction.sink().note_failure(&error);
             // The caller needs the first error. After a deadlock, a rollback may fail because the
             // transaction has ended already.
             _ = transaction.rollback().await;

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use sea_orm::{DatabaseConnection, DbErr, TransactionOptions, TransactionTrait};
 
 use super::{
-    LiveTransaction, Scope,
+    EventSink, LiveTransaction,
     forward::forward_traits,
     statement::{Call, answer::Answer, plan::Plan},
 };
@@ -24,19 +24,19 @@ use super::{
 #[derive(Clone)]
 pub struct LiveConnection {
     inner: DatabaseConnection,
-    scope: Arc<Scope>,
+    sink: Arc<EventSink>,
 }
 
 impl LiveConnection {
-    pub(crate) fn new(inner: DatabaseConnection, scope: Scope) -> Self {
+    pub(crate) fn new(inner: DatabaseConnection, sink: EventSink) -> Self {
         Self {
             inner,
-            scope: Arc::new(scope),
+            sink: Arc::new(sink),
         }
     }
 
-    pub(crate) fn scope(&self) -> &Arc<Scope> {
-        &self.scope
+    pub(crate) fn sink(&self) -> &Arc<EventSink> {
+        &self.sink
     }
 
     /// Begins a transaction. It completes the BEGIN even if the caller is canceled.
@@ -49,9 +49,9 @@ impl LiveConnection {
     ) -> Result<LiveTransaction, DbErr> {
         let inner = self.inner.clone();
         let begin = async move { inner.begin_with_options(options).await };
-        let publisher = &self.scope.database.publisher;
+        let publisher = &self.sink.database.publisher;
         let inner = publisher.complete(Box::pin(begin)).await?;
-        Ok(LiveTransaction::new(inner, &self.scope))
+        Ok(LiveTransaction::new(inner, &self.sink))
     }
 
     /// Runs a statement that commits by itself. A write runs to completion and is published, even
@@ -60,13 +60,13 @@ impl LiveConnection {
         if let Plan::PassThrough = plan {
             return call.pass_through(&self.inner).await;
         }
-        let (inner, scope) = (self.inner.clone(), Arc::clone(&self.scope));
-        let publisher = &self.scope.database.publisher;
+        let (inner, sink) = (self.inner.clone(), Arc::clone(&self.sink));
+        let publisher = &self.sink.database.publisher;
         if publisher.transactional().is_some() && plan.is_single_write() {
-            let write = Box::pin(write_with_events(inner, scope, call, plan));
+            let write = Box::pin(write_with_events(inner, sink, call, plan));
             return publisher.complete(write).await;
         }
-        let write = async move { call.run(&inner, &scope, plan).await };
+        let write = async move { call.run(&inner, &sink, plan).await };
         publisher.complete(Box::pin(write)).await
     }
 }
@@ -74,11 +74,11 @@ impl LiveConnection {
 /// Runs a statement that commits by itself, and appends its events in the same transaction.
 async fn write_with_events(
     inner: DatabaseConnection,
-    scope: Arc<Scope>,
+    sink: Arc<EventSink>,
     call: Call,
     mut plan: Plan,
 ) -> Result<Answer, DbErr> {
-    let transaction = LiveTransaction::new(inner.begin().await?, &scope);
+    let transaction = LiveTransaction::new(inner.begin().await?, &sink);
     let answer = match transaction.lock_old_rows(&mut plan).await {
         Ok(()) => transaction.run_call(call, plan).await,
         Err(error) => Err(error),

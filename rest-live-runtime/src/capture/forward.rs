@@ -4,13 +4,13 @@
 //! [`Plan`](crate::capture::statement::plan::Plan), which the type runs with its `run_call`.
 
 /// Implements `ConnectionTrait`, `StreamTrait` and `TransactionTrait` for a type with the fields
-/// `inner` and `scope` and the methods `start` and `run_call`.
+/// `inner` and `sink` and the methods `start` and `run_call`.
 macro_rules! forward_traits {
     ($live:ty, $inner:ty) => {
         #[::async_trait::async_trait]
         impl ::sea_orm::ConnectionTrait for $live {
             fn get_database_backend(&self) -> ::sea_orm::DbBackend {
-                $crate::capture::hooks::probe::answer(&self.scope);
+                $crate::capture::hooks::probe::answer(&self.sink);
                 ::sea_orm::ConnectionTrait::get_database_backend(&self.inner)
             }
 
@@ -18,7 +18,7 @@ macro_rules! forward_traits {
                 &self,
                 statement: &S,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
-                let statement = self.scope.build(statement);
+                let statement = self.sink.build(statement);
                 let answer = self.run_built(statement, $crate::capture::statement::Method::Execute);
                 answer.await?.into_exec_result()
             }
@@ -35,7 +35,7 @@ macro_rules! forward_traits {
                 &self,
                 sql: &str,
             ) -> Result<::sea_orm::ExecResult, ::sea_orm::DbErr> {
-                let backend = self.scope.database.backend;
+                let backend = self.sink.database.backend;
                 let statement = ::sea_orm::Statement::from_string(backend, sql);
                 let answer = self.run_raw(
                     statement,
@@ -48,7 +48,7 @@ macro_rules! forward_traits {
                 &self,
                 statement: &S,
             ) -> Result<Option<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                let statement = self.scope.build(statement);
+                let statement = self.sink.build(statement);
                 let answer =
                     self.run_built(statement, $crate::capture::statement::Method::QueryOne);
                 answer.await?.into_one()
@@ -66,7 +66,7 @@ macro_rules! forward_traits {
                 &self,
                 statement: &S,
             ) -> Result<Vec<::sea_orm::QueryResult>, ::sea_orm::DbErr> {
-                let statement = self.scope.build(statement);
+                let statement = self.sink.build(statement);
                 let answer =
                     self.run_built(statement, $crate::capture::statement::Method::QueryAll);
                 answer.await?.into_all()
@@ -109,8 +109,7 @@ macro_rules! forward_traits {
                 >,
             > {
                 let reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
-                    &self.scope,
-                    &statement,
+                    &self.sink, &statement,
                 );
                 Box::pin(async move {
                     let stream = self.inner.stream_raw(statement).await?;
@@ -193,12 +192,12 @@ macro_rules! forward_traits {
                 method: $crate::capture::statement::Method,
             ) -> Result<$crate::capture::statement::answer::Answer, ::sea_orm::DbErr> {
                 let call = $crate::capture::statement::Call::new(statement, method);
-                let database = &self.scope.database;
+                let database = &self.sink.database;
                 database
                     .detect_returning(&self.inner, &call.statement.sql)
                     .await;
                 let plan = $crate::capture::statement::plan::Plan::for_built(
-                    &self.scope,
+                    &self.sink,
                     &call.statement,
                     call.writer,
                 );
@@ -212,7 +211,7 @@ macro_rules! forward_traits {
                 method: $crate::capture::statement::Method,
             ) -> Result<$crate::capture::statement::answer::Answer, ::sea_orm::DbErr> {
                 let plan =
-                    $crate::capture::statement::plan::Plan::for_raw(&self.scope, &statement.sql);
+                    $crate::capture::statement::plan::Plan::for_raw(&self.sink, &statement.sql);
                 let call = $crate::capture::statement::Call::new(statement, method);
                 self.run_call(call, plan).await
             }

@@ -1,11 +1,11 @@
 //! The functions that generated `ActiveModelBehavior` hooks call. They are not for applications:
 //! `#[subscribable]` and `#[live]` generate the calls.
 //!
-//! A `before_*` function adds a pending write to the scope. The statement or the `after_*` function
+//! A `before_*` function adds a pending write to the sink. The statement or the `after_*` function
 //! takes it out and records its event.
 
 pub(crate) mod probe;
-pub(crate) mod scope_of;
+pub(crate) mod sink_of;
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use self::scope_of::live_scope;
+use self::sink_of::live_sink;
 use super::{
-    Scope,
-    scope::pending::{PendingWrite, Stage, Writer},
+    EventSink,
+    sink::pending::{PendingWrite, Stage, Writer},
     sql::Verb,
 };
 use crate::{
@@ -38,23 +38,23 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(model) = scope.registry().model_of::<A::Entity>() else {
+    let Some(model) = sink.registry().model_of::<A::Entity>() else {
         return Ok(());
     };
     let write = if !insert {
-        before_update(active, db, &scope, model).await?
-    } else if scope.returns_rows() {
+        before_update(active, db, &sink, model).await?
+    } else if sink.returns_rows() {
         // The statement returns the row.
         None
     } else {
         let key = key_of(active);
-        Some(pending_write(&scope, Verb::Insert, key, None))
+        Some(pending_write(&sink, Verb::Insert, key, None))
     };
     if let Some(write) = write {
-        scope.add_pending(Writer::current(), model.entity, write);
+        sink.add_pending(Writer::current(), model.entity, write);
     }
     // Only a query of SeaORM from here on belongs to this write.
     _ = probe::take_returning_query();
@@ -64,7 +64,7 @@ where
 async fn before_update<A, C>(
     active: &A,
     db: &C,
-    scope: &Arc<Scope>,
+    sink: &Arc<EventSink>,
     model: &ModelEntry,
 ) -> Result<Option<PendingWrite>, DbErr>
 where
@@ -88,19 +88,19 @@ where
         // SeaORM then sends no UPDATE, but still runs the second hook.
         let unchanged = PendingWrite {
             stage: Stage::Unchanged,
-            ..pending_write(scope, Verb::Update, Some(key), None)
+            ..pending_write(sink, Verb::Update, Some(key), None)
         };
-        return Ok((!scope.returns_rows()).then_some(unchanged));
+        return Ok((!sink.returns_rows()).then_some(unchanged));
     }
-    if scope.returns_rows() && !needs_old {
+    if sink.returns_rows() && !needs_old {
         return Ok(None);
     }
     // The write's interval begins before the row is read.
-    let mut write = pending_write(scope, Verb::Update, Some(key), None);
-    if needs_old && scope.wraps_writes_in_transaction() {
+    let mut write = pending_write(sink, Verb::Update, Some(key), None);
+    if needs_old && sink.wraps_writes_in_transaction() {
         write.was_missing = true;
     } else if needs_old {
-        write.old = read_old(active, db, scope).await?;
+        write.old = read_old(active, db, sink).await?;
         write.was_missing = write.old.is_none();
     }
     Ok(Some(write))
@@ -112,13 +112,13 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry().model_of::<A::Entity>() else {
+    let Some(model) = sink.registry().model_of::<A::Entity>() else {
         return;
     };
-    if scope.returns_rows() {
+    if sink.returns_rows() {
         // The event was recorded when the statement returned.
         return;
     }
@@ -127,19 +127,19 @@ where
         return;
     };
     let verb = if insert { Verb::Insert } else { Verb::Update };
-    let write = scope
+    let write = sink
         .pending
         .take_finished(Writer::current(), model.entity, verb, &key);
     match write {
         Some(write) if write.stage == Stage::Unchanged => {}
         Some(write) => {
             let event = write.into_written_event(model, key, new);
-            scope.record(vec![event]).await;
+            sink.record(vec![event]).await;
         }
         // The hook came so late that the sweep took the write for abandoned.
         None => {
-            let write = pending_write(&scope, verb, Some(key), Some(new));
-            scope.reread(model, write);
+            let write = pending_write(&sink, verb, Some(key), Some(new));
+            sink.reread(model, write);
         }
     }
 }
@@ -153,23 +153,23 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db) else {
         return Ok(());
     };
-    let Some(model) = scope.registry().model_of::<A::Entity>() else {
+    let Some(model) = sink.registry().model_of::<A::Entity>() else {
         return Ok(());
     };
-    let Some(key) = key_of(active).filter(|_| !scope.returns_rows()) else {
+    let Some(key) = key_of(active).filter(|_| !sink.returns_rows()) else {
         return Ok(());
     };
-    let mut write = pending_write(&scope, Verb::Delete, Some(key), None);
+    let mut write = pending_write(&sink, Verb::Delete, Some(key), None);
     // The row in the database decides which subscribers receive the change and what they see, not
     // the model, which may be out of date.
-    write.old = read_old(active, db, &scope).await?;
+    write.old = read_old(active, db, &sink).await?;
     write.was_missing = write.old.is_none();
     // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
-    if write.old.is_some() || scope.sees_statements() {
-        scope.add_pending(Writer::current(), model.entity, write);
+    if write.old.is_some() || sink.sees_statements() {
+        sink.add_pending(Writer::current(), model.entity, write);
     }
     Ok(())
 }
@@ -180,25 +180,25 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(scope) = live_scope::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db) else {
         return;
     };
-    let Some(model) = scope.registry().model_of::<A::Entity>() else {
+    let Some(model) = sink.registry().model_of::<A::Entity>() else {
         return;
     };
-    let Some(key) = key_of(active).filter(|_| !scope.sees_statements()) else {
+    let Some(key) = key_of(active).filter(|_| !sink.sees_statements()) else {
         return;
     };
-    let write = scope
+    let write = sink
         .pending
         .take_finished(Writer::current(), model.entity, Verb::Delete, &key);
     let deleted = write.and_then(|write| write.into_deleted_event(model));
-    scope.record(Vec::from_iter(deleted)).await;
+    sink.record(Vec::from_iter(deleted)).await;
 }
 
 /// Creates a write whose interval begins now.
 fn pending_write(
-    scope: &Scope,
+    sink: &EventSink,
     verb: Verb,
     key: Option<KeyValue>,
     old: Option<Row>,
@@ -208,7 +208,7 @@ fn pending_write(
         key,
         old,
         was_missing: false,
-        interval: scope.begin_interval(),
+        interval: sink.begin_interval(),
         stage: Stage::Announced,
     }
 }
@@ -216,7 +216,7 @@ fn pending_write(
 /// Reads the row that is about to be written. In a transaction it also locks the row, so that the
 /// row does not change until the transaction ends. (SQLite has a single writer and needs no row
 /// locks.)
-async fn read_old<A, C>(active: &A, db: &C, scope: &Scope) -> Result<Option<Row>, DbErr>
+async fn read_old<A, C>(active: &A, db: &C, sink: &EventSink) -> Result<Option<Row>, DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
@@ -230,7 +230,7 @@ where
         };
         select = select.filter(column.eq(value));
     }
-    if scope.is_transaction() {
+    if sink.is_transaction() {
         select = select.lock(row_lock(db.get_database_backend()));
         acquire_write_lock::<A::Entity, C>(db).await?;
     }

@@ -29,9 +29,9 @@ use self::{
     row_read::{mark_existing_rows, read_written_row},
 };
 use super::{
-    Scope,
+    EventSink,
     hooks::probe,
-    scope::{
+    sink::{
         db_error::is_refusal,
         pending::{PendingWrite, Stage, Writer},
     },
@@ -92,19 +92,19 @@ impl Call {
     pub(super) async fn run(
         self,
         inner: &impl Inner,
-        scope: &Scope,
+        sink: &EventSink,
         plan: Plan,
     ) -> Result<Answer, DbErr> {
         match plan {
             Plan::PassThrough => self.pass_through(inner).await,
-            Plan::Returning(plan) => self.run_returning(inner, scope, plan).await,
+            Plan::Returning(plan) => self.run_returning(inner, sink, plan).await,
             Plan::FromHooks { table, mut pending } => {
                 if table.skips_existing_rows {
                     // The number of affected rows does not show whether rows were skipped: sqlx
                     // makes MySQL count the rows that a statement found.
-                    mark_existing_rows(inner, scope, &mut pending).await?;
+                    mark_existing_rows(inner, sink, &mut pending).await?;
                 }
-                self.run_with_hooks(inner, scope, table.verb, pending).await
+                self.run_with_hooks(inner, sink, table.verb, pending).await
             }
             Plan::Unknown {
                 models,
@@ -120,7 +120,7 @@ impl Call {
                     Err(error) => is_single && is_refusal(error),
                 };
                 if !wrote_nothing {
-                    scope.record_resets(&models).await;
+                    sink.record_resets(&models).await;
                 }
                 answer
             }
@@ -130,7 +130,7 @@ impl Call {
     async fn run_returning(
         mut self,
         inner: &impl Inner,
-        scope: &Scope,
+        sink: &EventSink,
         mut plan: ReturningPlan,
     ) -> Result<Answer, DbErr> {
         self.statement.sql = mem::take(&mut plan.sql);
@@ -138,28 +138,28 @@ impl Call {
         // The interval begins before the statement can take effect. In a transaction it begins
         // when the statement returns: its rows are locked then, so no other write of them can take
         // effect until the transaction ends.
-        let before = (!scope.is_transaction()).then(|| scope.begin_interval());
-        let mut returned = ReturnedRows::new(scope, plan);
+        let before = (!sink.is_transaction()).then(|| sink.begin_interval());
+        let mut returned = ReturnedRows::new(sink, plan);
         let (rows, count) = match self.collect_rows(inner, &mut returned).await {
             Ok(rows) => rows,
             Err(error) => {
                 if !is_refusal(&error) {
                     let models = returned.model_indices();
-                    scope.record_resets(&models).await;
+                    sink.record_resets(&models).await;
                 }
                 return Err(error);
             }
         };
-        let interval = before.unwrap_or_else(|| scope.begin_interval());
+        let interval = before.unwrap_or_else(|| sink.begin_interval());
         let (events, last_key) = returned.into_events(&interval);
-        scope.record(events).await;
+        sink.record(events).await;
         Ok(match method {
             Method::Execute | Method::ExecuteUnprepared => {
                 let last_insert_id = match last_key {
                     Some(KeyValue::Integer(id)) => id.try_into().unwrap_or_default(),
                     _ => 0,
                 };
-                Answer::Executed(exec_result(scope.database.backend, count, last_insert_id).await?)
+                Answer::Executed(exec_result(sink.database.backend, count, last_insert_id).await?)
             }
             Method::QueryOne => Answer::One(rows.into_iter().next()),
             Method::QueryAll => Answer::All(rows),
@@ -197,7 +197,7 @@ impl Call {
     async fn run_with_hooks(
         self,
         inner: &impl Inner,
-        scope: &Scope,
+        sink: &EventSink,
         verb: Verb,
         pending: Vec<(usize, PendingWrite)>,
     ) -> Result<Answer, DbErr> {
@@ -207,14 +207,14 @@ impl Call {
             Ok(answer) => answer,
             Err(error) => {
                 if !is_refusal(&error) {
-                    scope.record_resets(&models).await;
+                    sink.record_resets(&models).await;
                 }
                 return Err(error);
             }
         };
         let Answer::Executed(result) = &answer else {
             // SeaORM itself does not ask for rows here.
-            scope.record_resets(&models).await;
+            sink.record_resets(&models).await;
             return Ok(answer);
         };
         let affected = result.rows_affected();
@@ -224,11 +224,11 @@ impl Call {
         let mut events = Vec::new();
         let expected = pending.len() as u64;
         for (model, mut write) in pending {
-            let model = scope.registry().model(model);
-            if scope.is_transaction() && !write.was_missing {
+            let model = sink.registry().model(model);
+            if sink.is_transaction() && !write.was_missing {
                 write.interval = match verb {
-                    Verb::Update => scope.update_interval(),
-                    Verb::Insert | Verb::Delete => scope.begin_interval(),
+                    Verb::Update => sink.update_interval(),
+                    Verb::Insert | Verb::Delete => sink.begin_interval(),
                 };
             }
             match verb {
@@ -239,11 +239,11 @@ impl Call {
                 Verb::Update if !caller_reads_row => {
                     match read_written_row(inner, model, write).await {
                         Ok(event) => events.push(event),
-                        Err(gone) => scope.reread(model, gone),
+                        Err(gone) => sink.reread(model, gone),
                     }
                 }
                 Verb::Insert | Verb::Update if write.stage == Stage::Unchanged => {
-                    scope.add_pending(writer, model.entity, write);
+                    sink.add_pending(writer, model.entity, write);
                 }
                 Verb::Insert | Verb::Update => {
                     if write.key.is_none() && model.has_integer_key() {
@@ -251,11 +251,11 @@ impl Call {
                         write.key = (id != 0).then(|| KeyValue::Integer(id.into()));
                     }
                     write.stage = Stage::Written;
-                    scope.add_pending(writer, model.entity, write);
+                    sink.add_pending(writer, model.entity, write);
                 }
             }
         }
-        scope.record(events).await;
+        sink.record(events).await;
         Ok(answer)
     }
 }

@@ -1,8 +1,8 @@
 //! The transaction that captures its writes.
 //!
-//! [`LiveTransaction`] runs statements in its own [`Scope`], which buffers their events. A commit
-//! of the outermost transaction publishes them; a commit of a savepoint moves them to the outer
-//! transaction.
+//! [`LiveTransaction`] runs statements in its own [`EventSink`], which buffers their events. A
+//! commit of the outermost transaction publishes them; a commit of a savepoint moves them to the
+//! outer transaction.
 
 pub(crate) mod conflate;
 mod guards;
@@ -19,9 +19,9 @@ use self::{
     guards::{SavepointEvents, SavepointGuard, StatementGuard},
 };
 use super::{
-    Scope,
+    EventSink,
     forward::forward_traits,
-    scope::{db_error::is_refusal, pending::Stage},
+    sink::{db_error::is_refusal, pending::Stage},
     statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
@@ -36,21 +36,21 @@ use crate::{
 /// writes join those of the outer transaction.
 pub struct LiveTransaction {
     inner: DatabaseTransaction,
-    scope: Arc<Scope>,
-    parent: Arc<Scope>,
+    sink: Arc<EventSink>,
+    parent: Arc<EventSink>,
 }
 
 impl LiveTransaction {
-    pub(super) fn new(inner: DatabaseTransaction, parent: &Arc<Scope>) -> Self {
+    pub(super) fn new(inner: DatabaseTransaction, parent: &Arc<EventSink>) -> Self {
         Self {
             inner,
-            scope: Arc::new(parent.begin_transaction()),
+            sink: Arc::new(parent.begin_transaction()),
             parent: Arc::clone(parent),
         }
     }
 
-    pub(super) fn scope(&self) -> &Scope {
-        &self.scope
+    pub(super) fn sink(&self) -> &EventSink {
+        &self.sink
     }
 
     /// Begins a savepoint.
@@ -58,10 +58,10 @@ impl LiveTransaction {
     /// If the savepoint cannot be created, or its future is dropped, SeaORM rolls back as if it
     /// existed. This ends the transaction, and later writes in it commit by themselves.
     pub(super) async fn start(&self, options: TransactionOptions) -> Result<Self, DbErr> {
-        let guard = SavepointGuard::new(&self.scope);
+        let guard = SavepointGuard::new(&self.sink);
         let inner = self.inner.begin_with_options(options).await?;
         guard.disarm();
-        Ok(Self::new(inner, &self.scope))
+        Ok(Self::new(inner, &self.sink))
     }
 
     /// Commits, and publishes the changes to subscribers.
@@ -77,17 +77,17 @@ impl LiveTransaction {
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self {
             inner,
-            scope,
+            sink,
             parent,
         } = self;
-        read_unfinished_writes(&scope, &inner).await;
-        if scope.is_empty() {
+        read_unfinished_writes(&sink, &inner).await;
+        if sink.is_empty() {
             return inner.commit().await;
         }
         if parent.is_transaction() {
             // If this future is dropped while the savepoint is being released and the outer
             // transaction goes on, it is unknown whether the savepoint was kept.
-            let events = SavepointEvents::new(scope.take_events(), Arc::clone(&parent));
+            let events = SavepointEvents::new(sink.take_events(), Arc::clone(&parent));
             let committed = inner.commit().await;
             match &committed {
                 Ok(()) => events.merge(),
@@ -96,21 +96,21 @@ impl LiveTransaction {
             }
             return committed;
         }
-        let publisher = Arc::clone(&scope.database.publisher);
+        let publisher = Arc::clone(&sink.database.publisher);
         let commit = async move {
-            let is_aborted = scope.may_have_failed() && is_aborted(&inner).await;
-            if let Some(log) = scope.database.publisher.transactional() {
-                return commit_with_events(inner, &scope, log, is_aborted).await;
+            let is_aborted = sink.may_have_failed() && is_aborted(&inner).await;
+            if let Some(log) = sink.database.publisher.transactional() {
+                return commit_with_events(inner, &sink, log, is_aborted).await;
             }
             let committed = inner.commit().await;
-            let events = scope.take_events();
+            let events = sink.take_events();
             let events = match &committed {
                 Ok(()) if is_aborted => Vec::new(),
-                Ok(()) => committed_events(&scope, events),
-                Err(error) if scope.is_rolled_back_by(error) => Vec::new(),
+                Ok(()) => committed_events(&sink, events),
+                Err(error) if sink.is_rolled_back_by(error) => Vec::new(),
                 Err(_) => resets_of(events),
             };
-            scope.database.publisher.publish(events).await;
+            sink.database.publisher.publish(events).await;
             committed
         };
         publisher.complete(Box::pin(commit)).await
@@ -133,7 +133,7 @@ impl LiveTransaction {
             if let Some(key) = write.key.clone()
                 && (write.was_missing || write.old.is_some())
             {
-                let table = &self.scope.registry().model(*model).table;
+                let table = &self.sink.registry().model(*model).table;
                 write.old = table.read_locked(&self.inner, &key).await?;
                 write.was_missing = write.old.is_none();
             }
@@ -143,7 +143,7 @@ impl LiveTransaction {
 
     /// Runs a statement in the transaction.
     pub(super) async fn run_call(&self, call: Call, mut plan: Plan) -> Result<Answer, DbErr> {
-        if self.scope.is_ordered_by_log() && plan.has_missing_row() {
+        if self.sink.is_ordered_by_log() && plan.has_missing_row() {
             // Another writer may insert the missing row before it is updated. Its groups before
             // the update would be unknown then. So the update first runs in a savepoint: if it
             // finds the row, it is undone, and runs again after the row is read and locked.
@@ -168,11 +168,11 @@ impl LiveTransaction {
     }
 
     async fn run_plan(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
-        let guard = StatementGuard::new(&self.scope, plan.model_indices());
-        let answer = call.run(&self.inner, &self.scope, plan).await;
+        let guard = StatementGuard::new(&self.sink, plan.model_indices());
+        let answer = call.run(&self.inner, &self.sink, plan).await;
         guard.disarm();
         if let Err(error) = &answer {
-            self.scope.note_failure(error);
+            self.sink.note_failure(error);
         }
         answer
     }
@@ -207,15 +207,15 @@ impl LiveTransaction {
 }
 
 /// Reads the rows of writes whose second hook did not run, before the transaction commits.
-async fn read_unfinished_writes(scope: &Scope, inner: &impl ConnectionTrait) {
-    for orphan in scope.pending.take_all() {
+async fn read_unfinished_writes(sink: &EventSink, inner: &impl ConnectionTrait) {
+    for orphan in sink.pending.take_all() {
         let (entity, write) = (orphan.entity, orphan.write);
         if write.stage == Stage::Written
-            && let Some(model) = scope.registry().model_by_type(entity)
+            && let Some(model) = sink.registry().model_by_type(entity)
         {
             match read_written_row(inner, model, write).await {
-                Ok(event) => scope.buffer_events(vec![event]),
-                Err(gone) => scope.reread(model, gone),
+                Ok(event) => sink.buffer_events(vec![event]),
+                Err(gone) => sink.reread(model, gone),
             }
         }
     }
@@ -225,17 +225,17 @@ async fn read_unfinished_writes(scope: &Scope, inner: &impl ConnectionTrait) {
 /// either both are committed or neither.
 async fn commit_with_events(
     inner: DatabaseTransaction,
-    scope: &Scope,
+    sink: &EventSink,
     log: &dyn TransactionalLog,
     is_aborted: bool,
 ) -> Result<(), DbErr> {
-    let events = scope.take_events();
+    let events = sink.take_events();
     let events = if is_aborted {
         Vec::new()
     } else {
-        committed_events(scope, events)
+        committed_events(sink, events)
     };
-    let publisher = &scope.database.publisher;
+    let publisher = &sink.database.publisher;
     if let Err(error) = publisher.publish_in(log, &inner, events).await {
         // Dropping the transaction also rolls it back, and the caller needs the first error.
         _ = inner.rollback().await;
@@ -247,11 +247,11 @@ async fn commit_with_events(
 }
 
 /// Returns the events to publish for a commit that succeeds: resets if its outcome is unknown.
-fn committed_events(scope: &Scope, events: Vec<Committed>) -> Vec<Committed> {
-    if scope.is_outcome_unknown() {
+fn committed_events(sink: &EventSink, events: Vec<Committed>) -> Vec<Committed> {
+    if sink.is_outcome_unknown() {
         resets_of(events)
     } else {
-        conflate(events, scope.registry())
+        conflate(events, sink.registry())
     }
 }
 

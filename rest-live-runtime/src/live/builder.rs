@@ -11,7 +11,7 @@ use tokio::{runtime::Handle, sync::watch};
 
 use super::{BuildError, Inner, Live, UserKey};
 use crate::{
-    capture::{Database, LiveConnection, Scope},
+    capture::{Database, EventSink, LiveConnection},
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
     hub::Hub,
     limits::Limits,
@@ -203,12 +203,12 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             &self.db,
             self.max_rows_per_statement,
         );
-        let scope = Scope::autocommit(Arc::new(database));
+        let sink = EventSink::autocommit(Arc::new(database));
         Ok(Live {
             inner: Arc::new(Inner {
-                db: LiveConnection::new(self.db.clone(), scope),
+                db: LiveConnection::new(self.db.clone(), sink),
                 publisher,
-                plain_scope: OnceLock::new(),
+                plain_sink: OnceLock::new(),
                 context: Arc::new(SessionContext {
                     registry,
                     log: self.log,

@@ -54,7 +54,7 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
         in_transaction(db, async |transaction| {
             let inner = transaction.inner();
             let mut rows = Vec::with_capacity(self.models.len());
-            if transaction.scope().database.returns_rows {
+            if transaction.sink().database.returns_rows {
                 while !self.models.is_empty() {
                     let chunk: Vec<_> = self
                         .models

@@ -109,7 +109,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
     ) -> Result<(), DbErr> {
         let inner = transaction.inner();
         let update = self.update.clone().filter(is_one_of::<E>(rows));
-        if transaction.scope().database.returns_rows {
+        if transaction.sink().database.returns_rows {
             new.extend(update.exec_with_returning(inner).await?);
         } else {
             update.exec(inner).await?;

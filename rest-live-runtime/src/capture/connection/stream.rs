@@ -10,7 +10,7 @@ use std::{
 use futures_util::Stream;
 use sea_orm::{DbErr, QueryResult, Statement};
 
-use crate::capture::{Scope, statement::plan::Plan};
+use crate::capture::{EventSink, statement::plan::Plan};
 
 /// The rows of a statement, as SeaORM streams them. If the statement writes, the subscribers of its
 /// models receive a reset after the stream is dropped.
@@ -49,19 +49,19 @@ impl<S> fmt::Debug for LiveStream<S> {
 /// Resets the models that a streamed statement may write when it is dropped: once the stream has
 /// ended.
 pub(crate) struct ResetOnDrop {
-    scope: Arc<Scope>,
+    sink: Arc<EventSink>,
     models: Vec<usize>,
 }
 
 impl ResetOnDrop {
     /// Returns the guard of a streamed statement, `None` if the statement writes no subscribed
     /// table.
-    pub(crate) fn for_statement(scope: &Arc<Scope>, statement: &Statement) -> Option<Self> {
+    pub(crate) fn for_statement(sink: &Arc<EventSink>, statement: &Statement) -> Option<Self> {
         // Only the reader of the stream will learn whether the statement fails.
-        scope.note_possible_failure();
-        match Plan::for_raw(scope, &statement.sql) {
+        sink.note_possible_failure();
+        match Plan::for_raw(sink, &statement.sql) {
             Plan::Unknown { models, .. } => Some(Self {
-                scope: Arc::clone(scope),
+                sink: Arc::clone(sink),
                 models,
             }),
             Plan::PassThrough | Plan::Returning(_) | Plan::FromHooks { .. } => None,
@@ -71,6 +71,6 @@ impl ResetOnDrop {
 
 impl Drop for ResetOnDrop {
     fn drop(&mut self) {
-        self.scope.record_resets_later(&self.models);
+        self.sink.record_resets_later(&self.models);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sea_orm::Statement;
 
 use crate::capture::{
-    Scope,
-    scope::pending::{PendingWrite, Writer},
+    EventSink,
+    sink::pending::{PendingWrite, Writer},
     sql::cache::{Analysis, RawAnalysis, TableAnalysis},
 };
 
@@ -46,20 +46,20 @@ pub(crate) struct ReturningPlan {
 
 impl Plan {
     /// Plans a statement that SeaQuery built, and takes the pending writes that it carries out.
-    pub(crate) fn for_built(scope: &Scope, statement: &Statement, writer: Writer) -> Self {
-        let database = &scope.database;
+    pub(crate) fn for_built(sink: &EventSink, statement: &Statement, writer: Writer) -> Self {
+        let database = &sink.database;
         if statement.sql.starts_with("SELECT") {
             return Self::PassThrough;
         }
         let table = match database.analyze_built(&statement.sql) {
             Analysis::Table(table) => table,
-            Analysis::Raw(raw) => return Self::for_analyzed(scope, &raw),
+            Analysis::Raw(raw) => return Self::for_analyzed(sink, &raw),
         };
         let values = statement.values.as_ref().map_or(&[][..], |v| &v.0);
         let mut pending = Vec::new();
         for model in table.model_indices() {
-            let entity = scope.registry().model(model).entity;
-            let writes = scope
+            let entity = sink.registry().model(model).entity;
+            let writes = sink
                 .pending
                 .take_for_statement(writer, entity, table.verb, values);
             pending.extend(writes.into_iter().map(|write| (model, write)));
@@ -88,14 +88,14 @@ impl Plan {
     }
 
     /// Plans raw SQL.
-    pub(crate) fn for_raw(scope: &Scope, sql: &str) -> Self {
-        Self::for_analyzed(scope, &scope.database.analyze_raw(sql))
+    pub(crate) fn for_raw(sink: &EventSink, sql: &str) -> Self {
+        Self::for_analyzed(sink, &sink.database.analyze_raw(sql))
     }
 
-    fn for_analyzed(scope: &Scope, raw: &RawAnalysis) -> Self {
+    fn for_analyzed(sink: &EventSink, raw: &RawAnalysis) -> Self {
         if raw.controls_transaction {
             // Whatever else the text does: earlier writes may be committed or undone by it.
-            scope.note_possible_end();
+            sink.note_possible_end();
         }
         if raw.models.is_empty() {
             return Self::PassThrough;

@@ -6,7 +6,7 @@ use sea_orm::QueryResult;
 
 use super::plan::ReturningPlan;
 use crate::{
-    capture::{Scope, sql::Verb},
+    capture::{EventSink, sql::Verb},
     data::{
         event::{Event, Row},
         key::KeyValue,
@@ -16,7 +16,7 @@ use crate::{
 
 /// The rows that one statement returned, for each model of its table.
 pub(super) struct ReturnedRows<'s> {
-    scope: &'s Scope,
+    sink: &'s EventSink,
     plan: ReturningPlan,
     /// In the order of the plan's models.
     models: Vec<ModelRows>,
@@ -31,10 +31,10 @@ struct ModelRows {
 }
 
 impl<'s> ReturnedRows<'s> {
-    pub(super) fn new(scope: &'s Scope, plan: ReturningPlan) -> Self {
+    pub(super) fn new(sink: &'s EventSink, plan: ReturningPlan) -> Self {
         let models = plan.table.models.iter().map(|_| ModelRows::default());
         Self {
-            scope,
+            sink,
             models: models.collect(),
             plan,
         }
@@ -50,14 +50,14 @@ impl<'s> ReturnedRows<'s> {
             if model_rows.is_unknown {
                 continue;
             }
-            let model = self.scope.registry().model(index);
+            let model = self.sink.registry().model(index);
             let row = model
                 .table
                 .decode(result)
                 .map(|row| (model.key_of(&row), row));
             match row {
                 Ok((Some(key), row))
-                    if model_rows.rows.len() < self.scope.database.max_rows_per_statement =>
+                    if model_rows.rows.len() < self.sink.database.max_rows_per_statement =>
                 {
                     model_rows.rows.push((key, row));
                 }
@@ -82,7 +82,7 @@ impl<'s> ReturnedRows<'s> {
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
         for (model, model_rows) in self.plan.table.models.iter().zip(self.models) {
-            let label = &self.scope.registry().model(model.index).label;
+            let label = &self.sink.registry().model(model.index).label;
             let start = events.len();
             let mut is_unknown = model_rows.is_unknown;
             for (key, row) in model_rows.rows {
@@ -92,7 +92,7 @@ impl<'s> ReturnedRows<'s> {
                 });
                 let write = position.map(|position| self.plan.pending.swap_remove(position).1);
                 let (old, was_missing, interval) = match write {
-                    Some(write) if write.was_missing || !self.scope.is_transaction() => {
+                    Some(write) if write.was_missing || !self.sink.is_transaction() => {
                         (write.old, write.was_missing, write.interval)
                     }
                     Some(write) => (write.old, false, Arc::clone(interval)),
@@ -101,7 +101,7 @@ impl<'s> ReturnedRows<'s> {
                 // Another writer has inserted the missing row within the interval. The order
                 // detects this, and the publisher rereads the row. With a transactional log,
                 // neither does.
-                let is_reread = was_missing && !self.scope.is_ordered_by_log();
+                let is_reread = was_missing && !self.sink.is_ordered_by_log();
                 is_unknown |= model.needs_old && old.is_none() && !is_reread;
                 let label = Arc::clone(label);
                 let event = match self.plan.table.verb {

@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::{
     capture::{
-        Scope,
-        scope::pending::{PendingWrite, Stage},
+        EventSink,
+        sink::pending::{PendingWrite, Stage},
     },
     data::event::Event,
     model::registry::ModelEntry,
@@ -17,11 +17,11 @@ use crate::{
 /// Marks the rows that exist before an insert that skips existing rows.
 pub(super) async fn mark_existing_rows(
     inner: &impl ConnectionTrait,
-    scope: &Scope,
+    sink: &EventSink,
     pending: &mut [(usize, PendingWrite)],
 ) -> Result<(), DbErr> {
     for (model, write) in pending {
-        let table = &scope.registry().model(*model).table;
+        let table = &sink.registry().model(*model).table;
         if let Some(key) = &write.key
             && table.read(inner, key).await?.is_some()
         {

@@ -6,22 +6,22 @@
 use std::sync::Arc;
 
 use crate::{
-    capture::Scope,
+    capture::EventSink,
     publish::publisher::{Committed, resets_of},
 };
 
 /// Guards a statement that runs in a transaction. If it is dropped while armed, it resets the
 /// models that the statement may have written.
 pub(super) struct StatementGuard<'s> {
-    scope: &'s Scope,
+    sink: &'s EventSink,
     /// Indices of the models that the statement may write; `None` once it has returned.
     models: Option<Vec<usize>>,
 }
 
 impl<'s> StatementGuard<'s> {
-    pub(super) fn new(scope: &'s Scope, models: Vec<usize>) -> Self {
+    pub(super) fn new(sink: &'s EventSink, models: Vec<usize>) -> Self {
         Self {
-            scope,
+            sink,
             models: Some(models),
         }
     }
@@ -35,8 +35,8 @@ impl<'s> StatementGuard<'s> {
 impl Drop for StatementGuard<'_> {
     fn drop(&mut self) {
         if let Some(models) = self.models.take() {
-            self.scope.note_possible_failure();
-            self.scope.record_resets_later(&models);
+            self.sink.note_possible_failure();
+            self.sink.record_resets_later(&models);
         }
     }
 }
@@ -44,12 +44,12 @@ impl Drop for StatementGuard<'_> {
 /// Guards a savepoint that is being created. If it is dropped while armed, it notes that the outer
 /// transaction may be rolled back.
 pub(super) struct SavepointGuard<'s> {
-    outer: &'s Scope,
+    outer: &'s EventSink,
     has_begun: bool,
 }
 
 impl<'s> SavepointGuard<'s> {
-    pub(super) fn new(outer: &'s Scope) -> Self {
+    pub(super) fn new(outer: &'s EventSink) -> Self {
         Self {
             outer,
             has_begun: false,
@@ -74,11 +74,11 @@ impl Drop for SavepointGuard<'_> {
 /// outer transaction, because it is unknown whether the savepoint was kept.
 pub(super) struct SavepointEvents {
     events: Option<Vec<Committed>>,
-    outer: Arc<Scope>,
+    outer: Arc<EventSink>,
 }
 
 impl SavepointEvents {
-    pub(super) fn new(events: Vec<Committed>, outer: Arc<Scope>) -> Self {
+    pub(super) fn new(events: Vec<Committed>, outer: Arc<EventSink>) -> Self {
         Self {
             events: Some(events),
             outer,

@@ -1,7 +1,7 @@
-//! The scope of a write: a connection or a transaction, as hooks and statements see it.
+//! Where the events of a write go: a connection or a transaction, as hooks and statements see it.
 //!
-//! A scope decides where the events of a write go: a connection's are published at once, and a
-//! transaction's are buffered until it commits. Hooks and statements leave their events here;
+//! The events of a connection are published at once, and those of a transaction are buffered until
+//! it commits. Hooks and statements leave their events here;
 //! [`LiveTransaction`](crate::capture::LiveTransaction) takes them out when it commits.
 
 pub(crate) mod abandoned;
@@ -29,7 +29,7 @@ use crate::{
 
 /// One connection, or one (possibly nested) transaction.
 #[derive(Debug)]
-pub(crate) struct Scope {
+pub(crate) struct EventSink {
     pub(crate) database: Arc<Database>,
     /// The writes that `before_*` hooks announced and that have not finished.
     pub(super) pending: Arc<PendingWrites>,
@@ -46,13 +46,13 @@ enum Kind {
     Transaction(EventBuffer),
 }
 
-impl Scope {
-    /// Creates the scope of a live connection.
+impl EventSink {
+    /// Creates the sink of a live connection.
     pub(crate) fn autocommit(database: Arc<Database>) -> Self {
         Self::new(database, Kind::Autocommit)
     }
 
-    /// Creates the scope of SeaORM's own connections.
+    /// Creates the sink of SeaORM's own connections.
     pub(crate) fn plain(database: Arc<Database>) -> Self {
         Self::new(database, Kind::Plain)
     }
@@ -65,7 +65,7 @@ impl Scope {
         }
     }
 
-    /// Creates the scope of a transaction that is begun in this scope.
+    /// Creates the sink of a transaction that is begun in this sink.
     pub(super) fn begin_transaction(&self) -> Self {
         let buffer = if let Some(buffer) = self.buffer() {
             buffer.savepoint()
@@ -265,7 +265,7 @@ impl Scope {
     }
 }
 
-impl Drop for Scope {
+impl Drop for EventSink {
     /// Drops the events of a transaction that is rolled back. If the transaction may have been
     /// committed, resets its models instead.
     fn drop(&mut self) {

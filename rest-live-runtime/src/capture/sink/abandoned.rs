@@ -2,7 +2,7 @@
 //!
 //! Their request was canceled between the statement and the hook, or the write failed. The sweep
 //! reads each row that may have been written, and publishes its state. A
-//! [`Scope`](crate::capture::Scope) starts it with its first pending write.
+//! [`EventSink`](crate::capture::EventSink) starts it with its first pending write.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Finds the scope that a hook writes in, or warns that its write is not captured.
+//! Finds the sink that a hook writes in, or warns that its write is not captured.
 //!
 //! A hook may run on a live connection or transaction, on a plain connection that a `Live`
 //! captures, or on a plain transaction, whose outcome cannot be known.
@@ -13,45 +13,45 @@ use parking_lot::{Mutex, RwLock};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait};
 
 use super::probe;
-use crate::capture::Scope;
+use crate::capture::EventSink;
 
-/// The scope of plain connections. One `Live` of the process may set it.
-static PLAIN_SCOPE: RwLock<Weak<Scope>> = RwLock::new(Weak::new());
+/// The sink of plain connections. One `Live` of the process may set it.
+static PLAIN_SINK: RwLock<Weak<EventSink>> = RwLock::new(Weak::new());
 
-/// Makes hooks on plain connections leave their events in this scope, until it is dropped or
+/// Makes hooks on plain connections leave their events in this sink, until it is dropped or
 /// another replaces it.
-pub(crate) fn set_plain_scope(scope: &Arc<Scope>) {
-    *PLAIN_SCOPE.write() = Arc::downgrade(scope);
+pub(crate) fn set_plain_sink(sink: &Arc<EventSink>) {
+    *PLAIN_SINK.write() = Arc::downgrade(sink);
 }
 
-/// Returns the scope in which a hook runs, if its registry has the model. Otherwise the write is
+/// Returns the sink in which a hook runs, if its registry has the model. Otherwise the write is
 /// not published, and a warning says why, once for each model.
-pub(crate) fn live_scope<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<Scope>> {
-    if let Some(scope) = probe::scope_of(db) {
-        if scope.registry().is_captured_by_triggers::<E>() {
+pub(crate) fn live_sink<E: EntityTrait, C: ConnectionTrait>(db: &C) -> Option<Arc<EventSink>> {
+    if let Some(sink) = probe::sink_of(db) {
+        if sink.registry().is_captured_by_triggers::<E>() {
             return None;
         }
-        if scope.registry().model_of::<E>().is_none() {
+        if sink.registry().model_of::<E>().is_none() {
             warn_once::<E>(
                 "no serializer of this model is registered: call Live::builder(..).register::<TheSerializer>()",
             );
             return None;
         }
-        return Some(scope);
+        return Some(sink);
     }
-    let plain_scope = PLAIN_SCOPE.read().upgrade();
-    let Some(scope) = plain_scope else {
+    let plain_sink = PLAIN_SINK.read().upgrade();
+    let Some(sink) = plain_sink else {
         warn_once::<E>(
             "the row was written on a plain database connection: write on Live::db(), or call Live::capture_plain_connections()",
         );
         return None;
     };
-    let label = Arc::clone(&scope.registry().model_of::<E>()?.label);
+    let label = Arc::clone(&sink.registry().model_of::<E>()?.label);
     if typeid::of::<C>() == TypeId::of::<DatabaseConnection>() {
-        return Some(scope);
+        return Some(sink);
     }
     // A plain transaction, or a connection type of another crate that may be one.
-    scope.database.publisher.metrics.withheld.increment(1);
+    sink.database.publisher.metrics.withheld.increment(1);
     if is_first::<E>("withheld") {
         tracing::error!(
             model = &*label,

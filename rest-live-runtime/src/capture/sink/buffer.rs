@@ -1,7 +1,7 @@
 //! The events of an open transaction and of its savepoints.
 //!
-//! A [`Scope`](crate::capture::Scope) owns one buffer. The buffers of a transaction and of its
-//! savepoints share one state.
+//! An [`EventSink`](crate::capture::EventSink) owns one buffer. The buffers of a transaction and of
+//! its savepoints share one state.
 
 use std::{
     mem,
@@ -39,7 +39,7 @@ struct Shared {
     /// Maximum number of events that are kept, over all levels.
     max_events: usize,
     /// The interval from before the transaction began, if the database needs it: see
-    /// [`Scope::update_interval`](crate::capture::Scope).
+    /// [`EventSink::update_interval`](crate::capture::EventSink).
     interval: Option<Arc<Interval>>,
     /// Whether the database or raw SQL may have ended the transaction early. What was written may
     /// be committed or not.

@@ -1,7 +1,7 @@
 //! Writes that a `before_*` hook has announced, for their statement or their `after_*` hook.
 //!
-//! A [`Scope`](crate::capture::Scope) owns the [`PendingWrites`]. Hooks add writes to it, and
-//! statements and hooks take them out.
+//! An [`EventSink`](crate::capture::EventSink) owns the [`PendingWrites`]. Hooks add writes to it,
+//! and statements and hooks take them out.
 
 use std::{
     any::TypeId,
@@ -109,7 +109,7 @@ pub(crate) struct Orphan {
     pub(crate) write: PendingWrite,
 }
 
-/// The pending writes of a scope.
+/// The pending writes of a sink.
 #[derive(Debug, Default)]
 pub(crate) struct PendingWrites(Mutex<State>);
 
