@@ -293,7 +293,7 @@ pub mod db {
 
     pub use rest_live_runtime::{
         LiveDatabase, LiveDeleteMany, LiveFilter, LiveInsertMany, LiveModel, LiveStream,
-        LiveUpdateMany,
+        LiveUpdateMany, Scope,
     };
 }
 

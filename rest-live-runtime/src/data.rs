@@ -7,4 +7,5 @@ pub(crate) mod event;
 pub(crate) mod group_id;
 pub(crate) mod key;
 pub(crate) mod random_name;
+pub(crate) mod scope;
 pub(crate) mod serializer_set;

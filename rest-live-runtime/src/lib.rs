@@ -34,6 +34,7 @@ pub use self::{
         cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, Row, RowChange},
         key::{KeyKind, KeyMismatch, KeyValue},
+        scope::Scope,
     },
     hub::shard::drain::Outgoing,
     limits::Limits,
