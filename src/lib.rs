@@ -370,6 +370,12 @@ pub mod guide {
             /// [operations]: crate::guide::operations
             /// [testing]: crate::guide::testing
             /// [generated-entities]: crate::guide::generated_entities
+            /// [tenants]: crate::guide::tenants
+            /// [row-level-security]: crate::guide::row_level_security
+            /// [proxies]: crate::guide::proxies
+            /// [tokens]: crate::guide::tokens
+            /// [caches]: crate::guide::caches
+            /// [cron-jobs]: crate::guide::cron_jobs
             ///
             #[cfg_attr(all($($condition)?), doc = include_str!(concat!("../docs/guide/", $file)))]
             pub mod $page {}
@@ -388,6 +394,12 @@ pub mod guide {
         operations: "operations.md";
         testing: "testing.md";
         generated_entities: "generated-entities.md";
+        tenants: "tenants.md";
+        row_level_security: "row-level-security.md";
+        proxies: "proxies.md";
+        tokens: "tokens.md";
+        caches: "caches.md";
+        cron_jobs: "cron-jobs.md";
     }
 }
 
