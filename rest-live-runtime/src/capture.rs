@@ -13,6 +13,7 @@ mod connection;
 mod database;
 mod forward;
 pub mod hooks;
+mod schema;
 mod sink;
 mod sql;
 mod statement;

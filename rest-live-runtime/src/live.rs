@@ -19,7 +19,7 @@ use tokio::{runtime::Handle, task::AbortHandle};
 pub use self::{build_error::BuildError, builder::LiveBuilder};
 use crate::{
     capture::{self, EventSink, LiveConnection},
-    data::cursor::Cursor,
+    data::{cursor::Cursor, scope::Scope},
     hub::SessionHandle,
     metrics::Denial,
     model::permission::Identity,
@@ -49,6 +49,7 @@ struct Inner {
     plain_sink: OnceLock<Arc<EventSink>>,
     context: Arc<SessionContext>,
     user_key: Option<UserKey>,
+    scope_of: Option<ScopeOfUser>,
     /// The dispatcher, and the writers of the shards.
     tasks: Vec<AbortHandle>,
     runtime: Handle,
@@ -59,6 +60,9 @@ struct Inner {
 
 /// Returns what identifies a user when connections per user are counted.
 type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
+
+/// Returns the scope of a user's sessions.
+type ScopeOfUser = Box<dyn Fn(&Identity) -> Option<Scope> + Send + Sync>;
 
 impl<U: Send + Sync + 'static> Live<U> {
     /// Creates a builder for a `Live` on a database connection.
@@ -230,7 +234,12 @@ impl<U: Send + Sync + 'static> Live<U> {
         &self,
         handshake: impl Into<Handshake<U>>,
     ) -> (Handshake<Identity>, Option<String>) {
-        let handshake = handshake.into().map(Identity::new);
+        let mut handshake = handshake.into().map(Identity::new);
+        if let Some(scope_of) = &self.inner.scope_of
+            && handshake.scope.is_none()
+        {
+            handshake.scope = scope_of(&handshake.user);
+        }
         let user_key = self.inner.user_key.as_ref();
         let user_key = user_key.and_then(|key| key(&handshake.user));
         (handshake, user_key)

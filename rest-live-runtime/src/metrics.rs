@@ -147,7 +147,7 @@ fn describe() {
     );
     describe_counter!(
         "rest_live_events_withheld_total",
-        "Row changes in plain transactions, whose commit rest-live does not see: the rows are written, but no client receives the changes"
+        "Row changes in plain transactions, whose commit rest-live does not see, or of a table that may be another tenant's: the rows are written, but no client receives the changes"
     );
     describe_counter!(
         "rest_live_rows_settled_total",

@@ -5,6 +5,7 @@
 //! the sessions look up models in it.
 
 pub(crate) mod declaration;
+pub(crate) mod default_schema;
 pub(crate) mod description;
 pub(crate) mod permission;
 pub(crate) mod registration;

@@ -33,7 +33,7 @@ use self::{
     token_bucket::TokenBucket,
 };
 use crate::{
-    data::random_name::random_name,
+    data::{random_name::random_name, scope::Scope},
     hub::{SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
     limits::Limits,
     metrics::{Denial, Metrics},
@@ -60,6 +60,8 @@ pub struct Session {
     context: Arc<SessionContext>,
     handle: SessionHandle,
     user: Identity,
+    /// The tenant whose changes it receives.
+    scope: Option<Scope>,
     /// Whether the client chose v1 by the subprotocol. It then receives `hello`, and pings as
     /// messages.
     by_subprotocol: bool,
@@ -91,6 +93,7 @@ impl Session {
             user,
             address,
             v1: by_subprotocol,
+            scope,
         } = handshake;
         let limits = &context.limits;
         let name = random_name();
@@ -122,6 +125,7 @@ impl Session {
             context,
             handle,
             user,
+            scope,
             by_subprotocol,
             conversation,
             span,

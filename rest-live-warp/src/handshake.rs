@@ -24,7 +24,7 @@ pub(crate) struct UpgradeRequest<'r> {
 /// Responds to a request to open a websocket, and serves the connection if the handshake is valid.
 pub(crate) fn respond<U: Send + Sync + 'static>(
     live: &Live<U>,
-    user: U,
+    handshake: Handshake<U>,
     request: UpgradeRequest<'_>,
 ) -> Response {
     let UpgradeRequest {
@@ -73,7 +73,7 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
         );
     }
     let v1 = offers(headers, Handshake::<U>::SUBPROTOCOL);
-    accept(live, Handshake::new(user).address(address).v1(v1), upgrade);
+    accept(live, handshake.address(address).v1(v1), upgrade);
 
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -8,7 +8,7 @@ mod upgrade;
 
 use std::net::SocketAddr;
 
-use rest_live_runtime::Live;
+use rest_live_runtime::{Handshake, Live};
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
 pub use self::cursor::with_cursor;
@@ -66,23 +66,54 @@ where
     F: Filter<Extract = (U,)> + Clone + Send + Sync + 'static,
     F::Error: Into<Rejection>,
 {
+    subscriptions_from(live, user.map(Handshake::new))
+}
+
+/// Returns the filter that serves the websocket in an application whose requests say more than the
+/// user. It is like [`subscriptions_as`], but the filter `handshake` extracts a [`Handshake`], for
+/// example with the scope of a tenant that the request names:
+///
+/// ```no_run
+/// # async fn run(live: rest_live_runtime::Live) {
+/// use rest_live_runtime::{Handshake, Scope};
+/// use warp::Filter;
+///
+/// let handshake = warp::header("x-tenant")
+///     .map(|tenant: String| Handshake::new(()).scope(Some(Scope::from(tenant))));
+/// let ws = warp::path!("ws" / "subscribe")
+///     .and(rest_live_warp::subscriptions_from(&live, handshake));
+/// warp::serve(ws).run(([127, 0, 0, 1], 3030)).await;
+/// # }
+/// ```
+pub fn subscriptions_from<U, F>(
+    live: &Live<U>,
+    handshake: F,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<U, F>
+where
+    U: Send + Sync + 'static,
+    F: Filter<Extract = (Handshake<U>,)> + Clone + Send + Sync + 'static,
+    F::Error: Into<Rejection>,
+{
     let live = live.clone();
     warp::get()
         .and(warp::header::exact_ignore_case("upgrade", "websocket"))
         // Before the user is identified: a page of another origin must not learn who is signed in.
         .and(origin::check(&live))
-        .and(user.boxed())
+        .and(handshake.boxed())
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
         .and(warp::ext::optional())
         .map(
-            move |user: U, headers: HeaderMap, address: Option<SocketAddr>, upgrade| {
+            move |handshake: Handshake<U>,
+                  headers: HeaderMap,
+                  address: Option<SocketAddr>,
+                  upgrade| {
                 let request = UpgradeRequest {
                     headers: &headers,
                     address: address.map(|address| address.ip()),
                     upgrade,
                 };
-                handshake::respond(&live, user, request)
+                handshake::respond(&live, handshake, request)
             },
         )
         .recover(origin::recover)

@@ -18,4 +18,5 @@ mod examples;
 mod logs;
 mod protocol;
 mod support;
+mod tenants;
 mod websocket;

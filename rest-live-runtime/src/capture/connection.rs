@@ -13,6 +13,7 @@ use super::{
     forward::forward_traits,
     statement::{Call, answer::Answer, plan::Plan},
 };
+use crate::data::scope::Scope;
 
 /// A `DatabaseConnection` whose writes reach subscribers.
 ///
@@ -39,6 +40,24 @@ impl LiveConnection {
         &self.sink
     }
 
+    /// Returns this connection, bound to a scope: what is written on it, and in transactions that
+    /// begin on it, belongs to this tenant. Only sessions of the same scope receive these changes.
+    ///
+    /// The scope is only a name for rest-live. The application itself makes the database use the
+    /// tenant's tables, for example with `SET LOCAL search_path` in a transaction.
+    pub fn in_scope(&self, scope: impl Into<Scope>) -> Self {
+        let sink = self.sink.in_scope(scope.into(), true);
+        Self::new(self.inner.clone(), sink)
+    }
+
+    /// Returns a connection of another pool, bound to a scope, for an application with a pool for
+    /// each tenant. Both pools must connect to the same database; in PostgreSQL they may have
+    /// different settings, such as
+    /// [`set_schema_search_path`](sea_orm::ConnectOptions::set_schema_search_path).
+    pub fn in_scope_on(&self, scope: impl Into<Scope>, pool: DatabaseConnection) -> Self {
+        Self::new(pool, self.sink.in_scope(scope.into(), false))
+    }
+
     /// Begins a transaction. It completes the BEGIN even if the caller is canceled.
     ///
     /// With sqlx 0.9, a BEGIN whose future is dropped returns a connection of PostgreSQL or MariaDB
@@ -57,8 +76,10 @@ impl LiveConnection {
     /// Runs a statement that commits by itself. A write runs to completion and is published, even
     /// if the caller is canceled.
     async fn run_call(&self, call: Call, plan: Plan) -> Result<Answer, DbErr> {
-        if let Plan::PassThrough = plan {
-            return call.pass_through(&self.inner).await;
+        match plan {
+            Plan::PassThrough => return call.pass_through(&self.inner).await,
+            Plan::Switch(plan) => return self.run_switch(call, plan).await,
+            _ => {}
         }
         let (inner, sink) = (self.inner.clone(), Arc::clone(&self.sink));
         let publisher = &self.sink.database.publisher;

@@ -108,10 +108,14 @@ macro_rules! forward_traits {
                         + 'a,
                 >,
             > {
-                let reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
-                    &self.sink, &statement,
-                );
+                let (reset, switch) =
+                    $crate::capture::connection::stream::ResetOnDrop::for_statement(
+                        &self.sink, &statement,
+                    );
                 Box::pin(async move {
+                    if let Some(switch) = switch {
+                        self.begin_switch(switch).await;
+                    }
                     let stream = self.inner.stream_raw(statement).await?;
                     Ok($crate::capture::LiveStream::new(stream, reset))
                 })

@@ -8,19 +8,23 @@ pub(crate) mod abandoned;
 pub(crate) mod buffer;
 pub(crate) mod db_error;
 pub(crate) mod pending;
+pub(crate) mod schema;
+mod scope;
 
 use std::{any::TypeId, sync::Arc};
 
+use parking_lot::RwLock;
 use sea_orm::{DbBackend, DbErr, Statement, StatementBuilder};
 
 use self::{
     buffer::EventBuffer,
     db_error::ImpliedRollback,
     pending::{PendingWrite, PendingWrites, Writer},
+    schema::{ForeignModels, LevelSchema},
 };
-use super::database::Database;
+use super::{database::Database, sql::SchemaSwitch};
 use crate::{
-    data::{row_id::RowId, scoped_model::ScopedModel},
+    data::{row_id::RowId, scope::Scope, scoped_model::ScopedModel},
     model::registry::{ModelEntry, Registry},
     publish::{
         order::Interval,
@@ -34,6 +38,10 @@ pub(crate) struct EventSink {
     pub(crate) database: Arc<Database>,
     /// The writes that `before_*` hooks announced and that have not finished.
     pub(super) pending: Arc<PendingWrites>,
+    /// The scope of what is written.
+    scope: RwLock<Option<Scope>>,
+    /// Whether the connection is of the pool on which rest-live itself reads.
+    is_of_main_pool: bool,
     kind: Kind,
 }
 
@@ -50,18 +58,31 @@ enum Kind {
 impl EventSink {
     /// Creates the sink of a live connection.
     pub(crate) fn autocommit(database: Arc<Database>) -> Self {
-        Self::new(database, Kind::Autocommit)
+        Self::new(database, Kind::Autocommit, None, true)
+    }
+
+    /// Creates the sink of a live connection that is bound to a scope.
+    pub(super) fn in_scope(&self, scope: Scope, is_of_main_pool: bool) -> Self {
+        let database = Arc::clone(&self.database);
+        Self::new(database, Kind::Autocommit, Some(scope), is_of_main_pool)
     }
 
     /// Creates the sink of SeaORM's own connections.
     pub(crate) fn plain(database: Arc<Database>) -> Self {
-        Self::new(database, Kind::Plain)
+        Self::new(database, Kind::Plain, None, true)
     }
 
-    fn new(database: Arc<Database>, kind: Kind) -> Self {
+    fn new(
+        database: Arc<Database>,
+        kind: Kind,
+        scope: Option<Scope>,
+        is_of_main_pool: bool,
+    ) -> Self {
         Self {
             database,
             pending: Arc::default(),
+            scope: RwLock::new(scope),
+            is_of_main_pool,
             kind,
         }
     }
@@ -73,12 +94,18 @@ impl EventSink {
         } else {
             let is_mysql = self.database.backend == DbBackend::MySql;
             let interval = is_mysql.then(|| self.begin_interval());
-            EventBuffer::transaction(self.database.max_transaction_events(), interval)
+            let max_events = self.database.max_transaction_events();
+            EventBuffer::transaction(max_events, interval, !is_mysql)
         };
-        Self::new(Arc::clone(&self.database), Kind::Transaction(buffer))
+        Self::new(
+            Arc::clone(&self.database),
+            Kind::Transaction(buffer),
+            self.scope(),
+            self.is_of_main_pool,
+        )
     }
 
-    fn buffer(&self) -> Option<&EventBuffer> {
+    pub(super) fn buffer(&self) -> Option<&EventBuffer> {
         match &self.kind {
             Kind::Transaction(buffer) => Some(buffer),
             Kind::Autocommit | Kind::Plain => None,
@@ -123,14 +150,19 @@ impl EventSink {
 
     /// Makes the publisher read a row again that this write may have changed, and publish it.
     pub(super) fn reread(&self, model: &ModelEntry, write: PendingWrite) {
-        let publisher = &self.database.publisher;
-        let model = ScopedModel::new(Arc::clone(&model.label), None);
-        match (self.buffer(), write.key) {
-            (None, Some(key)) => publisher.reread(RowId::new(model, key), write.old),
-            (None, None) => publisher.publish_later(resets([model])),
+        if self.is_transaction() {
             // Only the transaction itself can write the row before it ends. So the transaction has
             // deleted it, and the event of that is in the buffer.
-            (Some(_), _) => {}
+            return;
+        }
+        let Some(scope) = self.scope_of(model) else {
+            return;
+        };
+        let publisher = &self.database.publisher;
+        let model = ScopedModel::new(Arc::clone(&model.label), scope);
+        match write.key {
+            Some(key) => publisher.reread(RowId::new(model, key), write.old),
+            None => publisher.publish_later(resets([model])),
         }
     }
 
@@ -152,6 +184,7 @@ impl EventSink {
 
     /// Records the events of a finished write: buffers them in a transaction, else publishes them.
     pub(super) async fn record(&self, events: Vec<Committed>) {
+        let events = self.admit(events);
         match self.buffer() {
             Some(buffer) => buffer.extend(events),
             None => self.database.publisher.publish(events).await,
@@ -165,7 +198,7 @@ impl EventSink {
 
     /// Records the same without waiting, for callers that cannot await.
     pub(super) fn record_resets_later(&self, models: &[usize]) {
-        let resets = self.resets(models);
+        let resets = self.admit(self.resets(models));
         match self.buffer() {
             Some(buffer) => buffer.extend(resets),
             None => self.database.publisher.publish_later(resets),
@@ -187,7 +220,7 @@ impl EventSink {
             let (pending, database) = (Arc::clone(&self.pending), Arc::clone(&self.database));
             let is_plain = matches!(self.kind, Kind::Plain);
             let publisher = &self.database.publisher;
-            publisher.spawn_background(abandoned::sweep(pending, database, is_plain));
+            publisher.spawn_background(abandoned::sweep(pending, database, self.scope(), is_plain));
         }
     }
 
@@ -250,11 +283,55 @@ impl EventSink {
         db_error::is_refusal(error) && !has_ended_in_sqlite && !may_have_ended
     }
 
-    /// Adds events to the buffer of a transaction, such as those of a savepoint.
-    pub(super) fn buffer_events(&self, events: Vec<Committed>) {
+    /// Adds the events of a savepoint to the buffer of its transaction, and its switches.
+    pub(super) fn merge(&self, events: Vec<Committed>, schema: LevelSchema) {
         if let Some(buffer) = self.buffer() {
             buffer.extend(events);
+            buffer.merge_schema(schema);
         }
+    }
+
+    /// Returns the switches of the schema in a transaction or savepoint.
+    pub(super) fn schema(&self) -> LevelSchema {
+        self.buffer().map(EventBuffer::schema).unwrap_or_default()
+    }
+
+    /// Returns whether a statement of the transaction may have switched the schema.
+    pub(super) fn has_switched(&self) -> bool {
+        self.buffer().is_some_and(EventBuffer::has_switched)
+    }
+
+    /// Returns whether the transaction has switched the schema and the tables were not compared.
+    pub(super) fn has_unverified_switch(&self) -> bool {
+        let foreign = self.buffer().and_then(EventBuffer::foreign_models);
+        matches!(foreign, Some(ForeignModels::Unverified))
+    }
+
+    /// Returns whether a switch stays on a connection of the main pool, if the transaction commits.
+    pub(super) fn has_lasting_switch(&self) -> bool {
+        self.is_of_main_pool
+            && self
+                .buffer()
+                .is_some_and(|buffer| buffer.undoes_switches() && buffer.switch_stays())
+    }
+
+    /// Counts the switch of a transaction whose end does not undo it, or uncounts it. Counts it
+    /// once.
+    pub(super) fn count_switch(&self, stays: bool) {
+        if !self.is_of_main_pool {
+            return;
+        }
+        let was_counted = self.buffer().map(|buffer| buffer.set_counted_switch(stays));
+        match (was_counted, stays) {
+            (Some(false), true) => self.default_schema().add_switch(),
+            (Some(true), false) => self.default_schema().remove_switch(),
+            _ => {}
+        }
+    }
+
+    /// Returns whether a switch on a connection stays on it and so matters to the main pool.
+    pub(super) fn adds_switch(&self, switch: SchemaSwitch) -> bool {
+        switch == SchemaSwitch::Session && self.is_of_main_pool
     }
 
     /// Takes the events of a transaction out of the buffer, and closes its level.
@@ -273,8 +350,13 @@ impl Drop for EventSink {
     /// committed, resets its models instead.
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer() {
+            let has_lasting_switch = self.has_lasting_switch();
             let events = buffer.take();
             if buffer.may_have_ended() {
+                if has_lasting_switch {
+                    self.default_schema().add_switch();
+                    self.default_schema().confirm_switch();
+                }
                 self.database.publisher.publish_later(resets_of(events));
             }
         }

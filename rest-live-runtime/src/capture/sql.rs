@@ -6,6 +6,7 @@
 //! * [`Effect`](effect::Effect) names the tables that any text may write.
 //! * [`Dml`](dml::Dml) also names the columns that are set and returned, for a statement that
 //!   SeaQuery built.
+//! * [`SchemaSwitch`] is how a text switches the schema of unqualified tables.
 //! * [`cache::AnalysisCache`] keeps what was found out about a text. The rest of capture asks it.
 //!
 //! This is not a full parser. If a text could mean more than one thing, it names more tables
@@ -18,8 +19,12 @@ pub(crate) mod cache;
 mod dml;
 mod effect;
 mod lexer;
+mod schema_switch;
 
-pub(crate) use self::dml::Verb;
+pub(crate) use self::{
+    dml::Verb,
+    schema_switch::{SchemaSwitch, may_call_set_config},
+};
 
 #[cfg(test)]
 mod tests;

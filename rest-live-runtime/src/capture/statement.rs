@@ -96,7 +96,8 @@ impl Call {
         plan: Plan,
     ) -> Result<Answer, DbErr> {
         match plan {
-            Plan::PassThrough => self.pass_through(inner).await,
+            // Connections and transactions run a switch themselves.
+            Plan::PassThrough | Plan::Switch(_) => self.pass_through(inner).await,
             Plan::Returning(plan) => self.run_returning(inner, sink, plan).await,
             Plan::FromHooks { table, mut pending } => {
                 if table.skips_existing_rows {

@@ -5,7 +5,7 @@
 //! outer transaction.
 
 pub(crate) mod conflate;
-mod guards;
+pub(super) mod guards;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -21,10 +21,12 @@ use self::{
 use super::{
     EventSink,
     forward::forward_traits,
+    schema::LastingSwitch,
     sink::{db_error::is_refusal, pending::Stage},
     statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
+    data::scope::Scope,
     log::TransactionalLog,
     publish::publisher::{Committed, resets_of},
 };
@@ -51,6 +53,16 @@ impl LiveTransaction {
 
     pub(super) fn sink(&self) -> &EventSink {
         &self.sink
+    }
+
+    /// Binds the transaction to a scope: what is written from now on belongs to it. See
+    /// [`LiveConnection::in_scope`](crate::LiveConnection::in_scope).
+    ///
+    /// Use it if the tenant is known only after the transaction has begun, or if a middleware
+    /// begins the transaction. Savepoints that begin later are in the same scope. What the
+    /// transaction wrote before belongs to its scope of that time.
+    pub fn set_scope(&self, scope: impl Into<Scope>) {
+        self.sink.set_scope(scope.into());
     }
 
     /// Begins a savepoint.
@@ -81,13 +93,13 @@ impl LiveTransaction {
             parent,
         } = self;
         read_unfinished_writes(&sink, &inner).await;
-        if sink.is_empty() {
+        if sink.is_empty() && !sink.has_switched() {
             return inner.commit().await;
         }
         if parent.is_transaction() {
             // If this future is dropped while the savepoint is being released and the outer
             // transaction goes on, it is unknown whether the savepoint was kept.
-            let events = SavepointEvents::new(sink.take_events(), Arc::clone(&parent));
+            let events = SavepointEvents::new(&sink, Arc::clone(&parent));
             let committed = inner.commit().await;
             match &committed {
                 Ok(()) => events.merge(),
@@ -102,6 +114,7 @@ impl LiveTransaction {
             if let Some(log) = sink.database.publisher.transactional() {
                 return commit_with_events(inner, &sink, log, is_aborted).await;
             }
+            let switch = LastingSwitch::before_commit(&sink);
             let committed = inner.commit().await;
             let events = sink.take_events();
             let events = match &committed {
@@ -110,6 +123,8 @@ impl LiveTransaction {
                 Err(error) if sink.is_rolled_back_by(error) => Vec::new(),
                 Err(_) => resets_of(events),
             };
+            let is_rolled_back = |error| sink.is_rolled_back_by(error);
+            switch.finish(is_aborted || committed.as_ref().is_err_and(is_rolled_back));
             sink.database.publisher.publish(events).await;
             committed
         };
@@ -143,6 +158,10 @@ impl LiveTransaction {
 
     /// Runs a statement in the transaction.
     pub(super) async fn run_call(&self, call: Call, mut plan: Plan) -> Result<Answer, DbErr> {
+        self.compare_tables_if_needed().await;
+        if let Plan::Switch(plan) = plan {
+            return self.run_switch(call, plan).await;
+        }
         if self.sink.is_ordered_by_log() && plan.has_missing_row() {
             // Another writer may insert the missing row before it is updated. Its groups before
             // the update would be unknown then. So the update first runs in a savepoint: if it
@@ -214,7 +233,7 @@ async fn read_unfinished_writes(sink: &EventSink, inner: &impl ConnectionTrait) 
             && let Some(model) = sink.registry().model_by_type(entity)
         {
             match read_written_row(inner, model, write).await {
-                Ok(event) => sink.buffer_events(vec![event]),
+                Ok(event) => sink.record(vec![event]).await,
                 Err(gone) => sink.reread(model, gone),
             }
         }
@@ -241,7 +260,9 @@ async fn commit_with_events(
         _ = inner.rollback().await;
         return Err(error);
     }
+    let switch = LastingSwitch::before_commit(sink);
     let committed = inner.commit().await;
+    switch.finish(is_aborted || committed.as_ref().is_err_and(is_refusal));
     log.committed();
     committed
 }

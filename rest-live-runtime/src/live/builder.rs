@@ -1,17 +1,19 @@
 //! Builds a `Live` from a database connection, the registrations and the settings.
 
 use std::{
+    any::{TypeId, type_name},
     fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, EntityTrait};
 use tokio::{runtime::Handle, sync::watch};
 
-use super::{BuildError, Inner, Live, UserKey};
+use super::{BuildError, Inner, Live, ScopeOfUser, UserKey};
 use crate::{
     capture::{Database, EventSink, LiveConnection},
+    data::scope::Scope,
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
     hub::Hub,
     limits::Limits,
@@ -19,6 +21,7 @@ use crate::{
     metrics::Metrics,
     model::{
         declaration::Subscribable,
+        default_schema::DefaultSchema,
         permission::{Identity, UserType},
         registration::Registration,
         registry::Registry,
@@ -40,6 +43,9 @@ pub struct LiveBuilder<U = ()> {
     log: Arc<dyn EventLog>,
     replay_capacity: usize,
     max_rows_per_statement: usize,
+    scope_of: Option<ScopeOfUser>,
+    shared: Vec<(TypeId, &'static str)>,
+    allows_search_path_changes: bool,
     users: PhantomData<fn(U) -> U>,
 }
 
@@ -58,6 +64,9 @@ impl<U> LiveBuilder<U> {
             log: Arc::new(MemoryLog::default()),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
+            scope_of: None,
+            shared: Vec::new(),
+            allows_search_path_changes: false,
             users: PhantomData,
         }
     }
@@ -138,6 +147,41 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
+    /// Sets the function that returns the scope of a user's sessions. Default: none, so that all
+    /// sessions receive only what is written outside of scopes.
+    ///
+    /// A session receives only the changes that were written in its scope. If the tenant depends on
+    /// the request and not on the user, set [`Handshake::scope`](crate::Handshake::scope) instead,
+    /// which takes precedence. The scope of a session never changes.
+    pub fn scope(mut self, scope: impl Fn(&U) -> Option<Scope> + Send + Sync + 'static) -> Self {
+        self.scope_of = Some(Box::new(move |user: &Identity| {
+            user.downcast().and_then(&scope)
+        }));
+        self
+    }
+
+    /// Declares that all scopes share the table of an entity, such as a list of countries. Its
+    /// changes reach the sessions of all scopes, whatever scope they were written in.
+    ///
+    /// Every other table belongs to the scope that writes it, also if the entity names its schema.
+    pub fn share_between_scopes<E: EntityTrait>(mut self) -> Self {
+        self.shared.push((TypeId::of::<E>(), type_name::<E>()));
+        self
+    }
+
+    /// Sets whether statements may change the `search_path` or role (PostgreSQL) or the database
+    /// (MySQL) of live connections that are bound to no scope. Default: `false`.
+    ///
+    /// After such a statement, an unqualified table can be that of another tenant. So rest-live
+    /// withholds the changes of these tables and reports an error: until the transaction ends, or
+    /// for good if the statement changed a pooled connection. Set `true` if all connections of the
+    /// application find the same tables in any case, for example because it always sets the same
+    /// path.
+    pub fn allow_search_path_changes(mut self, allow: bool) -> Self {
+        self.allows_search_path_changes = allow;
+        self
+    }
+
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
@@ -157,6 +201,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 .leave_capture_to_triggers(captures)
                 .map_err(BuildError::Registry)?;
         }
+        registry
+            .share_between_scopes(&self.shared)
+            .map_err(BuildError::Registry)?;
         let registry = Arc::new(registry);
         let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
         if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
@@ -176,10 +223,14 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         ));
         // Created before any write: a tail yields only what is appended after its creation.
         let tail = self.log.tail();
+        let backend = self.db.get_database_backend();
+        let allows_switches = self.allows_search_path_changes;
+        let default_schema = Arc::new(DefaultSchema::new(backend, allows_switches));
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
             self.db.clone(),
+            Arc::clone(&default_schema),
             Arc::clone(&metrics),
             runtime.clone(),
         ));
@@ -217,12 +268,14 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     replays,
                     progress,
                     db: self.db,
+                    default_schema,
                     limits: self.limits,
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                 }),
                 user_key: self.user_key,
+                scope_of: self.scope_of,
                 tasks,
                 runtime,
                 has_refused_origin: AtomicBool::new(false),
@@ -243,6 +296,11 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("log", &self.log)
             .field("replay_capacity", &self.replay_capacity)
             .field("max_rows_per_statement", &self.max_rows_per_statement)
+            .field("shared", &self.shared)
+            .field(
+                "allows_search_path_changes",
+                &self.allows_search_path_changes,
+            )
             .finish_non_exhaustive()
     }
 }

@@ -103,7 +103,7 @@ impl LoggedEvent {
         let event = Event {
             model: Arc::clone(&model.label),
             kind,
-            scope,
+            scope: scope.filter(|_| !model.is_shared()),
             captured,
         };
         (Arc::new(event), source)

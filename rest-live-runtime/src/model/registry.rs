@@ -135,6 +135,7 @@ impl Registry {
                     read_pk: description.read_pk,
                     pk_kind,
                     table: description.table,
+                    is_shared: false,
                     codec: description.codec,
                     secret: Vec::new(),
                     groups: Vec::new(),
@@ -196,6 +197,29 @@ impl Registry {
         Ok(())
     }
 
+    /// Marks the models whose tables all scopes share, by the type and the name of their entities.
+    ///
+    /// # Errors
+    /// The entities that have no model.
+    pub(crate) fn share_between_scopes(
+        &mut self,
+        entities: &[(TypeId, &'static str)],
+    ) -> Result<(), Vec<RegistryError>> {
+        let mut errors = Vec::new();
+        for &(entity, name) in entities {
+            let mut models = self.models.iter_mut();
+            match models.find(|model| model.entity == entity) {
+                Some(model) => model.is_shared = true,
+                None => errors.push(RegistryError::SharedUnknown { entity: name }),
+            }
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
     /// Returns whether triggers capture the writes of an entity.
     pub(crate) fn is_captured_by_triggers<E: EntityTrait>(&self) -> bool {
         self.captured_by_triggers.contains(&TypeId::of::<E>())
@@ -208,14 +232,29 @@ impl Registry {
 
     /// Returns the model of the entity with this type, if its writes are captured here.
     pub(crate) fn model_by_type(&self, entity: TypeId) -> Option<&ModelEntry> {
-        let index = self.by_entity.get(&entity)?;
-        Some(&self.models[*index])
+        Some(&self.models[self.index_by_type(entity)?])
+    }
+
+    /// Returns the index of the model of the entity with this type, if its writes are captured
+    /// here.
+    pub(crate) fn index_by_type(&self, entity: TypeId) -> Option<usize> {
+        self.by_entity.get(&entity).copied()
     }
 
     /// Returns the model with this label.
     pub(crate) fn model_by_label(&self, label: &str) -> Option<&ModelEntry> {
-        let index = self.by_label.get(label)?;
-        Some(&self.models[*index])
+        Some(&self.models[self.index_by_label(label)?])
+    }
+
+    /// Returns the index of the model with this label.
+    pub(crate) fn index_by_label(&self, label: &str) -> Option<usize> {
+        self.by_label.get(label).copied()
+    }
+
+    /// Returns the models whose tables are found by their unqualified names, with their indices.
+    pub(crate) fn unqualified_models(&self) -> impl Iterator<Item = (usize, &ModelEntry)> {
+        let models = self.models.iter().enumerate();
+        models.filter(|(_, model)| !model.has_one_table())
     }
 
     /// Returns the indexes of the models of a table whose writes are captured here.

@@ -26,7 +26,7 @@ use crate::{
     },
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
-    model::registry::Registry,
+    model::{default_schema::DefaultSchema, registry::Registry},
     user_code,
 };
 
@@ -42,6 +42,7 @@ pub(crate) struct Publisher {
     pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
     pub(crate) db: DatabaseConnection,
+    pub(crate) default_schema: Arc<DefaultSchema>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) runtime: Handle,
     reread_permits: Semaphore,
@@ -66,6 +67,7 @@ impl Publisher {
         registry: Arc<Registry>,
         log: Arc<dyn EventLog>,
         db: DatabaseConnection,
+        default_schema: Arc<DefaultSchema>,
         metrics: Arc<Metrics>,
         runtime: Handle,
     ) -> Self {
@@ -75,6 +77,7 @@ impl Publisher {
             node: random_name().into(),
             log,
             db,
+            default_schema,
             metrics,
             runtime,
             reread_permits: Semaphore::new(reread::MAX_CONCURRENT_REREADS),
@@ -225,20 +228,19 @@ impl Publisher {
         let transaction = self.db.begin().await?;
         let mut reread = Vec::with_capacity(events.len());
         for event in events {
+            let scope = event.scope;
+            // The transaction finds no table in the schema of a scope.
             let model = self.registry.model_by_label(&event.model);
-            let event_scope = event.scope;
+            let model = model.filter(|model| self.default_schema.finds(model, scope.as_ref()));
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
                     let known_rows = change.old.into_iter().chain(change.new).collect();
                     Event::reread(event.model, change.key, known_rows, found)
                 }
-                (kind, _) => Event {
-                    kind,
-                    ..Event::reset(event.model)
-                },
+                (EventKind::Row(_) | EventKind::Reset, _) => Event::reset(event.model),
             };
-            reread.push((event.in_scope(event_scope), None));
+            reread.push((event.in_scope(scope), None));
         }
         self.publish_in(log, &transaction, reread).await?;
         transaction.commit().await?;

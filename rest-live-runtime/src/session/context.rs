@@ -13,7 +13,7 @@ use crate::{
     limits::Limits,
     log::EventLog,
     metrics::Metrics,
-    model::registry::Registry,
+    model::{default_schema::DefaultSchema, registry::Registry},
 };
 
 pub(crate) struct SessionContext {
@@ -25,6 +25,7 @@ pub(crate) struct SessionContext {
     /// Up to where the dispatcher has published the log; `None` until the log has begun.
     pub(crate) progress: watch::Receiver<Option<Cursor>>,
     pub(crate) db: DatabaseConnection,
+    pub(crate) default_schema: Arc<DefaultSchema>,
     pub(crate) limits: Limits,
     pub(crate) origins: Origins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,

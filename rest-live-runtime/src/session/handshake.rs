@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
-/// The user who connects, the address, and the requested dialect.
+use crate::data::scope::Scope;
+
+/// The user who connects, the address, the requested dialect, and the scope.
 ///
-/// Any user converts into a handshake without an address or subprotocol.
+/// Any user converts into a handshake without the rest.
 #[derive(Clone, Debug)]
 pub struct Handshake<U> {
     pub(crate) user: U,
     pub(crate) address: Option<IpAddr>,
     pub(crate) v1: bool,
+    pub(crate) scope: Option<Scope>,
 }
 
 impl<U> Handshake<U> {
@@ -24,6 +27,7 @@ impl<U> Handshake<U> {
             user,
             address: None,
             v1: false,
+            scope: None,
         }
     }
 
@@ -42,11 +46,20 @@ impl<U> Handshake<U> {
         self
     }
 
+    /// Sets the scope of the session: the tenant whose changes it receives. `None` leaves it to
+    /// [`LiveBuilder::scope`](crate::LiveBuilder::scope).
+    #[must_use]
+    pub fn scope(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
+        self
+    }
+
     pub(crate) fn map<V>(self, map: impl FnOnce(U) -> V) -> Handshake<V> {
         Handshake {
             user: map(self.user),
             address: self.address,
             v1: self.v1,
+            scope: self.scope,
         }
     }
 }

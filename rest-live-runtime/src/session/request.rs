@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Session, refusal::id_in_use, subscribe::SubscribeRequest, target::ResolvedTarget};
+use super::{
+    Session, SessionContext, refusal::id_in_use, subscribe::SubscribeRequest,
+    target::ResolvedTarget,
+};
 use crate::{
     metrics::Denial,
     protocol::{
@@ -84,6 +87,9 @@ impl Session {
     }
 
     fn resolve(&self, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
-        ResolvedTarget::new(&self.context.registry, &self.context.limits, target)
+        let SessionContext {
+            registry, limits, ..
+        } = &*self.context;
+        ResolvedTarget::new(registry, limits, self.scope.as_ref(), target)
     }
 }

@@ -125,7 +125,21 @@ impl Session {
         request: &SubscribeRequest<'_>,
         granted: SerializerSet,
     ) -> Result<(), Refusal> {
-        let SessionContext { db, limits, .. } = &*self.context;
+        let SessionContext {
+            db,
+            default_schema,
+            limits,
+            ..
+        } = &*self.context;
+        let scope = request.target.group.scope.as_ref();
+        if !default_schema.finds(request.target.model, scope) {
+            tracing::error!(
+                model = &*request.target.model.label,
+                reason = default_schema.unfound(scope),
+                "the row of a subscription cannot be read: the request is refused with error 500"
+            );
+            return Err(internal());
+        }
         let (model, read) = (
             &*request.target.model.label,
             request

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    data::{group_id::GroupId, key::PK},
+    data::{group_id::GroupId, key::PK, scope::Scope},
     limits::Limits,
     model::registry::{GroupEntry, ModelEntry, Registry},
     protocol::{
@@ -21,7 +21,8 @@ pub(super) struct ResolvedTarget<'r> {
 }
 
 impl<'r> ResolvedTarget<'r> {
-    /// Looks a target up in the registry.
+    /// Looks a target up in the registry. The group is the one of a scope, unless all scopes share
+    /// the model.
     ///
     /// # Errors
     /// A refusal that names the part of the target that is wrong, and what the client can write
@@ -29,6 +30,7 @@ impl<'r> ResolvedTarget<'r> {
     pub(super) fn new(
         registry: &'r Registry,
         limits: &Limits,
+        scope: Option<&Scope>,
         target: Target,
     ) -> Result<Self, Refusal> {
         let Some(model) = registry.model_by_label(&target.model) else {
@@ -64,7 +66,7 @@ impl<'r> ResolvedTarget<'r> {
         Ok(Self {
             model,
             entry,
-            group: entry.group_id(value, None),
+            group: entry.group_id(value, scope.filter(|_| !model.is_shared())),
         })
     }
 }

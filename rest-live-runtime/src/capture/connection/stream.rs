@@ -10,7 +10,7 @@ use std::{
 use futures_util::Stream;
 use sea_orm::{DbErr, QueryResult, Statement};
 
-use crate::capture::{EventSink, statement::plan::Plan};
+use crate::capture::{EventSink, sql::SchemaSwitch, statement::plan::Plan};
 
 /// The rows of a statement, as SeaORM streams them. If the statement writes, the subscribers of its
 /// models receive a reset after the stream is dropped.
@@ -55,17 +55,24 @@ pub(crate) struct ResetOnDrop {
 
 impl ResetOnDrop {
     /// Returns the guard of a streamed statement, `None` if the statement writes no subscribed
-    /// table.
-    pub(crate) fn for_statement(sink: &Arc<EventSink>, statement: &Statement) -> Option<Self> {
+    /// table; and how the statement switches the schema.
+    pub(crate) fn for_statement(
+        sink: &Arc<EventSink>,
+        statement: &Statement,
+    ) -> (Option<Self>, Option<SchemaSwitch>) {
         // Only the reader of the stream will learn whether the statement fails.
         sink.note_possible_failure();
-        match Plan::for_raw(sink, &statement.sql) {
-            Plan::Unknown { models, .. } => Some(Self {
-                sink: Arc::clone(sink),
-                models,
-            }),
-            Plan::PassThrough | Plan::Returning(_) | Plan::FromHooks { .. } => None,
-        }
+        let plan = Plan::for_raw(sink, &statement.sql);
+        let models = plan.model_indices();
+        let reset = (!models.is_empty()).then(|| Self {
+            sink: Arc::clone(sink),
+            models,
+        });
+        let switch = match plan {
+            Plan::Switch(plan) => Some(plan.switch),
+            _ => None,
+        };
+        (reset, switch)
     }
 }
 

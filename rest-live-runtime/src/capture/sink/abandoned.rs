@@ -11,13 +11,18 @@ use tokio::time;
 use super::pending::{Orphan, PendingWrites, Stage};
 use crate::{
     capture::{database::Database, sql::Verb},
-    data::{row_id::RowId, scoped_model::ScopedModel},
+    data::{row_id::RowId, scope::Scope, scoped_model::ScopedModel},
     model::registry::ModelEntry,
-    publish::publisher::{Publisher, resets},
+    publish::publisher::{Committed, Publisher, resets},
 };
 
 /// Resolves orphans until no write is pending. `is_plain` says that capture sees hooks only.
-pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, is_plain: bool) {
+pub(crate) async fn sweep(
+    pending: Arc<PendingWrites>,
+    database: Arc<Database>,
+    scope: Option<Scope>,
+    is_plain: bool,
+) {
     loop {
         time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
         let Some(orphans) = pending.take_orphans() else {
@@ -35,7 +40,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
             if let Some(model) = publisher.registry.model_by_type(orphan.entity)
                 && may_be_written
             {
-                resolve(publisher, &pending, model, orphan).await;
+                resolve(publisher, &pending, model, scope.as_ref(), orphan).await;
             }
         }
     }
@@ -46,27 +51,39 @@ async fn resolve(
     publisher: &Arc<Publisher>,
     pending: &PendingWrites,
     model: &ModelEntry,
+    scope: Option<&Scope>,
     orphan: Orphan,
 ) {
     let write = &orphan.write;
+    let scope = scope.filter(|_| !model.is_shared()).cloned();
+    if scope.is_none() && !publisher.default_schema.finds(model, None) {
+        let metrics = &publisher.metrics;
+        return publisher
+            .default_schema
+            .report_withheld(&model.label, metrics);
+    }
+    let scoped_model = ScopedModel::new(Arc::clone(&model.label), scope.clone());
     let Some(key) = write.key.clone() else {
-        let reset = resets([ScopedModel::new(Arc::clone(&model.label), None)]);
+        let reset = resets([scoped_model]);
         return publisher.publish(reset).await;
     };
-    match (model.table.read(&publisher.db, &key).await, write.verb) {
+    let row = RowId::new(scoped_model, key.clone());
+    let in_scope = |(event, interval): Committed| (event.in_scope(scope.clone()), interval);
+    match (publisher.read(&row).await, write.verb) {
         // The row may still be deleted: the statement may be waiting for a lock.
         (Ok(Some(_)) | Err(_), Verb::Delete) => pending.put_back(orphan),
         (Ok(None), Verb::Delete) => {
             let deleted = orphan.write.into_deleted_event(model);
-            publisher.publish(Vec::from_iter(deleted)).await;
+            publisher
+                .publish(Vec::from_iter(deleted.map(in_scope)))
+                .await;
         }
-        (Ok(Some(row)), Verb::Insert | Verb::Update) => {
-            let written = orphan.write.into_written_event(model, key, row);
-            publisher.publish(vec![written]).await;
+        (Ok(Some(found)), Verb::Insert | Verb::Update) => {
+            let written = orphan.write.into_written_event(model, key, found);
+            publisher.publish(vec![in_scope(written)]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            let model = ScopedModel::new(Arc::clone(&model.label), None);
-            publisher.reread(RowId::new(model, key), orphan.write.old);
+            publisher.reread(row, orphan.write.old);
         }
     }
 }

@@ -6,16 +6,20 @@
 use std::{
     mem,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use parking_lot::Mutex;
 
-use crate::publish::{
-    order::Interval,
-    publisher::{Committed, resets_of},
+use super::schema::{ForeignModels, LevelSchema};
+use crate::{
+    capture::sql::SchemaSwitch,
+    publish::{
+        order::Interval,
+        publisher::{Committed, resets_of},
+    },
 };
 
 /// The events of a transaction, or of a savepoint in one.
@@ -35,7 +39,7 @@ pub(crate) struct EventBuffer {
 struct Shared {
     /// The events of each level, in the order of the writes. As in the database, a write belongs to
     /// the innermost open savepoint, whatever object made it.
-    levels: Mutex<Vec<Vec<Committed>>>,
+    levels: Mutex<Vec<Level>>,
     /// Maximum number of events that are kept, over all levels.
     max_events: usize,
     /// The interval from before the transaction began, if the database needs it: see
@@ -46,17 +50,42 @@ struct Shared {
     may_have_ended: AtomicBool,
     /// Whether the transaction may be rolled back already. Later writes then commit by themselves.
     may_be_rolled_back: AtomicBool,
+    /// Whether the rollback of a savepoint undoes the switches in it.
+    undoes_switches: bool,
+    /// Whether a statement may have switched the schema.
+    has_switched: AtomicBool,
+    /// Whether a switch of the transaction is counted as one of the pool.
+    has_counted_switch: AtomicBool,
+    /// The tables that unqualified names stood for before the first switch, as the database names
+    /// them.
+    default_tables: OnceLock<Vec<String>>,
+}
+
+/// What belongs to a transaction or to one savepoint in it.
+#[derive(Debug, Default)]
+struct Level {
+    events: Vec<Committed>,
+    schema: LevelSchema,
 }
 
 impl EventBuffer {
-    /// Creates the buffer of an outermost transaction.
-    pub(crate) fn transaction(max_events: usize, interval: Option<Arc<Interval>>) -> Self {
+    /// Creates the buffer of an outermost transaction. `undoes_switches` is whether a rollback
+    /// undoes switches of the schema.
+    pub(crate) fn transaction(
+        max_events: usize,
+        interval: Option<Arc<Interval>>,
+        undoes_switches: bool,
+    ) -> Self {
         Self::open_level(Arc::new(Shared {
             levels: Mutex::default(),
             max_events,
             interval,
+            undoes_switches,
             may_have_ended: AtomicBool::new(false),
             may_be_rolled_back: AtomicBool::new(false),
+            has_switched: AtomicBool::new(false),
+            has_counted_switch: AtomicBool::new(false),
+            default_tables: OnceLock::new(),
         }))
     }
 
@@ -68,7 +97,7 @@ impl EventBuffer {
     fn open_level(shared: Arc<Shared>) -> Self {
         let level = {
             let mut levels = shared.levels.lock();
-            levels.push(Vec::new());
+            levels.push(Level::default());
             levels.len() - 1
         };
         Self {
@@ -95,10 +124,10 @@ impl EventBuffer {
         let Some(innermost) = levels.last_mut() else {
             return;
         };
-        innermost.extend(events);
-        if levels.iter().map(Vec::len).sum::<usize>() > self.shared.max_events {
+        innermost.events.extend(events);
+        if levels.iter().map(|level| level.events.len()).sum::<usize>() > self.shared.max_events {
             for level in &mut *levels {
-                *level = resets_of(mem::take(level));
+                level.events = resets_of(mem::take(&mut level.events));
             }
         }
     }
@@ -110,17 +139,22 @@ impl EventBuffer {
         }
         let mut levels = self.shared.levels.lock();
         let level = self.level.min(levels.len());
-        levels.drain(level..).flatten().collect()
+        levels
+            .drain(level..)
+            .flat_map(|level| level.events)
+            .collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         let levels = self.shared.levels.lock();
-        levels.iter().skip(self.level).all(Vec::is_empty)
+        let mut levels = levels.iter().skip(self.level);
+        levels.all(|level| level.events.is_empty())
     }
 
     /// Drops all events of the whole transaction.
     pub(crate) fn clear(&self) {
-        self.shared.levels.lock().iter_mut().for_each(Vec::clear);
+        let mut levels = self.shared.levels.lock();
+        levels.iter_mut().for_each(|level| level.events.clear());
     }
 
     /// Notes that a statement failed, or may have failed.
@@ -150,6 +184,100 @@ impl EventBuffer {
     pub(crate) fn may_be_rolled_back(&self) -> bool {
         self.shared.may_be_rolled_back.load(Ordering::Relaxed)
     }
+
+    /// Returns whether a statement may have switched the schema.
+    pub(crate) fn has_switched(&self) -> bool {
+        self.shared.has_switched.load(Ordering::Relaxed)
+    }
+
+    /// Returns the tables that unqualified names stood for before the first switch.
+    pub(crate) fn default_tables(&self) -> &OnceLock<Vec<String>> {
+        &self.shared.default_tables
+    }
+
+    /// Notes that a statement is about to switch the schema. Until the tables are compared, each
+    /// unqualified name may stand for another table.
+    pub(crate) fn begin_switch(&self, switch: SchemaSwitch) {
+        self.shared.has_switched.store(true, Ordering::Relaxed);
+        self.with_schema(|schema| {
+            schema.foreign = Some(ForeignModels::Unverified);
+            if switch != SchemaSwitch::Local {
+                schema.stays = Some(true);
+            }
+        });
+    }
+
+    /// Notes the models whose tables were found to be foreign after a switch.
+    pub(crate) fn finish_switch(&self, foreign: Arc<[usize]>, switch: SchemaSwitch) {
+        self.with_schema(|schema| {
+            if switch != SchemaSwitch::Local {
+                schema.stays = Some(!foreign.is_empty());
+            }
+            schema.foreign = Some(ForeignModels::Verified(foreign));
+        });
+    }
+
+    /// Changes the schema of the level that a statement belongs to.
+    fn with_schema(&self, change: impl FnOnce(&mut LevelSchema)) {
+        let mut levels = self.shared.levels.lock();
+        let level = if self.shared.undoes_switches {
+            levels.last_mut()
+        } else {
+            levels.first_mut()
+        };
+        if let Some(level) = level {
+            change(&mut level.schema);
+        }
+    }
+
+    /// Returns the models whose names stand for other tables now; `None` if nothing was switched.
+    pub(crate) fn foreign_models(&self) -> Option<ForeignModels> {
+        if !self.has_switched() {
+            return None;
+        }
+        let levels = self.shared.levels.lock();
+        let mut innermost_first = levels.iter().rev();
+        innermost_first.find_map(|level| level.schema.foreign.clone())
+    }
+
+    /// Returns whether a rollback undoes switches.
+    pub(crate) fn undoes_switches(&self) -> bool {
+        self.shared.undoes_switches
+    }
+
+    /// Sets whether a switch of the transaction is counted as one of the pool. Returns whether it
+    /// was.
+    pub(crate) fn set_counted_switch(&self, is_counted: bool) -> bool {
+        let counted = &self.shared.has_counted_switch;
+        counted.swap(is_counted, Ordering::Relaxed)
+    }
+
+    /// Returns whether a switch stays on the connection after a commit.
+    pub(crate) fn switch_stays(&self) -> bool {
+        if !self.has_switched() {
+            return false;
+        }
+        let levels = self.shared.levels.lock();
+        let mut innermost_first = levels.iter().rev();
+        innermost_first
+            .find_map(|level| level.schema.stays)
+            .unwrap_or(false)
+    }
+
+    /// Returns the switches of its level and of all levels above.
+    pub(crate) fn schema(&self) -> LevelSchema {
+        let mut schema = LevelSchema::default();
+        let levels = self.shared.levels.lock();
+        for level in levels.iter().skip(self.level) {
+            schema.merge(level.schema.clone());
+        }
+        schema
+    }
+
+    /// Adds the switches of a savepoint that was kept.
+    pub(crate) fn merge_schema(&self, savepoint: LevelSchema) {
+        self.with_schema(|schema| schema.merge(savepoint));
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +301,7 @@ mod tests {
 
     #[test]
     fn too_many_events_become_resets() {
-        let outer = EventBuffer::transaction(4, None);
+        let outer = EventBuffer::transaction(4, None, true);
         outer.extend((1..=2).map(|key| event("a", key)));
         let savepoint = outer.savepoint();
         savepoint.extend([event("b", 1), event("b", 2)]);
@@ -183,7 +311,7 @@ mod tests {
                 .levels
                 .lock()
                 .iter()
-                .flatten()
+                .flat_map(|level| &level.events)
                 .all(|(e, _)| e.as_row().is_some())
         );
         savepoint.extend([event("c", 1)]);

@@ -12,6 +12,7 @@ use sea_orm::DbBackend;
 use super::{
     dml::{Dml, Verb},
     effect::Effect,
+    schema_switch::{SchemaSwitch, may_call_set_config},
 };
 use crate::model::registry::Registry;
 
@@ -64,6 +65,8 @@ pub(crate) struct RawAnalysis {
     pub(crate) counts_all_rows: bool,
     /// Whether the text begins or ends a transaction or savepoint.
     pub(crate) controls_transaction: bool,
+    /// How the text switches the schema of unqualified tables.
+    pub(crate) switch: Option<SchemaSwitch>,
 }
 
 /// The analyses of the texts that were sent last.
@@ -121,7 +124,7 @@ impl<T: Clone> TextCache<T> {
 
 impl TableAnalysis {
     fn new(sql: &str, registry: &Registry, backend: DbBackend) -> Option<Self> {
-        let dml = Dml::parse(sql, backend)?;
+        let dml = Dml::parse(sql, backend).filter(|_| !may_call_set_config(sql))?;
         // Tables with the same name in several schemas have different columns.
         let is_table = |index: &&usize| {
             let table = &registry.model(**index).table;
@@ -217,6 +220,7 @@ impl RawAnalysis {
             is_single,
             counts_all_rows: is_single && counts_rows(sql),
             controls_transaction: effect.controls_transaction,
+            switch: effect.switch,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use sea_orm::DbBackend;
 
-use super::lexer::{Token, tokens};
+use super::{
+    lexer::{Token, tokens},
+    schema_switch::{SchemaSwitch, schema_switch},
+};
 
 /// What a text does to rows and transactions.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(super) struct Effect<'s> {
     pub(super) may_write_anything: bool,
     /// Whether the text begins or ends a transaction or savepoint, explicitly or implicitly.
     pub(super) controls_transaction: bool,
+    /// How the text switches the schema of unqualified tables.
+    pub(super) switch: Option<SchemaSwitch>,
 }
 
 /// Statements that write no rows although they may contain verbs: function bodies, privileges,
@@ -78,6 +83,7 @@ impl<'s> Effect<'s> {
                 || first.is_any(&["prepare"]) && second("transaction")
                 || is_mysql
                     && (first.is_any(&IMPLICIT_COMMIT_KEYWORDS) || sets_autocommit(statement));
+            effect.switch = effect.switch.max(schema_switch(statement, backend));
             // A name with PostgreSQL's Unicode escapes, which are not decoded here.
             let is_escaped = |pair: &[Token<'_>]| pair[0].is_any(&["u"]) && pair[1].is("&");
             effect.may_write_anything |= statement.windows(2).any(is_escaped);

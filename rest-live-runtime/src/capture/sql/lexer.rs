@@ -38,6 +38,29 @@ impl<'s> Token<'s> {
                 .any(|word| self.text.eq_ignore_ascii_case(word))
     }
 
+    /// Returns whether the token is this name, quoted or not, in upper or lower case.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        let identifier = self.identifier();
+        identifier.is_some_and(|identifier| identifier.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the content of a plain string, without its quotes.
+    pub(super) fn string(&self) -> Option<&'s str> {
+        let content = self.text.strip_prefix('\'')?.strip_suffix('\'')?;
+        (self.kind == Kind::Literal).then_some(content)
+    }
+
+    /// Returns the content of a string, plain or between dollar signs.
+    pub(super) fn content(&self) -> Option<&'s str> {
+        let dollar_quoted = || {
+            let tag = self.text.strip_prefix('$')?.find('$')? + 2;
+            let content = self.text.get(tag..)?;
+            Some(content.strip_suffix(&self.text[..tag]).unwrap_or(content))
+        };
+        let content = self.string().or_else(dollar_quoted)?;
+        (self.kind == Kind::Literal).then_some(content)
+    }
+
     /// Returns the token as a name, if it can be one.
     pub(super) fn identifier(&self) -> Option<&'s str> {
         matches!(self.kind, Kind::Word | Kind::Name).then_some(self.text)

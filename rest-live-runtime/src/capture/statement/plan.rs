@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use sea_orm::Statement;
+use sea_orm::{DbErr, Statement};
 
+use super::answer::Answer;
 use crate::capture::{
     EventSink,
-    sink::pending::{PendingWrite, Writer},
-    sql::cache::{Analysis, RawAnalysis, TableAnalysis},
+    sink::{
+        db_error::is_refusal,
+        pending::{PendingWrite, Writer},
+    },
+    sql::{
+        SchemaSwitch,
+        cache::{Analysis, RawAnalysis, TableAnalysis},
+        may_call_set_config,
+    },
 };
 
 /// How a statement runs and how its writes become known. Models are given by their indices in the
@@ -32,6 +40,18 @@ pub(crate) enum Plan {
         /// Whether the number of affected rows covers all rows that the text writes.
         counts_all_rows: bool,
     },
+    /// The text switches the schema of unqualified tables.
+    Switch(SwitchPlan),
+}
+
+/// The plan of a text that switches the schema of unqualified tables.
+#[derive(Clone, Debug)]
+pub(crate) struct SwitchPlan {
+    pub(crate) switch: SchemaSwitch,
+    /// Whether the text is a single statement.
+    pub(crate) is_single: bool,
+    /// What else the text does: nothing, or unknown writes.
+    pub(crate) then: Box<Plan>,
 }
 
 /// The plan of a statement that returns the whole rows that it writes.
@@ -49,7 +69,12 @@ impl Plan {
     pub(crate) fn for_built(sink: &EventSink, statement: &Statement, writer: Writer) -> Self {
         let database = &sink.database;
         if statement.sql.starts_with("SELECT") {
-            return Self::PassThrough;
+            let may_switch = sink.watches_schema() && may_call_set_config(&statement.sql);
+            return if may_switch {
+                Self::for_raw(sink, &statement.sql)
+            } else {
+                Self::PassThrough
+            };
         }
         let table = match database.analyze_built(&statement.sql) {
             Analysis::Table(table) => table,
@@ -97,13 +122,28 @@ impl Plan {
             // Whatever else the text does: earlier writes may be committed or undone by it.
             sink.note_possible_end();
         }
-        if raw.models.is_empty() {
-            return Self::PassThrough;
-        }
-        Self::Unknown {
-            models: raw.models.clone(),
-            is_single: raw.is_single,
-            counts_all_rows: raw.counts_all_rows,
+        let plan = if raw.models.is_empty() {
+            Self::PassThrough
+        } else {
+            Self::Unknown {
+                models: raw.models.clone(),
+                is_single: raw.is_single,
+                counts_all_rows: raw.counts_all_rows,
+            }
+        };
+        match raw.switch.filter(|_| sink.watches_schema()) {
+            Some(switch) => Self::Switch(SwitchPlan {
+                switch,
+                is_single: raw.is_single,
+                then: Box::new(plan),
+            }),
+            // The rollback to a savepoint undoes switches.
+            None if raw.controls_transaction && sink.has_switched() => Self::Switch(SwitchPlan {
+                switch: SchemaSwitch::Local,
+                is_single: raw.is_single,
+                then: Box::new(plan),
+            }),
+            None => plan,
         }
     }
 
@@ -111,14 +151,16 @@ impl Plan {
     pub(crate) fn has_missing_row(&self) -> bool {
         match self {
             Self::Returning(plan) => plan.pending.iter().any(|(_, write)| write.was_missing),
-            Self::PassThrough | Self::FromHooks { .. } | Self::Unknown { .. } => false,
+            Self::PassThrough | Self::FromHooks { .. } | Self::Unknown { .. } | Self::Switch(_) => {
+                false
+            }
         }
     }
 
     /// Returns whether the text is surely a single write, which may run in a transaction.
     pub(crate) fn is_single_write(&self) -> bool {
         match self {
-            Self::PassThrough => false,
+            Self::PassThrough | Self::Switch(_) => false,
             Self::Returning(_) | Self::FromHooks { .. } => true,
             Self::Unknown {
                 is_single,
@@ -135,6 +177,15 @@ impl Plan {
             Self::Returning(plan) => plan.table.model_indices().collect(),
             Self::FromHooks { pending, .. } => pending.iter().map(|(model, _)| *model).collect(),
             Self::Unknown { models, .. } => models.clone(),
+            Self::Switch(plan) => plan.then.model_indices(),
         }
+    }
+}
+
+impl SwitchPlan {
+    /// Returns whether an answer proves that the text wrote no row.
+    pub(crate) fn wrote_nothing(&self, answer: &Result<Answer, DbErr>) -> bool {
+        let is_refused = answer.as_ref().is_err_and(is_refusal);
+        matches!(*self.then, Plan::PassThrough) || self.is_single && is_refused
     }
 }

@@ -3,23 +3,23 @@
 //! A caller may drop the future of a statement, of a savepoint or of its commit, and then go on
 //! with the transaction. It is unknown then whether the database carried the operation out.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use crate::{
-    capture::EventSink,
+    capture::{EventSink, sink::schema::LevelSchema},
     publish::publisher::{Committed, resets_of},
 };
 
 /// Guards a statement that runs in a transaction. If it is dropped while armed, it resets the
 /// models that the statement may have written.
-pub(super) struct StatementGuard<'s> {
+pub(in crate::capture) struct StatementGuard<'s> {
     sink: &'s EventSink,
     /// Indices of the models that the statement may write; `None` once it has returned.
     models: Option<Vec<usize>>,
 }
 
 impl<'s> StatementGuard<'s> {
-    pub(super) fn new(sink: &'s EventSink, models: Vec<usize>) -> Self {
+    pub(in crate::capture) fn new(sink: &'s EventSink, models: Vec<usize>) -> Self {
         Self {
             sink,
             models: Some(models),
@@ -27,7 +27,7 @@ impl<'s> StatementGuard<'s> {
     }
 
     /// Notes that the statement has returned.
-    pub(super) fn disarm(mut self) {
+    pub(in crate::capture) fn disarm(mut self) {
         self.models = None;
     }
 }
@@ -74,13 +74,18 @@ impl Drop for SavepointGuard<'_> {
 /// outer transaction, because it is unknown whether the savepoint was kept.
 pub(super) struct SavepointEvents {
     events: Option<Vec<Committed>>,
+    schema: LevelSchema,
     outer: Arc<EventSink>,
 }
 
 impl SavepointEvents {
-    pub(super) fn new(events: Vec<Committed>, outer: Arc<EventSink>) -> Self {
+    /// Takes the events of a savepoint.
+    pub(super) fn new(savepoint: &EventSink, outer: Arc<EventSink>) -> Self {
+        // Before the events: these close the level.
+        let schema = savepoint.schema();
         Self {
-            events: Some(events),
+            events: Some(savepoint.take_events()),
+            schema,
             outer,
         }
     }
@@ -88,7 +93,7 @@ impl SavepointEvents {
     /// Moves the events to the outer transaction: the savepoint was kept.
     pub(super) fn merge(mut self) {
         if let Some(events) = self.events.take() {
-            self.outer.buffer_events(events);
+            self.outer.merge(events, mem::take(&mut self.schema));
         }
     }
 
@@ -101,7 +106,9 @@ impl SavepointEvents {
 impl Drop for SavepointEvents {
     fn drop(&mut self) {
         if let Some(events) = self.events.take() {
-            self.outer.buffer_events(resets_of(events));
+            let mut schema = mem::take(&mut self.schema);
+            schema.forget_tables();
+            self.outer.merge(resets_of(events), schema);
         }
     }
 }

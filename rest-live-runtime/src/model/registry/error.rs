@@ -11,6 +11,14 @@ pub enum RegistryError {
          that crate: also write Live::builder(..).register::<TheSerializer>()"
     )]
     Empty,
+    /// An entity of which no serializer is registered.
+    #[error(
+        "share_between_scopes::<{entity}>() names an entity of which no serializer is registered: register one, or remove the line"
+    )]
+    SharedUnknown {
+        /// The path of the entity.
+        entity: &'static str,
+    },
     /// Two entities have the same label.
     #[error(
         "{first} and {second} show two models with the same label `{label}`: write model = \"app.Name\" for one of them"

@@ -28,6 +28,8 @@ pub(crate) struct ModelEntry {
     pub(super) read_pk: ReadKey,
     pub(super) pk_kind: KeyKind,
     pub(crate) table: Table,
+    /// Whether all scopes share the table.
+    pub(super) is_shared: bool,
     pub(super) codec: RowCodec,
     /// The names of the columns that must not leave this process.
     pub(super) secret: Vec<&'static str>,
@@ -216,6 +218,16 @@ impl ModelEntry {
         }
         distinct.reverse();
         distinct
+    }
+
+    /// Returns whether all scopes share the table: its rows belong to no scope.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// Returns whether every connection finds the same table.
+    pub(crate) fn has_one_table(&self) -> bool {
+        self.is_shared || self.table.schema().is_some()
     }
 
     /// Returns whether the primary key is one integer, which a database may generate.

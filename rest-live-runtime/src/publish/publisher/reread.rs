@@ -107,10 +107,21 @@ impl Publisher {
         self.order.record_reset(row);
     }
 
-    async fn read(&self, RowId { model, key }: &RowId) -> Result<Option<Row>, String> {
-        let Some(model) = self.registry.model_by_label(&model.label) else {
+    /// Reads a row in its scope.
+    ///
+    /// # Errors
+    /// Why the row could not be read.
+    pub(crate) async fn read(&self, row: &RowId) -> Result<Option<Row>, String> {
+        let RowId {
+            model: ScopedModel { label, scope },
+            key,
+        } = row;
+        let Some(model) = self.registry.model_by_label(label) else {
             return Err("the model is not registered".to_owned());
         };
+        if !self.default_schema.finds(model, scope.as_ref()) {
+            return Err(self.default_schema.unfound(scope.as_ref()));
+        }
         // Decoding a row runs the application's code.
         let read = user_code::call_async(async { model.table.read(&self.db, key).await });
         match timeout(REREAD_TIMEOUT, read).await {
