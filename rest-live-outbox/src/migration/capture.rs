@@ -28,6 +28,7 @@ pub struct Capture {
     model: String,
     schema: Option<String>,
     table: String,
+    scope: Option<String>,
     key: Vec<String>,
     without: Vec<String>,
 }
@@ -46,9 +47,29 @@ impl Capture {
             model: model.to_owned(),
             key: key.collect(),
             without: Vec::new(),
+            scope: None,
             schema,
             table,
         }
+    }
+
+    /// Chooses the table of this name in another schema, such as that of a tenant. The name of the
+    /// migration then contains the schema.
+    ///
+    /// The triggers of a table capture that table and its partitions only. If a copy of the schema
+    /// also copies the triggers, they write a `WARNING` to the log of PostgreSQL and no event.
+    #[must_use]
+    pub fn in_schema(mut self, schema: &str) -> Self {
+        self.migration = format!("rest_live_capture_{schema}.{}", self.table);
+        self.schema = Some(schema.to_owned());
+        self
+    }
+
+    /// Sets the scope of the events: the tenant whose sessions receive them. Default: none.
+    #[must_use]
+    pub fn scope(mut self, scope: &str) -> Self {
+        self.scope = Some(scope.to_owned());
+        self
     }
 
     /// Leaves columns out of the events. List the columns that the model's serializers declare as
@@ -97,8 +118,10 @@ impl Capture {
     }
 
     /// Returns the body of the trigger function.
-    fn function_body(&self, event: &str) -> String {
+    fn function_body(&self, table: &TableName, event: &str) -> String {
         let model = quote_literal(&self.model);
+        let scope = self.scope.as_deref();
+        let scope = scope.map_or_else(|| "NULL".to_owned(), quote_literal);
         let row = |row: &str| {
             if self.without.is_empty() {
                 return format!("row_to_json({row})");
@@ -125,20 +148,22 @@ impl Capture {
         // on the path.
         format!(
             "BEGIN \
+             {foreign_check} \
              IF TG_OP = 'INSERT' THEN \
-             INSERT INTO {event} (model, op, new) VALUES ({model}, 'I', {new}); \
+             INSERT INTO {event} (model, scope, op, new) VALUES ({model}, {scope}, 'I', {new}); \
              ELSIF TG_OP = 'DELETE' THEN \
-             INSERT INTO {event} (model, op, old) VALUES ({model}, 'D', json_build_array({old})); \
+             INSERT INTO {event} (model, scope, op, old) VALUES ({model}, {scope}, 'D', json_build_array({old})); \
              ELSIF TG_OP = 'TRUNCATE' THEN \
-             INSERT INTO {event} (model, op) VALUES ({model}, 'T'); \
+             INSERT INTO {event} (model, scope, op) VALUES ({model}, {scope}, 'T'); \
              ELSIF {old_key} *<> {new_key} THEN \
-             INSERT INTO {event} (model, op, old, new) VALUES ({model}, 'D', json_build_array({old}), NULL), \
-             ({model}, 'I', NULL, {new}); \
+             INSERT INTO {event} (model, scope, op, old, new) VALUES ({model}, {scope}, 'D', json_build_array({old}), NULL), \
+             ({model}, {scope}, 'I', NULL, {new}); \
              ELSE \
-             INSERT INTO {event} (model, op, old, new) VALUES ({model}, 'U', json_build_array({old}), {new}); \
+             INSERT INTO {event} (model, scope, op, old, new) VALUES ({model}, {scope}, 'U', json_build_array({old}), {new}); \
              END IF; \
              RETURN NULL; \
              END",
+            foreign_check = foreign_check(table),
             old = row("OLD"),
             new = row("NEW"),
             old_key = key("OLD"),
@@ -195,7 +220,7 @@ impl MigrationTrait for Capture {
              CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
              EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
-            body = quote_literal(&self.function_body(&event.qualified)),
+            body = quote_literal(&self.function_body(&table, &event.qualified)),
             drop = drop_triggers(&table.qualified),
             table = table.qualified,
             row = TRIGGER_NAMES[0],
@@ -221,6 +246,21 @@ impl MigrationTrait for Capture {
     }
 }
 
+/// Returns the statement that ends the function if the trigger is on a table of another schema,
+/// because the triggers were copied with it. The rows may be those of another tenant.
+fn foreign_check(table: &TableName) -> String {
+    // A partition may be in another schema than its table.
+    format!(
+        "IF TG_TABLE_SCHEMA <> {schema} AND pg_partition_root(TG_RELID) IS DISTINCT FROM to_regclass({qualified}) THEN \
+         RAISE WARNING 'rest-live does not capture %.%: its triggers were copied from another schema. Run the migration Capture::of(..).in_schema(..) for it', \
+         TG_TABLE_SCHEMA, TG_TABLE_NAME; \
+         RETURN NULL; \
+         END IF;",
+        schema = quote_literal(&table.schema_name),
+        qualified = quote_literal(&table.qualified),
+    )
+}
+
 fn drop_triggers(table: &str) -> String {
     let drops =
         TRIGGER_NAMES.map(|trigger| format!("DROP TRIGGER IF EXISTS {trigger} ON {table};"));
@@ -230,6 +270,8 @@ fn drop_triggers(table: &str) -> String {
 /// A table, with quoted names.
 struct TableName {
     schema: String,
+    /// The schema without quotes.
+    schema_name: String,
     qualified: String,
 }
 
@@ -237,7 +279,7 @@ struct TableName {
 async fn find_table(connection: &impl ConnectionTrait, table: &str) -> Result<TableName, DbErr> {
     let query = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "SELECT quote_ident(n.nspname), format('%I.%I', n.nspname, c.relname) FROM pg_class c \
+        "SELECT quote_ident(n.nspname), format('%I.%I', n.nspname, c.relname), n.nspname::text FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)",
         [table.into()],
     );
@@ -249,5 +291,6 @@ async fn find_table(connection: &impl ConnectionTrait, table: &str) -> Result<Ta
     Ok(TableName {
         schema: row.try_get_by_index(0)?,
         qualified: row.try_get_by_index(1)?,
+        schema_name: row.try_get_by_index(2)?,
     })
 }
