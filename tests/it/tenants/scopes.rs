@@ -178,15 +178,11 @@ async fn handshake_wins_over_the_user() {
         task(1, tenant, 1).insert(&t).await.unwrap();
         t.commit().await.unwrap();
     }
-    let mut frames = Vec::new();
-    for client in &mut clients {
-        frames.push(client.received().await.iter().map(describe).collect());
+    let expected: [&[&str]; 3] = [&[], &["CREATED b"], &["CREATED c"]];
+    for (client, expected) in clients.iter_mut().zip(expected) {
+        let frames = client.received().await;
+        assert_eq!(frames.iter().map(describe).collect::<Vec<_>>(), expected);
     }
-    let expected: [Vec<&str>; 3] = [vec![], vec!["CREATED b"], vec!["CREATED c"]];
-    assert_eq!(
-        frames,
-        expected.map(|frames: Vec<&str>| frames.into_iter().map(str::to_owned).collect::<Vec<_>>())
-    );
 }
 
 /// Subscribes to list 1 from a cursor on a new connection, and returns the frames.
