@@ -51,8 +51,10 @@ impl LiveConnection {
     }
 
     /// Returns a connection of another pool, bound to a scope, for an application with a pool for
-    /// each tenant. Both pools must connect to the same database; in PostgreSQL they may have
-    /// different settings, such as
+    /// each tenant.
+    ///
+    /// Both pools must connect to the same server. In PostgreSQL it must be the same database, but
+    /// the pools may have different settings, such as
     /// [`set_schema_search_path`](sea_orm::ConnectOptions::set_schema_search_path).
     pub fn in_scope_on(&self, scope: impl Into<Scope>, pool: DatabaseConnection) -> Self {
         Self::new(pool, self.sink.in_scope(scope.into(), false))

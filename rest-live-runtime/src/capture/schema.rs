@@ -1,8 +1,10 @@
 //! Statements that switch the schema of unqualified tables, on connections and in transactions.
 //!
-//! A switch in a transaction is followed exactly: the tables that the names of the models stand for
-//! are compared before and after it. A switch of a pooled connection cannot be followed, because
-//! the pool gives later statements any of its connections.
+//! In PostgreSQL, a switch in a transaction is followed exactly: the tables that the names of the
+//! models stand for are compared before and after it. A switch of a pooled connection cannot be
+//! followed, because the pool gives later statements any of its connections.
+
+use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
@@ -10,7 +12,7 @@ use super::{
     EventSink, LiveConnection, LiveTransaction,
     sink::db_error::is_refusal,
     sql::SchemaSwitch,
-    statement::{Call, answer::Answer, plan::SwitchPlan},
+    statement::{Call, Inner, answer::Answer, plan::SwitchPlan},
     transaction::guards::StatementGuard,
 };
 use crate::model::{default_schema::DefaultSchema, registry::Registry};
@@ -18,57 +20,29 @@ use crate::model::{default_schema::DefaultSchema, registry::Registry};
 impl LiveConnection {
     /// Runs a text that switches the schema.
     pub(super) async fn run_switch(&self, call: Call, plan: SwitchPlan) -> Result<Answer, DbErr> {
-        let (inner, sink) = (self.inner().clone(), self.sink().clone());
-        let run = async move {
-            let publisher = &sink.database.publisher;
-            let default_schema = &publisher.default_schema;
-            // Before the switch: another task can use the connection as soon as it is done.
-            let adds_switch = sink.adds_switch(plan.switch);
-            if adds_switch {
-                default_schema.add_switch();
-            }
-            let answer = call.pass_through(&inner).await;
-            let wrote_nothing = plan.wrote_nothing(&answer);
-            // PostgreSQL undoes the whole text. MySQL keeps the switch of an earlier statement.
-            let is_undone = answer.as_ref().is_err_and(is_refusal)
-                && (plan.is_single || sink.database.backend == DbBackend::Postgres);
-            if adds_switch && is_undone {
-                default_schema.remove_switch();
-            } else if adds_switch {
-                default_schema.confirm_switch();
-            }
-            let models = plan.then.model_indices();
-            if wrote_nothing || models.is_empty() {
-                return answer;
-            }
-            // It is not known which of its statements come after the switch.
-            if plan.switch == SchemaSwitch::Reset || sink.scope().is_some() {
-                sink.record_resets(&models).await;
-            } else {
-                sink.withhold_resets(&models);
-            }
-            answer
-        };
+        let (inner, sink) = (self.inner().clone(), Arc::clone(self.sink()));
+        let run = async move { run_unfollowed(call, plan, &inner, &sink).await };
         let publisher = &self.sink().database.publisher;
         publisher.complete(Box::pin(run)).await
     }
 
     /// Prepares a stream of rows of a text that switches the schema.
     pub(super) async fn begin_switch(&self, switch: SchemaSwitch) {
-        if self.sink().adds_switch(switch) {
-            let default_schema = &self.sink().database.publisher.default_schema;
-            default_schema.add_switch();
-            default_schema.confirm_switch();
-        }
+        begin_unfollowed(self.sink(), switch);
     }
 }
 
 impl LiveTransaction {
     /// Runs a text that switches the schema, then compares the tables.
     pub(super) async fn run_switch(&self, call: Call, plan: SwitchPlan) -> Result<Answer, DbErr> {
-        self.begin_switch(plan.switch).await;
         let models = plan.then.model_indices();
         let guard = StatementGuard::new(self.sink(), models.clone());
+        if !self.follows_switches() {
+            let answer = run_unfollowed(call, plan, self.inner(), self.sink()).await;
+            guard.disarm();
+            return answer;
+        }
+        self.begin_switch(plan.switch).await;
         let answer = call.pass_through(self.inner()).await;
         guard.disarm();
         match &answer {
@@ -81,24 +55,31 @@ impl LiveTransaction {
         answer
     }
 
+    /// Returns whether the switches in the transaction end with it. In MySQL, they stay on the
+    /// connection. There, statements that were prepared before a switch still write the earlier
+    /// database, so a switch back does not undo it either.
+    fn follows_switches(&self) -> bool {
+        self.sink().database.backend == DbBackend::Postgres
+    }
+
     /// Notes that a text is about to switch the schema.
     pub(super) async fn begin_switch(&self, switch: SchemaSwitch) {
+        if !self.follows_switches() {
+            return begin_unfollowed(self.sink(), switch);
+        }
         let Some(buffer) = self.sink().buffer() else {
             return;
         };
         // In a scope, only what outlives the transaction matters.
-        if switch == SchemaSwitch::Local && self.sink().scope().is_some() {
+        if switch < SchemaSwitch::Reset && self.sink().scope().is_some() {
             return;
         }
         if buffer.default_tables().get().is_none()
-            && let Ok(tables) = tables(self.inner(), self.sink()).await
+            && let Ok(tables) = tables(self.inner(), self.sink().registry()).await
         {
             _ = buffer.default_tables().set(tables);
         }
         buffer.begin_switch(switch);
-        if !buffer.undoes_switches() {
-            self.sink().count_switch(true);
-        }
     }
 
     /// Compares the tables, if a switch was not followed by a comparison.
@@ -115,52 +96,77 @@ impl LiveTransaction {
         let Some(buffer) = sink.buffer().filter(|buffer| buffer.has_switched()) else {
             return;
         };
-        let (Some(before), Ok(now)) = (
-            buffer.default_tables().get(),
-            tables(self.inner(), sink).await,
-        ) else {
+        let Some(before) = buffer.default_tables().get() else {
             return;
         };
-        let models = sink.registry().unqualified_models();
-        let differs = |index: usize| before.get(index) != now.get(index);
-        let foreign: Vec<usize> = match sink.database.backend {
-            DbBackend::Postgres => {
-                let foreign = models.enumerate().filter(|(index, _)| differs(*index));
-                foreign.map(|(_, (model, _))| model).collect()
-            }
-            _ if differs(0) => models.map(|(model, _)| model).collect(),
-            _ => Vec::new(),
+        let Ok(now) = tables(self.inner(), sink.registry()).await else {
+            return;
         };
-        if !buffer.undoes_switches() {
-            sink.count_switch(!foreign.is_empty());
-            if !foreign.is_empty() {
-                sink.default_schema().confirm_switch();
-            }
-        }
-        buffer.finish_switch(foreign.into(), switch);
+        let models = sink.registry().unqualified_models().enumerate();
+        let foreign = models.filter(|(index, _)| before.get(*index) != now.get(*index));
+        let foreign = foreign.map(|(_, (model, _))| model);
+        buffer.finish_switch(foreign.collect(), switch);
     }
 }
 
-/// Returns what the names of the unqualified models stand for: in PostgreSQL the table of each, in
-/// MySQL the database of all.
-async fn tables(inner: &impl ConnectionTrait, sink: &EventSink) -> Result<Vec<String>, DbErr> {
-    let backend = sink.database.backend;
-    let sql = match backend {
-        DbBackend::Postgres => postgres_tables(sink.registry()),
-        _ => "SELECT coalesce(database(), '')".to_owned(),
-    };
-    let row = inner.query_one_raw(Statement::from_string(backend, sql));
+/// Notes that a text is about to switch the schema of a connection, which cannot be followed.
+fn begin_unfollowed(sink: &EventSink, switch: SchemaSwitch) {
+    if sink.adds_switch(switch) {
+        sink.default_schema().add_switch();
+        sink.default_schema().confirm_switch();
+    }
+}
+
+/// Runs a text whose switch cannot be followed.
+async fn run_unfollowed(
+    call: Call,
+    plan: SwitchPlan,
+    inner: &impl Inner,
+    sink: &EventSink,
+) -> Result<Answer, DbErr> {
+    let default_schema = sink.default_schema();
+    // Before the switch: another task can use the connection as soon as it is done.
+    let adds_switch = sink.adds_switch(plan.switch);
+    if adds_switch {
+        default_schema.add_switch();
+    }
+    let answer = call.pass_through(inner).await;
+    if let Err(error) = &answer {
+        sink.note_failure(error);
+    }
+    // PostgreSQL undoes the whole text. MySQL keeps the switch of an earlier statement.
+    let is_undone = answer.as_ref().is_err_and(is_refusal)
+        && (plan.is_single || sink.database.backend == DbBackend::Postgres);
+    match (adds_switch, is_undone) {
+        (true, true) => default_schema.remove_switch(),
+        (true, false) => default_schema.confirm_switch(),
+        (false, _) => {}
+    }
+    if plan.wrote_nothing(&answer) {
+        return answer;
+    }
+    let models = plan.then.model_indices();
+    // It is not known which statements of the text come after the switch.
+    if plan.switch == SchemaSwitch::Local && sink.scope().is_none() {
+        sink.withhold_resets(&models);
+    } else {
+        sink.record_resets(&models).await;
+    }
+    answer
+}
+
+/// Returns the ids of the tables that the names of the unqualified models stand for.
+async fn tables(inner: &impl ConnectionTrait, registry: &Registry) -> Result<Vec<String>, DbErr> {
+    let sql = tables_query(registry);
+    let row = inner.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
     let row = row.await?.ok_or(DbErr::RecordNotFound(String::new()))?;
     let tables: String = row.try_get_by_index(0)?;
-    Ok(match backend {
-        DbBackend::Postgres => tables.split(',').map(str::to_owned).collect(),
-        _ => vec![tables],
-    })
+    Ok(tables.split(',').map(str::to_owned).collect())
 }
 
 /// Returns the query of the tables' ids, separated by commas. Its names do not depend on the
 /// `search_path`.
-fn postgres_tables(registry: &Registry) -> String {
+fn tables_query(registry: &Registry) -> String {
     let names = registry.unqualified_models().map(|(_, model)| {
         let name = model.table.name.replace('"', "\"\"").replace('\'', "''");
         format!("'\"{name}\"'")

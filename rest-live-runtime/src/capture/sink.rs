@@ -95,7 +95,7 @@ impl EventSink {
             let is_mysql = self.database.backend == DbBackend::MySql;
             let interval = is_mysql.then(|| self.begin_interval());
             let max_events = self.database.max_transaction_events();
-            EventBuffer::transaction(max_events, interval, !is_mysql)
+            EventBuffer::transaction(max_events, interval)
         };
         Self::new(
             Arc::clone(&self.database),
@@ -309,24 +309,7 @@ impl EventSink {
 
     /// Returns whether a switch stays on a connection of the main pool, if the transaction commits.
     pub(super) fn has_lasting_switch(&self) -> bool {
-        self.is_of_main_pool
-            && self
-                .buffer()
-                .is_some_and(|buffer| buffer.undoes_switches() && buffer.switch_stays())
-    }
-
-    /// Counts the switch of a transaction whose end does not undo it, or uncounts it. Counts it
-    /// once.
-    pub(super) fn count_switch(&self, stays: bool) {
-        if !self.is_of_main_pool {
-            return;
-        }
-        let was_counted = self.buffer().map(|buffer| buffer.set_counted_switch(stays));
-        match (was_counted, stays) {
-            (Some(false), true) => self.default_schema().add_switch(),
-            (Some(true), false) => self.default_schema().remove_switch(),
-            _ => {}
-        }
+        self.is_of_main_pool && self.buffer().is_some_and(|buffer| buffer.switch_stays())
     }
 
     /// Returns whether a switch on a connection stays on it and so matters to the main pool.

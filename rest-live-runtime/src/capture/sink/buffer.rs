@@ -50,12 +50,8 @@ struct Shared {
     may_have_ended: AtomicBool,
     /// Whether the transaction may be rolled back already. Later writes then commit by themselves.
     may_be_rolled_back: AtomicBool,
-    /// Whether the rollback of a savepoint undoes the switches in it.
-    undoes_switches: bool,
     /// Whether a statement may have switched the schema.
     has_switched: AtomicBool,
-    /// Whether a switch of the transaction is counted as one of the pool.
-    has_counted_switch: AtomicBool,
     /// The tables that unqualified names stood for before the first switch, as the database names
     /// them.
     default_tables: OnceLock<Vec<String>>,
@@ -69,22 +65,15 @@ struct Level {
 }
 
 impl EventBuffer {
-    /// Creates the buffer of an outermost transaction. `undoes_switches` is whether a rollback
-    /// undoes switches of the schema.
-    pub(crate) fn transaction(
-        max_events: usize,
-        interval: Option<Arc<Interval>>,
-        undoes_switches: bool,
-    ) -> Self {
+    /// Creates the buffer of an outermost transaction.
+    pub(crate) fn transaction(max_events: usize, interval: Option<Arc<Interval>>) -> Self {
         Self::open_level(Arc::new(Shared {
             levels: Mutex::default(),
             max_events,
             interval,
-            undoes_switches,
             may_have_ended: AtomicBool::new(false),
             may_be_rolled_back: AtomicBool::new(false),
             has_switched: AtomicBool::new(false),
-            has_counted_switch: AtomicBool::new(false),
             default_tables: OnceLock::new(),
         }))
     }
@@ -201,7 +190,7 @@ impl EventBuffer {
         self.shared.has_switched.store(true, Ordering::Relaxed);
         self.with_schema(|schema| {
             schema.foreign = Some(ForeignModels::Unverified);
-            if switch != SchemaSwitch::Local {
+            if switch >= SchemaSwitch::Reset {
                 schema.stays = Some(true);
             }
         });
@@ -210,7 +199,7 @@ impl EventBuffer {
     /// Notes the models whose tables were found to be foreign after a switch.
     pub(crate) fn finish_switch(&self, foreign: Arc<[usize]>, switch: SchemaSwitch) {
         self.with_schema(|schema| {
-            if switch != SchemaSwitch::Local {
+            if switch >= SchemaSwitch::Reset {
                 schema.stays = Some(!foreign.is_empty());
             }
             schema.foreign = Some(ForeignModels::Verified(foreign));
@@ -220,12 +209,7 @@ impl EventBuffer {
     /// Changes the schema of the level that a statement belongs to.
     fn with_schema(&self, change: impl FnOnce(&mut LevelSchema)) {
         let mut levels = self.shared.levels.lock();
-        let level = if self.shared.undoes_switches {
-            levels.last_mut()
-        } else {
-            levels.first_mut()
-        };
-        if let Some(level) = level {
+        if let Some(level) = levels.last_mut() {
             change(&mut level.schema);
         }
     }
@@ -238,18 +222,6 @@ impl EventBuffer {
         let levels = self.shared.levels.lock();
         let mut innermost_first = levels.iter().rev();
         innermost_first.find_map(|level| level.schema.foreign.clone())
-    }
-
-    /// Returns whether a rollback undoes switches.
-    pub(crate) fn undoes_switches(&self) -> bool {
-        self.shared.undoes_switches
-    }
-
-    /// Sets whether a switch of the transaction is counted as one of the pool. Returns whether it
-    /// was.
-    pub(crate) fn set_counted_switch(&self, is_counted: bool) -> bool {
-        let counted = &self.shared.has_counted_switch;
-        counted.swap(is_counted, Ordering::Relaxed)
     }
 
     /// Returns whether a switch stays on the connection after a commit.
@@ -301,7 +273,7 @@ mod tests {
 
     #[test]
     fn too_many_events_become_resets() {
-        let outer = EventBuffer::transaction(4, None, true);
+        let outer = EventBuffer::transaction(4, None);
         outer.extend((1..=2).map(|key| event("a", key)));
         let savepoint = outer.savepoint();
         savepoint.extend([event("b", 1), event("b", 2)]);

@@ -11,6 +11,8 @@ use super::lexer::{Token, tokens};
 /// How long a switch lasts. If a text contains several, the last variant counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SchemaSwitch {
+    /// It is not known whether there is one: a procedure runs, or a temporary table hides another.
+    Possible,
     /// Until the end of the transaction at most.
     Local,
     /// It returns to the default of the connection.
@@ -56,9 +58,9 @@ fn postgres_switch(statement: &[Token<'_>]) -> Option<SchemaSwitch> {
         Some(SchemaSwitch::Reset)
     } else if first.is_any(&["do"]) {
         let blocks = rest.iter().filter_map(block_switch);
-        blocks.max().or(Some(SchemaSwitch::Local))
+        blocks.max().or(Some(SchemaSwitch::Possible))
     } else if first.is_any(&["call", "execute"]) || creates_temporary_table(statement) {
-        Some(SchemaSwitch::Local)
+        Some(SchemaSwitch::Possible)
     } else {
         None
     };
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn each_form_is_found() {
-        use SchemaSwitch::{Local, Reset, Session};
+        use SchemaSwitch::{Local, Possible, Reset, Session};
         for (sql, expected) in [
             ("SET search_path TO b", Session),
             ("set SEARCH_PATH = b, public", Session),
@@ -261,12 +263,12 @@ mod tests {
                 "DO $$ BEGIN PERFORM set_config('role', 'b', true); END $$",
                 Local,
             ),
-            ("DO $$ BEGIN UPDATE task SET role = 'b'; END $$", Local),
-            ("DO $$ BEGIN CREATE SCHEMA b; PERFORM 1; END $$", Local),
-            ("CALL switch('b')", Local),
-            ("CREATE TEMP TABLE task (id int)", Local),
-            ("CREATE LOCAL TEMPORARY TABLE task (id int)", Local),
-            ("SELECT 1 AS id INTO TEMP task", Local),
+            ("DO $$ BEGIN UPDATE task SET role = 'b'; END $$", Possible),
+            ("DO $$ BEGIN CREATE SCHEMA b; PERFORM 1; END $$", Possible),
+            ("CALL switch('b')", Possible),
+            ("CREATE TEMP TABLE task (id int)", Possible),
+            ("CREATE LOCAL TEMPORARY TABLE task (id int)", Possible),
+            ("SELECT 1 AS id INTO TEMP task", Possible),
             (
                 "INSERT INTO task VALUES (1); SET LOCAL search_path TO b",
                 Local,

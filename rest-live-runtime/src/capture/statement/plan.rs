@@ -139,7 +139,7 @@ impl Plan {
             }),
             // The rollback to a savepoint undoes switches.
             None if raw.controls_transaction && sink.has_switched() => Self::Switch(SwitchPlan {
-                switch: SchemaSwitch::Local,
+                switch: SchemaSwitch::Possible,
                 is_single: raw.is_single,
                 then: Box::new(plan),
             }),
