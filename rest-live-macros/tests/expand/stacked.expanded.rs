@@ -56,6 +56,39 @@ impl ::rest_live::Subscribable for TaskSerializer {
             },
         ],
     };
+    const FIELDS: ::core::option::Option<
+        &'static [::rest_live::__private::ShownField<
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        >],
+    > = ::core::option::Option::Some(
+        &[
+            ::rest_live::__private::ShownField {
+                name: "id",
+                heap_bytes: |row| {
+                    #[allow(unused_imports)]
+                    use ::rest_live::__private::AnyHeap as _;
+                    ::rest_live::__private::Heap(&row.id).bytes()
+                },
+            },
+            ::rest_live::__private::ShownField {
+                name: "text",
+                heap_bytes: |row| {
+                    #[allow(unused_imports)]
+                    use ::rest_live::__private::AnyHeap as _;
+                    ::rest_live::__private::Heap(&row.text).bytes()
+                },
+            },
+            #[cfg(feature = "colors")]
+            ::rest_live::__private::ShownField {
+                name: "color",
+                heap_bytes: |row| {
+                    #[allow(unused_imports)]
+                    use ::rest_live::__private::AnyHeap as _;
+                    ::rest_live::__private::Heap(&row.color).bytes()
+                },
+            },
+        ],
+    );
     fn from_row(
         row: &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
     ) -> Self {
