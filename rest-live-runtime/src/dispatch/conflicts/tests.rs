@@ -5,7 +5,7 @@ use crate::{
 };
 
 fn detector(capacity: usize) -> ConflictDetector {
-    ConflictDetector::new("here".into(), at(10), capacity)
+    ConflictDetector::new("here".into(), at(10), capacity, usize::MAX)
 }
 
 fn at(position: u64) -> Cursor {

@@ -60,7 +60,7 @@ fn publish(order: &Order, interval: Interval, event: Event) -> (Vec<i32>, Vec<Ro
 }
 
 fn order() -> Arc<Order> {
-    Order::new(Order::MAX_ROWS)
+    Order::new(Order::MAX_ROWS, usize::MAX)
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn events_of_a_unit_share_one_verdict_per_row() {
 
 #[test]
 fn endless_write_uses_bounded_memory_then_resets() {
-    let order = Order::new(1_000);
+    let order = Order::new(1_000, usize::MAX);
     let forgotten = order.begin();
     for n in 0..10_000 {
         let interval = order.begin();
