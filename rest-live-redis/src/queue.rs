@@ -331,4 +331,23 @@ mod tests {
         queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
     }
+
+    #[test]
+    fn memory_budget_bounds_the_queue() {
+        let mut queue = Queue::default();
+        queue.set_max_bytes(10 * "event".len());
+        queue.push(events(6));
+        queue.push(events(4));
+        assert_eq!(fields(&queue), [EVENT_FIELD; 10]);
+        queue.push(events(1));
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        let PushOutcome::Dropped(reason) = queue.push(events(11)) else {
+            panic!("it is larger than the queue")
+        };
+        assert!(reason.contains("50 bytes"), "{reason}");
+        // The events that are queued stay, and no more fit.
+        queue.set_max_bytes(0);
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Dropped(_)));
+    }
 }

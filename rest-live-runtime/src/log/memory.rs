@@ -251,6 +251,40 @@ mod tests {
         assert!(tail.next().await.is_none());
     }
 
+    /// Appends resets of a model one by one.
+    async fn append_resets(log: &MemoryLog, count: usize) {
+        for _ in 0..count {
+            let reset = Event::reset("a.B".into());
+            let append = log.append(vec![reset.into()]);
+            append.await.expect("the log is in memory");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_bound_the_ring() {
+        let (log, bytes) = (MemoryLog::default(), Event::reset("a.B".into()).bytes());
+        log.set_memory_budget(4 * bytes);
+        let start = log.head_cursor();
+        let mut tail = log.tail();
+        assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
+        append_resets(&log, 4).await;
+        let read = log.read(start.clone(), 9).await;
+        assert_eq!(read.expect("all are kept").len(), 4);
+        append_resets(&log, 1).await;
+        let read = log.read(start, 9).await;
+        assert!(matches!(read, Err(ReadError::Expired)), "{read:?}");
+        let Some(Tail::Reset(cursor)) = tail.next().await else {
+            panic!("an event that the tail did not read is dropped")
+        };
+        assert_eq!(cursor.position, 5);
+        assert_eq!(log.shared.ring().bytes, 4 * bytes);
+        // The newest event is kept in any case, and a lower budget takes effect at once.
+        log.set_memory_budget(0);
+        assert_eq!(log.shared.ring().events.len(), 1);
+        append_resets(&log, 1).await;
+        assert!(matches!(tail.next().await, Some(Tail::Entries { .. })));
+    }
+
     #[tokio::test]
     async fn the_head_is_known_without_waiting() {
         let log = MemoryLog::default();

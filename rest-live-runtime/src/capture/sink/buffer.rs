@@ -274,4 +274,29 @@ mod tests {
             [("a".to_owned(), true), ("a".to_owned(), false)]
         );
     }
+
+    #[test]
+    fn bytes_of_all_transactions_are_bounded() {
+        let bytes = event("a", 1).0.bytes();
+        let all = OpenTransactions::new(5 * bytes);
+        let open = || EventBuffer::transaction(100, &all, None);
+        let (first, second) = (open(), open());
+        first.extend((1..=3).map(|key| event("a", key)));
+        second.extend([event("b", 1), event("b", 2)]);
+        let rolled_back = second.savepoint();
+        rolled_back.extend([event("b", 3)]);
+        drop(rolled_back.take());
+        // The transaction that adds more than there is room for is reset, and no other.
+        let reset = ("b".to_owned(), true);
+        assert_eq!(models(second.take()), [reset]);
+        assert_eq!(models(first.take()), vec![("a".to_owned(), false); 3]);
+        // A single event is kept, however large it is.
+        let all = OpenTransactions::new(0);
+        let single = EventBuffer::transaction(100, &all, None);
+        single.extend([event("a", 1)]);
+        assert_eq!(models(single.take()), [("a".to_owned(), false)]);
+        single.extend([event("a", 1)]);
+        drop(single);
+        assert_eq!(all.bytes.load(Ordering::Relaxed), 0);
+    }
 }
