@@ -77,7 +77,7 @@ pub mod __private {
     pub use crate::{
         capture::hooks,
         model::{
-            columns::heap::{AnyHeap, Heap},
+            columns::heap::heap_bytes,
             declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
             permission::{Authorization, Permission},
             registration::Registration,

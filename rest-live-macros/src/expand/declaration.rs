@@ -71,11 +71,7 @@ fn expand_fields(serializer: &Serializer) -> TokenStream {
             #(#cfg)*
             #krate::__private::ShownField {
                 name: #name,
-                heap_bytes: |row| {
-                    #[allow(unused_imports)]
-                    use #krate::__private::AnyHeap as _;
-                    #krate::__private::Heap(&row.#column).bytes()
-                },
+                heap_bytes: |row| #krate::__private::heap_bytes(&row.#column),
             }
         })
     });

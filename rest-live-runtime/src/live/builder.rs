@@ -120,7 +120,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets how many events this server keeps in memory for clients that resume with `since`.
-    /// Default: 16,384, counted over all models. The events are kept with their rows.
+    /// Default: 16,384, counted over all models. The events are kept with their rows, as far as the
+    /// [memory budget](Self::memory_budget) allows.
     ///
     /// A client whose cursor is older than these events receives a reset. A server that has just
     /// started reads the events from the log, if several servers share it.

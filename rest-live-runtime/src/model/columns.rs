@@ -347,3 +347,6 @@ fn returning_expression<E: EntityTrait>(column: E::Column, backend: DbBackend) -
     let (_, text) = sql.split_once(" RETURNING ")?;
     Some(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

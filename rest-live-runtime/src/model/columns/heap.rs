@@ -1,6 +1,6 @@
 //! How many bytes a value takes on the heap.
 
-use std::io;
+use std::{any::Any, io};
 
 use sea_orm::Value;
 use serde_json::Value as Json;
@@ -55,51 +55,32 @@ fn json_bytes(json: &Json) -> usize {
     size_of::<Json>() + own
 }
 
-/// A field of a model, which generated code measures without cloning it.
-///
-/// `Heap(&row.text).bytes()` calls the method of the field's type. A type without one falls back to
-/// [`AnyHeap`].
-#[derive(Debug)]
-pub struct Heap<'r, T>(pub &'r T);
-
-/// The fallback for types that [`Heap`] does not know.
-pub trait AnyHeap {
-    /// Returns `None`.
-    fn bytes(&self) -> Option<usize> {
-        None
+/// Returns how many bytes a field of a model takes on the heap, without cloning it. Returns `None`
+/// for a type that is not known here.
+pub fn heap_bytes<T: 'static>(field: &T) -> Option<usize> {
+    /// Compares the types in turn, which the compiler does when it knows `T`.
+    macro_rules! measure {
+        ($($known:ty: |$value:ident| $bytes:expr;)*) => {$(
+            if let Some($value) = (field as &dyn Any).downcast_ref::<$known>() {
+                return Some($bytes);
+            }
+            if let Some(option) = (field as &dyn Any).downcast_ref::<Option<$known>>() {
+                return Some(option.as_ref().map_or(0, |$value| $bytes));
+            }
+        )*};
     }
-}
 
-impl<T> AnyHeap for Heap<'_, T> {}
-
-macro_rules! heap {
-    ($($field:ty: |$value:ident| $bytes:expr;)*) => {$(
-        impl Heap<'_, $field> {
-            /// Returns the number of bytes.
-            pub fn bytes(&self) -> Option<usize> {
-                let $value = self.0;
-                Some($bytes)
-            }
-        }
-
-        impl Heap<'_, Option<$field>> {
-            /// Returns the number of bytes.
-            pub fn bytes(&self) -> Option<usize> {
-                Some(self.0.as_ref().map_or(0, |$value| $bytes))
-            }
-        }
-    )*};
-}
-
-heap! {
-    String: |text| text.capacity();
-    Vec<u8>: |bytes| bytes.capacity();
-    Vec<i32>: |numbers| numbers.capacity() * size_of::<i32>();
-    Vec<i64>: |numbers| numbers.capacity() * size_of::<i64>();
-    Vec<f32>: |numbers| numbers.capacity() * size_of::<f32>();
-    Vec<f64>: |numbers| numbers.capacity() * size_of::<f64>();
-    Vec<String>: |texts| {
-        texts.iter().map(|text| size_of::<String>() + text.capacity()).sum()
-    };
-    Json: |json| json_bytes(json) - size_of::<Json>();
+    measure! {
+        String: |text| text.capacity();
+        Vec<u8>: |bytes| bytes.capacity();
+        Vec<i32>: |numbers| size_of_val(&numbers[..]);
+        Vec<i64>: |numbers| size_of_val(&numbers[..]);
+        Vec<f32>: |numbers| size_of_val(&numbers[..]);
+        Vec<f64>: |numbers| size_of_val(&numbers[..]);
+        Vec<String>: |texts| {
+            texts.iter().map(|text| size_of::<String>() + text.capacity()).sum()
+        };
+        Json: |json| json_bytes(json) - size_of::<Json>();
+    }
+    None
 }

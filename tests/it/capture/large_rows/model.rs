@@ -41,7 +41,7 @@ pub mod page {
 /// Shows none of the large columns.
 #[subscribable(model = "it.Page", entity = page::Entity, rank = 1)]
 #[subscribable(group_key = "book_id")]
-#[subscribable(group_key = "key")]
+#[subscribable(group_key = "key", public)]
 #[derive(Serialize)]
 pub struct Titled {
     id: i32,
