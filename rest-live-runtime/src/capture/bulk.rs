@@ -22,7 +22,7 @@ use super::{
     hooks::{acquire_write_lock, sink_of::live_sink},
 };
 use crate::{
-    data::event::Event,
+    data::{event::Event, scoped_model::ScopedModel},
     model::{declaration::LiveModel, registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
 };
@@ -226,7 +226,7 @@ async fn record<E: EntityTrait<Model: Sync>>(
         });
         events.collect::<Option<Vec<_>>>()
     });
-    let reset = || resets([Arc::clone(label)]);
+    let reset = || resets([ScopedModel::new(Arc::clone(label), None)]);
     sink.record(events.unwrap_or_else(reset)).await;
 }
 
