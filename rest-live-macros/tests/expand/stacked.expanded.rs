@@ -64,28 +64,16 @@ impl ::rest_live::Subscribable for TaskSerializer {
         &[
             ::rest_live::__private::ShownField {
                 name: "id",
-                heap_bytes: |row| {
-                    #[allow(unused_imports)]
-                    use ::rest_live::__private::AnyHeap as _;
-                    ::rest_live::__private::Heap(&row.id).bytes()
-                },
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.id),
             },
             ::rest_live::__private::ShownField {
                 name: "text",
-                heap_bytes: |row| {
-                    #[allow(unused_imports)]
-                    use ::rest_live::__private::AnyHeap as _;
-                    ::rest_live::__private::Heap(&row.text).bytes()
-                },
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.text),
             },
             #[cfg(feature = "colors")]
             ::rest_live::__private::ShownField {
                 name: "color",
-                heap_bytes: |row| {
-                    #[allow(unused_imports)]
-                    use ::rest_live::__private::AnyHeap as _;
-                    ::rest_live::__private::Heap(&row.color).bytes()
-                },
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.color),
             },
         ],
     );
