@@ -96,8 +96,11 @@ struct MeasuredColumn<E: EntityTrait> {
     column: E::Column,
     is_array: bool,
     /// Measures the field in place. Otherwise its value is cloned.
-    in_place: Option<fn(&E::Model) -> Option<usize>>,
+    in_place: Option<MeasureFn<E::Model>>,
 }
+
+/// Returns how many bytes a field takes on the heap, if its type is known.
+type MeasureFn<M> = fn(&M) -> Option<usize>;
 
 impl<E: EntityTrait<Model: Sync>> EntityColumns<E> {
     /// Returns the columns while it is not known what reads them: all are kept.

@@ -31,6 +31,8 @@ pub mod page {
         pub draft: Option<String>,
         pub cover: Vec<u8>,
         pub meta: Json,
+        pub thumbnail: Option<Vec<u8>>,
+        pub extra: Option<Json>,
         pub likes: i64,
     }
 
@@ -104,6 +106,8 @@ pub fn pages(id: i32, book_id: i32) -> page::ActiveModel {
         draft: Set(Some(TEXT.to_owned())),
         cover: Set(TEXT.as_bytes().to_vec()),
         meta: Set(json!({"a": [TEXT]})),
+        thumbnail: Set(Some(TEXT.as_bytes().to_vec())),
+        extra: Set(Some(json!(TEXT))),
         likes: Set(7),
     }
 }
