@@ -4,6 +4,7 @@
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
 
+pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod default_schema;
 pub(crate) mod description;

@@ -95,7 +95,7 @@ impl EventSink {
             let is_mysql = self.database.backend == DbBackend::MySql;
             let interval = is_mysql.then(|| self.begin_interval());
             let max_events = self.database.max_transaction_events();
-            EventBuffer::transaction(max_events, interval)
+            EventBuffer::transaction(max_events, &self.database.open_transactions, interval)
         };
         Self::new(
             Arc::clone(&self.database),

@@ -70,10 +70,11 @@ impl Publisher {
         default_schema: Arc<DefaultSchema>,
         metrics: Arc<Metrics>,
         runtime: Handle,
+        max_order_bytes: usize,
     ) -> Self {
         Self {
             registry,
-            order: Order::new(Order::MAX_ROWS),
+            order: Order::new(Order::MAX_ROWS, max_order_bytes),
             node: random_name().into(),
             log,
             db,
