@@ -191,7 +191,7 @@ fn is_one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
 /// Records the events of a bulk write. If its rows are unknown (`None`) or too many, records one
 /// reset.
 async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<WrittenRow>>) {
-    let Some(sink) = live_sink::<E, _>(transaction) else {
+    let Some(sink) = live_sink::<E, _>(transaction).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<E>() else {
