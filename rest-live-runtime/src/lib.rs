@@ -74,8 +74,10 @@ pub mod __private {
 
     // What the macros expand to.
     pub use crate::{
+        __choices as choices,
         capture::hooks,
         model::{
+            choices::{AnyChoices, EnumChoices, FieldType, OptionChoices},
             declaration::{Declaration, GroupDeclaration, LiveModel, assert_live},
             permission::{Authorization, Permission},
             registration::Registration,

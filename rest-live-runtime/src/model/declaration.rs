@@ -4,7 +4,7 @@
 //! The macros emit only data and one-line calls. [`description`](super::description) turns a
 //! declaration into the type-erased form for the registry.
 
-use sea_orm::{EntityTrait, TryIntoModel};
+use sea_orm::{EntityTrait, TryIntoModel, Value};
 use serde::Serialize;
 
 use super::permission::{Authorization, Permission};
@@ -68,6 +68,8 @@ pub struct Declaration<C: 'static> {
 pub struct GroupDeclaration<C: 'static> {
     /// The group key as it is written, and its column. `None` stands for the primary key.
     pub group_key: Option<(&'static str, C)>,
+    /// Returns the values of the key, if its type in the model is an enumeration.
+    pub choices: fn() -> Option<Vec<Value>>,
     /// `authorize`, if it is given.
     pub authorize: Option<fn() -> Authorization>,
     /// Whether `public` is given.

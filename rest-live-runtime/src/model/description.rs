@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     declaration::Subscribable,
+    key_column::{WrongKey, column_kind, with_choices},
     permission::{Authorization, Permission},
     row_json::RowCodec,
     table::Table,
@@ -44,8 +45,8 @@ pub(crate) struct SerializerDescription {
     pub(crate) type_id: TypeId,
     pub(crate) label: String,
     pub(crate) entity: TypeId,
-    /// The kind of the primary key, or a description of a column that cannot be a key.
-    pub(crate) pk_kind: Result<KeyKind, String>,
+    /// The kind of the primary key, or why a column of it cannot be a key.
+    pub(crate) pk_kind: Result<KeyKind, WrongKey>,
     /// The names of the primary key's columns in JSON, which are those of the model's fields.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
@@ -58,8 +59,8 @@ pub(crate) struct SerializerDescription {
 /// One group key of a serializer.
 pub(crate) struct GroupDescription {
     pub(crate) key: &'static str,
-    /// The kind of the column, or a description of why it cannot be a key.
-    pub(crate) kind: Result<KeyKind, String>,
+    /// The kind of the column, or why it cannot be a key.
+    pub(crate) kind: Result<KeyKind, WrongKey>,
     /// The column whose change moves a row to another group; `None` for the primary key.
     pub(crate) column: Option<&'static str>,
     pub(crate) read: ReadKey,
@@ -76,7 +77,9 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
         match group.group_key {
             None => GroupDescription {
                 key: PK,
-                kind: pk_kind.clone(),
+                kind: pk_kind
+                    .clone()
+                    .map(|kind| with_choices(kind, group.choices)),
                 column: None,
                 read: Arc::clone(&read_pk),
                 authorize,
@@ -84,7 +87,8 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
             },
             Some((key, column)) => GroupDescription {
                 key,
-                kind: column_kind(&column),
+                kind: column_kind::<S::Entity>(column)
+                    .map(|kind| with_choices(kind, group.choices)),
                 column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
                     None => Some(column.as_str()),
                     Some(_) => None,
@@ -127,19 +131,13 @@ fn downcast<E: EntityTrait<Model: Sync>>(row: &Row) -> Option<&E::Model> {
     row.downcast()
 }
 
-fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
-    let def = column.def();
-    let column_type = def.get_column_type();
-    KeyKind::of(column_type).ok_or_else(|| format!("`{}` is {column_type:?}", column.as_str()))
-}
-
 fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
     E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
 }
 
-fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {
+fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, WrongKey>, ReadKey) {
     let columns: Vec<E::Column> = pk_columns::<E>().collect();
-    let kinds: Result<Vec<_>, _> = columns.iter().map(column_kind).collect();
+    let kinds: Result<Vec<_>, _> = columns.iter().copied().map(column_kind::<E>).collect();
     match columns[..] {
         [column] => (
             kinds.map(|mut kinds| kinds.remove(0)),

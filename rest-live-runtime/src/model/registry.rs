@@ -115,12 +115,8 @@ impl Registry {
                 // Required even if no serializer uses `pk`: every event names its row by this key.
                 let pk_kind = match description.pk_kind {
                     Ok(kind) => kind,
-                    Err(column) => {
-                        errors.push(RegistryError::NotAKey {
-                            serializer: name,
-                            group_key: PK,
-                            column,
-                        });
+                    Err(wrong) => {
+                        errors.push(RegistryError::wrong_key(wrong, &name, PK));
                         return;
                     }
                 };

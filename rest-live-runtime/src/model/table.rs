@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic,
-    Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait, StatementBuilder,
+    Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
+    StatementBuilder,
     sea_query::{LockType, Query, SelectStatement},
 };
 
@@ -122,7 +123,7 @@ fn select<E: EntityTrait>(key: &KeyValue) -> SelectStatement {
     let mut select = E::find();
     let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
     for (column, value) in columns.zip(key.parts()) {
-        let value = value.to_column(column.def().get_column_type());
+        let value = value.to_column(&E::Model::get_value_type(column));
         select = select.filter(column.eq(value));
     }
     select.into_query()
