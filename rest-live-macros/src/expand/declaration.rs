@@ -41,6 +41,12 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         impl #krate::Subscribable for #ident {
             type Entity = #entity;
 
+            // Cargo sets the first variable only for programs.
+            const PACKAGE: ::core::option::Option<&'static str> = match ::core::option_env!("CARGO_BIN_NAME") {
+                ::core::option::Option::Some(_) => ::core::option_env!("CARGO_PKG_NAME"),
+                ::core::option::Option::None => ::core::option::Option::None,
+            };
+
             const DECLARATION: #krate::__private::Declaration<<#entity as #krate::__private::sea_orm::EntityTrait>::Column> =
                 #krate::__private::Declaration {
                     serializer: #name,

@@ -80,6 +80,7 @@ impl LoggedEvent {
             .unwrap_or_else(SystemTime::now);
         let Some(model) = registry.model_by_label(&stored.model) else {
             // A model of other nodes: no client of this node can subscribe to it.
+            registry.report_namesake(&stored.model);
             let event = Event {
                 captured,
                 ..Event::reset(stored.model.as_str().into())

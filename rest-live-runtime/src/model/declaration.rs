@@ -18,6 +18,11 @@ pub trait Subscribable: Serialize + Sized + 'static {
     /// The entity whose rows the serializer shows.
     type Entity: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<<Self::Entity as EntityTrait>::Model>>;
 
+    /// The package of the program that contains the serializer; `None` in a library. The name of a
+    /// program is not part of a label, so that the programs of a package share their labels.
+    #[doc(hidden)]
+    const PACKAGE: Option<&'static str> = None;
+
     /// The arguments of the attributes.
     const DECLARATION: Declaration<<Self::Entity as EntityTrait>::Column>;
 
@@ -47,8 +52,8 @@ where
 pub struct Declaration<C: 'static> {
     /// The name of the serializer struct.
     pub serializer: &'static str,
-    /// The `module_path!()` of the struct. Its first segment is the application's part of the
-    /// label.
+    /// The `module_path!()` of the struct. In a library, its first segment is the application's
+    /// part of the label.
     pub module: &'static str,
     /// The model's label, if it is given.
     pub model: Option<&'static str>,

@@ -114,7 +114,10 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
         type_id: TypeId::of::<S>(),
         label: match declaration.model {
             Some(label) => label.to_owned(),
-            None => default_label(declaration.module, S::Entity::default().table_name()),
+            None => {
+                let application = application(S::PACKAGE, declaration.module);
+                default_label(&application, S::Entity::default().table_name())
+            }
         },
         entity: TypeId::of::<S::Entity>(),
         groups: groups.collect(),
@@ -157,10 +160,17 @@ fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, WrongKey>, Rea
     }
 }
 
-/// Returns the default label of a model: `todolist.Task` for the module `todolist::task` and the
+/// Returns the application's part of a default label: the package of a program, or the library.
+fn application(package: Option<&str>, module: &str) -> String {
+    match package {
+        Some(package) => package.replace(|c: char| !c.is_alphanumeric(), "_"),
+        None => module.split("::").next().unwrap_or(module).to_owned(),
+    }
+}
+
+/// Returns the default label of a model: `todolist.Task` for the application `todolist` and the
 /// table `task`.
-fn default_label(module: &str, table: &str) -> String {
-    let application = module.split("::").next().unwrap_or(module);
+fn default_label(application: &str, table: &str) -> String {
     let mut label = format!("{application}.");
     for word in table.split(|c: char| !c.is_alphanumeric()) {
         let mut chars = word.chars();
@@ -180,11 +190,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_label_is_crate_and_table() {
-        assert_eq!(
-            default_label("todolist::entities::task", "task"),
-            "todolist.Task"
-        );
+    fn the_default_label_is_application_and_table() {
+        assert_eq!(application(None, "todolist::entities::task"), "todolist");
+        assert_eq!(application(Some("todo-list"), "worker::task"), "todo_list");
+        assert_eq!(default_label("todolist", "task"), "todolist.Task");
         assert_eq!(default_label("shop", "order_line"), "shop.OrderLine");
         assert_eq!(default_label("shop", "OrderLine"), "shop.OrderLine");
     }
