@@ -19,7 +19,10 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     LiveConnection, LiveTransaction,
-    hooks::{acquire_write_lock, sink_of::live_sink},
+    hooks::{
+        acquire_write_lock,
+        sink_of::{Hook, live_sink},
+    },
 };
 use crate::{
     data::event::{Event, Row},
@@ -191,7 +194,7 @@ fn is_one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
 /// Records the events of a bulk write. If its rows are unknown (`None`) or too many, records one
 /// reset.
 async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<WrittenRow>>) {
-    let Some(sink) = live_sink::<E, _>(transaction).await else {
+    let Some(sink) = live_sink::<E, _>(transaction, Hook::Before).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<E>() else {

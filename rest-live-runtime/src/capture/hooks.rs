@@ -16,7 +16,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use self::sink_of::live_sink;
+use self::sink_of::{Hook, live_sink};
 use super::{
     EventSink,
     sink::pending::{PendingWrite, Stage, Writer},
@@ -40,7 +40,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db).await else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::Before).await else {
         return Ok(());
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -114,7 +114,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db).await else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::After).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -158,7 +158,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db).await else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::Before).await else {
         return Ok(());
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -189,7 +189,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db).await else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::After).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {

@@ -22,6 +22,14 @@ use crate::capture::EventSink;
 /// The sink of plain connections. One `Live` of the process may set it.
 static PLAIN_SINK: RwLock<Weak<EventSink>> = RwLock::new(Weak::new());
 
+/// Which hook of a write runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Before,
+    /// The write was counted and reported before.
+    After,
+}
+
 /// Makes hooks on plain connections leave their events in this sink, until it is dropped or
 /// another replaces it.
 pub(crate) fn set_plain_sink(sink: &Arc<EventSink>) {
@@ -32,6 +40,7 @@ pub(crate) fn set_plain_sink(sink: &Arc<EventSink>) {
 /// not published, and a warning says why, once for each model.
 pub(crate) async fn live_sink<E: EntityTrait, C: ConnectionTrait>(
     db: &C,
+    hook: Hook,
 ) -> Option<Arc<EventSink>> {
     if let Some(sink) = probe::sink_of(db) {
         if sink.registry().is_captured_by_triggers::<E>() {
@@ -57,7 +66,9 @@ pub(crate) async fn live_sink<E: EntityTrait, C: ConnectionTrait>(
         Ok(()) => return Some(sink),
         Err(reason) => reason,
     };
-    sink.database.publisher.metrics.withheld.increment(1);
+    if hook == Hook::Before {
+        sink.database.publisher.metrics.withheld.increment(1);
+    }
     match reason {
         Withheld::InTransaction if is_first::<E>("in a transaction") => tracing::error!(
             model = &*label,

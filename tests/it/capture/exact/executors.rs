@@ -1,6 +1,7 @@
 //! The other types through which SeaORM 2 writes: `DatabaseExecutor`, which migrations call
 //! `SchemaManagerConnection`, and types of an application that wrap a connection.
 
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
     DbBackend, DbErr, ExecResult, IntoDatabaseExecutor, IsolationLevel, QueryResult, Statement,
@@ -24,6 +25,8 @@ crate::support::on_each_engine! { @alone
     failed_write_does_not_leak_a_transaction
     refused_statement_is_reported_as_unknown
 }
+
+const WITHHELD: &str = "rest_live_events_withheld_total";
 
 /// Single-row writes that run both hooks.
 const HOOKED: [&str; 5] = [
@@ -56,7 +59,11 @@ async fn executor_of_a_connection_is_captured(engine: Engine) {
 }
 
 async fn executor_of_a_transaction_is_withheld(engine: Engine) {
-    let mut fixture = Fixture::fresh(engine).await;
+    let recorder = DebuggingRecorder::new();
+    let mut fixture = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        Fixture::fresh(engine).await
+    };
     fixture.live.capture_plain_connections();
     let log = Log::start();
     for (text, isolation) in [
@@ -99,6 +106,12 @@ async fn executor_of_a_transaction_is_withheld(engine: Engine) {
         log.contains("a write in a plain database transaction was not captured"),
         "{log}"
     );
+    let metrics = recorder.snapshotter().snapshot().into_vec();
+    let withheld = metrics.iter().find_map(|(key, _, _, value)| match value {
+        DebugValue::Counter(count) if key.key().name() == WITHHELD => Some(*count),
+        _ => None,
+    });
+    assert_eq!(withheld, Some(8), "each write is counted once");
     // A pooled connection works as before.
     let executor = DatabaseExecutor::from(&fixture.plain);
     text_of(1, "after").update(&executor).await.unwrap();
