@@ -68,7 +68,7 @@
 //! A client sends `{"model":"my_app.Task","list_id":1}` once. After that, it receives one message
 //! for each change of a task of list 1, such as
 //! `{"model":"my_app.Task","payload":{"id":1,"text":"milk","done":false},"action":"CREATED"}`.
-//! (`my_app` stands for the name of the crate that holds the serializer.)
+//! (`my_app` stands for the name of the package that holds the serializer.)
 //!
 //! # How it works
 //! ```text

@@ -83,11 +83,6 @@ struct Conversation {
 }
 
 impl Session {
-    /// Warns if several processes may serve the port of this connection without a shared log.
-    pub(crate) fn check_listener(&self, stream: &tokio::net::TcpStream) {
-        self.context.other_processes.check_listener(stream);
-    }
-
     pub(crate) fn new(
         context: Arc<SessionContext>,
         handshake: Handshake<Identity>,
@@ -134,6 +129,11 @@ impl Session {
             span,
             permit: permit.map(Arc::new),
         }
+    }
+
+    /// Warns if several processes may serve the port of this connection without a shared log.
+    pub(crate) fn check_listener(&self, stream: &tokio::net::TcpStream) {
+        self.context.other_processes.check_listener(stream);
     }
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {

@@ -19,12 +19,12 @@ pub enum Relation {}
 
 #[subscribable(entity = Entity)]
 #[derive(Serialize)]
-pub struct ItemSerializer {
-    pub id: i32,
+pub(crate) struct ItemSerializer {
+    id: i32,
 }
 
 /// Opens the database and the log that the test names.
-pub async fn live() -> Live {
+pub(crate) async fn live() -> Live {
     let db = Database::connect(env::var("DATABASE_URL").expect("a database")).await;
     let db = db.expect("a database");
     let schema = Schema::new(db.get_database_backend());

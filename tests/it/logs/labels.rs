@@ -3,12 +3,18 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
+    thread,
 };
 
-use rest_live::{Live, subscribable, testing::Client};
+use rest_live::{
+    __private::{Declaration, GroupDeclaration},
+    Live, Subscribable,
+    testing::Client,
+};
 use rest_live_redis::RedisLog;
-use sea_orm::{ActiveModelTrait, DerivePartialModel};
+use sea_orm::ActiveModelTrait;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::{
     entities::task::{self, TaskSerializer},
@@ -30,32 +36,47 @@ async fn programs_of_one_package_share_labels() {
         command
     };
     let mut reader = program("label_reader").spawn().unwrap();
-    let mut lines = BufReader::new(reader.stdout.take().unwrap()).lines();
-    let mut next = async || {
-        let (line, rest) = soon(
-            "a line of the reader",
-            tokio::task::spawn_blocking(move || (lines.next(), lines)),
-        )
-        .await
-        .unwrap();
-        lines = rest;
-        serde_json::from_str::<Value>(&line.unwrap().unwrap()).unwrap()
-    };
-    assert_eq!(next().await["type"], "subscribed");
+    let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
+    let (sender, mut messages) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        for line in lines {
+            let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            sender.send(message).unwrap();
+        }
+    });
+    let subscribed = soon("the subscription", messages.recv()).await.unwrap();
+    assert_eq!(subscribed["type"], "subscribed", "{subscribed}");
     assert!(program("label_writer").status().unwrap().success());
-    let broadcast = next().await;
-    assert_eq!(
-        (&broadcast["action"], &broadcast["payload"]),
-        (&json!("CREATED"), &json!({"id": 1}))
-    );
+    let broadcast = soon("the change", messages.recv()).await.unwrap();
+    assert_eq!(broadcast["payload"], json!({"id": 1}), "{broadcast}");
     assert!(reader.wait().unwrap().success());
 }
 
-/// The tasks as a program of another package calls them.
-#[subscribable(model = "worker.Task", entity = task::Entity, hooks = false, rank = 9)]
-#[derive(serde::Serialize, DerivePartialModel)]
-struct WorkerTask {
-    id: i32,
+/// The tasks as a program of another package calls them. The other tests must not register it.
+#[derive(serde::Serialize)]
+struct WorkerTask {}
+
+impl Subscribable for WorkerTask {
+    type Entity = task::Entity;
+
+    const DECLARATION: Declaration<task::Column> = Declaration {
+        serializer: "WorkerTask",
+        module: module_path!(),
+        model: Some("worker.Task"),
+        rank: 0,
+        check_permission: None,
+        secret: &[],
+        groups: &[GroupDeclaration {
+            group_key: None,
+            choices: || None,
+            authorize: None,
+            public: false,
+        }],
+    };
+
+    fn from_row(_: &task::Model) -> Self {
+        Self {}
+    }
 }
 
 #[tokio::test]
