@@ -6,6 +6,8 @@ use rest_live::{Subscribable, subscribable};
 use serde::Serialize;
 
 mod task {
+    #![allow(non_snake_case, reason = "SeaORM generates code with the name of the field")]
+
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
@@ -26,7 +28,6 @@ mod task {
         pub list_id: i32,
         #[sea_orm(enum_name = "Owner")]
         pub owned_by: String,
-        #[allow(non_snake_case)]
         pub SiteID: i64,
         pub r#type: State,
         pub former: Option<State>,
