@@ -142,7 +142,8 @@ impl Registry {
                     table: description.table,
                     codec: description.codec,
                     secret: Vec::new(),
-                    shown: Some(Vec::new()),
+                    shown: Vec::new(),
+                    reads_all: false,
                     absent: Vec::new(),
                     groups: Vec::new(),
                 });
