@@ -201,7 +201,7 @@ impl Session {
         if let Err(refusal) = result {
             let _entered = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
-            self.answer(dialect.error(&refusal, id.as_ref()));
+            self.answer(dialect.error(&refusal, id.as_ref(), text));
         }
     }
 
