@@ -407,7 +407,9 @@ pub mod guide {
 pub mod warp {
     //! The [warp](https://docs.rs/warp) transport: filters for the websocket and for cursors.
 
-    pub use rest_live_warp::{subscriptions, subscriptions_as, with_cursor};
+    pub use rest_live_warp::{
+        subscriptions, subscriptions_as, with_cursor, with_stored_cursor, without_cursor,
+    };
 }
 
 /// An event log on a Redis Stream, which several servers share.

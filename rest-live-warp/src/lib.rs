@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use rest_live_runtime::Live;
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
-pub use self::cursor::with_cursor;
+pub use self::cursor::{with_cursor, with_stored_cursor, without_cursor};
 use self::handshake::UpgradeRequest;
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.
