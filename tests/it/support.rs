@@ -2,6 +2,7 @@
 
 mod alone;
 mod app;
+mod chromium;
 mod client;
 mod dialect;
 mod each_engine;
@@ -20,6 +21,7 @@ pub(crate) use self::each_engine::on_each_engine;
 pub use self::{
     alone::alone,
     app::{App, Node, database, database_of, task},
+    chromium::Chromium,
     client::{Client, assert_error},
     dialect::Dialect,
     engine::{Engine, TestDatabase},

@@ -3,7 +3,9 @@
 mod autobahn;
 mod hostile;
 mod metrics;
+mod pages;
 mod routes;
 mod shutdown;
 mod siege;
+mod sign_in;
 mod slow;
