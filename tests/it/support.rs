@@ -11,6 +11,7 @@ mod gate_log;
 mod log;
 mod port;
 mod process;
+mod proxy;
 mod raw;
 mod redis;
 mod scripted_log;
@@ -29,6 +30,7 @@ pub use self::{
     log::Log,
     port::free_port,
     process::{Example, read},
+    proxy::Proxy,
     raw::{raw, raw_offering, raw_on},
     redis::Redis,
     scripted_log::ScriptedLog,

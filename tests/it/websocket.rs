@@ -4,6 +4,7 @@ mod autobahn;
 mod hostile;
 mod metrics;
 mod pages;
+mod proxies;
 mod routes;
 mod shutdown;
 mod siege;
