@@ -176,6 +176,19 @@ async fn assert_refused(browser: &Browser, origin: &str) -> String {
     body
 }
 
+/// The guide shows the body of a refusal.
+#[tokio::test]
+async fn refusal_of_the_guide_is_what_pages_get() {
+    let backend = Backend::start(|builder| builder).await;
+    let host = "127.0.0.1:3030".to_owned();
+    let browser = Browser {
+        proxy: backend.addr,
+        host,
+    };
+    let body = assert_refused(&browser, "http://localhost:5173").await;
+    assert_eq!(body + "\n", guide("text", 0));
+}
+
 /// Limits with so many pings that a proxy sees no idle connection of a second.
 fn frequent_pings() -> Limits {
     Limits::default().ping_interval(Duration::from_millis(250))

@@ -16,16 +16,20 @@ pub struct ForbiddenOrigin {
     origin: String,
     host: Option<String>,
     forwarded_host: Option<String>,
+    /// A cause that is likely; may be empty.
+    hint: &'static str,
     remedy: String,
 }
 
 impl ForbiddenOrigin {
     pub(super) fn new(origin: Option<&Origin>, headers: &OriginHeaders<'_>) -> Self {
+        let (hint, remedy) = remedy(origin, headers);
         Self {
             origin: quoted(headers.origin),
             host: headers.host.map(quoted),
             forwarded_host: headers.forwarded_host.map(quoted),
-            remedy: remedy(origin, headers),
+            hint,
+            remedy,
         }
     }
 
@@ -44,9 +48,11 @@ impl ForbiddenOrigin {
         self.forwarded_host.as_deref()
     }
 
-    /// Returns what to do if the page should be allowed.
-    pub(crate) fn remedy(&self) -> &str {
-        &self.remedy
+    /// Returns what to do if the page should be allowed, in one line.
+    pub(crate) fn remedy(&self) -> String {
+        format!("{} {}", self.hint, self.remedy)
+            .trim_start()
+            .to_owned()
     }
 }
 
@@ -63,45 +69,51 @@ impl fmt::Display for ForbiddenOrigin {
         if let Some(forwarded_host) = self.forwarded_host() {
             writeln!(f, "X-Forwarded-Host: {forwarded_host}")?;
         }
+        if !self.hint.is_empty() {
+            writeln!(f, "{}", self.hint)?;
+        }
         f.write_str(&self.remedy)
     }
 }
 
 impl std::error::Error for ForbiddenOrigin {}
 
-fn remedy(origin: Option<&Origin>, headers: &OriginHeaders<'_>) -> String {
+/// Returns a hint and the line that allows the page.
+fn remedy(origin: Option<&Origin>, headers: &OriginHeaders<'_>) -> (&'static str, String) {
     let Some(origin) = origin else {
         return if headers.origin == "null" {
-            "Pages from files have the origin `null`, and so do sandboxed frames of every site. \
-             `.allowed_origins([\"null\"])` on Live::builder(..) therefore allows every page. \
-             Use it only if no cookie signs users in."
-                .to_owned()
+            let allow = "To allow every page, write .allowed_origins([\"null\"]) on Live::builder(..). \
+                         Do so only if no cookie signs users in.";
+            (
+                "Pages from files have the origin `null`, and so have sandboxed frames of every site.",
+                allow.to_owned(),
+            )
         } else {
-            "No browser sends such an `Origin`.".to_owned()
+            ("", "No browser sends such an `Origin`.".to_owned())
         };
     };
-    let allow =
-        format!("To allow it, write .allowed_origins([\"{origin}\"]) on Live::builder(..).");
     let is_forwarded = headers
         .forwarded_host()
         .is_some_and(|host| origin.is_at(host));
     if is_forwarded {
-        "A proxy changed `Host`. If all requests pass this proxy, write .trust_forwarded_host(true) \
-         on Live::builder(..)."
-            .to_owned()
-    } else if headers
+        let trust = "If all requests pass this proxy, write .trust_forwarded_host(true) on \
+                     Live::builder(..).";
+        return ("A proxy changed `Host`.", trust.to_owned());
+    }
+    let hint = if headers
         .host
         .is_some_and(|host| origin.is_other_loopback_name(host))
     {
-        format!(
-            "These are two names of one machine, but two origins for a browser: the page should \
-             connect to the host of its own address (location.host). {allow}"
-        )
+        "These are two names of one machine, but two origins for a browser. The page should connect \
+         to the host of its own address (location.host)."
     } else if origin.is_web() {
-        format!("If a proxy changed `Host`, let it pass the browser's `Host` on. {allow}")
+        "If a proxy changed `Host`, let it pass the browser's `Host` on."
     } else {
-        allow
-    }
+        ""
+    };
+    let allow =
+        format!("To allow the page, write .allowed_origins([\"{origin}\"]) on Live::builder(..).");
+    (hint, allow)
 }
 
 /// Quotes and truncates a header.

@@ -172,13 +172,13 @@ fn refusal_names_the_headers_and_the_line_to_write() {
         "This page may not open a websocket here: its origin is neither the server's nor allowed.\n\
          Origin: \"http://localhost:5173\"\n\
          Host: \"127.0.0.1:3030\"\n\
-         If a proxy changed `Host`, let it pass the browser's `Host` on. \
-         To allow it, write .allowed_origins([\"http://localhost:5173\"]) on Live::builder(..)."
+         If a proxy changed `Host`, let it pass the browser's `Host` on.\n\
+         To allow the page, write .allowed_origins([\"http://localhost:5173\"]) on Live::builder(..)."
     );
     for (origin, line) in [
         ("tauri://localhost", "[\"tauri://localhost\"]"),
         ("file://", "[\"file://\"]"),
-        ("null", "allows every page"),
+        ("null", "To allow every page"),
         ("http://a.example, http://b.example", "No browser"),
     ] {
         let refusal = check(&allowed(&[]), origin, None, None).expect_err(origin);
