@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn packages_of_npm_have_the_versions_of_their_folder() {
+        let page = need("page", "is served", "node -v", Npm, "tests/npm");
+        let line = Npm.command(&[&page, &BROWSER], "").expect("a command");
+        assert!(line.contains("cp tests/npm/package*.json"), "{line}");
+        assert!(line.contains("npm ci"), "{line}");
+    }
+
+    #[test]
     fn installs_nothing_from_a_source_that_is_not_needed() {
         assert_eq!(Debian.command(&[&FORMAT], ""), None);
         assert_eq!(Rustup.command(&[&BROWSER], ""), None);

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{Backend, Browser, assert_live, assert_refused, guide, replaced};
-use crate::support::Proxy;
+use crate::support::{Chromium, Proxy, soon};
 
 /// Returns the folder into which `cargo xtask test` installs `tests/npm/package-lock.json`.
 fn installed() -> PathBuf {
@@ -27,6 +27,7 @@ async fn start(backend: &Backend, config: &str) -> Proxy {
     let folder = tempfile::tempdir_in(&installed).unwrap();
     let command = |folder: &Path, port: u16| {
         fs::write(folder.join("vite.config.js"), &config).unwrap();
+        fs::write(folder.join("index.html"), "<title>a page</title>").unwrap();
         let mut command = Command::new("node");
         command
             .arg(installed.join("node_modules/vite/bin/vite.js"))
@@ -46,7 +47,24 @@ async fn start(backend: &Backend, config: &str) -> Proxy {
 async fn config_of_the_guide_is_live() {
     let backend = Backend::start(|builder| builder).await;
     let proxy = start(&backend, guide("js", 0)).await;
-    assert_live(&backend, &Browser::of(proxy.addr, "localhost")).await;
+    let browser = Browser::of(proxy.addr, "localhost");
+    assert_live(&backend, &browser).await;
+
+    // A real page of Vite, with the line of the guide.
+    let chromium = Chromium::launch().await;
+    let page = chromium.page(&format!("{}/", browser.origin())).await;
+    let line = "new WebSocket(`ws://${location.host}/ws/subscribe`)";
+    assert!(super::GUIDE.contains(line));
+    let script = format!(
+        "new Promise(done => {{
+            const socket = {line};
+            socket.onopen = () => done('open');
+            socket.onclose = event => done(event.code);
+        }})"
+    );
+    let opened = soon("the websocket", page.evaluate(script)).await.unwrap();
+    assert_eq!(opened.into_value::<serde_json::Value>().unwrap(), "open");
+    chromium.close().await;
 }
 
 /// The short form of Vite sets `changeOrigin`, which changes the host.
