@@ -141,8 +141,11 @@ impl<U: Send + Sync + 'static> Live<U> {
         let checked = self.inner.context.origins.check(&headers);
         if let Err(forbidden) = &checked {
             self.inner.context.metrics.count_denial(Denial::Origin);
-            let (origin, host) = (forbidden.origin(), forbidden.host());
-            let (forwarded_host, remedy) = (forbidden.forwarded_host(), forbidden.remedy());
+            // They are in quotes already.
+            let origin = tracing::field::display(forbidden.origin());
+            let host = forbidden.host().map(tracing::field::display);
+            let forwarded_host = forbidden.forwarded_host().map(tracing::field::display);
+            let remedy = forbidden.remedy();
             if let Some(suppressed) = self.inner.origin_warnings.admit(Instant::now()) {
                 tracing::warn!(
                     origin,

@@ -19,8 +19,8 @@ const PREFIX: &str = "bearer.";
 ///   headers of a websocket: `new WebSocket(url, ["rest-live.v1", "bearer." + token])`.
 ///
 /// So one filter identifies the user of REST routes and of the websocket. rest-live does not check
-/// the token, never logs it, and never sends it back: the server selects `rest-live.v1`. A page must
-/// therefore offer `rest-live.v1` also, or its browser closes the connection.
+/// the token, never logs it, and never sends it back: the server selects `rest-live.v1`. A page
+/// must therefore offer `rest-live.v1` also, or its browser closes the connection.
 ///
 /// The name of a subprotocol may contain ASCII letters, digits and ``!#$%&'*+-.^_`|~`` (RFC 9110,
 /// section 5.6.2). A JWT does. Encode other tokens in base64url without padding.

@@ -63,8 +63,8 @@ impl Origin {
         default_port(&self.scheme).is_some()
     }
 
-    /// Returns whether the page has the host and port of a `Host` header. The header says nothing
-    /// about the scheme.
+    /// Returns whether the page has the host and port of a `Host` header. The header does not
+    /// contain the scheme.
     fn is_at(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let Some((host, port)) = split_port(&host) else {

@@ -107,8 +107,8 @@ impl Client {
     }
 }
 
-/// Asserts that a frame is this error and contains nothing else. An error about a plain request also
-/// names its group.
+/// Asserts that a frame is this error and contains nothing else. An error about a plain request
+/// also names its group.
 pub fn assert_error(text: &str, code: u16, error: &str, retry: bool) {
     let json: Value = serde_json::from_str(text).unwrap();
     let message = json["message"]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::SinkExt;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use reqwest::Client as Http;
 use rest_live::{
     Limits, Live,
@@ -94,6 +95,20 @@ impl App {
     }
 }
 
+/// Returns how many denials with this reason were counted.
+fn denials(recorder: &DebuggingRecorder, reason: &str) -> u64 {
+    let snapshot = recorder.snapshotter().snapshot().into_vec();
+    let denials = snapshot.into_iter().filter(|(key, ..)| {
+        let mut labels = key.key().labels();
+        key.key().name() == "rest_live_denials_total" && labels.any(|l| l.value() == reason)
+    });
+    let counts = denials.map(|(.., value)| match value {
+        DebugValue::Counter(count) => count,
+        other => panic!("{other:?} is not a counter"),
+    });
+    counts.sum()
+}
+
 #[tokio::test]
 async fn token_signs_in_over_either_header() {
     let app = App::start(Limits::default()).await;
@@ -112,7 +127,11 @@ async fn token_signs_in_over_either_header() {
 
 #[tokio::test]
 async fn rejected_sign_in_closes_with_4401_or_4403() {
-    let app = App::start(Limits::default()).await;
+    let recorder = DebuggingRecorder::new();
+    let app = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        App::start(Limits::default()).await
+    };
     for (offer, closed) in [
         ("rest-live.v1, bearer.wrong", (4401, "unauthenticated")),
         ("rest-live.v1", (4401, "unauthenticated")),
@@ -130,6 +149,7 @@ async fn rejected_sign_in_closes_with_4401_or_4403() {
         let (code, reason) = client.closed().await;
         assert_eq!((code, &*reason), closed, "{offer}");
     }
+    assert_eq!(denials(&recorder, "sign_in"), 3);
     assert_eq!(app.live.disconnect(|_| true), 0, "there is no session");
     soon("the end of all connections", async {
         while app.live.connections() > 0 {

@@ -48,7 +48,7 @@ fn page_of_the_same_host_and_port_is_allowed() {
         ("http://", "", false),
         ("http://example.com:", "example.com", false),
         ("http://example.com", "example.com:x", false),
-        // An installed application, whose host anybody can choose.
+        // An installed application. Its developer can choose any host.
         ("app://example.com", "example.com", false),
         ("capacitor://localhost", "localhost", false),
     ] {
