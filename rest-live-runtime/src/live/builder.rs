@@ -3,7 +3,7 @@
 use std::{
     any, fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock},
 };
 
 use sea_orm::DatabaseConnection;
@@ -28,7 +28,7 @@ use crate::{
     session::{
         connection_limiter::ConnectionLimiter,
         context::SessionContext,
-        origin::Origins,
+        origin::{allowed::AllowedOrigins, log_limit::LogLimit},
         other_processes::{OtherProcesses, Reach},
     },
     transport::tasks::ConnectionTasks,
@@ -42,6 +42,7 @@ pub struct LiveBuilder<U = ()> {
     discover: bool,
     limits: Limits,
     origins: Vec<String>,
+    trusts_forwarded_host: bool,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
     /// The name of the type of the log.
@@ -63,6 +64,7 @@ impl<U> LiveBuilder<U> {
             discover: true,
             limits: Limits::default(),
             origins: Vec::new(),
+            trusts_forwarded_host: false,
             user_key: None,
             log: Arc::new(MemoryLog::default()),
             log_name: name_of::<MemoryLog>(),
@@ -94,14 +96,34 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets which web pages may open a websocket, in addition to pages of the server's own host and
     /// port. Default: none.
     ///
-    /// An entry is an origin such as `https://app.example.com`, with the port if it is not the
-    /// default port of the scheme. `*` allows every page. Requests without an `Origin` header, from
-    /// clients that are not browsers, are always allowed.
+    /// Requests without an `Origin` header, from clients that are not browsers, are always allowed.
+    /// Each call replaces the earlier list. An entry is one of these:
+    ///
+    /// * An origin such as `https://app.example.com`, with the port if it is not the default port
+    ///   of the scheme.
+    /// * All subdomains of a domain: `https://*.example.com`. The domain itself is another entry.
+    /// * The origin of an installed application, such as `tauri://localhost`,
+    ///   `capacitor://localhost`, `file://` or `chrome-extension://<id>`.
+    /// * `null`: pages that browsers load from files, and sandboxed frames. Every site can open a
+    ///   sandboxed frame, so this entry allows every page.
+    /// * `*`: every page. Like `null`, it is safe only if no cookie signs users in.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
     ) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether the header `X-Forwarded-Host` is the host of this server, if a request has it.
+    /// Default: `false`: only the `Host` header counts.
+    ///
+    /// Set it if a reverse proxy changes `Host` and sends the browser's `Host` in this header, and
+    /// if clients can reach this server only through that proxy. The proxy must replace the header
+    /// or append to it; the first value counts. A page in a browser cannot set the header of a
+    /// websocket.
+    pub fn trust_forwarded_host(mut self, trust: bool) -> Self {
+        self.trusts_forwarded_host = trust;
         self
     }
 
@@ -180,8 +202,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     ///
     /// # Errors
     /// * [`BuildError::Registry`] with all mistakes in the registered serializers
-    /// * [`BuildError::Origin`] if an entry of [`allowed_origins`](Self::allowed_origins) is not an
-    ///   origin
+    /// * [`BuildError::Origin`] if no page can have an entry of
+    ///   [`allowed_origins`](Self::allowed_origins) as its origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
     ///   [`user_key`](Self::user_key)
     /// * [`BuildError::NoRuntime`] if it is called outside a tokio runtime
@@ -196,7 +218,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 .map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);
-        let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
+        let origins = AllowedOrigins::new(self.origins, self.trusts_forwarded_host)
+            .map_err(|(entry, problem)| BuildError::Origin { entry, problem })?;
         if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
             return Err(BuildError::NoUserKey);
         }
@@ -276,7 +299,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 user_key: self.user_key,
                 tasks,
                 runtime,
-                has_refused_origin: AtomicBool::new(false),
+                origin_warnings: LogLimit::default(),
                 connections: ConnectionTasks::default(),
             }),
             users: PhantomData,
@@ -298,6 +321,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("discover", &self.discover)
             .field("limits", &self.limits)
             .field("origins", &self.origins)
+            .field("trusts_forwarded_host", &self.trusts_forwarded_host)
             .field("log", &self.log)
             .field("replay_capacity", &self.replay_capacity)
             .field("max_rows_per_statement", &self.max_rows_per_statement)
