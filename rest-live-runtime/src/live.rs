@@ -262,6 +262,12 @@ impl<U: Send + Sync + 'static> Live<U> {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let SessionContext {
+            log,
+            other_processes,
+            ..
+        } = &*self.context;
+        other_processes.report_end(&**log);
         self.connections.abort();
         self.publisher.abort();
         self.tasks.iter().for_each(AbortHandle::abort);

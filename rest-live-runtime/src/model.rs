@@ -4,9 +4,11 @@
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
 
+pub(crate) mod choices;
 pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod description;
+pub(crate) mod key_column;
 pub(crate) mod permission;
 pub(crate) mod registration;
 pub(crate) mod registry;

@@ -9,6 +9,7 @@ pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
 pub(crate) mod origin;
+pub(crate) mod other_processes;
 pub(crate) mod reauthorize;
 mod refusal;
 mod request;
@@ -92,6 +93,7 @@ impl Session {
             address,
             v1: by_subprotocol,
         } = handshake;
+        context.other_processes.note_session();
         let limits = &context.limits;
         let name = random_name();
         let span = tracing::info_span!(
@@ -127,6 +129,11 @@ impl Session {
             span,
             permit: permit.map(Arc::new),
         }
+    }
+
+    /// Warns if several processes may serve the port of this connection without a shared log.
+    pub(crate) fn check_listener(&self, stream: &tokio::net::TcpStream) {
+        self.context.other_processes.check_listener(stream);
     }
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {

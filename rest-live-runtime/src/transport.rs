@@ -98,6 +98,7 @@ pub(crate) fn accept<S: Into<Socket>>(
 fn serve(socket: Socket, early: Vec<u8>, session: Session, connections: &ConnectionTasks) {
     match socket.0 {
         SocketKind::Tcp(stream) => {
+            session.check_listener(&stream);
             match tcp_reader::Connection::new(stream, early, session, connections) {
                 Ok(connection) => connections.spawn(connection),
                 Err(error) => {

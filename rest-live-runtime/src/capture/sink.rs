@@ -99,9 +99,14 @@ impl EventSink {
         self.buffer().is_some()
     }
 
-    /// Returns whether capture sees the statements of writes, and not only their hooks.
+    /// Returns whether capture knows the rows of statements, and not only those of hooks.
     pub(super) fn sees_statements(&self) -> bool {
-        !matches!(self.kind, Kind::Plain)
+        !matches!(self.kind, Kind::Plain) && !self.database.is_stand_in()
+    }
+
+    /// Returns whether rest-live may read rows to find out what a write changes.
+    pub(super) fn may_read(&self) -> bool {
+        !self.database.is_stand_in()
     }
 
     /// Returns whether the statement of a write returns the rows that it wrote. All is known of the

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::model::registry::RegistryError;
 
 /// Why [`LiveBuilder::build`](crate::LiveBuilder::build) failed.
-#[derive(Debug)]
+///
+/// `Debug` prints the same text as `Display`, because a `main` that returns the error prints
+/// `Debug`.
 #[non_exhaustive]
 pub enum BuildError {
     /// All mistakes in the registered serializers.
@@ -43,6 +45,12 @@ impl fmt::Display for BuildError {
                 "Live::builder(..).build() must be called in a tokio runtime, such as under #[tokio::main]",
             ),
         }
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

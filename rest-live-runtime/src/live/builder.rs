@@ -1,7 +1,7 @@
 //! Builds a `Live` from a database connection, the registrations and the settings.
 
 use std::{
-    fmt,
+    any, fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock, atomic::AtomicBool},
 };
@@ -25,7 +25,12 @@ use crate::{
         registry::Registry,
     },
     publish::publisher::Publisher,
-    session::{connection_limiter::ConnectionLimiter, context::SessionContext, origin::Origins},
+    session::{
+        connection_limiter::ConnectionLimiter,
+        context::SessionContext,
+        origin::Origins,
+        other_processes::{OtherProcesses, Reach},
+    },
     transport::tasks::ConnectionTasks,
 };
 
@@ -39,6 +44,8 @@ pub struct LiveBuilder<U = ()> {
     origins: Vec<String>,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
+    /// The name of the type of the log.
+    log_name: &'static str,
     replay_capacity: usize,
     max_rows_per_statement: usize,
     memory_budget: usize,
@@ -58,6 +65,7 @@ impl<U> LiveBuilder<U> {
             origins: Vec::new(),
             user_key: None,
             log: Arc::new(MemoryLog::default()),
+            log_name: name_of::<MemoryLog>(),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
             memory_budget: MEMORY_BUDGET,
@@ -114,8 +122,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets the event log. Default: a [`MemoryLog`], which serves one process.
-    pub fn log(mut self, log: impl EventLog) -> Self {
+    pub fn log<L: EventLog>(mut self, log: L) -> Self {
         self.log = Arc::new(log);
+        self.log_name = name_of::<L>();
         self
     }
 
@@ -194,7 +203,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         tracing::info!(
             models = registry.summary(),
-            "rest-live has started, and these models are live"
+            log = self.log_name,
+            "rest-live has started, and these models are live. The event log serves {}",
+            Reach(&*self.log)
         );
 
         let metrics = Arc::new(Metrics::new());
@@ -242,6 +253,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             budget.transactions,
         );
         let sink = EventSink::autocommit(Arc::new(database));
+        let log = Arc::clone(&self.log);
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db.clone(), sink),
@@ -259,6 +271,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
+                    other_processes: OtherProcesses::of(&*log),
                 }),
                 user_key: self.user_key,
                 tasks,
@@ -269,6 +282,13 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             users: PhantomData,
         })
     }
+}
+
+/// Returns the name of a type without its path and its parameters, `RedisLog` also for an `Arc` of
+/// it.
+fn name_of<L: EventLog>() -> &'static str {
+    let name = any::type_name::<L>().trim_end_matches('>');
+    name.rsplit(':').next().unwrap_or(name)
 }
 
 impl<U> fmt::Debug for LiveBuilder<U> {

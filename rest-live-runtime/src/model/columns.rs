@@ -240,7 +240,7 @@ impl<E: EntityTrait<Model: Sync>> Columns for EntityColumns<E> {
         let mut select = self.restrict_select(E::find());
         let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         for (column, value) in columns.zip(key.parts()) {
-            let value = value.to_column(column.def().get_column_type());
+            let value = value.to_column(&E::Model::get_value_type(column));
             select = select.filter(column.eq(value));
         }
         select.into_query()

@@ -8,7 +8,7 @@ mod reread;
 use std::{mem, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -42,6 +42,8 @@ pub(crate) struct Publisher {
     pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
     pub(crate) db: DatabaseConnection,
+    /// Whether the database is a stand-in of a test: rest-live sends it no statements of its own.
+    pub(crate) is_stand_in: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) runtime: Handle,
     reread_permits: Semaphore,
@@ -75,6 +77,7 @@ impl Publisher {
             order: Order::new(Order::MAX_ROWS, max_order_bytes),
             node: random_name().into(),
             log,
+            is_stand_in: is_stand_in(&db),
             db,
             metrics,
             runtime,
@@ -246,6 +249,14 @@ impl Publisher {
         log.committed();
         Ok(())
     }
+}
+
+/// Returns whether a connection is SeaORM's `MockDatabase` or `ProxyDatabase`.
+///
+/// Both answer the statements that a test expects. SeaORM's feature `proxy` does not compile
+/// together with `sqlx-sqlite`, so the name of the variant is compared, and not the variant.
+fn is_stand_in(db: &DatabaseConnection) -> bool {
+    db.is_mock_connection() || format!("{:?}", db.inner) == "ProxyDatabaseConnection"
 }
 
 impl OpenAppend {

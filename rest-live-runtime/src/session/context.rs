@@ -5,7 +5,9 @@ use std::sync::Arc;
 use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 
-use super::{connection_limiter::ConnectionLimiter, origin::Origins};
+use super::{
+    connection_limiter::ConnectionLimiter, origin::Origins, other_processes::OtherProcesses,
+};
 use crate::{
     data::cursor::Cursor,
     dispatch::{history::History, replay::Replays},
@@ -29,4 +31,5 @@ pub(crate) struct SessionContext {
     pub(crate) origins: Origins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) other_processes: OtherProcesses,
 }

@@ -27,6 +27,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
             let write = &orphan.write;
             let may_be_written = match write.stage {
                 Stage::Written => true,
+                Stage::Announced if database.is_stand_in() => true,
                 // A live connection sees every statement, so there was none.
                 Stage::Announced => is_plain && write.verb != Verb::Insert,
                 Stage::Unchanged => false,
@@ -49,7 +50,7 @@ async fn resolve(
     orphan: Orphan,
 ) {
     let write = &orphan.write;
-    let Some(key) = write.key.clone() else {
+    let Some(key) = write.key.clone().filter(|_| !publisher.is_stand_in) else {
         let reset = resets([ScopedModel::new(Arc::clone(&model.label), None)]);
         return publisher.publish(reset).await;
     };

@@ -111,6 +111,11 @@ impl Publisher {
         let Some(model) = self.registry.model_by_label(&model.label) else {
             return Err("the model is not registered".to_owned());
         };
+        if self.is_stand_in {
+            return Err(
+                "a mock database would take the read for a statement of the application".to_owned(),
+            );
+        }
         // Decoding a row runs the application's code.
         let read = user_code::call_async(async { model.table.read(&self.db, key).await });
         match timeout(REREAD_TIMEOUT, read).await {
