@@ -29,6 +29,7 @@ const TABLE: &[Prerequisite] = &[
     need("PostgreSQL", "is the server that a test starts", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
     need("MariaDB", "is the server that a test starts", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
     need("Redis", "is the server that a test starts", "redis-server --version", Debian, "redis-server"),
+    need("OpenSSL", "makes the certificates of a test", "openssl version", Debian, "openssl"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];
