@@ -4,10 +4,12 @@
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
 
+pub(crate) mod choices;
 pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod default_schema;
 pub(crate) mod description;
+pub(crate) mod key_column;
 pub(crate) mod permission;
 pub(crate) mod registration;
 pub(crate) mod registry;

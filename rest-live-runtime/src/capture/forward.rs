@@ -108,11 +108,14 @@ macro_rules! forward_traits {
                         + 'a,
                 >,
             > {
-                let (reset, switch) =
+                let (mut reset, switch) =
                     $crate::capture::connection::stream::ResetOnDrop::for_statement(
                         &self.sink, &statement,
                     );
                 Box::pin(async move {
+                    if let Some(reset) = &mut reset {
+                        reset.announced().await;
+                    }
                     if let Some(switch) = switch {
                         self.begin_switch(switch).await;
                     }

@@ -26,12 +26,14 @@ pub(crate) async fn sweep(
     loop {
         time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
         let Some(orphans) = pending.take_orphans() else {
+            database.publisher.open_writes.retract_if_idle();
             return;
         };
         for orphan in orphans {
             let write = &orphan.write;
             let may_be_written = match write.stage {
                 Stage::Written => true,
+                Stage::Announced if database.is_stand_in() => true,
                 // A live connection sees every statement, so there was none.
                 Stage::Announced => is_plain && write.verb != Verb::Insert,
                 Stage::Unchanged => false,
@@ -43,6 +45,7 @@ pub(crate) async fn sweep(
                 resolve(publisher, &pending, model, scope.as_ref(), orphan).await;
             }
         }
+        database.publisher.open_writes.retract_if_idle();
     }
 }
 
@@ -63,7 +66,7 @@ async fn resolve(
             .report_withheld(&model.label, metrics);
     }
     let scoped_model = ScopedModel::new(Arc::clone(&model.label), scope.clone());
-    let Some(key) = write.key.clone() else {
+    let Some(key) = write.key.clone().filter(|_| !publisher.is_stand_in) else {
         let reset = resets([scoped_model]);
         return publisher.publish(reset).await;
     };
@@ -83,7 +86,8 @@ async fn resolve(
             publisher.publish(vec![in_scope(written)]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            publisher.reread(row, orphan.write.old);
+            let creates = orphan.write.verb == Verb::Insert;
+            publisher.reread(row, orphan.write.old, creates);
         }
     }
 }
