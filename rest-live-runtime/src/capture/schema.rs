@@ -21,9 +21,14 @@ impl LiveConnection {
     /// Runs a text that switches the schema.
     pub(super) async fn run_switch(&self, call: Call, plan: SwitchPlan) -> Result<Answer, DbErr> {
         let (inner, sink) = (self.inner().clone(), Arc::clone(self.sink()));
-        let run = async move { run_unfollowed(call, plan, &inner, &sink).await };
+        let writes = !plan.then.model_indices().is_empty();
+        let run = Box::pin(async move { run_unfollowed(call, plan, &inner, &sink).await });
         let publisher = &self.sink().database.publisher;
-        publisher.complete(Box::pin(run)).await
+        if writes {
+            publisher.write(run).await
+        } else {
+            publisher.complete(run).await
+        }
     }
 
     /// Prepares a stream of rows of a text that switches the schema.

@@ -82,7 +82,7 @@ impl EventSink {
 
     /// Returns whether statements that switch the schema matter.
     pub(crate) fn watches_schema(&self) -> bool {
-        self.default_schema().is_watched()
+        self.default_schema().is_watched() && !self.database.is_stand_in()
     }
 
     fn may_be_foreign(&self) -> bool {
