@@ -39,3 +39,15 @@ impl fmt::Display for Scope {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scope_is_one_pointer() {
+        assert_eq!(size_of::<Option<Scope>>(), size_of::<usize>());
+        assert_eq!(Scope::from("b"), Scope::new("b".to_owned()));
+        assert_ne!(Scope::from("b"), Scope::from("B"));
+    }
+}
