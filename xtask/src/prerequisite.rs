@@ -38,6 +38,7 @@ const TABLE: &[Prerequisite] = &[
     need("Caddy", "is a proxy that a test starts", "/usr/bin/caddy version", Debian, "caddy"),
     need("Node", "runs Vite", "node --version && npm --version", Debian, "nodejs npm"),
     need("Vite", "is a proxy that a test starts", r#"T="${CARGO_TARGET_DIR:-target}/npm"; cmp -s tests/npm/package-lock.json "$T/package-lock.json" && [ -e "$T/node_modules/vite" ]"#, Npm, "tests/npm"),
+    need("OpenSSL", "makes the certificates of a test", "openssl version", Debian, "openssl"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];

@@ -57,6 +57,7 @@ where
     };
     if let Some(write) = write {
         sink.add_pending(Writer::current(), model.entity, write);
+        sink.announce_unseen_write().await;
     }
     // Only a query of SeaORM from here on belongs to this write.
     _ = probe::take_returning_query();
@@ -180,6 +181,7 @@ where
     // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
     if write.old.is_some() || sink.sees_statements() {
         sink.add_pending(Writer::current(), model.entity, write);
+        sink.announce_unseen_write().await;
     }
     Ok(())
 }

@@ -114,7 +114,7 @@ impl LiveTransaction {
             sink.database.publisher.publish(events).await;
             committed
         };
-        publisher.complete(Box::pin(commit)).await
+        publisher.write(Box::pin(commit)).await
     }
 
     /// Rolls back. Subscribers receive none of the changes.

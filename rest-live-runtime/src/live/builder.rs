@@ -240,7 +240,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let budget = MemoryBudget::new(self.memory_budget);
         self.log.set_memory_budget(budget.log);
         // Created before any write: a tail yields only what is appended after its creation.
-        let tail = self.log.tail();
+        let tail = self.log.tail_while(hub.has_subscribers());
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
@@ -249,6 +249,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             runtime.clone(),
             budget.order,
         ));
+        // For writes that begin before the dispatcher has read where the tail begins.
+        if let Some(cursor) = self.log.opened_at() {
+            publisher.order.set_read_cursor(cursor);
+        }
         let (progress_sender, progress) = watch::channel(None);
         let history = Arc::new(History::new(
             Arc::clone(&registry),

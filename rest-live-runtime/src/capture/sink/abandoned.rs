@@ -21,6 +21,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
     loop {
         time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
         let Some(orphans) = pending.take_orphans() else {
+            database.publisher.open_writes.retract_if_idle();
             return;
         };
         for orphan in orphans {
@@ -39,6 +40,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
                 resolve(publisher, &pending, model, orphan).await;
             }
         }
+        database.publisher.open_writes.retract_if_idle();
     }
 }
 
@@ -67,7 +69,8 @@ async fn resolve(
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
             let model = ScopedModel::new(Arc::clone(&model.label), None);
-            publisher.reread(RowId::new(model, key), orphan.write.old);
+            let creates = orphan.write.verb == Verb::Insert;
+            publisher.reread(RowId::new(model, key), orphan.write.old, creates);
         }
     }
 }
