@@ -13,4 +13,5 @@ pub(crate) mod permission;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod row_json;
+pub(crate) mod row_reader;
 pub(crate) mod table;

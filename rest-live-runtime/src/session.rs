@@ -14,6 +14,7 @@ pub(crate) mod reauthorize;
 mod refusal;
 mod request;
 mod resume;
+pub(crate) mod session_reads;
 mod subscribe;
 mod target;
 mod token_bucket;

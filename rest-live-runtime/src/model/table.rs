@@ -1,6 +1,8 @@
 //! The table of a model: its names in statements, the columns that a write returns, and reads of
 //! single rows.
 
+mod visibility;
+
 use std::sync::OnceLock;
 
 use sea_orm::{
@@ -9,6 +11,7 @@ use sea_orm::{
     sea_query::{LockType, SelectStatement},
 };
 
+use self::visibility::{ReportedObstacles, WriteOnly};
 use super::columns::{ColumnUses, Columns, EntityColumns, ReturnedColumn};
 use crate::data::{event::Row, key::KeyValue};
 
@@ -20,6 +23,10 @@ pub(crate) struct Table {
     columns: Box<dyn Columns>,
     /// The columns that a write returns. One value is enough, because a `Live` has one database.
     returned: OnceLock<Vec<ReturnedColumn>>,
+    /// Whether it is a table, and not a view. Unknown before the first read that asks.
+    is_base_table: OnceLock<bool>,
+    write_only: OnceLock<WriteOnly>,
+    reported: ReportedObstacles,
 }
 
 impl Table {
@@ -32,6 +39,9 @@ impl Table {
                 .collect(),
             columns: Box::new(EntityColumns::<E>::new()),
             returned: OnceLock::new(),
+            is_base_table: OnceLock::new(),
+            write_only: OnceLock::new(),
+            reported: ReportedObstacles::default(),
         }
     }
 

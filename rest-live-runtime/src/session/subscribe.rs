@@ -48,8 +48,8 @@ impl Session {
         let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let rights_version = self.handle.rights_version();
-            let value = &request.target.group.value;
-            let granted = authorize(context, request.target.entry, value, &self.user).await?;
+            let (entry, group) = (request.target.entry, &request.target.group);
+            let granted = authorize(context, entry, group, &self.user).await?;
             if request.must_exist {
                 self.require_row(&request, granted).await?;
             }
@@ -125,15 +125,10 @@ impl Session {
         request: &SubscribeRequest<'_>,
         granted: SerializerSet,
     ) -> Result<(), Refusal> {
-        let SessionContext { db, limits, .. } = &*self.context;
-        let (model, read) = (
-            &*request.target.model.label,
-            request
-                .target
-                .model
-                .table
-                .read(db, &request.target.group.value),
-        );
+        let SessionContext { reads, limits, .. } = &*self.context;
+        let (model, group) = (&*request.target.model.label, &request.target.group);
+        let (table, scope) = (&request.target.model.table, group.scope.as_ref());
+        let read = reads.read(&self.user, table, scope, &group.value);
         let row = match timeout(limits.authorize_timeout, read).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {

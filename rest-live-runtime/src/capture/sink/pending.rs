@@ -221,13 +221,16 @@ impl PendingWrites {
         self.take_if(|_| true)
     }
 
-    /// Keeps an orphan that may still be carried out.
-    pub(crate) fn put_back(&self, orphan: Orphan) {
-        if orphan.added_at.elapsed() < Self::LOCK_WAIT_TIMEOUT {
+    /// Keeps an orphan that may still be carried out. Returns whether it does: no write waits
+    /// longer than [`LOCK_WAIT_TIMEOUT`](Self::LOCK_WAIT_TIMEOUT).
+    pub(crate) fn put_back(&self, orphan: Orphan) -> bool {
+        let is_kept = orphan.added_at.elapsed() < Self::LOCK_WAIT_TIMEOUT;
+        if is_kept {
             let mut state = self.0.lock();
             let writes = state.writes.entry((orphan.writer, orphan.entity));
             writes.or_default().push((orphan.added_at, orphan.write));
         }
+        is_kept
     }
 
     /// Takes the orphans. Returns `None` if no write at all is pending: the sweep must end then.
