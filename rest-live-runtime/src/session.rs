@@ -5,6 +5,7 @@
 //! and the send queue of the client are in the [`Hub`](crate::hub::Hub).
 
 mod authorize;
+pub(crate) mod authorize_limiter;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;

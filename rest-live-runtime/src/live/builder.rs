@@ -29,6 +29,7 @@ use crate::{
     },
     publish::publisher::Publisher,
     session::{
+        authorize_limiter::AuthorizeLimiter,
         connection_limiter::ConnectionLimiter,
         context::SessionContext,
         origin::{allowed::AllowedOrigins, log_limit::LogLimit},
@@ -397,6 +398,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     replays,
                     progress,
                     reads: self.session_reads,
+                    authorize_limiter: AuthorizeLimiter::new(
+                        self.limits.max_concurrent_authorize,
+                        metrics.authorize_waiting.clone(),
+                    ),
                     limits: self.limits,
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    connection_limiter::ConnectionLimiter, origin::allowed::AllowedOrigins,
+    authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
+    origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
     other_processes::OtherProcesses, session_reads::SessionReads,
 };
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) struct SessionContext {
     /// Up to where the dispatcher has published the log; `None` until the log has begun.
     pub(crate) progress: watch::Receiver<Option<Cursor>>,
     pub(crate) reads: SessionReads,
+    pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
     pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
