@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
     origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
-    other_processes::OtherProcesses, session_reads::SessionReads,
 };
 use crate::{
     data::cursor::Cursor,
