@@ -72,6 +72,7 @@ impl State {
             forgotten_at: 0,
             resets: HashMap::new(),
             read_cursor: None,
+            unpublished_creations: HashSet::new(),
         }
     }
 
