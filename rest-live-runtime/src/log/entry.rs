@@ -13,7 +13,10 @@ use crate::{
         cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, RowChange},
     },
-    model::registry::{ModelEntry, Registry},
+    model::{
+        registry::{ModelEntry, Registry},
+        row_json::EncodedBy,
+    },
     user_code,
 };
 
@@ -113,7 +116,15 @@ fn decode(model: &ModelEntry, stored: &StoredEvent) -> Result<EventKind, String>
         Operation::Delete => Action::Deleted,
         Operation::Reset => return Ok(EventKind::Reset),
     };
-    let decode_row = |row: &RawValue| model.decode(row).map_err(|error| error.to_string());
+    let encoded_by = match stored.node {
+        Some(_) => EncodedBy::Server,
+        None => EncodedBy::Trigger,
+    };
+    let decode_row = |row: &RawValue| {
+        model
+            .decode(row, encoded_by)
+            .map_err(|error| error.to_string())
+    };
     let old = stored
         .old
         .iter()

@@ -6,10 +6,13 @@ use std::sync::OnceLock;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic,
     Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait, StatementBuilder,
-    sea_query::{LockType, Query, SelectStatement},
+    sea_query::{Expr, LockType, MysqlQueryBuilder, Query, SelectStatement},
 };
 
-use crate::data::{event::Row, key::KeyValue};
+use crate::{
+    data::{event::Row, key::KeyValue},
+    user_code,
+};
 
 /// The table of an entity.
 pub(crate) struct Table {
@@ -64,47 +67,66 @@ impl Table {
             .get_or_init(|| (self.returning)(backend))
     }
 
-    /// Decodes a whole row.
+    /// Decodes a whole row. This may run the application's code, and sqlx panics for some values,
+    /// such as the date `infinity`. A panic becomes an error.
     ///
     /// # Errors
     /// SeaORM's error, if a column is missing or has another type.
     pub(crate) fn decode(&self, result: &QueryResult) -> Result<Row, DbErr> {
-        (self.decode)(result)
+        user_code::call(|| (self.decode)(result))
+            .unwrap_or_else(|panic| Err(DbErr::Type(panic.to_string())))
     }
 
     /// Reads the row with this primary key.
     ///
     /// # Errors
-    /// The database's error.
+    /// The database's error, or that of decoding.
     pub(crate) async fn read(
         &self,
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        self.query_row(db, &(self.select)(key)).await
+        let found = self.find(db, key).await?;
+        found.map(|result| self.decode(&result)).transpose()
+    }
+
+    /// Reads the row with this primary key, without decoding it.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn find(
+        &self,
+        db: &impl ConnectionTrait,
+        key: &KeyValue,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        db.query_one(&(self.select)(key)).await
     }
 
     /// Reads the row with this primary key, and locks it if the database has row locks.
     ///
     /// # Errors
-    /// The database's error.
+    /// The database's error, or that of decoding.
     pub(crate) async fn read_locked(
         &self,
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        let mut select = (self.select)(key);
-        select.lock(row_lock(db.get_database_backend()));
-        self.query_row(db, &select).await
+        let found = self.find_locked(db, key).await?;
+        found.map(|result| self.decode(&result)).transpose()
     }
 
-    async fn query_row(
+    /// Reads and locks the row with this primary key, without decoding it.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn find_locked(
         &self,
         db: &impl ConnectionTrait,
-        select: &SelectStatement,
-    ) -> Result<Option<Row>, DbErr> {
-        let result = db.query_one(select).await?;
-        result.map(|result| self.decode(&result)).transpose()
+        key: &KeyValue,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let mut select = (self.select)(key);
+        select.lock(row_lock(db.get_database_backend()));
+        db.query_one(&select).await
     }
 }
 
@@ -132,8 +154,9 @@ fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
     if backend == DbBackend::MySql {
         // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
         // names.
-        let names = E::Column::iter().map(|column| column.as_str());
-        return names.map(|name| format!("`{name}`")).collect();
+        return E::Column::iter()
+            .map(|column| returning_on_mariadb(&column))
+            .collect();
     }
     let mut columns = Vec::new();
     for column in E::Column::iter() {
@@ -143,8 +166,32 @@ fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
         statement.returning(Query::returning().exprs([expression]));
         let sql = StatementBuilder::build(&statement, &backend).sql;
         if let Some((_, text)) = sql.split_once(" RETURNING ") {
-            columns.push(text.to_owned());
+            // PostgreSQL names the result of a cast after its column, SQLite after its text.
+            let name = match backend {
+                DbBackend::Sqlite if has_cast(&column) => format!(" AS \"{}\"", column.as_str()),
+                _ => String::new(),
+            };
+            columns.push(format!("{text}{name}"));
         }
     }
     columns
+}
+
+/// Returns whether SeaORM reads a column through a cast (`select_as`), other than that of an
+/// enumeration to a text.
+pub(crate) fn has_cast<C: ColumnTrait>(column: &C) -> bool {
+    let plain = Expr::col(column.as_str());
+    column.select_as(plain.clone()) != column.select_enum_as(plain)
+}
+
+/// Returns a column after MariaDB's `RETURNING`.
+fn returning_on_mariadb<C: ColumnTrait>(column: &C) -> String {
+    let name = column.as_str();
+    if !has_cast(column) {
+        return format!("`{name}`");
+    }
+    let cast = column.select_as(Expr::col(name));
+    let select = Query::select().expr(cast).to_string(MysqlQueryBuilder);
+    let sql = select.strip_prefix("SELECT ").unwrap_or(&select);
+    format!("{sql} AS `{name}`")
 }

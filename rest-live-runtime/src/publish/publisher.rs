@@ -226,9 +226,22 @@ impl Publisher {
             let model = self.registry.model_by_label(&event.model);
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
-                    let found = model.table.read_locked(&transaction, &change.key).await?;
-                    let known_rows = change.old.into_iter().chain(change.new).collect();
-                    Event::reread(event.model, change.key, known_rows, found)
+                    let found = model.table.find_locked(&transaction, &change.key).await?;
+                    let found = found.map(|result| model.table.decode(&result));
+                    match found.transpose() {
+                        Ok(found) => {
+                            let known_rows = change.old.into_iter().chain(change.new).collect();
+                            Event::reread(event.model, change.key, known_rows, found)
+                        }
+                        Err(error) => {
+                            tracing::error!(
+                                model = &*event.model,
+                                %error,
+                                "a row could not be decoded: the model's subscribers receive a reset"
+                            );
+                            Event::reset(event.model)
+                        }
+                    }
                 }
                 (kind, _) => Event {
                     kind,

@@ -51,11 +51,7 @@ impl<'s> ReturnedRows<'s> {
                 continue;
             }
             let model = self.sink.registry().model(index);
-            let row = model
-                .table
-                .decode(result)
-                .map(|row| (model.key_of(&row), row));
-            match row {
+            match model.decode_keyed(result) {
                 Ok((Some(key), row))
                     if model_rows.rows.len() < self.sink.database.max_rows_per_statement =>
                 {
@@ -63,9 +59,8 @@ impl<'s> ReturnedRows<'s> {
                 }
                 Ok(_) => model_rows.mark_unknown(),
                 Err(error) => {
-                    let (model, error) = (&*model.label, &error as &dyn std::error::Error);
                     tracing::error!(
-                        model,
+                        model = &*model.label,
                         error,
                         "a written row could not be decoded: the model's subscribers receive a reset"
                     );
