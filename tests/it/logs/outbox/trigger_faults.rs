@@ -113,7 +113,7 @@ const CHANGES: &[(&str, [Operation; 3])] = {
              ADD COLUMN day date DEFAULT '-infinity', ADD COLUMN year date DEFAULT '5874897-12-31', \
              ADD COLUMN early date DEFAULT '4713-01-01 BC', ADD COLUMN midnight time DEFAULT '24:00', \
              ADD COLUMN amount numeric DEFAULT 'NaN', ADD COLUMN huge numeric DEFAULT 1e1000, \
-             ADD COLUMN real double precision DEFAULT 'NaN', ADD COLUMN bytes bytea DEFAULT '\x00ff', \
+             ADD COLUMN real double precision DEFAULT 'NaN', ADD COLUMN bytes bytea DEFAULT '\\x00ff', \
              ADD COLUMN range int4range DEFAULT '[1,5)', ADD COLUMN doc xml DEFAULT '<a/>', \
              ADD COLUMN words tsvector DEFAULT 'a b', ADD COLUMN tags hstore DEFAULT 'a=>1', \
              ADD COLUMN place point DEFAULT '(1,2)', ADD COLUMN pair pair DEFAULT ROW(1, 'b'), \
@@ -169,8 +169,8 @@ async fn transaction_resets_a_table_once() {
 /// What makes the table of the events refuse an event.
 const REFUSALS: &[&str] = &[
     "ALTER TABLE live_event ADD CONSTRAINT refusal CHECK (model = '') NOT VALID",
-    // The next number exists already.
-    "INSERT INTO live_event (model, op) VALUES ('todolist.Task', 'T'); \
+    // The next numbers exist already.
+    "INSERT INTO live_event (model, op) SELECT '', 'T' FROM generate_series(1, 20); \
      ALTER TABLE live_event ALTER seq RESTART WITH 1",
     "ALTER TABLE live_event RENAME new TO fresh",
     // A table in partitions, of which one is missing.
