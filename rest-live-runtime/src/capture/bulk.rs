@@ -22,7 +22,10 @@ use super::{
     hooks::{acquire_write_lock, sink_of::live_sink},
 };
 use crate::{
-    data::event::{Event, Row},
+    data::{
+        event::{Event, Row},
+        scoped_model::ScopedModel,
+    },
     model::{declaration::LiveModel, registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
 };
@@ -208,7 +211,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
         });
         events.collect::<Option<Vec<_>>>()
     });
-    let reset = || resets([Arc::clone(label)]);
+    let reset = || resets([ScopedModel::new(Arc::clone(label), None)]);
     sink.record(events.unwrap_or_else(reset)).await;
 }
 
