@@ -6,6 +6,7 @@ mod postgres;
 mod refused;
 mod sqlite;
 mod triggers;
+mod undecodable;
 
 use rest_live::{Live, Subscribable, log::EventLog, testing::Client};
 use sea_orm::{
@@ -20,7 +21,7 @@ use crate::support::{Engine, Redis, TestDatabase};
 /// Declares the only serializer of an entity. It shows the whole model. Its registration is not
 /// linked in, because the other tests need not know it.
 macro_rules! serializer {
-    ($name:ident, $model:literal, $entity:ident) => {
+    ($name:ident, $model:literal, $entity:ident $(, $key:literal: $column:ident)?) => {
         #[derive(serde::Serialize)]
         #[serde(transparent)]
         pub struct $name($entity::Model);
@@ -35,11 +36,18 @@ macro_rules! serializer {
                     rank: 0,
                     check_permission: None,
                     secret: &[],
-                    groups: &[rest_live::__private::GroupDeclaration {
-                        group_key: None,
-                        authorize: None,
-                        public: false,
-                    }],
+                    groups: &[
+                        rest_live::__private::GroupDeclaration {
+                            group_key: None,
+                            authorize: None,
+                            public: false,
+                        },
+                        $(rest_live::__private::GroupDeclaration {
+                            group_key: Some(($key, $entity::Column::$column)),
+                            authorize: None,
+                            public: false,
+                        },)?
+                    ],
                 };
 
             fn from_row(model: &$entity::Model) -> Self {

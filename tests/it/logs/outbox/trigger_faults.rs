@@ -243,3 +243,57 @@ async fn bulk_update_takes_two_transaction_numbers() {
     let events = server.number("SELECT count(*) FROM live_event").await;
     assert_eq!(events, 2000);
 }
+
+/// The columns of a partition can have another order than those of its table.
+#[tokio::test]
+async fn partitions_are_captured_without_secrets() {
+    let server = Server::start().await;
+    server
+        .run(
+            "CREATE TABLE task (id int, list_id int, \"text of it\" text, token text, note json, PRIMARY KEY (id, list_id)) \
+             PARTITION BY LIST (list_id); \
+             CREATE TABLE one PARTITION OF task FOR VALUES IN (1); \
+             CREATE TABLE two (note json, token text, gone int, list_id int NOT NULL, \"text of it\" text, id int NOT NULL); \
+             ALTER TABLE two DROP COLUMN gone; ALTER TABLE task ATTACH PARTITION two FOR VALUES IN (2)",
+        )
+        .await;
+    up(&server.db, &capture()).await;
+    let log = server.open().await;
+    let mut follower = Follower::of(&log).await;
+    for sql in [
+        "INSERT INTO task VALUES (1, 1, 'a', 'secret'), (2, 2, 'b', 'secret')",
+        "UPDATE task SET \"text of it\" = 'c'",
+        "UPDATE task SET list_id = 2",
+    ] {
+        server.run(sql).await;
+    }
+    follower
+        .until("the events", |follower| follower.entries.len() == 6)
+        .await;
+    let events: Vec<_> = follower
+        .stored()
+        .map(|event| {
+            let row = event.new.as_ref().unwrap_or_else(|| &event.old[0]);
+            let row: serde_json::Value = serde_json::from_str(row.get()).unwrap();
+            assert_eq!(row["token"], serde_json::Value::Null);
+            format!(
+                "{} {} {} {}",
+                event.operation.as_str(),
+                row["id"],
+                row["list_id"],
+                row["text of it"]
+            )
+        })
+        .collect();
+    assert_eq!(
+        events,
+        [
+            "I 1 1 \"a\"",
+            "I 2 2 \"b\"",
+            "U 1 1 \"c\"",
+            "U 2 2 \"c\"",
+            "D 1 1 \"c\"",
+            "I 1 2 \"c\"",
+        ]
+    );
+}
