@@ -195,9 +195,9 @@ mod tagged {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: i32,
+        pub vector: PgVector,
         pub kinds: Vec<Kind>,
         pub typed_kinds: Vec<TypedKind>,
-        pub vector: PgVector,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum)]
@@ -238,8 +238,8 @@ async fn array_with_a_new_variant_does_not_panic() {
             let db = database.connect().await;
             db.execute_unprepared(
                 "CREATE TYPE kind AS ENUM ('one', 'new'); CREATE DOMAIN vector AS text; \
-                 CREATE TABLE tagged (id int PRIMARY KEY, kinds kind[] NOT NULL, typed_kinds kind[] NOT NULL, \
-                 vector vector NOT NULL)",
+                 CREATE TABLE tagged (id int PRIMARY KEY, vector vector NOT NULL, kinds kind[] NOT NULL, \
+                 typed_kinds kind[] NOT NULL)",
             )
             .await
             .unwrap();
@@ -261,7 +261,7 @@ async fn array_with_a_new_variant_does_not_panic() {
             ] {
                 let mut client = super::follow(&live, "it.Tagged", id).await;
                 let insert = format!(
-                    "INSERT INTO tagged VALUES ({id}, '{kinds}', '{typed_kinds}', '[1,-2.5]')"
+                    "INSERT INTO tagged VALUES ({id}, '[1,-2.5]', '{kinds}', '{typed_kinds}')"
                 );
                 db.execute_unprepared(&insert).await.unwrap();
                 let received = client.receive_json().await;
