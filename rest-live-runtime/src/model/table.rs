@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic,
     Iterable, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait, StatementBuilder,
-    sea_query::{Expr, LockType, MysqlQueryBuilder, Query, SelectStatement},
+    sea_query::{LockType, Query, SelectStatement},
 };
 
+use super::cast;
 use crate::{
     data::{event::Row, key::KeyValue},
     user_code,
@@ -155,7 +156,7 @@ fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
         // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
         // names.
         return E::Column::iter()
-            .map(|column| returning_on_mariadb(&column))
+            .map(|column| cast::returned_by_mariadb(&column))
             .collect();
     }
     let mut columns = Vec::new();
@@ -166,32 +167,8 @@ fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
         statement.returning(Query::returning().exprs([expression]));
         let sql = StatementBuilder::build(&statement, &backend).sql;
         if let Some((_, text)) = sql.split_once(" RETURNING ") {
-            // PostgreSQL names the result of a cast after its column, SQLite after its text.
-            let name = match backend {
-                DbBackend::Sqlite if has_cast(&column) => format!(" AS \"{}\"", column.as_str()),
-                _ => String::new(),
-            };
-            columns.push(format!("{text}{name}"));
+            columns.push(cast::named(&column, text, backend));
         }
     }
     columns
-}
-
-/// Returns whether SeaORM reads a column through a cast (`select_as`), other than that of an
-/// enumeration to a text.
-pub(crate) fn has_cast<C: ColumnTrait>(column: &C) -> bool {
-    let plain = Expr::col(column.as_str());
-    column.select_as(plain.clone()) != column.select_enum_as(plain)
-}
-
-/// Returns a column after MariaDB's `RETURNING`.
-fn returning_on_mariadb<C: ColumnTrait>(column: &C) -> String {
-    let name = column.as_str();
-    if !has_cast(column) {
-        return format!("`{name}`");
-    }
-    let cast = column.select_as(Expr::col(name));
-    let select = Query::select().expr(cast).to_string(MysqlQueryBuilder);
-    let sql = select.strip_prefix("SELECT ").unwrap_or(&select);
-    format!("{sql} AS `{name}`")
 }

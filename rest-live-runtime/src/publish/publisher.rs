@@ -229,22 +229,9 @@ impl Publisher {
             let event_scope = event.scope;
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
-                    let found = model.table.find_locked(&transaction, &change.key).await?;
-                    let found = found.map(|result| model.table.decode(&result));
-                    match found.transpose() {
-                        Ok(found) => {
-                            let known_rows = change.old.into_iter().chain(change.new).collect();
-                            Event::reread(event.model, change.key, known_rows, found)
-                        }
-                        Err(error) => {
-                            tracing::error!(
-                                model = &*event.model,
-                                %error,
-                                "a row could not be decoded: the model's subscribers receive a reset"
-                            );
-                            Event::reset(event.model)
-                        }
-                    }
+                    let found = model.table.read_locked(&transaction, &change.key).await?;
+                    let known_rows = change.old.into_iter().chain(change.new).collect();
+                    Event::reread(event.model, change.key, known_rows, found)
                 }
                 (kind, _) => Event {
                     kind,

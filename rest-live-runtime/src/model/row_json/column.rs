@@ -12,7 +12,7 @@ use super::{
     value_type::{Kind, ValueType},
     write,
 };
-use crate::{model::table::has_cast, user_code};
+use crate::{model::cast::has_cast, user_code};
 
 /// What the codec knows of one column.
 pub(super) struct ColumnCodec {
