@@ -207,8 +207,8 @@ pub use rest_live_runtime::{
 ///   respects `#[sea_orm(from_col = "...")]` and `#[sea_orm(skip)]`.
 ///
 /// # Columns that stay in the process
-/// Events hold whole rows, including the columns that no serializer shows. A log that several
-/// servers share is outside the process. `secret` names columns that are not written to such a log.
+/// Events hold rows, and may hold columns that no serializer shows. A log that several servers
+/// share is outside the process. `secret` names columns that are not written to such a log.
 /// Use the names of the fields of the entity's `Model`. In events that a server reads from the log,
 /// these columns have their type's default: an empty string, zero, `None`. This also applies to the
 /// server that wrote the row. So with a shared log, serializers and `check_permission` functions

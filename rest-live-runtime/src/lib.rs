@@ -15,6 +15,7 @@ mod hub;
 mod limits;
 mod live;
 mod log;
+mod memory_budget;
 mod metrics;
 mod model;
 mod protocol;
@@ -76,7 +77,8 @@ pub mod __private {
     pub use crate::{
         capture::hooks,
         model::{
-            declaration::{Declaration, GroupDeclaration, LiveModel, assert_live},
+            columns::heap::heap_bytes,
+            declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
             permission::{Authorization, Permission},
             registration::Registration,
         },

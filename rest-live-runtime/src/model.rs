@@ -5,6 +5,7 @@
 //! the sessions look up models in it.
 
 mod cast;
+pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod description;
 pub(crate) mod permission;

@@ -4,5 +4,6 @@ mod convergence;
 mod databases;
 mod exact;
 mod interleaved;
+mod large_rows;
 mod single_writes;
 mod transactions;

@@ -128,7 +128,7 @@ where
     }
     // Reading a column may run the application's code.
     let new = user_code::call(|| {
-        let new = Row::new(row.clone());
+        let new = model.table.take::<A::Entity>(row.clone());
         model.key_of(&new).map(|key| (key, new))
     });
     let (key, new) = match new {
@@ -252,6 +252,9 @@ where
     C: ConnectionTrait,
 {
     let mut select = A::Entity::find();
+    if let Some(columns) = model.table.entity_columns::<A::Entity>() {
+        select = columns.restrict_select(select);
+    }
     for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
         let column = key.into_column();
         let Some(value) = active.get(column).into_value() else {

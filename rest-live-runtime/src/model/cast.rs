@@ -16,19 +16,31 @@ pub(super) fn has_cast<C: ColumnTrait>(column: &C) -> bool {
 /// result of a cast after its column, SQLite after its text.
 pub(super) fn named<C: ColumnTrait>(column: &C, text: &str, backend: DbBackend) -> String {
     match backend {
-        DbBackend::Sqlite if has_cast(column) => format!("{text} AS \"{}\"", column.as_str()),
+        DbBackend::Sqlite if has_cast(column) => {
+            format!("{text} AS {}", quoted_name(column, backend))
+        }
         _ => text.to_owned(),
     }
 }
 
+/// Returns the name of a column as SQL.
+pub(super) fn quoted_name<C: ColumnTrait>(column: &C, backend: DbBackend) -> String {
+    let quote = match backend {
+        DbBackend::MySql => '`',
+        _ => '"',
+    };
+    let name = column.as_str().replace(quote, &format!("{quote}{quote}"));
+    format!("{quote}{name}{quote}")
+}
+
 /// Returns a column after MariaDB's `RETURNING`, for which SeaQuery has no text.
 pub(super) fn returned_by_mariadb<C: ColumnTrait>(column: &C) -> String {
-    let name = column.as_str();
+    let name = quoted_name(column, DbBackend::MySql);
     if !has_cast(column) {
-        return format!("`{name}`");
+        return name;
     }
-    let cast = column.select_as(Expr::col(name));
+    let cast = column.select_as(Expr::col(column.as_str()));
     let select = Query::select().expr(cast).to_string(MysqlQueryBuilder);
     let sql = select.strip_prefix("SELECT ").unwrap_or(&select);
-    format!("{sql} AS `{name}`")
+    format!("{sql} AS {name}")
 }

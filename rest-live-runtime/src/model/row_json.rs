@@ -14,12 +14,12 @@ mod write;
 
 use std::{collections::HashMap, sync::Arc};
 
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, EntityTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel,
-};
+use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel};
 use serde_json::value::RawValue;
 
 use self::column::ColumnCodec;
+pub(crate) use self::column::takes_vector;
+use super::columns::default_value;
 use crate::data::event::Row;
 
 const UNKNOWN_TYPE: &str = "its type is not known to this version";
@@ -93,10 +93,10 @@ impl RowCodec {
             },
             encode: encode::<E>,
             decode: decode::<E>,
-            check: |columns, secret| {
+            check: |columns, absent| {
                 let columns = E::Column::iter().zip(columns);
                 columns
-                    .filter(|(_, codec)| !secret.contains(&codec.name))
+                    .filter(|(_, codec)| !absent.contains(&codec.name))
                     .filter_map(|(column, codec)| {
                         let default = default_value::<E>(column);
                         let why = codec.check::<E>(column, default).err()?;
@@ -107,43 +107,43 @@ impl RowCodec {
         }
     }
 
-    /// Returns whether the type of a column has a default, so that the column can be secret.
+    /// Returns whether the type of a column has a default, so that the column can be absent.
     pub(crate) fn has_default(&self, name: &str) -> bool {
         (self.has_default)(name)
     }
 
-    /// Tries each column once, and returns the columns that cannot leave this process. Secret
-    /// columns need not.
-    pub(crate) fn check(&self, secret: &[&str]) -> Vec<ColumnError> {
-        (self.check)(&self.columns, secret)
+    /// Tries each column once, and returns the columns that cannot leave this process. Absent columns
+    /// need not.
+    pub(crate) fn check(&self, absent: &[&str]) -> Vec<ColumnError> {
+        (self.check)(&self.columns, absent)
     }
 
-    /// Encodes a row without its secret columns.
+    /// Encodes a row without its absent columns.
     ///
     /// # Errors
     /// The column that cannot be encoded.
-    pub(crate) fn encode(&self, row: &Row, secret: &[&str]) -> Result<Box<RawValue>, ColumnError> {
-        (self.encode)(&self.columns, row, secret)
+    pub(crate) fn encode(&self, row: &Row, absent: &[&str]) -> Result<Box<RawValue>, ColumnError> {
+        (self.encode)(&self.columns, row, absent)
     }
 
-    /// Decodes a row. Its secret columns have their defaults, even if the JSON contains them.
+    /// Decodes a row. Its absent columns have their defaults, even if the JSON contains them.
     ///
     /// # Errors
     /// The column that is missing or has another type.
     pub(crate) fn decode(
         &self,
         row: &RawValue,
-        secret: &[&str],
+        absent: &[&str],
         encoded_by: EncodedBy,
     ) -> Result<Row, ColumnError> {
-        (self.decode)(&self.columns, row, secret, encoded_by)
+        (self.decode)(&self.columns, row, absent, encoded_by)
     }
 }
 
 fn encode<E>(
     columns: &[ColumnCodec],
     row: &Row,
-    secret: &[&str],
+    absent: &[&str],
 ) -> Result<Box<RawValue>, ColumnError>
 where
     E: EntityTrait<Model: Sync>,
@@ -153,7 +153,7 @@ where
     };
     let mut text = String::from("{");
     for (column, codec) in E::Column::iter().zip(columns) {
-        if secret.contains(&codec.name) {
+        if absent.contains(&codec.name) {
             continue;
         }
         write::write(&model.get(column), &mut |json| {
@@ -172,7 +172,7 @@ where
 fn decode<E>(
     columns: &[ColumnCodec],
     row: &RawValue,
-    secret: &[&str],
+    absent: &[&str],
     encoded_by: EncodedBy,
 ) -> Result<Row, ColumnError>
 where
@@ -184,7 +184,7 @@ where
     let mut active = <E::ActiveModel as ActiveModelTrait>::default();
     for (column, codec) in E::Column::iter().zip(columns) {
         let error = |why| ColumnError::new(codec.name, why);
-        if secret.contains(&codec.name) {
+        if absent.contains(&codec.name) {
             let default =
                 default_value::<E>(column).ok_or_else(|| error("its type has no default"))?;
             active
@@ -214,13 +214,6 @@ where
 fn members(object: &RawValue) -> Result<HashMap<String, &RawValue>, ColumnError> {
     serde_json::from_str(object.get())
         .map_err(|_| ColumnError::of_row("the row is not a JSON object"))
-}
-
-fn default_value<E: EntityTrait>(column: E::Column) -> Option<sea_orm::Value> {
-    match E::ActiveModel::default_values().get(column) {
-        ActiveValue::Set(value) | ActiveValue::Unchanged(value) => Some(value),
-        ActiveValue::NotSet => None,
-    }
 }
 
 #[cfg(test)]

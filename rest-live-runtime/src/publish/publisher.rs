@@ -68,10 +68,11 @@ impl Publisher {
         db: DatabaseConnection,
         metrics: Arc<Metrics>,
         runtime: Handle,
+        max_order_bytes: usize,
     ) -> Self {
         Self {
             registry,
-            order: Order::new(Order::MAX_ROWS),
+            order: Order::new(Order::MAX_ROWS, max_order_bytes),
             node: random_name().into(),
             log,
             db,

@@ -106,16 +106,20 @@ impl ColumnCodec {
     }
 }
 
-fn value_type<E: EntityTrait>(column: E::Column) -> Result<ValueType, &'static str> {
-    // `get_value_type` panics for pgvector's type, so first try whether the column takes a vector.
-    let vector = Tagged::one("Vector", Tagged::List(vec![Tagged::Float(0.0)])).into_value();
-    let takes_vector = |value| {
-        let mut active = <E::ActiveModel as ActiveModelTrait>::default();
-        active.try_set(column, value).is_ok()
+/// Returns whether a column takes a vector of pgvector, whose `ValueType::array_type` panics.
+pub(crate) fn takes_vector<E: EntityTrait>(column: E::Column) -> bool {
+    // Without SeaORM's feature, there is no such value.
+    let Ok(vector) = Tagged::one("Vector", Tagged::List(vec![Tagged::Float(0.0)])).into_value()
+    else {
+        return false;
     };
-    if let Ok(vector) = vector
-        && user_code::call(|| takes_vector(vector)).unwrap_or(false)
-    {
+    let mut active = <E::ActiveModel as ActiveModelTrait>::default();
+    let set = user_code::call(|| active.try_set(column, vector).is_ok());
+    set.unwrap_or(false)
+}
+
+fn value_type<E: EntityTrait>(column: E::Column) -> Result<ValueType, &'static str> {
+    if takes_vector::<E>(column) {
         return Ok(ValueType::vector());
     }
     let element = user_code::call(|| <E::Model as ModelTrait>::get_value_type(column))
