@@ -68,7 +68,7 @@
 //! A client sends `{"model":"my_app.Task","list_id":1}` once. After that, it receives one message
 //! for each change of a task of list 1, such as
 //! `{"model":"my_app.Task","payload":{"id":1,"text":"milk","done":false},"action":"CREATED"}`.
-//! (`my_app` stands for the name of the crate that holds the serializer.)
+//! (`my_app` stands for the name of the package that holds the serializer.)
 //!
 //! # How it works
 //! ```text
@@ -172,11 +172,14 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
+/// | `column = ListId` | the variant of the column, if SeaORM derives another from the field | derived |
 /// | `authorize = path` | decides which users may subscribe by this key | all users may |
 /// | `public` | all users may subscribe by this key | |
 ///
 /// * `group_key` names a field of the entity's `Model`. It does not have to be a field of the
 ///   serializer. In the protocol, the primary key is called `pk`.
+/// * `column` is required if the field has `#[sea_orm(enum_name = "...")]`, or if its name begins
+///   with an uppercase letter. It may be a path, such as `task::Column::ListId`.
 /// * `authorize` is an `async fn(&User, value, &DatabaseConnection)` that returns `bool` or
 ///   `Result<bool, E>`. `value` has the column's type: see [`FromKey`](auth::FromKey).
 /// * `public` is required if another attribute of the model has `authorize` and this one has not.
@@ -188,7 +191,7 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `entity = task::Entity` | the entity whose rows it shows | `#[sea_orm(entity = "...")]` |
-/// | `model = "todolist.Task"` | the model's label in the protocol | crate and table, see below |
+/// | `model = "todolist.Task"` | the model's label in the protocol | package and table, see below |
 /// | `rank = 1` | priority among the serializers of one group | 0 |
 /// | `check_permission = path` | decides which users may see a row | all users may |
 /// | `hooks = false` | generates no hooks | the hooks are generated |
@@ -196,8 +199,10 @@ pub use rest_live_runtime::{
 /// | `secret = ["password_hash"]` | columns that stay in the process, see below | none |
 /// | `crate = path` | the path of this crate | `::rest_live` |
 ///
-/// * The default of `model` is the name of the program or library that contains the serializer, a
-///   dot, and the table's name in PascalCase: `my_app.Task`.
+/// * The default of `model` is the name of the package or library that contains the serializer, a
+///   dot, and the table's name in PascalCase: `my_app.Task`. All programs of a package share their
+///   labels. Programs of several packages that share a log and include the same serializers by `mod`
+///   must write `model`.
 /// * `rank`: if several serializers show one group, each subscriber receives the payload of the
 ///   serializer with the highest rank whose permission passes.
 /// * `check_permission` is a `fn(&User, &Model) -> bool`. It applies to every key of the struct.
@@ -321,18 +326,19 @@ pub mod transport {
     //! A transport does three things. The crate `rest-live-warp` is an example:
     //!
     //! 1. It answers the websocket handshake (RFC 6455, section 4), and refuses a web page for
-    //!    which [`Live::allows_origin`](crate::Live::allows_origin) returns `false`.
+    //!    which [`Live::check_origin`](crate::Live::check_origin) returns an error.
     //! 2. It describes the client in a [`Handshake`]: the user, the address, the subprotocol.
     //! 3. It calls [`Live::accept`](crate::Live::accept) with the upgraded byte stream, which
     //!    becomes a [`Socket`]. A plain TCP stream is served on a fast path. Any other stream also
-    //!    works.
+    //!    works. If the user could not sign in, it calls [`Live::refuse`](crate::Live::refuse)
+    //!    instead.
     //!
     //! A transport that is not a byte stream calls [`Live::connect`](crate::Live::connect) and
     //! moves messages itself: [`Session::receive`] processes a client's message, and
     //! [`Session::outgoing`] returns what to send to it.
 
     pub use rest_live_runtime::{
-        CloseCode, ErrorCode, Frame, Handshake, Io, Outgoing, Session, Socket,
+        CloseCode, ErrorCode, ForbiddenOrigin, Frame, Handshake, Io, Outgoing, Session, Socket,
     };
 }
 
@@ -405,9 +411,13 @@ pub mod guide {
 
 #[cfg(feature = "warp")]
 pub mod warp {
-    //! The [warp](https://docs.rs/warp) transport: filters for the websocket and for cursors.
+    //! The [warp](https://docs.rs/warp) transport: filters for the websocket, for sign-in by token
+    //! and for cursors.
 
-    pub use rest_live_warp::{subscriptions, subscriptions_as, with_cursor};
+    pub use rest_live_warp::{
+        SignInError, bearer_token, subscriptions, subscriptions_as, with_cursor,
+        with_stored_cursor, without_cursor,
+    };
 }
 
 /// An event log on a Redis Stream, which several servers share.

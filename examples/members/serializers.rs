@@ -14,6 +14,7 @@ use crate::{list, membership, permissions, task, viewer::Viewer};
 // NEW: {"model":"members.Task","pk":1}
 #[subscribable(
     entity = task::Entity,
+    model = "members.Task",
     check_permission = permissions::sees_task_signed_in,
     rank = 1,
     public,
@@ -31,6 +32,7 @@ pub struct TaskSerializer {
 // NEW: one serializer of a model writes its hooks, so this one has `hooks = false`
 #[subscribable(
     entity = task::Entity,
+    model = "members.Task",
     check_permission = permissions::sees_task,
     public,
     hooks = false,
@@ -45,6 +47,7 @@ pub struct AnonymousTaskSerializer {
 // NEW: {"model":"members.List","pk":1}
 #[subscribable(
     entity = list::Entity,
+    model = "members.List",
     check_permission = permissions::sees_list,
     authorize = permissions::may_see_list,
 )]
@@ -60,6 +63,7 @@ pub struct ListSerializer {
 // NEW: {"model":"members.Membership","list_id":1}
 #[subscribable(
     entity = membership::Entity,
+    model = "members.Membership",
     group_key = "list_id",
     check_permission = permissions::sees_membership,
     authorize = permissions::is_member,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{list, task};
 
-#[subscribable] // NEW: clients subscribe with {"model":"todolist.Task","pk":1}
+#[subscribable(model = "todolist.Task")] // NEW: clients subscribe with {"model":"todolist.Task","pk":1}
 #[subscribable(group_key = "list_id")] // NEW: or with {"model":"todolist.Task","list_id":1}
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "task::Entity")]
@@ -16,7 +16,7 @@ pub struct TaskSerializer {
     pub done: bool,
 }
 
-#[subscribable] // NEW: {"model":"todolist.List","pk":1}
+#[subscribable(model = "todolist.List")] // NEW: {"model":"todolist.List","pk":1}
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "list::Entity")]
 pub struct ListSerializer {

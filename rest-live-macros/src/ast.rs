@@ -11,7 +11,11 @@ use syn::{
 };
 
 pub(crate) use self::field::{FieldValue, SerializerField};
-use crate::{attr::Attr, crate_path::default_crate, text::to_text};
+use crate::{
+    attr::{Attr, SecretColumn},
+    crate_path::default_crate,
+    text::to_text,
+};
 
 /// Everything that the generated code of one serializer depends on.
 pub(crate) struct Serializer {
@@ -22,7 +26,7 @@ pub(crate) struct Serializer {
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
     /// The columns that never leave the process.
-    pub(crate) secret: Vec<LitStr>,
+    pub(crate) secret: Vec<SecretColumn>,
     /// Whether to generate the model's hooks.
     pub(crate) hooks: bool,
     /// Whether to generate the conversion from the model.
@@ -34,6 +38,8 @@ pub(crate) struct Serializer {
 /// One group of the serializer, from one attribute of the stack.
 pub(crate) struct SerializerGroup {
     pub(crate) key: Option<LitStr>,
+    /// The variant of the key's column, if it is given.
+    pub(crate) column: Option<Path>,
     pub(crate) authorize: Option<Path>,
     pub(crate) public: bool,
 }
@@ -92,6 +98,7 @@ impl Serializer {
                 .into_iter()
                 .map(|a| SerializerGroup {
                     key: a.group_key,
+                    column: a.column,
                     authorize: a.authorize,
                     public: a.public.is_some(),
                 })

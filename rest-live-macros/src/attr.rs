@@ -5,7 +5,7 @@ mod argument_name;
 mod secret;
 mod value;
 
-use heck::ToSnakeCase;
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Group, Span, TokenTree};
 use syn::{
     Ident, LitBool, LitStr, Meta, Path, Token,
@@ -13,6 +13,7 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
+pub(crate) use self::secret::SecretColumn;
 use self::{
     argument_name::{nearest_argument, unknown_argument},
     secret::Secret,
@@ -25,6 +26,8 @@ pub(crate) struct Attr {
     /// The place of the attribute, for errors about a missing argument.
     pub(crate) span: Span,
     pub(crate) group_key: Option<LitStr>,
+    /// The variant of the group key's column, if SeaORM derives another from the field.
+    pub(crate) column: Option<Path>,
     pub(crate) authorize: Option<Path>,
     pub(crate) public: Option<Path>,
     pub(crate) entity: Option<Path>,
@@ -47,6 +50,7 @@ impl Attr {
         let mut attr = Self {
             span: args.span(),
             group_key: None,
+            column: None,
             authorize: None,
             public: None,
             entity: None,
@@ -77,6 +81,10 @@ impl Attr {
             Ok(())
         };
         if let Err(error) = metas.parse2(TokenTree::Group(args).into()) {
+            errors.push(error);
+        }
+        if let Err(error) = attr.check_group_key() {
+            attr.mistaken.push("group_key");
             errors.push(error);
         }
         if let (Some(_), Some(public)) = (&attr.authorize, &attr.public) {
@@ -120,8 +128,12 @@ impl Attr {
                 &mut self.group_key,
                 &ident,
                 parse_string(meta, &quote_column(meta))?,
-            )
-            .and_then(|()| self.check_group_key()),
+            ),
+            "column" => set_once(
+                &mut self.column,
+                &ident,
+                parse_path(meta, "task::Column::ListId")?,
+            ),
             "authorize" => set_once(
                 &mut self.authorize,
                 &ident,
@@ -161,7 +173,15 @@ impl Attr {
     /// Checks that the group key is the name of a column.
     fn check_group_key(&self) -> syn::Result<()> {
         let Some(key) = &self.group_key else {
-            return Ok(());
+            return match &self.column {
+                Some(column) if !self.mistaken.contains(&"group_key") => {
+                    Err(syn::Error::new_spanned(
+                        column,
+                        "`column` is the column of a group key: also write `group_key = \"list_id\"`, the name of its field in the model",
+                    ))
+                }
+                _ => Ok(()),
+            };
         };
         match key.value().as_str() {
             "pk" => Err(syn::Error::new_spanned(
@@ -169,12 +189,16 @@ impl Attr {
                 "`pk` is the primary key: write `#[subscribable]` without a group key",
             )),
             // The compiler suggests the variant if a column is misspelled; the user may copy that.
-            name if name.starts_with(char::is_uppercase) && is_column(name) => {
+            name if name.starts_with(char::is_uppercase)
+                && is_column(name)
+                && self.column.is_none() =>
+            {
                 Err(syn::Error::new_spanned(
                     key,
                     format!(
-                        "a group key is the name of a column's field in the model, as clients send it: write `group_key = \"{}\"`",
-                        name.to_snake_case()
+                        "a group key is the name of a column's field in the model, as clients send it: write `group_key = \"{}\"`, or add `column = {}` if the field is called `{name}`",
+                        name.to_snake_case(),
+                        name.to_upper_camel_case(),
                     ),
                 ))
             }

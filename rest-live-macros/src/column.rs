@@ -8,6 +8,16 @@ pub(crate) fn variant(name: &LitStr) -> Ident {
     Ident::new(&name.value().to_upper_camel_case(), name.span())
 }
 
+/// Returns the field of the model with the name `name`, with its span.
+pub(crate) fn field(name: &LitStr) -> Ident {
+    let text = name.value();
+    if syn::parse_str::<Ident>(&text).is_ok() {
+        Ident::new(&text, name.span())
+    } else {
+        Ident::new_raw(&text, name.span())
+    }
+}
+
 /// Returns whether `name` is valid for a field, and SeaORM's variant for it is also an identifier.
 pub(crate) fn is_column(name: &str) -> bool {
     let is_ident = |name: &str| Ident::parse_any.parse_str(name).is_ok();

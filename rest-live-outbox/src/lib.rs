@@ -43,8 +43,9 @@
 //! at most every 2 ms. It never sends `NOTIFY` in the application's transaction, because PostgreSQL
 //! then commits all transactions of the database one after the other.
 //!
-//! A node finds events without a notification by polling. The interval depends on which
-//! notifications the node receives. [`Options::poll`] overrides it:
+//! A node finds events without a notification by polling. While no client is subscribed, it polls
+//! every three minutes. While a client is subscribed, the interval depends on which notifications
+//! the node receives; [`Options::poll`] overrides it:
 //! - every second if the node receives notifications;
 //! - every 100 ms if it receives notifications and triggers also write events. A row that `psql`
 //!   changes is delivered after about 50 ms, at most 100 ms;
@@ -97,6 +98,7 @@
 //! MariaDB have other rules for the order of sequence numbers and commits. The tables and the
 //! traits would allow support for them.
 
+mod audience;
 mod error;
 mod gap_tracker;
 mod horizon;

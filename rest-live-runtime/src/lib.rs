@@ -53,7 +53,7 @@ pub use self::{
         code::{CloseCode, ErrorCode},
         frame::Frame,
     },
-    session::{Handshake, Session},
+    session::{ForbiddenOrigin, Handshake, Session},
     transport::{Io, Socket},
 };
 
@@ -75,8 +75,10 @@ pub mod __private {
 
     // What the macros expand to.
     pub use crate::{
+        __choices as choices,
         capture::hooks,
         model::{
+            choices::{AnyChoices, EnumChoices, FieldType, OptionChoices},
             columns::heap::heap_bytes,
             declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
             permission::{Authorization, Permission},

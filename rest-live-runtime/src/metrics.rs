@@ -28,7 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) lags: Counter,
     pub(crate) panics: Counter,
     write_to_send: Histogram,
-    denials: [(Denial, Counter); 5],
+    denials: [(Denial, Counter); 6],
     resets: [(ResetReason, Counter); 7],
 }
 
@@ -45,6 +45,8 @@ pub(crate) enum Denial {
     Revoked,
     /// A limit on messages, resumes or subscriptions is exceeded.
     Rate,
+    /// The application did not accept the user.
+    SignIn,
 }
 
 impl Metrics {
@@ -70,6 +72,7 @@ impl Metrics {
                 Denial::Authorize,
                 Denial::Revoked,
                 Denial::Rate,
+                Denial::SignIn,
             ]
             .map(|reason| {
                 let counter = counter!("rest_live_denials_total", "reason" => reason.as_str());
@@ -124,6 +127,7 @@ impl Denial {
             Self::Authorize => "authorize",
             Self::Revoked => "revoked",
             Self::Rate => "rate",
+            Self::SignIn => "sign_in",
         }
     }
 }

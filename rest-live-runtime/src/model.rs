@@ -5,9 +5,11 @@
 //! the sessions look up models in it.
 
 mod cast;
+pub(crate) mod choices;
 pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod description;
+pub(crate) mod key_column;
 pub(crate) mod permission;
 pub(crate) mod registration;
 pub(crate) mod registry;

@@ -1,22 +1,5 @@
 //! What `build()` checks: it reports all mistakes in the registry at once.
 
-mod models;
-mod permissions;
-mod registry;
-mod report;
-mod secrets;
-mod settings;
-
-use rest_live::{
-    __private::{Authorization, GroupDeclaration, Permission},
-    BuildError, Live, RegistryError,
-};
-use sea_orm::entity::prelude::*;
-use serde::Serialize;
-
-use self::models::{badge, blob, impostor};
-use crate::support::database;
-
 /// Declares a serializer as `#[subscribable]` does, but does not link its registration in: it is in
 /// no registry except those of these tests.
 macro_rules! unlinked {
@@ -45,12 +28,31 @@ macro_rules! unlinked {
     (@ $secret:expr) => { $secret };
 }
 
+mod key_types;
+mod models;
+mod permissions;
+mod registry;
+mod report;
+mod secrets;
+mod settings;
+
+use rest_live::{
+    __private::{Authorization, GroupDeclaration, Permission},
+    BuildError, Live, RegistryError,
+};
+use sea_orm::entity::prelude::*;
+use serde::Serialize;
+
+use self::models::{badge, blob, impostor};
+use crate::support::database;
+
 const fn group<C>(group_key: Option<(&'static str, C)>) -> GroupDeclaration<C>
 where
     C: Copy,
 {
     GroupDeclaration {
         group_key,
+        choices: || None,
         authorize: None,
         public: false,
     }
@@ -63,15 +65,15 @@ unlinked!(ByWeight, impostor::Entity, model: None, rank: 0, check_permission: No
 unlinked!(OfHash, blob::Entity, model: None, rank: 0, check_permission: None, groups: &[group(Some(("owner", blob::Column::Owner)))]);
 unlinked!(Secret, impostor::Entity, model: Some("it.Secret"), rank: 0, check_permission: Some(|| Permission::of::<impostor::Model, Guard>(|_, _| true)), groups: &[group(None)]);
 unlinked!(HalfOpen, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
-    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), authorize: Some(guard), public: false },
+    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), choices: || None, authorize: Some(guard), public: false },
     group(None),
 ]);
 unlinked!(Public, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
-    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), authorize: Some(guard), public: false },
-    GroupDeclaration { group_key: None, authorize: None, public: true },
+    GroupDeclaration { group_key: Some(("list_id", crate::entities::task::Column::ListId)), choices: || None, authorize: Some(guard), public: false },
+    GroupDeclaration { group_key: None, choices: || None, authorize: None, public: true },
 ]);
 unlinked!(Misread, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 2, check_permission: None, groups: &[
-    GroupDeclaration { group_key: Some(("text", crate::entities::task::Column::Text)), authorize: Some(guard), public: false },
+    GroupDeclaration { group_key: Some(("text", crate::entities::task::Column::Text)), choices: || None, authorize: Some(guard), public: false },
 ]);
 unlinked!(Discreet, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[group(None)], secret: &[badge::Column::Pin, badge::Column::Former]);
 unlinked!(Levelled, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[group(None)], secret: &[badge::Column::Pin, badge::Column::Level]);

@@ -5,5 +5,6 @@ mod databases;
 mod exact;
 mod interleaved;
 mod large_rows;
+mod mock_database;
 mod single_writes;
 mod transactions;

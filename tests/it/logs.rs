@@ -1,5 +1,7 @@
 //! Event logs that servers share, and clients that resume from them.
 
+mod labels;
+mod other_processes;
 mod outbox;
 mod processes;
 mod redis;

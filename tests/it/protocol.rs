@@ -1,5 +1,6 @@
 //! The protocol: golden frames, dialects, keys, and clients from other projects.
 
+mod enum_keys;
 mod golden;
 mod keys;
 mod python_client;

@@ -27,6 +27,13 @@ const SUITES_WITHOUT_NEXTEST: &[Step] = &[
     ("suites", "cargo test --workspace --all-features --locked --lib --bins --tests --examples"),
 ];
 
+/// SeaORM's feature `proxy` does not compile together with those of the databases. The package has
+/// a workspace of its own, and a target directory that does not mix with the other builds.
+const PROXY_TESTS: &[Step] = &[(
+    "proxy",
+    "cargo test --manifest-path tests/proxy/Cargo.toml --target-dir target/proxy --locked",
+)];
+
 const DOCTESTS: &[Step] = &[(
     "doctests",
     "cargo test --doc --workspace --all-features --locked",
@@ -45,7 +52,10 @@ pub(crate) fn test() -> Result<(), String> {
         println!("cargo-nextest is not installed; `cargo test` runs the same tests");
         SUITES_WITHOUT_NEXTEST
     };
-    for &(name, line) in [CHECKS, suites, DOCTESTS].into_iter().flatten() {
+    for &(name, line) in [CHECKS, suites, PROXY_TESTS, DOCTESTS]
+        .into_iter()
+        .flatten()
+    {
         let action = || run(&mut shell(line)).map_err(|e| format!("{e}; to run it again: {line}"));
         timings.measure(name, line, action)?;
     }

@@ -4,8 +4,9 @@ use syn::Meta;
 
 use crate::column::is_column;
 
-const ARGUMENTS: [&str; 11] = [
+const ARGUMENTS: [&str; 12] = [
     "group_key",
+    "column",
     "authorize",
     "public",
     "entity",
@@ -69,7 +70,7 @@ mod tests {
             ("check_permissions", Some("check_permission")),
             ("autorize", Some("authorize")),
             ("modell", Some("model")),
-            ("color", None),
+            ("colour", None),
         ] {
             assert_eq!(nearest_argument(written), intended, "{written}");
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Expr, ExprArray, ExprLit, Lit, LitStr, Meta};
+use syn::{Expr, ExprArray, ExprLit, Lit, LitStr, Meta, Path};
 
 use super::value::{expect_value, mismatch_error};
 use crate::{column::is_column, text::to_text};
@@ -15,8 +15,17 @@ const EXAMPLE: &str = r#"["password_hash"]"#;
 /// The secret columns of a model, as the user wrote them.
 #[derive(Clone)]
 pub(crate) struct Secret {
-    pub(crate) columns: Vec<LitStr>,
+    pub(crate) columns: Vec<SecretColumn>,
     array: ExprArray,
+}
+
+/// One secret column.
+#[derive(Clone)]
+pub(crate) enum SecretColumn {
+    /// The name of its field in the model.
+    Field(LitStr),
+    /// Its variant, if SeaORM derives another from the field.
+    Variant(Path),
 }
 
 impl ToTokens for Secret {
@@ -57,14 +66,16 @@ impl Secret {
         let mut errors: Option<syn::Error> = None;
         for element in &array.elems {
             let column = parse_column(element).and_then(|column| {
-                if seen.insert(column.value()) {
-                    Ok(column)
-                } else {
-                    Err(syn::Error::new_spanned(
-                        &column,
-                        format!("`{}` is given twice: keep one", column.value()),
-                    ))
+                let name = match &column {
+                    SecretColumn::Field(name) => name.value(),
+                    SecretColumn::Variant(path) => to_text(path),
+                };
+                if seen.contains(&name) {
+                    let message = format!("`{name}` is given twice: keep one");
+                    return Err(syn::Error::new_spanned(element, message));
                 }
+                seen.insert(name);
+                Ok(column)
             });
             match (column, &mut errors) {
                 (Ok(column), _) => columns.push(column),
@@ -81,7 +92,7 @@ impl Secret {
 
 /// Parses one element. Generated code names the column with the element's span, so the compiler
 /// itself reports a column that the model does not have.
-fn parse_column(element: &Expr) -> syn::Result<LitStr> {
+fn parse_column(element: &Expr) -> syn::Result<SecretColumn> {
     let message = match element {
         Expr::Lit(ExprLit {
             lit: Lit::Str(column),
@@ -91,10 +102,13 @@ fn parse_column(element: &Expr) -> syn::Result<LitStr> {
                 "a secret is the name of a column's field in the model: write `\"{}\"`",
                 name.to_snake_case()
             ),
-            name if is_column(&name) => return Ok(column.clone()),
+            name if is_column(&name) => return Ok(SecretColumn::Field(column.clone())),
             _ => "a secret is the name of a column's field in the model: write `\"password_hash\"`"
                 .to_owned(),
         },
+        Expr::Path(variant) if variant.qself.is_none() && variant.path.segments.len() > 1 => {
+            return Ok(SecretColumn::Variant(variant.path.clone()));
+        }
         Expr::Path(name) if is_column(&to_text(name)) => {
             format!("a column is a string: write `\"{}\"`", to_text(name))
         }

@@ -6,6 +6,7 @@ use syn::{LitStr, Path, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     ast::{FieldValue, Serializer, SerializerGroup},
+    attr::SecretColumn,
     column,
 };
 
@@ -29,7 +30,10 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
     }));
     let fields = serializer.from_model.then(|| expand_fields(serializer));
-    let secret = secret.iter().map(|name| expand_column(name, entity, krate));
+    let secret = secret.iter().map(|column| match column {
+        SecretColumn::Field(name) => expand_column(name, entity, krate),
+        SecretColumn::Variant(path) => path.to_token_stream(),
+    });
     let declarations = groups
         .iter()
         .map(|group| expand_group(group, entity, krate));
@@ -37,6 +41,12 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         #[automatically_derived]
         impl #krate::Subscribable for #ident {
             type Entity = #entity;
+
+            // Cargo sets the first variable only for programs.
+            const PACKAGE: ::core::option::Option<&'static str> = match ::core::option_env!("CARGO_BIN_NAME") {
+                ::core::option::Option::Some(_) => ::core::option_env!("CARGO_PKG_NAME"),
+                ::core::option::Option::None => ::core::option::Option::None,
+            };
 
             const DECLARATION: #krate::__private::Declaration<<#entity as #krate::__private::sea_orm::EntityTrait>::Column> =
                 #krate::__private::Declaration {
@@ -100,14 +110,34 @@ fn expand_column(name: &LitStr, entity: &Path, krate: &Path) -> TokenStream {
 fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenStream {
     let SerializerGroup {
         key,
+        column,
         authorize,
         public,
     } = group;
-    let key = match key {
-        None => quote!(::core::option::Option::None),
+    // The type of the key's values: that of the primary key, or of the field in the model.
+    let (field, key) = match key {
+        None => {
+            let primary_key =
+                quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::PrimaryKey);
+            let value =
+                quote!(<#primary_key as #krate::__private::sea_orm::PrimaryKeyTrait>::ValueType);
+            let field = quote!(#krate::__private::FieldType::<#value>::new());
+            (field, quote!(::core::option::Option::None))
+        }
         Some(key) => {
-            let column = expand_column(key, entity, krate);
-            quote!(::core::option::Option::Some((#key, #column)))
+            let model = quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Model);
+            let name = column::field(key);
+            let field = quote_spanned!(key.span()=> #krate::__private::FieldType::of(|row: &#model| &row.#name));
+            let column = match column {
+                None => expand_column(key, entity, krate),
+                Some(variant) => match variant.get_ident() {
+                    Some(variant) => {
+                        quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
+                    }
+                    None => variant.to_token_stream(),
+                },
+            };
+            (field, quote!(::core::option::Option::Some((#key, #column))))
         }
     };
     let authorize = expand_option(authorize.as_ref().map(|path| {
@@ -118,5 +148,12 @@ fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenSt
             || #krate::__private::Authorization::of(&#path, |user, value, db| ::std::boxed::Box::pin(#path #arguments))
         }
     }));
-    quote!(#krate::__private::GroupDeclaration { group_key: #key, authorize: #authorize, public: #public })
+    quote! {
+        #krate::__private::GroupDeclaration {
+            group_key: #key,
+            choices: || #krate::__private::choices!(#field),
+            authorize: #authorize,
+            public: #public,
+        }
+    }
 }

@@ -28,6 +28,12 @@ impl ::core::convert::From<
 #[automatically_derived]
 impl ::rest_live::Subscribable for TaskSerializer {
     type Entity = task::Entity;
+    const PACKAGE: ::core::option::Option<&'static str> = match ::core::option_env!(
+        "CARGO_BIN_NAME"
+    ) {
+        ::core::option::Option::Some(_) => ::core::option_env!("CARGO_PKG_NAME"),
+        ::core::option::Option::None => ::core::option::Option::None,
+    };
     const DECLARATION: ::rest_live::__private::Declaration<
         <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column,
     > = ::rest_live::__private::Declaration {
@@ -43,6 +49,14 @@ impl ::rest_live::Subscribable for TaskSerializer {
         groups: &[
             ::rest_live::__private::GroupDeclaration {
                 group_key: ::core::option::Option::None,
+                choices: || {
+                    ::rest_live::__private::choices!(
+                        ::rest_live::__private::FieldType:: < < < task::Entity as
+                        ::rest_live::__private::sea_orm::EntityTrait > ::PrimaryKey as
+                        ::rest_live::__private::sea_orm::PrimaryKeyTrait > ::ValueType >
+                        ::new()
+                    )
+                },
                 authorize: ::core::option::Option::None,
                 public: false,
             },
@@ -51,6 +65,13 @@ impl ::rest_live::Subscribable for TaskSerializer {
                     "list_id",
                     <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
                 )),
+                choices: || {
+                    ::rest_live::__private::choices!(
+                        ::rest_live::__private::FieldType::of(| row : & < task::Entity as
+                        ::rest_live::__private::sea_orm::EntityTrait > ::Model | & row
+                        .list_id)
+                    )
+                },
                 authorize: ::core::option::Option::None,
                 public: false,
             },

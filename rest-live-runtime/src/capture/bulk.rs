@@ -19,7 +19,10 @@ use sea_orm::{
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
     EventSink, LiveConnection, LiveTransaction,
-    hooks::{acquire_write_lock, sink_of::live_sink},
+    hooks::{
+        acquire_write_lock,
+        sink_of::{Hook, live_sink},
+    },
 };
 use crate::{
     data::{event::Event, scoped_model::ScopedModel},
@@ -209,7 +212,7 @@ async fn record<E: EntityTrait<Model: Sync>>(
     transaction: &LiveTransaction,
     rows: Option<Vec<WrittenRow<E::Model>>>,
 ) {
-    let Some(sink) = live_sink::<E, _>(transaction) else {
+    let Some(sink) = live_sink::<E, _>(transaction, Hook::Before).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<E>() else {

@@ -40,12 +40,13 @@ impl Database {
         max_transaction_bytes: usize,
     ) -> Self {
         let backend = db.get_database_backend();
+        let is_stand_in = publisher.is_stand_in;
         Self {
             publisher,
             backend,
             // With its feature `mariadb-use-returning`, SeaORM also claims support for MySQL, but
             // writes no RETURNING clause.
-            returns_rows: backend != DbBackend::MySql && db.support_returning(),
+            returns_rows: !is_stand_in && backend != DbBackend::MySql && db.support_returning(),
             delete_returns_rows: OnceCell::new(),
             max_rows_per_statement,
             max_statement_bytes: max_transaction_bytes,
@@ -56,7 +57,7 @@ impl Database {
 
     /// Detects what the server can return, if this statement depends on it.
     pub(super) async fn detect_returning(&self, inner: &impl ConnectionTrait, sql: &str) {
-        if self.backend == DbBackend::MySql && sql.starts_with("DELETE") {
+        if self.backend == DbBackend::MySql && !self.is_stand_in() && sql.starts_with("DELETE") {
             let is_mariadb = async || {
                 let version = Statement::from_string(self.backend, "SELECT VERSION() AS version");
                 let row = inner.query_one_raw(version).await.ok().flatten();
@@ -66,6 +67,12 @@ impl Database {
             // If this query fails, the statement will also fail and report the error.
             _ = self.delete_returns_rows.get_or_try_init(is_mariadb).await;
         }
+    }
+
+    /// Returns whether the database is a mock or a proxy of a test. It must receive the statements
+    /// of the application unchanged, and no others.
+    pub(super) fn is_stand_in(&self) -> bool {
+        self.publisher.is_stand_in
     }
 
     /// Returns the maximum number of events that a transaction buffers: the default capacity of the

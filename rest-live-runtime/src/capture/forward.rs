@@ -108,10 +108,13 @@ macro_rules! forward_traits {
                         + 'a,
                 >,
             > {
-                let reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
+                let mut reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
                     &self.sink, &statement,
                 );
                 Box::pin(async move {
+                    if let Some(reset) = &mut reset {
+                        reset.announced().await;
+                    }
                     let stream = self.inner.stream_raw(statement).await?;
                     Ok($crate::capture::LiveStream::new(stream, reset))
                 })

@@ -4,6 +4,7 @@
 //! A `before_*` function adds a pending write to the sink. The statement or the `after_*` function
 //! takes it out and records its event.
 
+mod autocommit;
 pub(crate) mod probe;
 pub(crate) mod sink_of;
 
@@ -16,7 +17,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use self::sink_of::live_sink;
+use self::sink_of::{Hook, live_sink};
 use super::{
     EventSink,
     sink::pending::{PendingWrite, Stage, Writer},
@@ -26,8 +27,10 @@ use crate::{
     data::{
         event::{Event, Row},
         key::KeyValue,
+        scoped_model::ScopedModel,
     },
     model::{registry::ModelEntry, table::row_lock},
+    publish::publisher::resets,
     user_code,
 };
 
@@ -43,7 +46,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::Before).await else {
         return Ok(());
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -60,6 +63,7 @@ where
     };
     if let Some(write) = write {
         sink.add_pending(Writer::current(), model.entity, write);
+        sink.announce_unseen_write().await;
     }
     // Only a query of SeaORM from here on belongs to this write.
     _ = probe::take_returning_query();
@@ -102,7 +106,7 @@ where
     }
     // The write's interval begins before the row is read.
     let mut write = pending_write(sink, Verb::Update, Some(key), None);
-    if needs_old && sink.wraps_writes_in_transaction() {
+    if needs_old && (sink.wraps_writes_in_transaction() || !sink.may_read()) {
         write.was_missing = true;
     } else if needs_old {
         read_old(active, db, sink, model, &mut write).await?;
@@ -116,7 +120,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::After).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -151,6 +155,10 @@ where
         .take_finished(Writer::current(), model.entity, verb, &key);
     match write {
         Some(write) if write.stage == Stage::Unchanged => {}
+        Some(write) if write.was_missing && !sink.may_read() => {
+            sink.record(resets([ScopedModel::new(Arc::clone(&model.label), None)]))
+                .await;
+        }
         Some(write) => {
             let event = write.into_written_event(model, key, new);
             sink.record(vec![event]).await;
@@ -172,7 +180,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>> + TryIntoModel<Model<A>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::Before).await else {
         return Ok(());
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -182,12 +190,17 @@ where
         return Ok(());
     };
     let mut write = pending_write(&sink, Verb::Delete, Some(key), None);
+    if !sink.may_read() {
+        sink.add_pending(Writer::current(), model.entity, write);
+        return Ok(());
+    }
     // The row in the database decides which subscribers receive the change and what they see, not
     // the model, which may be out of date.
     read_old(active, db, &sink, model, &mut write).await?;
     // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
     if write.old.is_some() || write.is_unreadable || sink.sees_statements() {
         sink.add_pending(Writer::current(), model.entity, write);
+        sink.announce_unseen_write().await;
     }
     Ok(())
 }
@@ -198,7 +211,7 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
-    let Some(sink) = live_sink::<A::Entity, C>(db) else {
+    let Some(sink) = live_sink::<A::Entity, C>(db, Hook::After).await else {
         return;
     };
     let Some(model) = sink.registry().model_of::<A::Entity>() else {
@@ -210,6 +223,11 @@ where
     let write = sink
         .pending
         .take_finished(Writer::current(), model.entity, Verb::Delete, &key);
+    if !sink.may_read() {
+        return sink
+            .record(resets([ScopedModel::new(Arc::clone(&model.label), None)]))
+            .await;
+    }
     let deleted = write.and_then(|write| write.into_deleted_event(model));
     sink.record(Vec::from_iter(deleted)).await;
 }

@@ -19,14 +19,15 @@ use self::{
     guards::{SavepointEvents, SavepointGuard, StatementGuard},
 };
 use super::{
-    EventSink,
+    Database, EventSink,
     forward::forward_traits,
     sink::{db_error::is_refusal, pending::Stage},
     statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
+    data::scoped_model::ScopedModel,
     log::TransactionalLog,
-    publish::publisher::{Committed, resets_of},
+    publish::publisher::{Committed, resets, resets_of},
 };
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
@@ -98,7 +99,7 @@ impl LiveTransaction {
         }
         let publisher = Arc::clone(&sink.database.publisher);
         let commit = async move {
-            let is_aborted = sink.may_have_failed() && is_aborted(&inner).await;
+            let is_aborted = sink.may_have_failed() && is_aborted(&inner, &sink.database).await;
             if let Some(log) = sink.database.publisher.transactional() {
                 return commit_with_events(inner, &sink, log, is_aborted).await;
             }
@@ -113,7 +114,7 @@ impl LiveTransaction {
             sink.database.publisher.publish(events).await;
             committed
         };
-        publisher.complete(Box::pin(commit)).await
+        publisher.write(Box::pin(commit)).await
     }
 
     /// Rolls back. Subscribers receive none of the changes.
@@ -214,7 +215,11 @@ impl LiveTransaction {
 async fn read_unfinished_writes(sink: &EventSink, inner: &impl ConnectionTrait) {
     for orphan in sink.pending.take_all() {
         let (entity, write) = (orphan.entity, orphan.write);
-        if write.stage == Stage::Written
+        if !sink.may_read() && write.stage != Stage::Unchanged {
+            if let Some(model) = sink.registry().model_by_type(entity) {
+                sink.buffer_events(resets([ScopedModel::new(Arc::clone(&model.label), None)]));
+            }
+        } else if write.stage == Stage::Written
             && let Some(model) = sink.registry().model_by_type(entity)
         {
             match read_written_row(inner, model, write).await {
@@ -261,9 +266,9 @@ fn committed_events(sink: &EventSink, events: Vec<Committed>) -> Vec<Committed> 
 
 /// Returns whether PostgreSQL has aborted a transaction in which a statement failed. It accepts the
 /// COMMIT of such a transaction, rolls back and reports no error; but it runs no other statement.
-async fn is_aborted(inner: &DatabaseTransaction) -> bool {
-    inner.get_database_backend() == DbBackend::Postgres
-        && inner.execute_unprepared("SELECT 1").await.is_err()
+async fn is_aborted(inner: &DatabaseTransaction, database: &Database) -> bool {
+    database.backend == DbBackend::Postgres
+        && (database.is_stand_in() || inner.execute_unprepared("SELECT 1").await.is_err())
 }
 
 #[async_trait::async_trait]

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use sea_orm::{
     ColumnType, Value,
     prelude::Uuid,
-    sea_query::{OptionEnum, StringLen},
+    sea_query::{ArrayType, OptionEnum, StringLen},
 };
 use serde::{Serialize, Serializer};
 
@@ -74,20 +74,20 @@ impl KeyValue {
         })
     }
 
-    /// Returns the value in the form that a query on a column of this type needs.
-    pub(crate) fn to_column(&self, column_type: &ColumnType) -> Value {
+    /// Returns the value in the form in which the model holds it, for a query.
+    pub(crate) fn to_column(&self, value_type: &ArrayType) -> Value {
         match self {
             Self::Bool(v) => (*v).into(),
-            // No cast truncates: the value comes from the column, or from a client and was checked
-            // against the column's range.
-            Self::Integer(v) => match column_type {
-                ColumnType::TinyInteger => (*v as i8).into(),
-                ColumnType::SmallInteger => (*v as i16).into(),
-                ColumnType::Integer => (*v as i32).into(),
-                ColumnType::TinyUnsigned => (*v as u8).into(),
-                ColumnType::SmallUnsigned => (*v as u16).into(),
-                ColumnType::Unsigned => (*v as u32).into(),
-                ColumnType::BigUnsigned => (*v as u64).into(),
+            // No cast truncates: the value comes from a row, or from a client and was checked
+            // against the range of the type.
+            Self::Integer(v) => match value_type {
+                ArrayType::TinyInt => (*v as i8).into(),
+                ArrayType::SmallInt => (*v as i16).into(),
+                ArrayType::Int => (*v as i32).into(),
+                ArrayType::TinyUnsigned => (*v as u8).into(),
+                ArrayType::SmallUnsigned => (*v as u16).into(),
+                ArrayType::Unsigned => (*v as u32).into(),
+                ArrayType::BigUnsigned => (*v as u64).into(),
                 _ => (*v as i64).into(),
             },
             Self::Text(v) => v.as_ref().into(),
@@ -145,8 +145,8 @@ pub enum KeyKind {
     },
     /// Any string.
     Text,
-    /// One of these strings: an enumeration of the database.
-    Choice(Box<[Box<str>]>),
+    /// One of these strings or integers: an enumeration of the database or of Rust.
+    Choice(Box<[KeyValue]>),
     /// A UUID, written as a string in any of its usual forms.
     Uuid,
     /// A composite primary key, written as an array in column order.
@@ -177,10 +177,42 @@ impl KeyKind {
                 Some(Self::Text)
             }
             ColumnType::Enum { variants, .. } => Some(Self::Choice(
-                variants.iter().map(|v| v.to_string().into()).collect(),
+                variants
+                    .iter()
+                    .map(|v| KeyValue::Text(v.to_string().into()))
+                    .collect(),
             )),
             ColumnType::Uuid => Some(Self::Uuid),
             _ => None,
+        }
+    }
+
+    /// Returns the kind of a field's type, or `None` if it cannot be a key.
+    pub(crate) fn of_value(value_type: &ArrayType) -> Option<Self> {
+        match value_type {
+            ArrayType::Bool => Some(Self::Bool),
+            ArrayType::TinyInt => Self::of(&ColumnType::TinyInteger),
+            ArrayType::SmallInt => Self::of(&ColumnType::SmallInteger),
+            ArrayType::Int => Self::of(&ColumnType::Integer),
+            ArrayType::BigInt => Self::of(&ColumnType::BigInteger),
+            ArrayType::TinyUnsigned => Self::of(&ColumnType::TinyUnsigned),
+            ArrayType::SmallUnsigned => Self::of(&ColumnType::SmallUnsigned),
+            ArrayType::Unsigned => Self::of(&ColumnType::Unsigned),
+            ArrayType::BigUnsigned => Self::of(&ColumnType::BigUnsigned),
+            ArrayType::String | ArrayType::Char | ArrayType::Enum(_) => Some(Self::Text),
+            ArrayType::Uuid => Some(Self::Uuid),
+            _ => None,
+        }
+    }
+
+    /// Returns whether values of both kinds can be equal.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool, Self::Bool)
+            | (Self::Integer { .. }, Self::Integer { .. })
+            | (Self::Text | Self::Choice(_), Self::Text | Self::Choice(_))
+            | (Self::Uuid, Self::Uuid) => true,
+            _ => false,
         }
     }
 
@@ -195,22 +227,18 @@ impl KeyKind {
         let value = match (self, json) {
             (Self::Bool, Json::Bool(v)) => Some(KeyValue::Bool(*v)),
             (Self::Bool, Json::String(v)) => v.parse().ok().map(KeyValue::Bool),
-            (Self::Integer { min, max }, Json::Number(_) | Json::String(_)) => match json {
-                Json::Number(v) => v
-                    .as_i64()
-                    .map(i128::from)
-                    .or_else(|| v.as_u64().map(i128::from)),
-                // Only the canonical digits: `+1` and `01` are probably mistakes.
-                Json::String(v) => v.parse().ok().filter(|n: &i128| n.to_string() == *v),
-                _ => None,
-            }
-            .filter(|v| (min..=max).contains(&v))
-            .map(KeyValue::Integer),
+            (Self::Integer { min, max }, Json::Number(_) | Json::String(_)) => read_integer(json)
+                .filter(|v| (min..=max).contains(&v))
+                .map(KeyValue::Integer),
             (Self::Text, Json::String(v)) => Some(KeyValue::Text(v.as_str().into())),
-            (Self::Choice(choices), Json::String(v)) => choices
+            (Self::Choice(choices), Json::Number(_) | Json::String(_)) => choices
                 .iter()
-                .any(|c| **c == **v)
-                .then(|| KeyValue::Text(v.as_str().into())),
+                .find(|choice| match choice {
+                    KeyValue::Text(choice) => json.as_str() == Some(choice),
+                    KeyValue::Integer(choice) => read_integer(json) == Some(*choice),
+                    _ => false,
+                })
+                .cloned(),
             (Self::Uuid, Json::String(v)) => Uuid::parse_str(v).ok().map(KeyValue::Uuid),
             (Self::Composite(kinds), Json::Array(values)) if kinds.len() == values.len() => kinds
                 .iter()
@@ -223,6 +251,23 @@ impl KeyKind {
         value.ok_or(KeyMismatch(self))
     }
 }
+
+/// Parses an integer, or a string of its digits.
+fn read_integer(json: &serde_json::Value) -> Option<i128> {
+    use serde_json::Value as Json;
+    match json {
+        Json::Number(v) => v
+            .as_i64()
+            .map(i128::from)
+            .or_else(|| v.as_u64().map(i128::from)),
+        // Only the canonical digits: `+1` and `01` are probably mistakes.
+        Json::String(v) => v.parse().ok().filter(|n: &i128| n.to_string() == *v),
+        _ => None,
+    }
+}
+
+/// Maximum number of values that an error lists.
+const MAX_LISTED_CHOICES: usize = 50;
 
 /// The value is not of the kind that its column can hold.
 ///
@@ -242,7 +287,26 @@ impl fmt::Display for KeyMismatch<'_> {
             KeyKind::Bool => f.write_str("true or false"),
             KeyKind::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
             KeyKind::Text => f.write_str("a string"),
-            KeyKind::Choice(choices) => write!(f, "one of {choices:?}"),
+            KeyKind::Choice(choices) => {
+                let listed = choices
+                    .iter()
+                    .take(MAX_LISTED_CHOICES)
+                    .map(|choice| match choice {
+                        KeyValue::Text(text) => format!("{text:?}"),
+                        KeyValue::Integer(integer) => integer.to_string(),
+                        other => format!("{other:?}"),
+                    });
+                let more = if choices.len() > MAX_LISTED_CHOICES {
+                    ", …"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "one of [{}{more}]",
+                    listed.collect::<Vec<_>>().join(", ")
+                )
+            }
             KeyKind::Uuid => f.write_str("a UUID in a string"),
             KeyKind::Composite(kinds) => {
                 f.write_str("an array of ")?;
@@ -310,12 +374,33 @@ mod tests {
             KeyKind::Text.read(&json!(5)),
             Err(KeyMismatch(&KeyKind::Text))
         );
-        let choice = KeyKind::Choice(["low".into(), "high".into()].into());
+        let choice = KeyKind::Choice(["low", "high"].map(|v| KeyValue::Text(v.into())).into());
         assert_eq!(choice.read(&json!("low")), Ok(KeyValue::Text("low".into())));
         assert_eq!(
             choice.read(&json!("none")).map_err(|e| e.to_string()),
             Err(r#"one of ["low", "high"]"#.into())
         );
+    }
+
+    #[test]
+    fn integer_choices_are_read_like_integers() {
+        let kind = KeyKind::Choice([1, 2].map(KeyValue::Integer).into());
+        assert_eq!(kind.read(&json!(1)), Ok(KeyValue::Integer(1)));
+        assert_eq!(kind.read(&json!("2")), Ok(KeyValue::Integer(2)));
+        for json in [json!(3), json!("02"), json!(1.0), json!("one"), json!(null)] {
+            assert_eq!(
+                kind.read(&json).map_err(|e| e.to_string()),
+                Err("one of [1, 2]".into()),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_lists_of_choices_are_truncated() {
+        let choices: Vec<_> = (0..51).map(KeyValue::Integer).collect();
+        let text = KeyMismatch(&KeyKind::Choice(choices.into())).to_string();
+        assert!(text.ends_with(", 49, …]"), "{text}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Builds a `Live` from a database connection, the registrations and the settings.
 
 use std::{
-    fmt,
+    any, fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock},
 };
 
 use sea_orm::DatabaseConnection;
@@ -25,7 +25,12 @@ use crate::{
         registry::Registry,
     },
     publish::publisher::Publisher,
-    session::{connection_limiter::ConnectionLimiter, context::SessionContext, origin::Origins},
+    session::{
+        connection_limiter::ConnectionLimiter,
+        context::SessionContext,
+        origin::{allowed::AllowedOrigins, log_limit::LogLimit},
+        other_processes::{OtherProcesses, Reach},
+    },
     transport::tasks::ConnectionTasks,
 };
 
@@ -37,8 +42,11 @@ pub struct LiveBuilder<U = ()> {
     discover: bool,
     limits: Limits,
     origins: Vec<String>,
+    trusts_forwarded_host: bool,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
+    /// The name of the type of the log.
+    log_name: &'static str,
     replay_capacity: usize,
     max_rows_per_statement: usize,
     memory_budget: usize,
@@ -56,8 +64,10 @@ impl<U> LiveBuilder<U> {
             discover: true,
             limits: Limits::default(),
             origins: Vec::new(),
+            trusts_forwarded_host: false,
             user_key: None,
             log: Arc::new(MemoryLog::default()),
+            log_name: name_of::<MemoryLog>(),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
             memory_budget: MEMORY_BUDGET,
@@ -86,14 +96,34 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets which web pages may open a websocket, in addition to pages of the server's own host and
     /// port. Default: none.
     ///
-    /// An entry is an origin such as `https://app.example.com`, with the port if it is not the
-    /// default port of the scheme. `*` allows every page. Requests without an `Origin` header, from
-    /// clients that are not browsers, are always allowed.
+    /// Requests without an `Origin` header, from clients that are not browsers, are always allowed.
+    /// Each call replaces the earlier list. An entry is one of these:
+    ///
+    /// * An origin such as `https://app.example.com`, with the port if it is not the default port
+    ///   of the scheme.
+    /// * All subdomains of a domain: `https://*.example.com`. The domain itself is another entry.
+    /// * The origin of an installed application, such as `tauri://localhost`,
+    ///   `capacitor://localhost`, `file://` or `chrome-extension://<id>`.
+    /// * `null`: pages that browsers load from files, and sandboxed frames. Every site can open a
+    ///   sandboxed frame, so this entry allows every page.
+    /// * `*`: every page. Like `null`, it is safe only if no cookie signs users in.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
     ) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether the header `X-Forwarded-Host` is the host of this server, if a request has it.
+    /// Default: `false`: only the `Host` header counts.
+    ///
+    /// Set it if a reverse proxy changes `Host` and sends the browser's `Host` in this header, and
+    /// if clients can reach this server only through that proxy. The proxy must replace the header
+    /// or append to it; the first value counts. A page in a browser cannot set the header of a
+    /// websocket.
+    pub fn trust_forwarded_host(mut self, trust: bool) -> Self {
+        self.trusts_forwarded_host = trust;
         self
     }
 
@@ -114,8 +144,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets the event log. Default: a [`MemoryLog`], which serves one process.
-    pub fn log(mut self, log: impl EventLog) -> Self {
+    pub fn log<L: EventLog>(mut self, log: L) -> Self {
         self.log = Arc::new(log);
+        self.log_name = name_of::<L>();
         self
     }
 
@@ -172,8 +203,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// # Errors
     /// * [`BuildError::Registry`] with all mistakes in the registered serializers, or with all
     ///   columns that a shared event log cannot carry
-    /// * [`BuildError::Origin`] if an entry of [`allowed_origins`](Self::allowed_origins) is not an
-    ///   origin
+    /// * [`BuildError::Origin`] if no page can have an entry of
+    ///   [`allowed_origins`](Self::allowed_origins) as its origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
     ///   [`user_key`](Self::user_key)
     /// * [`BuildError::NoRuntime`] if it is called outside a tokio runtime
@@ -191,14 +222,17 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 .map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);
-        let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
+        let origins = AllowedOrigins::new(self.origins, self.trusts_forwarded_host)
+            .map_err(|(entry, problem)| BuildError::Origin { entry, problem })?;
         if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
             return Err(BuildError::NoUserKey);
         }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         tracing::info!(
             models = registry.summary(),
-            "rest-live has started, and these models are live"
+            log = self.log_name,
+            "rest-live has started, and these models are live. The event log serves {}",
+            Reach(&*self.log)
         );
 
         let metrics = Arc::new(Metrics::new());
@@ -210,7 +244,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let budget = MemoryBudget::new(self.memory_budget);
         self.log.set_memory_budget(budget.log);
         // Created before any write: a tail yields only what is appended after its creation.
-        let tail = self.log.tail();
+        let tail = self.log.tail_while(hub.has_subscribers());
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
@@ -219,6 +253,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             runtime.clone(),
             budget.order,
         ));
+        // For writes that begin before the dispatcher has read where the tail begins.
+        if let Some(cursor) = self.log.opened_at() {
+            publisher.order.set_read_cursor(cursor);
+        }
         let (progress_sender, progress) = watch::channel(None);
         let history = Arc::new(History::new(
             Arc::clone(&registry),
@@ -246,6 +284,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             budget.transactions,
         );
         let sink = EventSink::autocommit(Arc::new(database));
+        let log = Arc::clone(&self.log);
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db.clone(), sink),
@@ -263,16 +302,24 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
+                    other_processes: OtherProcesses::of(&*log),
                 }),
                 user_key: self.user_key,
                 tasks,
                 runtime,
-                has_refused_origin: AtomicBool::new(false),
+                origin_warnings: LogLimit::default(),
                 connections: ConnectionTasks::default(),
             }),
             users: PhantomData,
         })
     }
+}
+
+/// Returns the name of a type without its path and its parameters, `RedisLog` also for an `Arc` of
+/// it.
+fn name_of<L: EventLog>() -> &'static str {
+    let name = any::type_name::<L>().trim_end_matches('>');
+    name.rsplit(':').next().unwrap_or(name)
 }
 
 impl<U> fmt::Debug for LiveBuilder<U> {
@@ -282,6 +329,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("discover", &self.discover)
             .field("limits", &self.limits)
             .field("origins", &self.origins)
+            .field("trusts_forwarded_host", &self.trusts_forwarded_host)
             .field("log", &self.log)
             .field("replay_capacity", &self.replay_capacity)
             .field("max_rows_per_statement", &self.max_rows_per_statement)

@@ -85,6 +85,7 @@ impl LoggedEvent {
         let scope = stored.scope.as_deref().map(Scope::from);
         let Some(model) = registry.model_by_label(&stored.model) else {
             // A model of other nodes: no client of this node can subscribe to it.
+            registry.report_namesake(&stored.model);
             let event = Event {
                 scope,
                 captured,

@@ -4,7 +4,7 @@
 //! The macros emit only data and one-line calls. [`description`](super::description) turns a
 //! declaration into the type-erased form for the registry.
 
-use sea_orm::{EntityTrait, TryIntoModel};
+use sea_orm::{EntityTrait, TryIntoModel, Value};
 use serde::Serialize;
 
 use super::permission::{Authorization, Permission};
@@ -17,6 +17,11 @@ use super::permission::{Authorization, Permission};
 pub trait Subscribable: Serialize + Sized + 'static {
     /// The entity whose rows the serializer shows.
     type Entity: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<<Self::Entity as EntityTrait>::Model>>;
+
+    /// The package of the program that contains the serializer; `None` in a library. The name of a
+    /// program is not part of a label, so that the programs of a package share their labels.
+    #[doc(hidden)]
+    const PACKAGE: Option<&'static str> = None;
 
     /// The arguments of the attributes.
     const DECLARATION: Declaration<<Self::Entity as EntityTrait>::Column>;
@@ -60,8 +65,8 @@ where
 pub struct Declaration<C: 'static> {
     /// The name of the serializer struct.
     pub serializer: &'static str,
-    /// The `module_path!()` of the struct. Its first segment is the application's part of the
-    /// label.
+    /// The `module_path!()` of the struct. In a library, its first segment is the application's
+    /// part of the label.
     pub module: &'static str,
     /// The model's label, if it is given.
     pub model: Option<&'static str>,
@@ -81,6 +86,8 @@ pub struct Declaration<C: 'static> {
 pub struct GroupDeclaration<C: 'static> {
     /// The group key as it is written, and its column. `None` stands for the primary key.
     pub group_key: Option<(&'static str, C)>,
+    /// Returns the values of the key, if its type in the model is an enumeration.
+    pub choices: fn() -> Option<Vec<Value>>,
     /// `authorize`, if it is given.
     pub authorize: Option<fn() -> Authorization>,
     /// Whether `public` is given.

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     columns::ShownFields,
     declaration::Subscribable,
+    key_column::{WrongKey, column_kind, with_choices},
     permission::{Authorization, Permission},
     row_json::RowCodec,
     table::Table,
@@ -45,8 +46,8 @@ pub(crate) struct SerializerDescription {
     pub(crate) type_id: TypeId,
     pub(crate) label: String,
     pub(crate) entity: TypeId,
-    /// The kind of the primary key, or a description of a column that cannot be a key.
-    pub(crate) pk_kind: Result<KeyKind, String>,
+    /// The kind of the primary key, or why a column of it cannot be a key.
+    pub(crate) pk_kind: Result<KeyKind, WrongKey>,
     /// The names of the primary key's columns in JSON, which are those of the model's fields.
     pub(crate) pk_columns: Vec<&'static str>,
     pub(crate) read_pk: ReadKey,
@@ -61,8 +62,8 @@ pub(crate) struct SerializerDescription {
 /// One group key of a serializer.
 pub(crate) struct GroupDescription {
     pub(crate) key: &'static str,
-    /// The kind of the column, or a description of why it cannot be a key.
-    pub(crate) kind: Result<KeyKind, String>,
+    /// The kind of the column, or why it cannot be a key.
+    pub(crate) kind: Result<KeyKind, WrongKey>,
     /// The column whose change moves a row to another group; `None` for the primary key.
     pub(crate) column: Option<&'static str>,
     pub(crate) read: ReadKey,
@@ -79,7 +80,9 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
         match group.group_key {
             None => GroupDescription {
                 key: PK,
-                kind: pk_kind.clone(),
+                kind: pk_kind
+                    .clone()
+                    .map(|kind| with_choices(kind, group.choices)),
                 column: None,
                 read: Arc::clone(&read_pk),
                 authorize,
@@ -87,7 +90,8 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
             },
             Some((key, column)) => GroupDescription {
                 key,
-                kind: column_kind(&column),
+                kind: column_kind::<S::Entity>(column)
+                    .map(|kind| with_choices(kind, group.choices)),
                 column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
                     None => Some(column.as_str()),
                     Some(_) => None,
@@ -113,7 +117,10 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
         type_id: TypeId::of::<S>(),
         label: match declaration.model {
             Some(label) => label.to_owned(),
-            None => default_label(declaration.module, S::Entity::default().table_name()),
+            None => {
+                let application = application(S::PACKAGE, declaration.module);
+                default_label(&application, S::Entity::default().table_name())
+            }
         },
         entity: TypeId::of::<S::Entity>(),
         fields: S::FIELDS.map(|fields| Arc::new(fields) as ShownFields),
@@ -131,19 +138,13 @@ fn downcast<E: EntityTrait<Model: Sync>>(row: &Row) -> Option<&E::Model> {
     row.downcast()
 }
 
-fn column_kind<C: ColumnTrait>(column: &C) -> Result<KeyKind, String> {
-    let def = column.def();
-    let column_type = def.get_column_type();
-    KeyKind::of(column_type).ok_or_else(|| format!("`{}` is {column_type:?}", column.as_str()))
-}
-
 fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
     E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
 }
 
-fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadKey) {
+fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, WrongKey>, ReadKey) {
     let columns: Vec<E::Column> = pk_columns::<E>().collect();
-    let kinds: Result<Vec<_>, _> = columns.iter().map(column_kind).collect();
+    let kinds: Result<Vec<_>, _> = columns.iter().copied().map(column_kind::<E>).collect();
     match columns[..] {
         [column] => (
             kinds.map(|mut kinds| kinds.remove(0)),
@@ -163,10 +164,17 @@ fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, String>, ReadK
     }
 }
 
-/// Returns the default label of a model: `todolist.Task` for the module `todolist::task` and the
+/// Returns the application's part of a default label: the package of a program, or the library.
+fn application(package: Option<&str>, module: &str) -> String {
+    match package {
+        Some(package) => package.replace(|c: char| !c.is_alphanumeric(), "_"),
+        None => module.split("::").next().unwrap_or(module).to_owned(),
+    }
+}
+
+/// Returns the default label of a model: `todolist.Task` for the application `todolist` and the
 /// table `task`.
-fn default_label(module: &str, table: &str) -> String {
-    let application = module.split("::").next().unwrap_or(module);
+fn default_label(application: &str, table: &str) -> String {
     let mut label = format!("{application}.");
     for word in table.split(|c: char| !c.is_alphanumeric()) {
         let mut chars = word.chars();
@@ -186,11 +194,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_label_is_crate_and_table() {
-        assert_eq!(
-            default_label("todolist::entities::task", "task"),
-            "todolist.Task"
-        );
+    fn the_default_label_is_application_and_table() {
+        assert_eq!(application(None, "todolist::entities::task"), "todolist");
+        assert_eq!(application(Some("todo-list"), "worker::task"), "todo_list");
+        assert_eq!(default_label("todolist", "task"), "todolist.Task");
         assert_eq!(default_label("shop", "order_line"), "shop.OrderLine");
         assert_eq!(default_label("shop", "OrderLine"), "shop.OrderLine");
     }

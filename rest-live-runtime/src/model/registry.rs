@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use parking_lot::Mutex;
 use sea_orm::EntityTrait;
 
 pub use self::error::RegistryError;
@@ -27,6 +28,9 @@ use crate::data::{
 
 /// Maximum number of labels in one message.
 const MAX_LABELS: usize = 10;
+
+/// Maximum number of labels of other processes that are reported.
+const MAX_REPORTED_LABELS: usize = 100;
 
 /// The registered models of one [`Live`](crate::Live).
 #[derive(Default)]
@@ -41,6 +45,8 @@ pub(crate) struct Registry {
     by_group: Vec<(usize, usize)>,
     /// The entities whose writes are captured by triggers.
     captured_by_triggers: HashSet<TypeId>,
+    /// The labels of other processes that were reported.
+    reported_labels: Mutex<HashSet<String>>,
 }
 
 impl Registry {
@@ -118,12 +124,8 @@ impl Registry {
                 // Required even if no serializer uses `pk`: every event names its row by this key.
                 let pk_kind = match description.pk_kind {
                     Ok(kind) => kind,
-                    Err(column) => {
-                        errors.push(RegistryError::NotAKey {
-                            serializer: name,
-                            group_key: PK,
-                            column,
-                        });
+                    Err(wrong) => {
+                        errors.push(RegistryError::wrong_key(wrong, &name, PK));
                         return;
                     }
                 };
@@ -140,7 +142,8 @@ impl Registry {
                     table: description.table,
                     codec: description.codec,
                     secret: Vec::new(),
-                    shown: Some(Vec::new()),
+                    shown: Vec::new(),
+                    reads_all: false,
                     absent: Vec::new(),
                     groups: Vec::new(),
                 });
@@ -238,6 +241,24 @@ impl Registry {
     pub(crate) fn model_by_label(&self, label: &str) -> Option<&ModelEntry> {
         let index = self.by_label.get(label)?;
         Some(&self.models[*index])
+    }
+
+    /// Warns, once for each label, if another process gives a model of the same name another label.
+    pub(crate) fn report_namesake(&self, label: &str) {
+        let name = |label: &str| label.rsplit('.').next().map(str::to_owned);
+        let mut models = self.models.iter();
+        let Some(own) = models.find(|model| name(&model.label) == name(label)) else {
+            return;
+        };
+        let mut reported = self.reported_labels.lock();
+        if reported.len() < MAX_REPORTED_LABELS && reported.insert(label.to_owned()) {
+            drop(reported);
+            let own = &*own.label;
+            tracing::warn!(
+                label,
+                "the event log has changes of the model `{label}`, which this program does not have, but it has `{own}`. If both are the same model, the clients of each program miss the changes of the other: write model = \"{own}\" above the serializers in both"
+            );
+        }
     }
 
     /// Returns the indexes of the models of a table whose writes are captured here.

@@ -8,18 +8,19 @@ mod reread;
 use std::{mem, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     detach::Detached,
+    open_writes::OpenWrites,
     order::{Interval, Order, OrderedEvent},
 };
 use crate::{
     data::{
         cursor::Cursor,
-        event::{Event, EventKind},
+        event::{Action, Event, EventKind},
         random_name::random_name,
         row_id::RowId,
         scoped_model::ScopedModel,
@@ -38,10 +39,13 @@ pub(crate) type Committed = (Event, Option<Arc<Interval>>);
 pub(crate) struct Publisher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) order: Arc<Order>,
+    pub(crate) open_writes: Arc<OpenWrites>,
     /// The name of this process in the log.
     pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
     pub(crate) db: DatabaseConnection,
+    /// Whether the database is a stand-in of a test: rest-live sends it no statements of its own.
+    pub(crate) is_stand_in: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) runtime: Handle,
     reread_permits: Semaphore,
@@ -70,11 +74,14 @@ impl Publisher {
         runtime: Handle,
         max_order_bytes: usize,
     ) -> Self {
+        let order = Order::new(Order::MAX_ROWS, max_order_bytes);
         Self {
             registry,
-            order: Order::new(Order::MAX_ROWS, max_order_bytes),
+            open_writes: OpenWrites::new(Arc::clone(&log), Arc::clone(&order)),
+            order,
             node: random_name().into(),
             log,
+            is_stand_in: is_stand_in(&db),
             db,
             metrics,
             runtime,
@@ -93,6 +100,7 @@ impl Publisher {
         if events.is_empty() {
             return;
         }
+        let open = self.open_writes.begin();
         let admission = self.order.admit(events);
         for row in admission.rereads {
             self.start_reread(row);
@@ -108,6 +116,9 @@ impl Publisher {
         let append = async move {
             append.publisher.append(events).await;
             append.complete();
+            if let Some(open) = open {
+                open.end();
+            }
         };
         // The request may be dropped while a slow log appends.
         Detached::new(append.boxed(), &self.tasks, self.runtime.clone()).await;
@@ -149,8 +160,35 @@ impl Publisher {
     /// Publishes events in a task.
     pub(crate) fn publish_later(self: &Arc<Self>, events: Vec<Committed>) {
         let publisher = Arc::clone(self);
-        let publish = async move { publisher.publish(events).await };
+        let open = self.open_writes.begin();
+        let publish = async move {
+            publisher.publish(events).await;
+            if let Some(open) = open {
+                open.end();
+            }
+        };
         self.tasks.spawn_on(publish, &self.runtime);
+    }
+
+    /// Announces a write to the log, and [completes](Self::complete) it. The write returns when its
+    /// events are in the log.
+    ///
+    /// # Errors
+    /// The write's error.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let Some(mut open) = self.open_writes.begin() else {
+            return self.complete(write).await;
+        };
+        let write = async move {
+            open.announced().await;
+            let result = write.await;
+            open.end();
+            result
+        };
+        self.complete(write.boxed()).await
     }
 
     /// Completes a write even if its request is dropped. The write then continues in a task on the
@@ -232,7 +270,8 @@ impl Publisher {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
                     let known_rows = change.old.into_iter().chain(change.new).collect();
-                    Event::reread(event.model, change.key, known_rows, found)
+                    let creates = change.action == Action::Created;
+                    Event::reread(event.model, change.key, known_rows, found).as_creation(creates)
                 }
                 (kind, _) => Event {
                     kind,
@@ -246,6 +285,14 @@ impl Publisher {
         log.committed();
         Ok(())
     }
+}
+
+/// Returns whether a connection is SeaORM's `MockDatabase` or `ProxyDatabase`.
+///
+/// Both answer the statements that a test expects. SeaORM's feature `proxy` does not compile
+/// together with `sqlx-sqlite`, so the name of the variant is compared, and not the variant.
+fn is_stand_in(db: &DatabaseConnection) -> bool {
+    db.is_mock_connection() || format!("{:?}", db.inner) == "ProxyDatabaseConnection"
 }
 
 impl OpenAppend {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 
-use super::{connection_limiter::ConnectionLimiter, origin::Origins};
+use super::{
+    connection_limiter::ConnectionLimiter, origin::allowed::AllowedOrigins,
+    other_processes::OtherProcesses,
+};
 use crate::{
     data::cursor::Cursor,
     dispatch::{history::History, replay::Replays},
@@ -26,7 +29,8 @@ pub(crate) struct SessionContext {
     pub(crate) progress: watch::Receiver<Option<Cursor>>,
     pub(crate) db: DatabaseConnection,
     pub(crate) limits: Limits,
-    pub(crate) origins: Origins,
+    pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) other_processes: OtherProcesses,
 }

@@ -37,6 +37,7 @@ impl Session {
             return Err(unavailable());
         };
         if since.epoch != dispatched.epoch {
+            context.other_processes.note_foreign_cursor();
             return Ok(self.reset(ResetReason::Epoch));
         }
         if since.position > dispatched.position {

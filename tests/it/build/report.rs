@@ -62,13 +62,17 @@ async fn write_without_a_serializer_logs_one_warning() {
     .await;
 }
 
+/// A `main` that returns the error prints it with `Debug`.
 #[tokio::test]
-async fn display_explains_and_debug_names_the_variant() {
+async fn debug_of_an_error_gives_the_advice() {
     let (db, _database) = database().await;
     let error = Live::<()>::builder(db)
         .discover(false)
         .build()
         .expect_err("nothing is registered");
-    assert!(error.to_string().contains("no serializer is registered"));
-    assert_eq!(format!("{error:?}"), "Registry([Empty])");
+    assert!(error.to_string().contains("write #[subscribable] above"));
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert_eq!(format!("{error:#?}"), error.to_string());
+    let boxed: Box<dyn std::error::Error> = error.into();
+    assert!(format!("{boxed:?}").contains("write #[subscribable] above"));
 }

@@ -6,6 +6,7 @@
 mod bulk;
 mod cases;
 mod entities;
+mod executors;
 mod failures;
 mod fixture;
 mod hidden_commits;

@@ -7,6 +7,7 @@ mod captured;
 mod contract;
 mod follower;
 mod gaps;
+mod idle;
 mod nodes;
 mod notifications;
 mod opening;

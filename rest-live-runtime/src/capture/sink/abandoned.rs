@@ -21,12 +21,14 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
     loop {
         time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
         let Some(orphans) = pending.take_orphans() else {
+            database.publisher.open_writes.retract_if_idle();
             return;
         };
         for orphan in orphans {
             let write = &orphan.write;
             let may_be_written = match write.stage {
                 Stage::Written => true,
+                Stage::Announced if database.is_stand_in() => true,
                 // A live connection sees every statement, so there was none.
                 Stage::Announced => is_plain && write.verb != Verb::Insert,
                 Stage::Unchanged => false,
@@ -38,6 +40,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
                 resolve(publisher, &pending, model, orphan).await;
             }
         }
+        database.publisher.open_writes.retract_if_idle();
     }
 }
 
@@ -49,7 +52,7 @@ async fn resolve(
     orphan: Orphan,
 ) {
     let write = &orphan.write;
-    let Some(key) = write.key.clone() else {
+    let Some(key) = write.key.clone().filter(|_| !publisher.is_stand_in) else {
         let reset = resets([ScopedModel::new(Arc::clone(&model.label), None)]);
         return publisher.publish(reset).await;
     };
@@ -66,7 +69,8 @@ async fn resolve(
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
             let model = ScopedModel::new(Arc::clone(&model.label), None);
-            publisher.reread(RowId::new(model, key), orphan.write.old);
+            let creates = orphan.write.verb == Verb::Insert;
+            publisher.reread(RowId::new(model, key), orphan.write.old, creates);
         }
     }
 }

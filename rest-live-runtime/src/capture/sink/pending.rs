@@ -194,6 +194,13 @@ impl PendingWrites {
         taken
     }
 
+    /// Returns whether a hook of this writer has announced a write with this verb.
+    pub(crate) fn is_announced(&self, writer: Writer, entity: TypeId, verb: Verb) -> bool {
+        let state = self.0.lock();
+        let writes = state.writes.get(&(writer, entity));
+        writes.is_some_and(|writes| writes.iter().any(|(_, write)| write.verb == verb))
+    }
+
     /// Takes the write of a row whose second hook runs.
     pub(crate) fn take_finished(
         &self,

@@ -43,6 +43,7 @@ impl Subscribable for Shown {
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: Some(("list_id", item::Column::ListId)),
+            choices: || None,
             authorize: None,
             public: false,
         }],

@@ -77,7 +77,8 @@ fn columns(shown: Option<&[&'static [ShownField<Model>]]>) -> EntityColumns<docu
     let mut columns = EntityColumns::new();
     let erase = |fields: &&'static [ShownField<Model>]| Arc::new(*fields) as ShownFields;
     columns.restrict(&ColumnUses {
-        shown: shown.map(|shown| shown.iter().map(erase).collect()),
+        shown: shown.unwrap_or_default().iter().map(erase).collect(),
+        reads_all: shown.is_none(),
         keys: vec!["id", "list"],
     });
     columns
@@ -121,7 +122,8 @@ fn all_are_kept_if_it_is_unknown_what_is_read() {
     let mut columns = EntityColumns::<document::Entity>::new();
     let other: &'static [ShownField<numbers::Model>] = &[];
     columns.restrict(&ColumnUses {
-        shown: Some(vec![Arc::new(other)]),
+        shown: vec![Arc::new(other)],
+        reads_all: false,
         keys: Vec::new(),
     });
     assert_eq!(columns.unused(), none, "the fields are of another model");

@@ -22,8 +22,14 @@ macro_rules! integer_from_key {
     ($($integer:ty)*) => {$(
         impl FromKey for $integer {
             fn takes(kind: &KeyKind) -> bool {
-                matches!(kind, KeyKind::Integer { min, max }
-                    if *min >= i128::from(Self::MIN) && *max <= i128::from(Self::MAX))
+                let range = i128::from(Self::MIN)..=i128::from(Self::MAX);
+                match kind {
+                    KeyKind::Integer { min, max } => range.contains(min) && range.contains(max),
+                    KeyKind::Choice(choices) => choices.iter().all(
+                        |choice| matches!(choice, KeyValue::Integer(value) if range.contains(value)),
+                    ),
+                    _ => false,
+                }
             }
 
             fn from_key(value: &KeyValue) -> Option<Self> {
@@ -53,7 +59,13 @@ impl FromKey for bool {
 
 impl FromKey for String {
     fn takes(kind: &KeyKind) -> bool {
-        matches!(kind, KeyKind::Text | KeyKind::Choice(_))
+        match kind {
+            KeyKind::Text => true,
+            KeyKind::Choice(choices) => choices
+                .iter()
+                .all(|choice| matches!(choice, KeyValue::Text(_))),
+            _ => false,
+        }
     }
 
     fn from_key(value: &KeyValue) -> Option<Self> {

@@ -1,5 +1,7 @@
 //! Mistakes in the registered serializers.
 
+use crate::model::key_column::WrongKey;
+
 /// A mistake in the registered serializers, which
 /// [`LiveBuilder::build`](crate::LiveBuilder::build) reports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +66,24 @@ pub enum RegistryError {
         group_key: &'static str,
         /// The column and its type.
         column: String,
+    },
+    /// The entity declares another type for a key column than the model has.
+    #[error(
+        "{serializer} cannot be subscribed to by `{group_key}`: the entity declares the column `{column}` as {declared}, \
+         but the model's field is a {field}, so the value that a client sends could never match a row. Write the \
+         `column_type` that fits the field, or remove it"
+    )]
+    KeyType {
+        /// The serializer.
+        serializer: String,
+        /// The group key.
+        group_key: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The declared type.
+        declared: String,
+        /// The Rust type of the field.
+        field: String,
     },
     /// A `check_permission` or an `authorize` takes another user type than the `Live` has.
     #[error(
@@ -173,4 +193,29 @@ pub enum RegistryError {
         /// The group key.
         group_key: &'static str,
     },
+}
+
+impl RegistryError {
+    /// Returns the error for a column that cannot be a key.
+    pub(super) fn wrong_key(wrong: WrongKey, serializer: &str, group_key: &'static str) -> Self {
+        let serializer = serializer.to_owned();
+        match wrong {
+            WrongKey::Type(column) => Self::NotAKey {
+                serializer,
+                group_key,
+                column,
+            },
+            WrongKey::Mismatch {
+                column,
+                declared,
+                field,
+            } => Self::KeyType {
+                serializer,
+                group_key,
+                column,
+                declared,
+                field,
+            },
+        }
+    }
 }

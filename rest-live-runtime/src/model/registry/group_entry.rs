@@ -43,11 +43,9 @@ impl GroupEntry {
         group: GroupDescription,
         serializer: &Serializer,
     ) -> Result<Self, RegistryError> {
-        let kind = group.kind.map_err(|column| RegistryError::NotAKey {
-            serializer: serializer.name.to_string(),
-            group_key: group.key,
-            column,
-        })?;
+        let kind = group
+            .kind
+            .map_err(|wrong| RegistryError::wrong_key(wrong, &serializer.name, group.key))?;
         Ok(Self {
             // The registry numbers the groups when it has all of them.
             index: GroupIndex(0),

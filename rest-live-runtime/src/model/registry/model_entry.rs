@@ -1,6 +1,6 @@
 //! The registry's entry for one model.
 
-use std::{any::TypeId, collections::HashSet, sync::Arc};
+use std::{any::TypeId, collections::HashSet, mem, sync::Arc};
 
 use sea_orm::QueryResult;
 use serde_json::value::RawValue;
@@ -34,8 +34,10 @@ pub(crate) struct ModelEntry {
     pub(super) codec: RowCodec,
     /// The names of the columns that must not leave this process.
     pub(super) secret: Vec<&'static str>,
-    /// The fields that its serializers show; `None` if one of them may show any.
-    pub(super) shown: Option<Vec<ShownFields>>,
+    /// The fields that its serializers show, as far as they are known.
+    pub(super) shown: Vec<ShownFields>,
+    /// Whether one of its serializers may show any column.
+    pub(super) reads_all: bool,
     /// The names of the columns that stored rows lack: the secret ones and the unused ones.
     pub(super) absent: Vec<&'static str>,
     pub(crate) groups: Vec<GroupEntry>,
@@ -88,19 +90,20 @@ impl ModelEntry {
 
     /// Adds the fields that a serializer shows, `None` if it may show any.
     pub(super) fn add_fields(&mut self, fields: Option<ShownFields>) {
-        match (fields, &mut self.shown) {
-            (Some(fields), Some(shown)) => shown.push(fields),
-            (None, shown) => *shown = None,
-            (Some(_), None) => {}
-        }
+        self.reads_all |= fields.is_none();
+        self.shown.extend(fields);
     }
 
     /// Finds the columns that nothing reads, when all serializers are known.
     pub(super) fn restrict_columns(&mut self) {
-        let shown = self.shown.take().filter(|_| !self.has_permission());
         let groups = self.groups.iter().filter_map(|group| group.column);
-        let keys = groups.chain(self.table.key_columns()).collect();
-        self.table.restrict(&ColumnUses { shown, keys });
+        let uses = ColumnUses {
+            shown: mem::take(&mut self.shown),
+            // A permission receives the whole row.
+            reads_all: self.reads_all || self.has_permission(),
+            keys: groups.chain(self.table.key_columns()).collect(),
+        };
+        self.table.restrict(&uses);
         self.absent.clone_from(&self.secret);
         let unused = self.table.columns().unused().into_iter();
         self.absent

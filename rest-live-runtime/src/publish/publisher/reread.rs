@@ -24,17 +24,29 @@ pub(super) const MAX_CONCURRENT_REREADS: usize = 4;
 
 impl Publisher {
     /// Rereads a row that may have been written. `old` are the states that subscribers may hold.
-    pub(crate) fn reread(self: &Arc<Self>, row: RowId, old: impl IntoIterator<Item = Row>) {
-        if self.mark_for_reread(&row, old) {
+    /// `creates`: it may have been created.
+    pub(crate) fn reread(
+        self: &Arc<Self>,
+        row: RowId,
+        old: impl IntoIterator<Item = Row>,
+        creates: bool,
+    ) {
+        if self.mark_for_reread(&row, old, creates) {
             self.start_reread(row);
         }
     }
 
     /// Lets everything of a row wait for a reread from now on. `old` are the states that
-    /// subscribers may hold. Returns whether the caller must [start it](Self::start_reread).
-    pub(crate) fn mark_for_reread(&self, row: &RowId, old: impl IntoIterator<Item = Row>) -> bool {
+    /// subscribers may hold. `creates`: a write that is not published may have created the row.
+    /// Returns whether the caller must [start it](Self::start_reread).
+    pub(crate) fn mark_for_reread(
+        &self,
+        row: &RowId,
+        old: impl IntoIterator<Item = Row>,
+        creates: bool,
+    ) -> bool {
         let old = self.distinct_rows(row, old.into_iter().collect());
-        self.order.mark_for_reread(row, old)
+        self.order.mark_for_reread(row, old, creates)
     }
 
     /// Starts the reread of a row that is marked, and that no other task rereads.
@@ -42,7 +54,15 @@ impl Publisher {
         self.metrics.rereads.increment(1);
         let reread = Arc::clone(self).reread_until_done(row);
         let abort = self.abort.clone();
-        let task = async move { _ = abort.run_until_cancelled(reread).await };
+        let open = self.open_writes.begin();
+        let task = async move {
+            let is_done = abort.run_until_cancelled(reread).await.is_some();
+            if let Some(open) = open
+                && is_done
+            {
+                open.end();
+            }
+        };
         self.tasks.spawn_on(task, &self.runtime);
     }
 
@@ -53,14 +73,16 @@ impl Publisher {
         };
         loop {
             let read_cursor = self.order.read_cursor();
-            let found = match self.order.begin_reread(&row) {
+            let begun = self.order.begin_reread(&row);
+            let creates = self.order.take_creation(&row);
+            let found = match begun {
                 Some(known_rows) => match self.read(&row).await {
                     Ok(found) => {
                         let known_rows = self.distinct_rows(&row, known_rows);
                         let RowId { model, key } = row.clone();
                         let ScopedModel { label, scope } = model;
                         let event = Event::reread(label, key, known_rows, found.clone());
-                        let event = event.in_scope(scope);
+                        let event = event.in_scope(scope).as_creation(creates);
                         self.append(vec![OrderedEvent { event, read_cursor }]).await;
                         found
                     }
@@ -111,6 +133,11 @@ impl Publisher {
         let Some(model) = self.registry.model_by_label(&model.label) else {
             return Err("the model is not registered".to_owned());
         };
+        if self.is_stand_in {
+            return Err(
+                "a mock database would take the read for a statement of the application".to_owned(),
+            );
+        }
         // Decoding a row runs the application's code.
         let read = user_code::call_async(async { model.table.read(&self.db, key).await });
         match timeout(REREAD_TIMEOUT, read).await {

@@ -61,6 +61,7 @@ impl Subscribable for Serializer {
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: None,
+            choices: || None,
             authorize: None,
             public: false,
         }],

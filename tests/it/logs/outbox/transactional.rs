@@ -166,6 +166,7 @@ impl Subscribable for Guarded {
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: None,
+            choices: || None,
             authorize: None,
             public: false,
         }],
