@@ -4,6 +4,7 @@
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
 
+mod cast;
 pub(crate) mod choices;
 pub(crate) mod columns;
 pub(crate) mod declaration;

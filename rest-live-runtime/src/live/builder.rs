@@ -304,7 +304,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// * [`BuildError::Registry`] with all mistakes in the registered serializers
+    /// * [`BuildError::Registry`] with all mistakes in the registered serializers, or with all
+    ///   columns that a shared event log cannot carry
     /// * [`BuildError::Origin`] if no page can have an entry of
     ///   [`allowed_origins`](Self::allowed_origins) as its origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
@@ -314,6 +315,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
         let mut registry = registry.map_err(BuildError::Registry)?;
+        if self.log.is_shared() {
+            registry.check_columns().map_err(BuildError::Registry)?;
+        }
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
             registry

@@ -58,6 +58,9 @@ pub(crate) struct PendingWrite {
     /// writer has inserted it within the interval. So the row is reread, and the event of the other
     /// writer names its groups.
     pub(crate) was_missing: bool,
+    /// Whether the old row was read and could not be decoded. Then the groups that it belonged to
+    /// are not known.
+    pub(crate) is_unreadable: bool,
     pub(crate) interval: Arc<Interval>,
     pub(crate) stage: Stage,
 }
@@ -77,6 +80,9 @@ impl PendingWrite {
     /// Returns the event of a deleted row, `None` if its key is unknown.
     pub(crate) fn into_deleted_event(self, model: &ModelEntry) -> Option<Committed> {
         let (key, label) = (self.key?, Arc::clone(&model.label));
+        if self.is_unreadable {
+            return Some((Event::reset(label), None));
+        }
         let event = match self.old {
             Some(old) => Event::deleted(label, key, old),
             None => Event::reread(label, key, Vec::new(), None),
@@ -92,6 +98,9 @@ impl PendingWrite {
         new: Row,
     ) -> Committed {
         let label = Arc::clone(&model.label);
+        if self.is_unreadable {
+            return (Event::reset(label), None);
+        }
         let event = match self.verb {
             Verb::Insert => Event::created(label, key, new),
             Verb::Update | Verb::Delete => Event::updated(label, key, self.old, new),
@@ -171,10 +180,7 @@ impl PendingWrites {
                 .into_iter()
                 .collect()
         } else {
-            let values: Vec<_> = values
-                .iter()
-                .filter_map(|value| KeyValue::from_value(value.clone()))
-                .collect();
+            let values: Vec<_> = values.iter().filter_map(KeyValue::from_value).collect();
             let is_named = |write: &PendingWrite| {
                 let mut parts = write.key.iter().flat_map(KeyValue::parts);
                 parts.all(|part| values.contains(part))
