@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 pub(crate) struct Insert {
     pub(crate) is_single: bool,
     /// One text parameter for each column of the event, or for the array of each column.
-    pub(crate) parameters: [Option<String>; 8],
+    pub(crate) parameters: [Option<String>; 9],
 }
 
 /// Maximum number of events that one statement appends.
@@ -35,7 +35,7 @@ pub(crate) fn inserts(events: &[StoredEvent]) -> impl Iterator<Item = Insert> {
         })
 }
 
-fn columns(event: &StoredEvent) -> [Option<String>; 8] {
+fn columns(event: &StoredEvent) -> [Option<String>; 9] {
     let json_text =
         |value: &Option<Box<RawValue>>| value.as_deref().map(|json| json.get().to_owned());
     let old_rows = || {
@@ -52,14 +52,15 @@ fn columns(event: &StoredEvent) -> [Option<String>; 8] {
         json_text(&event.new),
         event.node.clone(),
         event.began.clone(),
+        event.scope.clone(),
     ]
 }
 
 /// Returns the text of a PostgreSQL array for each column. SeaORM supports arrays only with a
 /// feature that changes its types. One text parameter per column also keeps one prepared statement
 /// for any number of events.
-fn arrays(events: &[StoredEvent]) -> [Option<String>; 8] {
-    let mut arrays = [const { String::new() }; 8];
+fn arrays(events: &[StoredEvent]) -> [Option<String>; 9] {
+    let mut arrays = [const { String::new() }; 9];
     for event in events {
         for (array, item) in arrays.iter_mut().zip(columns(event)) {
             array.push(if array.is_empty() { '{' } else { ',' });

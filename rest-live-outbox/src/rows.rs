@@ -17,6 +17,7 @@ pub(crate) fn read_entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
         key: read_json(row, "key")?,
         old: old.map(parse_rows).transpose()?.unwrap_or_default(),
         new: read_json(row, "new")?,
+        scope: row.try_get("scope")?,
         captured: read_number(row, "at")?.unwrap_or_default(),
         node: row.try_get("node")?,
         began: row.try_get("began")?,

@@ -67,7 +67,7 @@ impl Statements {
     }
 }
 
-const COLUMNS: &str = "at, model, op, key, old, new, node, began";
+const COLUMNS: &str = "at, model, op, key, old, new, node, began, scope";
 
 /// Returns the statement that appends one event. With it, a node commits a fifth more transactions
 /// of one event each than with [`append_many`].
@@ -75,7 +75,7 @@ fn append_one(names: &TableNames<'_>) -> String {
     let event = names.event;
     format!(
         "INSERT INTO {event} ({COLUMNS}) VALUES ('epoch'::timestamptz + $1::text::bigint * interval '1 microsecond', \
-         $2::text, $3::text::\"char\", $4::text::json, $5::text::json, $6::text::json, $7::text, $8::text)"
+         $2::text, $3::text::\"char\", $4::text::json, $5::text::json, $6::text::json, $7::text, $8::text, $9::text)"
     )
 }
 
@@ -85,9 +85,9 @@ fn append_many(names: &TableNames<'_>) -> String {
     format!(
         "INSERT INTO {event} ({COLUMNS}) \
          SELECT 'epoch'::timestamptz + e.at * interval '1 microsecond', e.model, e.op::\"char\", e.key::json, e.old::json, \
-         e.new::json, e.node, e.began \
+         e.new::json, e.node, e.began, e.scope \
          FROM unnest($1::text::bigint[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], \
-         $6::text::text[], $7::text::text[], $8::text::text[]) \
+         $6::text::text[], $7::text::text[], $8::text::text[], $9::text::text[]) \
          WITH ORDINALITY AS e ({COLUMNS}, n) ORDER BY e.n",
         event = names.event,
     )
@@ -120,7 +120,7 @@ fn read(names: &TableNames<'_>) -> String {
         "WITH life AS MATERIALIZED ({life}) \
          SELECT life.epoch, life.first_retained, life.settled, life.drawn, e.seq, e.model, e.op::text AS op, \
          e.key::text AS key, e.old::text AS old, e.new::text AS new, \
-         (extract(epoch FROM e.at) * 1000000)::bigint AS at, e.node, e.began \
+         (extract(epoch FROM e.at) * 1000000)::bigint AS at, e.node, e.began, e.scope \
          FROM life LEFT JOIN LATERAL ( \
          (SELECT {columns} FROM unnest($1::bigint[], $2::bigint[]) AS gap (first, last), LATERAL ( \
          SELECT {columns} FROM {event} WHERE seq BETWEEN gap.first AND gap.last ORDER BY seq LIMIT $4) late \

@@ -7,5 +7,7 @@ pub(crate) mod event;
 pub(crate) mod group_id;
 pub(crate) mod key;
 pub(crate) mod random_name;
+pub(crate) mod row_id;
 pub(crate) mod scope;
+pub(crate) mod scoped_model;
 pub(crate) mod serializer_set;

@@ -51,7 +51,8 @@ impl MigrationTrait for Outbox {
              old json, \
              new json, \
              node text, \
-             began text) WITH (autovacuum_vacuum_scale_factor = 0.02);"
+             began text, \
+             scope text) WITH (autovacuum_vacuum_scale_factor = 0.02);"
         );
         let connection = manager.get_connection();
         connection.execute_unprepared(&tables).await?;

@@ -25,7 +25,10 @@ use super::{
     },
 };
 use crate::{
-    data::event::{Event, Row},
+    data::{
+        event::{Event, Row},
+        scoped_model::ScopedModel,
+    },
     model::{declaration::LiveModel, registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
 };
@@ -211,7 +214,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
         });
         events.collect::<Option<Vec<_>>>()
     });
-    let reset = || resets([Arc::clone(label)]);
+    let reset = || resets([ScopedModel::new(Arc::clone(label), None)]);
     sink.record(events.unwrap_or_else(reset)).await;
 }
 

@@ -23,9 +23,11 @@ use super::{
     sql::Verb,
 };
 use crate::{
-    data::{event::Row, key::KeyValue},
+    data::{
+        event::{Event, Row},
+        key::KeyValue,
+    },
     model::{registry::ModelEntry, table::row_lock},
-    publish::publisher::resets,
 };
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
@@ -135,7 +137,8 @@ where
     match write {
         Some(write) if write.stage == Stage::Unchanged => {}
         Some(write) if write.was_missing && !sink.may_read() => {
-            sink.record(resets([Arc::clone(&model.label)])).await;
+            sink.record(vec![(Event::reset(Arc::clone(&model.label)), None)])
+                .await;
         }
         Some(write) => {
             let event = write.into_written_event(model, key, new);
@@ -202,7 +205,9 @@ where
         .pending
         .take_finished(Writer::current(), model.entity, Verb::Delete, &key);
     if !sink.may_read() {
-        return sink.record(resets([Arc::clone(&model.label)])).await;
+        return sink
+            .record(vec![(Event::reset(Arc::clone(&model.label)), None)])
+            .await;
     }
     let deleted = write.and_then(|write| write.into_deleted_event(model));
     sink.record(Vec::from_iter(deleted)).await;

@@ -20,6 +20,7 @@ use self::{
 };
 use super::database::Database;
 use crate::{
+    data::{row_id::RowId, scoped_model::ScopedModel},
     model::registry::{ModelEntry, Registry},
     publish::{
         order::Interval,
@@ -127,10 +128,11 @@ impl EventSink {
 
     /// Makes the publisher read a row again that this write may have changed, and publish it.
     pub(super) fn reread(&self, model: &ModelEntry, write: PendingWrite) {
-        let label = Arc::clone(&model.label);
+        let publisher = &self.database.publisher;
+        let model = ScopedModel::new(Arc::clone(&model.label), None);
         match (self.buffer(), write.key) {
-            (None, Some(key)) => self.database.publisher.reread((label, key), write.old),
-            (None, None) => self.database.publisher.publish_later(resets([label])),
+            (None, Some(key)) => publisher.reread(RowId::new(model, key), write.old),
+            (None, None) => publisher.publish_later(resets([model])),
             // Only the transaction itself can write the row before it ends. So the transaction has
             // deleted it, and the event of that is in the buffer.
             (Some(_), _) => {}
@@ -177,7 +179,8 @@ impl EventSink {
 
     fn resets(&self, models: &[usize]) -> Vec<Committed> {
         let label = |index: &usize| Arc::clone(&self.registry().model(*index).label);
-        resets(models.iter().map(label))
+        let labels = models.iter().map(label);
+        resets(labels.map(|label| ScopedModel::new(label, None)))
     }
 
     /// Keeps a write for its statement or its second hook.

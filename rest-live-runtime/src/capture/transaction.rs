@@ -25,8 +25,9 @@ use super::{
     statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
+    data::event::Event,
     log::TransactionalLog,
-    publish::publisher::{Committed, resets, resets_of},
+    publish::publisher::{Committed, resets_of},
 };
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
@@ -212,7 +213,7 @@ async fn read_unfinished_writes(sink: &EventSink, inner: &impl ConnectionTrait) 
         let (entity, write) = (orphan.entity, orphan.write);
         if !sink.may_read() && write.stage != Stage::Unchanged {
             if let Some(model) = sink.registry().model_by_type(entity) {
-                sink.buffer_events(resets([Arc::clone(&model.label)]));
+                sink.buffer_events(vec![(Event::reset(Arc::clone(&model.label)), None)]);
             }
         } else if write.stage == Stage::Written
             && let Some(model) = sink.registry().model_by_type(entity)

@@ -6,7 +6,7 @@ use std::{any::Any, fmt, sync::Arc, time::SystemTime};
 
 use sea_orm::ModelTrait;
 
-use super::key::KeyValue;
+use super::{key::KeyValue, row_id::RowId, scope::Scope, scoped_model::ScopedModel};
 
 /// What happened to a row. In a message to a client, it is what happened from the subscriber's
 /// point of view.
@@ -67,6 +67,9 @@ pub struct Event {
     pub model: Arc<str>,
     /// What happened.
     pub kind: EventKind,
+    /// The scope of the connection or transaction that wrote; `None` if it has none. Only sessions
+    /// of the same scope receive the event.
+    pub scope: Option<Scope>,
     /// When the change was captured. rest-live uses it only to measure latencies, not to order
     /// events.
     pub captured: SystemTime,
@@ -143,6 +146,7 @@ impl Event {
         Self {
             model,
             kind: EventKind::Reset,
+            scope: None,
             captured: SystemTime::now(),
         }
     }
@@ -163,8 +167,26 @@ impl Event {
         Self {
             model,
             kind: EventKind::Row(change),
+            scope: None,
             captured: SystemTime::now(),
         }
+    }
+
+    /// Moves the event to a scope. A new event has none.
+    #[must_use]
+    pub fn in_scope(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Returns the model, with the scope.
+    pub(crate) fn scoped_model(&self) -> ScopedModel {
+        ScopedModel::new(Arc::clone(&self.model), self.scope.clone())
+    }
+
+    /// Returns the row with this key of the event's model and scope.
+    pub(crate) fn row_id(&self, key: &KeyValue) -> RowId {
+        RowId::new(self.scoped_model(), key.clone())
     }
 
     /// Returns the row change, or `None` for a reset.

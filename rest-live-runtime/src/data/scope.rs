@@ -6,13 +6,14 @@ use std::{fmt, sync::Arc};
 ///
 /// Writes and sessions belong to one scope, or to none. Groups of different scopes never meet: a
 /// session receives only the changes of its own scope. Cloning is cheap.
+// A box in an `Arc`, so that the pointer is thin: each event and each group has a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(Arc<str>);
+pub struct Scope(Arc<Box<str>>);
 
 impl Scope {
     /// Creates a scope by its name.
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(name.into()))
     }
 
     /// Returns the name.

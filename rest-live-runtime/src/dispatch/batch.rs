@@ -1,9 +1,9 @@
 //! What the shards are about to receive.
 
-use std::{mem, sync::Arc};
+use std::mem;
 
 use crate::{
-    data::cursor::EventPosition,
+    data::{cursor::EventPosition, scoped_model::ScopedModel},
     hub::{
         clients::INTAKE_DIVISOR,
         groups::audience::{HubEvent, Publication},
@@ -40,10 +40,10 @@ impl Batch {
     }
 
     /// Adds the reset of a model, for every shard.
-    pub(crate) fn add_reset(&mut self, model: &Arc<str>, at: &EventPosition) {
+    pub(crate) fn add_reset(&mut self, model: &ScopedModel, at: &EventPosition) {
         self.events += 1;
         for events in &mut self.shards {
-            events.push((HubEvent::Reset(Arc::clone(model)), at.clone()));
+            events.push((HubEvent::Reset(model.clone()), at.clone()));
         }
     }
 

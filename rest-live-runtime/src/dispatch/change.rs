@@ -11,6 +11,7 @@ use crate::{
     data::{
         event::{Action, Row, RowChange},
         group_id::GroupId,
+        scope::Scope,
         serializer_set::SerializerSet,
     },
     metrics::Metrics,
@@ -60,26 +61,35 @@ pub(crate) struct Variant {
     pub(crate) version: RowVersion,
 }
 
-/// Returns what the change of a row means to the groups of its model.
+/// Returns what the change of a row in a scope means to the groups of its model.
 pub(crate) fn group_changes<'e>(
     model: &'e ModelEntry,
+    scope: Option<&'e Scope>,
     row_change: &'e RowChange,
 ) -> impl Iterator<Item = Change<'e>> {
     model
         .groups
         .iter()
-        .flat_map(|entry| changes_of_key(entry, row_change))
+        .flat_map(move |entry| changes_of_key(entry, scope, row_change))
 }
 
 /// Returns the groups that the change of a row affects.
-pub(crate) fn affected_groups(model: &ModelEntry, row_change: &RowChange) -> Box<[GroupId]> {
-    group_changes(model, row_change)
+pub(crate) fn affected_groups(
+    model: &ModelEntry,
+    scope: Option<&Scope>,
+    row_change: &RowChange,
+) -> Box<[GroupId]> {
+    group_changes(model, scope, row_change)
         .map(|change| change.group)
         .collect()
 }
 
 /// Returns what the change of a row means to the groups of one group key.
-fn changes_of_key<'e>(entry: &'e GroupEntry, row_change: &'e RowChange) -> Vec<Change<'e>> {
+fn changes_of_key<'e>(
+    entry: &'e GroupEntry,
+    scope: Option<&Scope>,
+    row_change: &'e RowChange,
+) -> Vec<Change<'e>> {
     let change = |group, transition| Change {
         group,
         entry,
@@ -90,7 +100,7 @@ fn changes_of_key<'e>(entry: &'e GroupEntry, row_change: &'e RowChange) -> Vec<C
     let new = row_change
         .new
         .as_ref()
-        .and_then(|new| Some((entry.group_of(new)?, new)));
+        .and_then(|new| Some((entry.group_of(new, scope)?, new)));
     // The row stayed in its group: this is why its old state was not read.
     if row_change.old.is_empty() && row_change.action == Action::Updated {
         let stayed = new.map(|(group, new)| change(group, Transition::Stayed(Vec::new(), new)));
@@ -98,7 +108,7 @@ fn changes_of_key<'e>(entry: &'e GroupEntry, row_change: &'e RowChange) -> Vec<C
     }
     let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
     for (index, old) in row_change.old.iter().enumerate() {
-        let Some(group) = entry.group_of(old) else {
+        let Some(group) = entry.group_of(old, scope) else {
             continue;
         };
         match before.iter_mut().find(|(known, _)| *known == group) {

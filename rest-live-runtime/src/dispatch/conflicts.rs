@@ -19,9 +19,10 @@ use crate::{
     data::{
         cursor::Cursor,
         event::{Event, EventKind, Row, RowChange},
+        row_id::RowId,
+        scoped_model::ScopedModel,
     },
     log::EventSource,
-    publish::order::RowId,
 };
 
 /// The last events of the log, by row.
@@ -33,7 +34,7 @@ pub(crate) struct ConflictDetector {
     start: Cursor,
     rows: HashMap<RowId, VecDeque<KnownEvent>>,
     /// The last reset of each model by each node.
-    resets: HashMap<Arc<str>, Vec<ModelReset>>,
+    resets: HashMap<ScopedModel, Vec<ModelReset>>,
     /// The known events, oldest first, by position and row.
     ring: VecDeque<(u64, RowId)>,
 }
@@ -101,7 +102,7 @@ impl ConflictDetector {
         let change = match &event.kind {
             EventKind::Row(change) => change,
             EventKind::Reset => {
-                let resets = self.resets.entry(Arc::clone(&event.model)).or_default();
+                let resets = self.resets.entry(event.scoped_model()).or_default();
                 resets.retain(|reset| reset.node != source.node);
                 resets.push(ModelReset {
                     position,
@@ -110,7 +111,7 @@ impl ConflictDetector {
                 return Verdict::Publish;
             }
         };
-        let row = (Arc::clone(&event.model), change.key.clone());
+        let row = event.row_id(&change.key);
         let (outcome, verdict) = self.decide(&row, change, source);
         let known = KnownEvent {
             position,
@@ -160,7 +161,7 @@ impl ConflictDetector {
                 .iter()
                 .any(|event| event.outcome == outcome && is_other(&event.node))
         };
-        let mut resets = self.resets.get(&row.0).into_iter().flatten();
+        let mut resets = self.resets.get(&row.model).into_iter().flatten();
         let is_reset = resets.any(|reset| reset.position > began && is_other(&reset.node));
         if is_reset || has_overlapping(Outcome::Published) {
             let verdict = if *node == self.node {

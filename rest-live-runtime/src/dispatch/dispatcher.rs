@@ -189,7 +189,7 @@ impl Dispatcher {
                 self.metrics.panics.increment(1);
                 // Not encoded: what changed is not known to the subscribers.
                 if batch.events() == before {
-                    batch.add_reset(model, &event.at);
+                    batch.add_reset(&event.event.scoped_model(), &event.at);
                 }
             }
             if batch.is_full(self.hub.limits()) {
@@ -224,7 +224,7 @@ impl Dispatcher {
         };
         match &event.kind {
             EventKind::Row(row) => self.encode_row(model, event, row, at, batch),
-            EventKind::Reset => batch.add_reset(&model.label, at),
+            EventKind::Reset => batch.add_reset(&event.scoped_model(), at),
         }
     }
 
@@ -236,7 +236,7 @@ impl Dispatcher {
         at: &EventPosition,
         batch: &mut Batch,
     ) {
-        let changes: Vec<_> = group_changes(model, row).collect();
+        let changes: Vec<_> = group_changes(model, event.scope.as_ref(), row).collect();
         let shards = self.hub.shards().iter();
         let audiences = shards.map(|shard| {
             shard.with(|state| {

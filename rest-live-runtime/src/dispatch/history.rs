@@ -18,6 +18,7 @@ use crate::{
         cursor::Cursor,
         event::{Event, EventKind},
         group_id::GroupId,
+        scoped_model::ScopedModel,
     },
     log::{EventLog, ReadError},
     model::registry::Registry,
@@ -42,7 +43,7 @@ struct State {
     events: VecDeque<KeptEvent>,
     groups: HashMap<GroupId, GroupHistory>,
     /// The last reset of each model.
-    resets: HashMap<Arc<str>, ModelReset>,
+    resets: HashMap<ScopedModel, ModelReset>,
     /// Events after this position and earlier ones cannot be loaded: the log no longer has them, or
     /// they are more than the capacity.
     expired: Option<u64>,
@@ -169,7 +170,8 @@ impl History {
                     return Some(Box::default());
                 };
                 // Reading a column runs application code.
-                user_code::call(|| affected_groups(model, change)).ok()
+                let scope = event.scope.as_ref();
+                user_code::call(|| affected_groups(model, scope, change)).ok()
             }
         }
     }
@@ -177,7 +179,7 @@ impl History {
     /// Returns the events of a group after `since`, up to a batch, if there are at most `limit`.
     pub(crate) fn missed(
         &self,
-        model: &str,
+        model: &Arc<str>,
         group: &GroupId,
         since: &Cursor,
         batch_id: u64,
@@ -187,7 +189,7 @@ impl History {
         if !state.reaches(since) {
             return MissedEvents::NotLoaded;
         }
-        let reset = state.resets.get(model);
+        let reset = state.resets.get(&group.scoped_model(model));
         if reset.is_some_and(|reset| reset.position > since.position) {
             return MissedEvents::Unknown;
         }
@@ -206,14 +208,14 @@ impl History {
     /// Returns whether no event of a group after `since` came in a batch after `seen`, up to `now`.
     pub(crate) fn is_unchanged(
         &self,
-        model: &str,
+        model: &Arc<str>,
         group: &GroupId,
         since: &Cursor,
         (seen, now): (u64, u64),
     ) -> bool {
         let is_between = |batch_id: u64| seen < batch_id && batch_id <= now;
         let state = self.state();
-        let reset = state.resets.get(model);
+        let reset = state.resets.get(&group.scoped_model(model));
         if !state.reaches(since)
             || is_between(state.first_batch_id)
             || reset.is_some_and(|reset| reset.batch_id > seen)
@@ -334,7 +336,7 @@ impl State {
             return;
         }
         let groups = groups.unwrap_or_else(|| {
-            let model = Arc::clone(&event.event.model);
+            let model = event.event.scoped_model();
             let reset = self.resets.entry(model).or_default();
             reset.position = position.max(reset.position);
             reset.batch_id = batch_id.max(reset.batch_id);

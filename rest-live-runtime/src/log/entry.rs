@@ -12,6 +12,7 @@ use crate::{
     data::{
         cursor::{Cursor, Epoch, ParseCursorError},
         event::{Action, Event, EventKind, RowChange},
+        scope::Scope,
     },
     model::registry::{ModelEntry, Registry},
     user_code,
@@ -78,10 +79,12 @@ impl LoggedEvent {
         let captured = UNIX_EPOCH
             .checked_add(Duration::from_micros(stored.captured))
             .unwrap_or_else(SystemTime::now);
+        let scope = stored.scope.as_deref().map(Scope::from);
         let Some(model) = registry.model_by_label(&stored.model) else {
             // A model of other nodes: no client of this node can subscribe to it.
             registry.report_namesake(&stored.model);
             let event = Event {
+                scope,
                 captured,
                 ..Event::reset(stored.model.as_str().into())
             };
@@ -101,6 +104,7 @@ impl LoggedEvent {
         let event = Event {
             model: Arc::clone(&model.label),
             kind,
+            scope,
             captured,
         };
         (Arc::new(event), source)

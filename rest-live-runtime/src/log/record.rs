@@ -77,6 +77,7 @@ impl Record {
         let Event {
             model,
             kind,
+            scope,
             captured,
         } = &self.event;
         let since_epoch = captured.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -86,6 +87,7 @@ impl Record {
             key: None,
             old: Vec::new(),
             new: None,
+            scope: scope.as_ref().map(|scope| scope.as_str().to_owned()),
             captured: since_epoch.as_micros().try_into().unwrap_or(u64::MAX),
             node: self.source.node.as_deref().map(str::to_owned),
             began: self.source.began.as_ref().map(Cursor::to_string),

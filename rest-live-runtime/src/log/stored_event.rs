@@ -23,6 +23,9 @@ pub struct StoredEvent {
     /// The new row: see [`RowChange::new`](crate::RowChange::new).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Box<RawValue>>,
+    /// The name of its [`Scope`](crate::Scope), if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// When it was captured, in microseconds since the Unix epoch.
     #[serde(rename = "at")]
     pub captured: u64,

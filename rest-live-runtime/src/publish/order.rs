@@ -25,11 +25,9 @@ use self::state::{Phase, State, Verdict};
 use crate::data::{
     cursor::Cursor,
     event::{Event, EventKind, Row},
-    key::KeyValue,
+    row_id::RowId,
+    scoped_model::ScopedModel,
 };
-
-/// A row: the label of its model, and its primary key.
-pub(crate) type RowId = (Arc<str>, KeyValue);
 
 /// The open intervals, and what was published within them.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ pub(crate) struct Admission {
     /// The rows of `events`, for [`Order::finish_append`].
     pub(crate) rows: Vec<RowId>,
     /// The models that `events` reset, for [`Order::finish_append`].
-    pub(crate) resets: Vec<Arc<str>>,
+    pub(crate) resets: Vec<ScopedModel>,
     /// Rows whose reread the caller must start.
     pub(crate) rereads: Vec<RowId>,
 }
@@ -137,7 +135,7 @@ impl Order {
                 admission.add_reset(event);
                 continue;
             };
-            let id = (Arc::clone(&event.model), change.key.clone());
+            let id = event.row_id(&change.key);
             let rows = change.old.iter().chain(&change.new).cloned();
             let verdict = match verdicts.get(&id) {
                 Some(first) => state.decide_like(&id, *first, rows),
@@ -156,7 +154,9 @@ impl Order {
                 }
                 Verdict::Reread => admission.rereads.push(id),
                 Verdict::Join => {}
-                Verdict::Reset => admission.add_reset(Event::reset(event.model)),
+                Verdict::Reset => {
+                    admission.add_reset(Event::reset(event.model).in_scope(event.scope));
+                }
             }
         }
         for model in &admission.resets {
@@ -184,7 +184,7 @@ impl Order {
 
     /// Records that the admitted events of these rows, and the resets of these models, are in the
     /// log. Returns the rows whose reread the caller must start now.
-    pub(crate) fn finish_append(&self, rows: Vec<RowId>, resets: &[Arc<str>]) -> Vec<RowId> {
+    pub(crate) fn finish_append(&self, rows: Vec<RowId>, resets: &[ScopedModel]) -> Vec<RowId> {
         let mut state = self.state();
         let now = state.tick();
         let mut rereads = Vec::new();
@@ -214,8 +214,7 @@ impl Order {
 
     /// Records that the model of a row is reset because of that row.
     pub(crate) fn record_reset(&self, cause: &RowId) {
-        let (model, _) = cause;
-        self.state().record_reset(model, |id| id == cause);
+        self.state().record_reset(&cause.model, |id| id == cause);
     }
 
     /// Begins or continues the reread of a row; the caller must read the row after this. Returns
@@ -251,8 +250,9 @@ impl Order {
 impl Admission {
     /// Adds the reset of a model, unless there is one already.
     fn add_reset(&mut self, event: Event) {
-        if !self.resets.contains(&event.model) {
-            self.resets.push(Arc::clone(&event.model));
+        let model = event.scoped_model();
+        if !self.resets.contains(&model) {
+            self.resets.push(model);
             self.events.push(OrderedEvent {
                 event,
                 read_cursor: None,

@@ -14,13 +14,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     detach::Detached,
-    order::{Interval, Order, OrderedEvent, RowId},
+    order::{Interval, Order, OrderedEvent},
 };
 use crate::{
     data::{
         cursor::Cursor,
         event::{Event, EventKind},
         random_name::random_name,
+        row_id::RowId,
+        scoped_model::ScopedModel,
     },
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
@@ -56,9 +58,9 @@ pub(crate) struct Publisher {
 struct OpenAppend {
     publisher: Arc<Publisher>,
     rows: Vec<RowId>,
-    resets: Vec<Arc<str>>,
+    resets: Vec<ScopedModel>,
     /// The models of the events; empty when the append is complete.
-    models: Vec<Arc<str>>,
+    models: Vec<ScopedModel>,
 }
 
 impl Publisher {
@@ -97,7 +99,7 @@ impl Publisher {
         for row in admission.rereads {
             self.start_reread(row);
         }
-        let models = admission.events.iter().map(|e| Arc::clone(&e.event.model));
+        let models = admission.events.iter().map(|e| e.event.scoped_model());
         let append = OpenAppend {
             publisher: Arc::clone(self),
             rows: admission.rows,
@@ -227,6 +229,7 @@ impl Publisher {
         let mut reread = Vec::with_capacity(events.len());
         for event in events {
             let model = self.registry.model_by_label(&event.model);
+            let event_scope = event.scope;
             let event = match (event.kind, model) {
                 (EventKind::Row(change), Some(model)) => {
                     let found = model.table.read_locked(&transaction, &change.key).await?;
@@ -238,7 +241,7 @@ impl Publisher {
                     ..Event::reset(event.model)
                 },
             };
-            reread.push((event, None));
+            reread.push((event.in_scope(event_scope), None));
         }
         self.publish_in(log, &transaction, reread).await?;
         transaction.commit().await?;
@@ -278,16 +281,17 @@ impl Drop for OpenAppend {
 /// Returns a reset for each model of the events: for writes of which it is unknown what was
 /// committed.
 pub(crate) fn resets_of(events: impl IntoIterator<Item = Committed>) -> Vec<Committed> {
-    resets(events.into_iter().map(|(event, _)| event.model))
+    resets(events.into_iter().map(|(event, _)| event.scoped_model()))
 }
 
 /// Returns one reset for each distinct model.
-pub(crate) fn resets(models: impl IntoIterator<Item = Arc<str>>) -> Vec<Committed> {
+pub(crate) fn resets(models: impl IntoIterator<Item = ScopedModel>) -> Vec<Committed> {
     let models = distinct(models).into_iter();
-    models.map(|model| (Event::reset(model), None)).collect()
+    let reset = |ScopedModel { label, scope }| Event::reset(label).in_scope(scope);
+    models.map(|model| (reset(model), None)).collect()
 }
 
-fn distinct(models: impl IntoIterator<Item = Arc<str>>) -> Vec<Arc<str>> {
+fn distinct(models: impl IntoIterator<Item = ScopedModel>) -> Vec<ScopedModel> {
     let mut distinct = Vec::new();
     for model in models {
         if !distinct.contains(&model) {

@@ -46,7 +46,7 @@ impl Session {
                 return self.start_without_log(error);
             }
         }
-        let (model, group) = (&*request.target.model.label, &request.target.group);
+        let (model, group) = (&request.target.model.label, &request.target.group);
         let find_missed = || {
             let history = &context.history;
             history.missed(model, group, &since, batch_id, MAX_MISSED_EVENTS)
@@ -71,7 +71,7 @@ impl Session {
         else {
             context.metrics.panics.increment(1);
             tracing::error!(
-                model,
+                model = &**model,
                 "the application's code panicked while a replay was prepared: the client receives a reset"
             );
             return Ok(self.reset(ResetReason::Bulk));

@@ -64,7 +64,7 @@ impl<'r> ResolvedTarget<'r> {
         Ok(Self {
             model,
             entry,
-            group: entry.group_id(value),
+            group: entry.group_id(value, None),
         })
     }
 }

@@ -99,6 +99,7 @@ fn event(model: &str) -> StoredEvent {
         captured: 1_700_000_000_123_456,
         node: Some("n\"1".to_owned()),
         began: Some("now.3".to_owned()),
+        scope: Some("a \\ \"tenant\"".to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time;
 use super::pending::{Orphan, PendingWrites, Stage};
 use crate::{
     capture::{database::Database, sql::Verb},
+    data::{row_id::RowId, scoped_model::ScopedModel},
     model::registry::ModelEntry,
     publish::publisher::{Publisher, resets},
 };
@@ -50,7 +51,7 @@ async fn resolve(
 ) {
     let write = &orphan.write;
     let Some(key) = write.key.clone().filter(|_| !publisher.is_stand_in) else {
-        let reset = resets([Arc::clone(&model.label)]);
+        let reset = resets([ScopedModel::new(Arc::clone(&model.label), None)]);
         return publisher.publish(reset).await;
     };
     match (model.table.read(&publisher.db, &key).await, write.verb) {
@@ -65,7 +66,8 @@ async fn resolve(
             publisher.publish(vec![written]).await;
         }
         (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            publisher.reread((Arc::clone(&model.label), key), orphan.write.old);
+            let model = ScopedModel::new(Arc::clone(&model.label), None);
+            publisher.reread(RowId::new(model, key), orphan.write.old);
         }
     }
 }

@@ -4,12 +4,13 @@
 //! committed. Such a state could be shown to users who may see neither the row before the
 //! transaction nor the row after it. A commit calls [`conflate`] before it publishes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use crate::{
     data::{
         event::{Action, Event, EventKind, RowChange},
         key::KeyValue,
+        scoped_model::ScopedModel,
     },
     model::registry::Registry,
     publish::publisher::Committed,
@@ -22,7 +23,7 @@ pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Commi
         return events;
     }
     let mut conflated: Vec<Option<Committed>> = Vec::with_capacity(events.len());
-    let mut positions: HashMap<(Arc<str>, Option<KeyValue>), usize> = HashMap::new();
+    let mut positions: HashMap<(ScopedModel, Option<KeyValue>), usize> = HashMap::new();
     for (event, interval) in events {
         let model = registry.model_by_label(&event.model);
         let has_permission = model.is_some_and(|model| model.has_permission());
@@ -31,7 +32,7 @@ pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Commi
             conflated.push(Some((event, interval)));
             continue;
         }
-        let row = (Arc::clone(&event.model), key);
+        let row = (event.scoped_model(), key);
         let earlier = positions
             .get(&row)
             .and_then(|position| conflated[*position].take());

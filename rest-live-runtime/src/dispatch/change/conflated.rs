@@ -36,7 +36,8 @@ impl ConflatedChange {
         let (mut old, mut new) = (Vec::new(), None);
         let (mut initial, mut was_present) = (None, false);
         for row_change in row_changes {
-            let mut changes = changes_of_key(entry, row_change).into_iter();
+            let scope = group.scope.as_ref();
+            let mut changes = changes_of_key(entry, scope, row_change).into_iter();
             let change = changes.find(|change| change.group == *group)?;
             let (left, now) = match &change.transition {
                 Transition::Appeared(now) => (&[][..], Some(*now)),

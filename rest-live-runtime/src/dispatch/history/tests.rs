@@ -77,7 +77,7 @@ fn event(id: u64, list_id: i32) -> Arc<Event> {
 impl History {
     fn group(&self, list_id: i32) -> GroupId {
         let model = self.registry.model_by_label("a.Item").expect("a model");
-        model.groups[0].group_id(KeyValue::Integer(list_id.into()))
+        model.groups[0].group_id(KeyValue::Integer(list_id.into()), None)
     }
 
     fn append_to(&self, list_id: i32, positions: impl IntoIterator<Item = u64>) {
@@ -87,7 +87,13 @@ impl History {
 
     /// Returns the positions of the events of a list after `since`.
     fn positions(&self, list_id: i32, since: u64) -> Option<Vec<u64>> {
-        match self.missed("a.Item", &self.group(list_id), &at(since), u64::MAX, 100) {
+        match self.missed(
+            &"a.Item".into(),
+            &self.group(list_id),
+            &at(since),
+            u64::MAX,
+            100,
+        ) {
             MissedEvents::Found(events) => {
                 Some(events.iter().map(|event| event.position).collect())
             }
@@ -114,9 +120,9 @@ fn group_missed_its_own_events_after_the_cursor() {
         epoch: Epoch::named("then"),
         position: 7,
     };
-    let missed = history.missed("a.Item", &history.group(1), &other, u64::MAX, 100);
+    let missed = history.missed(&"a.Item".into(), &history.group(1), &other, u64::MAX, 100);
     assert!(matches!(missed, MissedEvents::NotLoaded));
-    let missed = history.missed("a.Item", &history.group(1), &at(5), u64::MAX, 2);
+    let missed = history.missed(&"a.Item".into(), &history.group(1), &at(5), u64::MAX, 2);
     assert!(matches!(missed, MissedEvents::TooMany));
 }
 
@@ -156,7 +162,15 @@ fn reset_concerns_all_groups_of_the_model() {
     history.append_to(1, [1]);
     history.append([(2, Arc::new(Event::reset("a.Item".into())))]);
     history.append_to(1, [3]);
-    let missed = |since| history.missed("a.Item", &history.group(1), &at(since), u64::MAX, 100);
+    let missed = |since| {
+        history.missed(
+            &"a.Item".into(),
+            &history.group(1),
+            &at(since),
+            u64::MAX,
+            100,
+        )
+    };
     assert!(matches!(missed(1), MissedEvents::Unknown));
     assert!(matches!(missed(2), MissedEvents::Found(events) if events.len() == 1));
 }
@@ -167,7 +181,7 @@ fn change_between_two_batches_is_detected() {
     let first = history.restart(at(0));
     let is_unchanged = |seen, now| {
         let group = history.group(1);
-        history.is_unchanged("a.Item", &group, &at(0), (seen, now))
+        history.is_unchanged(&"a.Item".into(), &group, &at(0), (seen, now))
     };
     assert!(is_unchanged(first, first));
     history.append_to(2, [1]);
@@ -179,7 +193,7 @@ fn change_between_two_batches_is_detected() {
     );
     assert!(!is_unchanged(first, first + 2));
     assert!(is_unchanged(first + 2, first + 2));
-    let missed = history.missed("a.Item", &history.group(1), &at(0), first + 1, 9);
+    let missed = history.missed(&"a.Item".into(), &history.group(1), &at(0), first + 1, 9);
     assert!(matches!(missed, MissedEvents::Found(events) if events.is_empty()));
     history.append([(3, Arc::new(Event::reset("a.Item".into())))]);
     assert!(!is_unchanged(first + 2, first + 3));
@@ -240,7 +254,7 @@ async fn older_events_are_loaded_once_for_all_clients() {
         2,
         "one call for each page"
     );
-    let missed = history.missed("a.Item", &history.group(1), &at(10), u64::MAX, 2000);
+    let missed = history.missed(&"a.Item".into(), &history.group(1), &at(10), u64::MAX, 2000);
     assert!(matches!(missed, MissedEvents::Found(events) if events.len() == 1491));
     assert!(matches!(
         history.load_after(&log, &at(2)).await,

@@ -7,7 +7,7 @@ use super::{
     subscriber::Subscriber,
 };
 use crate::{
-    data::{group_id::GroupId, serializer_set::SerializerSet},
+    data::{group_id::GroupId, scoped_model::ScopedModel, serializer_set::SerializerSet},
     hub::ids::GrantId,
     model::permission::Identity,
     protocol::dialect::Dialect,
@@ -36,8 +36,8 @@ pub(crate) struct Viewer {
 #[derive(Debug)]
 pub(crate) enum HubEvent {
     Row(Vec<Publication>),
-    /// Unknown rows of the model with this label changed.
-    Reset(Arc<str>),
+    /// Unknown rows of this model changed.
+    Reset(ScopedModel),
 }
 
 /// What the subscribers of one group receive for one event.

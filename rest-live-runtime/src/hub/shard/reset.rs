@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::State;
 use crate::{
-    data::cursor::{Cursor, Epoch, EventPosition},
+    data::{
+        cursor::{Cursor, Epoch, EventPosition},
+        scoped_model::ScopedModel,
+    },
     hub::{
         clients::{
             client::Subscription,
@@ -19,10 +22,11 @@ impl State {
     /// Queues a reset for the subscribers of a model: in v1 one for each id, in the other dialects
     /// one for each connection. A reset keeps its order among the broadcasts. If the same one is
     /// the last message that is queued, it is not repeated: the client fetches after it anyway.
-    pub(super) fn reset_model(&mut self, label: &Arc<str>, at: &EventPosition) {
+    pub(super) fn reset_model(&mut self, model: &ScopedModel, at: &EventPosition) {
+        let ScopedModel { label, scope } = model;
         let mut concerned: Vec<(usize, SubscriberKey)> = Vec::new();
         for (index, group) in self.groups.iter() {
-            if group.model == *label {
+            if group.model == *label && group.id.scope == *scope {
                 let subscribers = group.subscribers.iter();
                 let subscribers = subscribers.filter(|(_, s)| at.position > s.min_position);
                 let keys = subscribers.map(|(n, s)| (s.client, SubscriberKey::new(index, n)));

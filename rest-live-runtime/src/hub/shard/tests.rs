@@ -22,6 +22,7 @@ use crate::{
         cursor::{Epoch, EventPosition},
         group_id::GroupIndex,
         key::KeyValue,
+        scoped_model::ScopedModel,
         serializer_set::SerializerSet,
     },
     hub::{
@@ -237,7 +238,7 @@ impl Fixture {
         self.shard.with(|s| {
             s.begin_batch(&cursor, 0, 1);
             s.publish(
-                HubEvent::Reset(Arc::clone(&self.label)),
+                HubEvent::Reset(ScopedModel::new(Arc::clone(&self.label), None)),
                 &EventPosition::new(cursor.position, &cursor),
             );
         });
@@ -303,6 +304,7 @@ fn text(frame: &Frame) -> String {
 fn group(value: i128) -> GroupId {
     GroupId {
         index: GroupIndex(0),
+        scope: None,
         value: KeyValue::Integer(value),
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         event::Row,
         group_id::{GroupId, GroupIndex},
         key::{KeyKind, KeyValue},
+        scope::Scope,
     },
     model::{
         description::{GroupDescription, ReadKey, Serializer},
@@ -66,16 +67,23 @@ impl GroupEntry {
             .any(|shown| shown.serializer.permission.is_some())
     }
 
-    /// Returns the group with this value.
-    pub(crate) fn group_id(&self, value: KeyValue) -> GroupId {
+    /// Returns the group with this value in a scope.
+    pub(crate) fn group_id(&self, value: KeyValue, scope: Option<&Scope>) -> GroupId {
         GroupId {
             index: self.index,
+            scope: scope.cloned(),
             value,
         }
     }
 
-    /// Returns the group that contains a row, or `None` if the row's group column is NULL.
-    pub(crate) fn group_of(&self, row: &Row) -> Option<GroupId> {
-        (self.read)(row).map(|value| self.group_id(value))
+    /// Returns the group that contains a row of a scope, or `None` if the row's group column is
+    /// NULL.
+    pub(crate) fn group_of(&self, row: &Row, scope: Option<&Scope>) -> Option<GroupId> {
+        self.value_of(row).map(|value| self.group_id(value, scope))
+    }
+
+    /// Returns the value of a row in the column of the key, or `None` if it is NULL.
+    pub(crate) fn value_of(&self, row: &Row) -> Option<KeyValue> {
+        (self.read)(row)
     }
 }

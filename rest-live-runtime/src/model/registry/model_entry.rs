@@ -199,7 +199,7 @@ impl ModelEntry {
         let mut known = HashSet::new();
         let mut distinct: Vec<Row> = Vec::new();
         for row in rows.into_iter().rev() {
-            let groups: Vec<_> = self.groups.iter().map(|g| g.group_of(&row)).collect();
+            let groups: Vec<_> = self.groups.iter().map(|g| g.value_of(&row)).collect();
             // If a permission decides, every column may matter.
             let content = if self.has_permission() {
                 let Ok(json) = self.codec.encode(&row, &[]) else {

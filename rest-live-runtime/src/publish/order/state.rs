@@ -1,12 +1,9 @@
 //! What the order knows of each row. [`Order`] calls it under its lock.
 
-use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
-use super::{Order, RowId};
-use crate::data::{cursor::Cursor, event::Row};
+use super::Order;
+use crate::data::{cursor::Cursor, event::Row, row_id::RowId, scoped_model::ScopedModel};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -24,7 +21,7 @@ pub(super) struct State {
     forgotten_at: u64,
     /// When the subscribers of a model last received a reset. What they fetched because of it may
     /// be newer than a write that began before.
-    resets: HashMap<Arc<str>, u64>,
+    resets: HashMap<ScopedModel, u64>,
     /// Up to where this node has read the log.
     pub(super) read_cursor: Option<Cursor>,
 }
@@ -86,13 +83,13 @@ impl State {
 
     /// Records that the subscribers of a model receive a reset. Rows for which `is_own` holds are
     /// not affected.
-    pub(super) fn record_reset(&mut self, model: &Arc<str>, is_own: impl Fn(&RowId) -> bool) {
+    pub(super) fn record_reset(&mut self, model: &ScopedModel, is_own: impl Fn(&RowId) -> bool) {
         let now = self.tick();
-        self.resets.insert(Arc::clone(model), now);
+        self.resets.insert(model.clone(), now);
         for (id, row_state) in &mut self.rows {
             // What is being appended, or was read, may be older than what clients fetch.
             let is_published = matches!(row_state.phase, Phase::Published(_));
-            if id.0 == *model && !is_own(id) && !is_published {
+            if id.model == *model && !is_own(id) && !is_published {
                 row_state.mark_for_reread();
             }
         }
@@ -106,7 +103,7 @@ impl State {
         began: u64,
         rows: impl Iterator<Item = Row>,
     ) -> Verdict {
-        let reset_at = self.resets.get(&id.0).copied().unwrap_or_default();
+        let reset_at = self.resets.get(&id.model).copied().unwrap_or_default();
         match self.rows.entry(id.clone()) {
             Entry::Vacant(entry) if began < reset_at => {
                 entry.insert(RowState {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::key::KeyValue;
 
 mod item {
     use sea_orm::entity::prelude::*;
@@ -22,7 +23,10 @@ pub(crate) fn row(id: i32, state: i32) -> Row {
 }
 
 fn id(id: i32) -> RowId {
-    ("a.Item".into(), KeyValue::Integer(id.into()))
+    RowId::new(
+        ScopedModel::new("a.Item".into(), None),
+        KeyValue::Integer(id.into()),
+    )
 }
 
 /// Returns the event of a write that took a row from one state to another.

@@ -6,8 +6,12 @@ use tokio::time::timeout;
 
 use super::Publisher;
 use crate::{
-    data::event::{Event, Row},
-    publish::order::{OrderedEvent, RereadStatus, RowId},
+    data::{
+        event::{Event, Row},
+        row_id::RowId,
+        scoped_model::ScopedModel,
+    },
+    publish::order::{OrderedEvent, RereadStatus},
     user_code,
 };
 
@@ -53,14 +57,16 @@ impl Publisher {
                 Some(known_rows) => match self.read(&row).await {
                     Ok(found) => {
                         let known_rows = self.distinct_rows(&row, known_rows);
-                        let (label, key) = row.clone();
+                        let RowId { model, key } = row.clone();
+                        let ScopedModel { label, scope } = model;
                         let event = Event::reread(label, key, known_rows, found.clone());
+                        let event = event.in_scope(scope);
                         self.append(vec![OrderedEvent { event, read_cursor }]).await;
                         found
                     }
                     Err(error) => {
                         tracing::error!(
-                            model = &*row.0,
+                            model = &*row.model.label,
                             error,
                             "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
                         );
@@ -79,9 +85,10 @@ impl Publisher {
         }
     }
 
-    fn distinct_rows(&self, (label, _): &RowId, rows: Vec<Row>) -> Vec<Row> {
+    fn distinct_rows(&self, row: &RowId, rows: Vec<Row>) -> Vec<Row> {
         // The application's code reads the columns, and may panic.
-        let distinct = |rows: Vec<Row>| match self.registry.model_by_label(label) {
+        let model = self.registry.model_by_label(&row.model.label);
+        let distinct = |rows: Vec<Row>| match model {
             Some(model) => model.distinct(rows),
             None => rows,
         };
@@ -93,14 +100,15 @@ impl Publisher {
         // Recorded before and after the append: clients may fetch because of the reset from the
         // first moment on, and may not have fetched until the second.
         self.order.record_reset(row);
-        let event = Event::reset(Arc::clone(&row.0));
+        let ScopedModel { label, scope } = row.model.clone();
+        let event = Event::reset(label).in_scope(scope);
         let read_cursor = None;
         self.append(vec![OrderedEvent { event, read_cursor }]).await;
         self.order.record_reset(row);
     }
 
-    async fn read(&self, (label, key): &RowId) -> Result<Option<Row>, String> {
-        let Some(model) = self.registry.model_by_label(label) else {
+    async fn read(&self, RowId { model, key }: &RowId) -> Result<Option<Row>, String> {
+        let Some(model) = self.registry.model_by_label(&model.label) else {
             return Err("the model is not registered".to_owned());
         };
         if self.is_stand_in {

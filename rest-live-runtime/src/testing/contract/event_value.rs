@@ -7,6 +7,7 @@ use crate::{
     data::{
         event::{Action, Event, Row},
         key::KeyValue,
+        scope::Scope,
     },
     log::{LoggedEvent, Record},
 };
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EventValue {
     model: Arc<str>,
+    scope: Option<Scope>,
     /// `None` for a reset.
     change: Option<(Action, KeyValue)>,
     old: Vec<entity::Model>,
@@ -27,6 +29,7 @@ impl EventValue {
         let change = event.as_row();
         Self {
             model: Arc::clone(&event.model),
+            scope: event.scope.clone(),
             change: change.map(|change| (change.action, change.key.clone())),
             old: change.map_or_else(Vec::new, |change| {
                 let old = change.old.iter().map(model);

@@ -128,7 +128,11 @@ pub(super) fn one_of_each_kind(id: i32) -> Vec<Record> {
         Event::deleted(label(), key(id), row(id, 6)),
         Event::reset(label()),
     ];
-    events.map(record).into()
+    let scoped = events
+        .clone()
+        .map(|event| event.in_scope(Some("tenant".into())));
+    let events = events.into_iter().chain(scoped);
+    events.map(record).collect()
 }
 
 /// Returns `count` records that any log can store. They update row `id` to the states 0, 1, 2, ...

@@ -23,6 +23,7 @@ pub(crate) async fn write_with_retries(server: &Server, log: &OutboxLog, model: 
         captured: 0,
         node: None,
         began: None,
+        scope: None,
     };
     let events = [event];
     soon("a write", async {
@@ -168,7 +169,7 @@ async fn restored_dump_is_a_new_epoch() {
             "CREATE TABLE saved AS SELECT * FROM live_event WHERE seq < 3; DROP TABLE live_event; \
              CREATE TABLE live_event (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
              at timestamptz NOT NULL DEFAULT clock_timestamp(), model text NOT NULL, op \"char\" NOT NULL, \
-             key json, old json, new json, node text, began text); \
+             key json, old json, new json, node text, began text, scope text); \
              INSERT INTO live_event OVERRIDING SYSTEM VALUE SELECT * FROM saved; \
              SELECT setval('live_event_seq_seq', 2)",
         )

@@ -120,6 +120,7 @@ async fn write(
                 captured: 0,
                 node: None,
                 began: None,
+                scope: None,
             };
             log.append_stored_in(&transaction, &[event]).await.unwrap();
             if random.u8(0..4) == 0 {
