@@ -1,6 +1,6 @@
 //! Entries of the stream: events, and marks for lost events.
 
-use redis::{ErrorKind, RedisError, RedisResult, streams::StreamId};
+use redis::{ErrorKind, RedisError, RedisResult, Value, streams::StreamId};
 use rest_live_runtime::StoredEvent;
 
 /// The field of an entry that contains an event.
@@ -32,6 +32,14 @@ impl StreamEntry {
                 Self::Lost
             }
         }
+    }
+}
+
+/// Returns the size of the event in an entry.
+pub(crate) fn entry_bytes(entry: &StreamId) -> usize {
+    match entry.map.get(EVENT_FIELD) {
+        Some(Value::BulkString(event)) => event.len(),
+        _ => 0,
     }
 }
 

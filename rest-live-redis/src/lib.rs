@@ -16,7 +16,8 @@
 //!
 //! - **A write never fails or hangs because of Redis.** It waits for Redis at most 250 ms, and not
 //!   at all while Redis is known to be unavailable. Meanwhile events wait in a queue of this
-//!   process, which holds at most 10,000 events and 32 MiB. When Redis is back, the process appends
+//!   process, which holds at most 10,000 events and half of `LiveBuilder::memory_budget` (32 MiB
+//!   by default). When Redis is back, the process appends
 //!   each event exactly once and in order, even if a reply of Redis was lost.
 //! - **A lost event is always detected.** Events are lost if a process dies before it has appended
 //!   its queue, or if the queue overflows. In both cases, all clients of all servers receive a

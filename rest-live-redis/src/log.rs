@@ -173,6 +173,12 @@ impl EventLog for RedisLog {
         self.read_entries(after, limit).boxed()
     }
 
+    /// Sets how many bytes of events may wait for Redis. If there are more, all waiting events are
+    /// dropped, and all subscribers receive a reset when Redis is back.
+    fn set_memory_budget(&self, bytes: usize) {
+        self.node.shared.queue.lock().set_max_bytes(bytes);
+    }
+
     fn is_shared(&self) -> bool {
         true
     }

@@ -11,7 +11,7 @@ use crate::{
 
 /// Maximum number of events in the queue.
 pub(crate) const MAX_EVENTS: usize = 10_000;
-/// Maximum size of the events in the queue.
+/// Maximum size of the events in the queue, unless `LiveBuilder::memory_budget` sets another.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
 
 /// A batch takes no further append once it has this many events or bytes. Redis serves no other
@@ -46,11 +46,12 @@ pub(crate) struct Batch {
 }
 
 /// The queue of a node. Its entries are numbered without a gap from the first one in the queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     appends: VecDeque<QueuedAppend>,
     events: usize,
     bytes: usize,
+    max_bytes: usize,
     /// The number of the last entry that was ever pushed.
     last_number: u64,
     is_unavailable: bool,
@@ -66,23 +67,45 @@ pub(crate) enum PushOutcome {
     /// The events are queued, but Redis is unavailable.
     Queued,
     /// The events are dropped, for this reason.
-    Dropped(&'static str),
+    Dropped(String),
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            appends: VecDeque::new(),
+            events: 0,
+            bytes: 0,
+            max_bytes: MAX_BYTES,
+            last_number: 0,
+            is_unavailable: false,
+            flush_waiters: Vec::new(),
+        }
+    }
 }
 
 impl Queue {
+    /// Sets the maximum size of the events in the queue. Events that are queued already stay.
+    pub(crate) fn set_max_bytes(&mut self, bytes: usize) {
+        self.max_bytes = bytes;
+    }
+
     /// Queues the events of one append, unless they alone exceed the limits. If the queue has no
     /// room for them, everything in it is dropped. A gap of any size makes every client fetch
     /// again, so keeping a part would gain nothing.
     pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
-        if events.len() > MAX_EVENTS || bytes > MAX_BYTES {
+        if events.len() > MAX_EVENTS || bytes > self.max_bytes {
             self.push_lost();
-            return PushOutcome::Dropped(
-                "one append is larger than the queue for Redis (10,000 events, 32 MiB): split the \
-                 transaction",
-            );
+            return PushOutcome::Dropped(format!(
+                "one append of {} events and {bytes} bytes is larger than the queue for Redis \
+                 ({MAX_EVENTS} events, {} bytes): split the transaction, or raise \
+                 LiveBuilder::memory_budget",
+                events.len(),
+                self.max_bytes,
+            ));
         }
-        if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > MAX_BYTES {
+        if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > self.max_bytes {
             tracing::error!(
                 events = self.events,
                 "the queue for Redis overflowed, and all queued events were dropped: all \
@@ -307,5 +330,24 @@ mod tests {
         let last = queue.batch().expect("the queue is not empty").last_number;
         queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
+    }
+
+    #[test]
+    fn memory_budget_bounds_the_queue() {
+        let mut queue = Queue::default();
+        queue.set_max_bytes(10 * "event".len());
+        queue.push(events(6));
+        queue.push(events(4));
+        assert_eq!(fields(&queue), [EVENT_FIELD; 10]);
+        queue.push(events(1));
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        let PushOutcome::Dropped(reason) = queue.push(events(11)) else {
+            panic!("it is larger than the queue")
+        };
+        assert!(reason.contains("50 bytes"), "{reason}");
+        // The events that are queued stay, and no more fit.
+        queue.set_max_bytes(0);
+        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Dropped(_)));
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     backoff::Backoff,
     connection::Connection,
-    entry::{StreamEntry, parse_position},
+    entry::{StreamEntry, entry_bytes, parse_position},
     shared::Shared,
     state::LogState,
 };
@@ -30,6 +30,8 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 const STATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of entries that one read returns.
 const MAX_BATCH: usize = 1000;
+/// How many bytes one read may return, as far as the size of the last entries predicts it.
+const TARGET_BATCH_BYTES: usize = 8 << 20;
 /// Minimum number of entries per read after failures: large rows take long on a slow network.
 const MIN_BATCH: usize = 10;
 /// How long Redis must be unavailable before the tail yields [`Tail::Away`].
@@ -154,10 +156,12 @@ impl TailReader {
             .query_within(BLOCK_TIMEOUT + REPLY_TIMEOUT, &command)
             .await?;
         let keys = reply.map_or_else(Vec::new, |reply| reply.keys);
-        self.accept(keys.into_iter().flat_map(|key| key.ids))?;
+        let ids: Vec<_> = keys.into_iter().flat_map(|key| key.ids).collect();
+        let max_batch = fitting_batch(&ids);
+        self.accept(ids.into_iter())?;
         self.connection = Some(connection);
         self.disconnected_since = None;
-        self.batch = (self.batch * 2).min(MAX_BATCH);
+        self.batch = (self.batch * 2).min(max_batch);
         self.backoff.reset();
         Ok(())
     }
@@ -230,5 +234,37 @@ impl TailReader {
             let entries = std::mem::take(entries);
             self.pending.push_back(Tail::Entries { entries, watermark });
         }
+    }
+}
+
+/// Returns how many entries of the size of these the next read may return.
+fn fitting_batch(ids: &[StreamId]) -> usize {
+    let bytes: usize = ids.iter().map(entry_bytes).sum();
+    let fitting = (TARGET_BATCH_BYTES * ids.len()).checked_div(bytes);
+    fitting.map_or(MAX_BATCH, |batch| batch.clamp(MIN_BATCH, MAX_BATCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use redis::Value;
+
+    use super::*;
+    use crate::entry::EVENT_FIELD;
+
+    fn entries(count: usize, bytes: usize) -> Vec<StreamId> {
+        let event = Value::BulkString(vec![b'e'; bytes]);
+        let mut entry = StreamId::default();
+        entry.map = HashMap::from([(EVENT_FIELD.to_owned(), event)]);
+        vec![entry; count]
+    }
+
+    #[test]
+    fn large_entries_make_small_batches() {
+        assert_eq!(fitting_batch(&[]), MAX_BATCH);
+        assert_eq!(fitting_batch(&entries(7, 300)), MAX_BATCH);
+        assert_eq!(fitting_batch(&entries(3, 1 << 17)), 64);
+        assert_eq!(fitting_batch(&entries(2, 1 << 22)), MIN_BATCH);
     }
 }

@@ -15,6 +15,7 @@ mod hub;
 mod limits;
 mod live;
 mod log;
+mod memory_budget;
 mod metrics;
 mod model;
 mod protocol;
@@ -78,7 +79,8 @@ pub mod __private {
         capture::hooks,
         model::{
             choices::{AnyChoices, EnumChoices, FieldType, OptionChoices},
-            declaration::{Declaration, GroupDeclaration, LiveModel, assert_live},
+            columns::heap::heap_bytes,
+            declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
             permission::{Authorization, Permission},
             registration::Registration,
         },

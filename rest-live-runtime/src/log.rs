@@ -72,6 +72,16 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Sets how many bytes of events the log may keep in the memory of this process: in a ring, or
+    /// in a queue for a server that cannot be reached. `LiveBuilder::build` calls this method with
+    /// half of the [memory budget](crate::LiveBuilder::memory_budget).
+    ///
+    /// If there are more, the log drops events, and readers of dropped events receive
+    /// [`Tail::Reset`].
+    fn set_memory_budget(&self, bytes: usize) {
+        let _ = bytes;
+    }
+
     /// Returns whether other processes append to the log.
     ///
     /// Two processes may append their events in another order than they wrote the rows. So if two

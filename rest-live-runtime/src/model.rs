@@ -5,6 +5,7 @@
 //! the sessions look up models in it.
 
 pub(crate) mod choices;
+pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod description;
 pub(crate) mod key_column;

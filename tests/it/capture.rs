@@ -4,6 +4,7 @@ mod convergence;
 mod databases;
 mod exact;
 mod interleaved;
+mod large_rows;
 mod mock_database;
 mod single_writes;
 mod transactions;

@@ -45,6 +45,9 @@ commands:
         measure the cost of each event log: by itself (a), for a write (b), and when
         ten thousand clients reconnect at once (c); takes five minutes.
         PART limits it to the given parts
+  bench rows [UPDATES]
+        measure the memory after 20,000 or UPDATES updates of a row with a text of
+        500 KB, and the time of an update, with and without rest-live
   bench permissions
         measure the cost of a permission, at 1, 100 and 10,000 subscribers
   help  print this text
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
         ["bench", "permissions"] => enter_root().and_then(|()| bench("permissions", &[])),
         [
             "bench",
-            name @ ("capture" | "fanout" | "log"),
+            name @ ("capture" | "fanout" | "log" | "rows"),
             ref wanted @ ..,
         ] => enter_root().and_then(|()| bench(name, wanted)),
         ["soak", ref wanted @ ..] => enter_root().and_then(|()| bench("soak", wanted)),

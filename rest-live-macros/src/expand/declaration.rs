@@ -2,10 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{LitStr, Path, spanned::Spanned};
+use syn::{LitStr, Path, ext::IdentExt, spanned::Spanned};
 
 use crate::{
-    ast::{Serializer, SerializerGroup},
+    ast::{FieldValue, Serializer, SerializerGroup},
     attr::SecretColumn,
     column,
 };
@@ -29,6 +29,7 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
         quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
     }));
+    let fields = serializer.from_model.then(|| expand_fields(serializer));
     let secret = secret.iter().map(|column| match column {
         SecretColumn::Field(name) => expand_column(name, entity, krate),
         SecretColumn::Variant(path) => path.to_token_stream(),
@@ -58,11 +59,35 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
                     groups: &[#(#declarations),*],
                 };
 
+            #fields
+
             fn from_row(row: &<#entity as #krate::__private::sea_orm::EntityTrait>::Model) -> Self {
                 <Self as ::core::convert::From<&<#entity as #krate::__private::sea_orm::EntityTrait>::Model>>::from(row)
             }
         }
         #krate::__private::inventory::submit! { #krate::__private::Registration::of::<#ident>() }
+    }
+}
+
+/// Generates the list of the model's fields that the generated conversion reads.
+fn expand_fields(serializer: &Serializer) -> TokenStream {
+    let Serializer { entity, krate, .. } = serializer;
+    let fields = serializer.fields.iter().filter_map(|field| {
+        let FieldValue::Column(column) = &field.value else {
+            return None;
+        };
+        let (cfg, name) = (&field.cfg, column.unraw().to_string());
+        Some(quote! {
+            #(#cfg)*
+            #krate::__private::ShownField {
+                name: #name,
+                heap_bytes: |row| #krate::__private::heap_bytes(&row.#column),
+            }
+        })
+    });
+    quote! {
+        const FIELDS: ::core::option::Option<&'static [#krate::__private::ShownField<<#entity as #krate::__private::sea_orm::EntityTrait>::Model>]> =
+            ::core::option::Option::Some(&[#(#fields),*]);
     }
 }
 

@@ -77,6 +77,27 @@ impl ::rest_live::Subscribable for TaskSerializer {
             },
         ],
     };
+    const FIELDS: ::core::option::Option<
+        &'static [::rest_live::__private::ShownField<
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        >],
+    > = ::core::option::Option::Some(
+        &[
+            ::rest_live::__private::ShownField {
+                name: "id",
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.id),
+            },
+            ::rest_live::__private::ShownField {
+                name: "text",
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.text),
+            },
+            #[cfg(feature = "colors")]
+            ::rest_live::__private::ShownField {
+                name: "color",
+                heap_bytes: |row| ::rest_live::__private::heap_bytes(&row.color),
+            },
+        ],
+    );
     fn from_row(
         row: &<task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
     ) -> Self {

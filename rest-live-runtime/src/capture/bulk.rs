@@ -18,17 +18,14 @@ use sea_orm::{
 
 pub use self::{delete::LiveDeleteMany, insert::LiveInsertMany, update::LiveUpdateMany};
 use super::{
-    LiveConnection, LiveTransaction,
+    EventSink, LiveConnection, LiveTransaction,
     hooks::{
         acquire_write_lock,
         sink_of::{Hook, live_sink},
     },
 };
 use crate::{
-    data::{
-        event::{Event, Row},
-        scoped_model::ScopedModel,
-    },
+    data::{event::Event, scoped_model::ScopedModel},
     model::{declaration::LiveModel, registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
 };
@@ -157,16 +154,22 @@ impl<E: EntityTrait<Model: Sync>, W> LiveFilter<E, W> {
     /// Reads the rows that match, and locks them until the transaction ends.
     ///
     /// Returns `None` if they are more than are sent one by one, unless `all` asks for them anyway.
+    /// The rows that are only captured are read without their unused columns; the caller needs
+    /// whole rows if `whole` is set.
     async fn lock_rows(
         &self,
         transaction: &LiveTransaction,
         all: bool,
+        whole: bool,
     ) -> Result<Option<Vec<E::Model>>, DbErr> {
         let inner = transaction.inner();
         acquire_write_lock::<E, _>(inner).await?;
         let database = &transaction.sink().database;
         let max_rows = database.max_rows_per_statement;
-        let select = self.read.clone().lock(row_lock(database.backend));
+        let mut select = self.read.clone().lock(row_lock(database.backend));
+        if !whole {
+            select = restrict_select(transaction.sink(), select);
+        }
         let limit = (!all).then_some(max_rows as u64 + 1);
         let rows = select.limit(limit).all(inner).await?;
         Ok((all || rows.len() <= max_rows).then_some(rows))
@@ -194,9 +197,21 @@ fn is_one_of<E: EntityTrait>(rows: &[E::Model]) -> Condition {
         .fold(Condition::any(), |any, row| any.add(is_row(row)))
 }
 
+/// Makes a query of rows that are only captured read only the columns that are used.
+fn restrict_select<E: EntityTrait<Model: Sync>>(sink: &EventSink, select: Select<E>) -> Select<E> {
+    let model = sink.registry().model_of::<E>();
+    match model.and_then(|model| model.table.entity_columns::<E>()) {
+        Some(columns) => columns.restrict_select(select),
+        None => select,
+    }
+}
+
 /// Records the events of a bulk write. If its rows are unknown (`None`) or too many, records one
 /// reset.
-async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<WrittenRow>>) {
+async fn record<E: EntityTrait<Model: Sync>>(
+    transaction: &LiveTransaction,
+    rows: Option<Vec<WrittenRow<E::Model>>>,
+) {
     let Some(sink) = live_sink::<E, _>(transaction, Hook::Before).await else {
         return;
     };
@@ -209,7 +224,7 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
     let interval = sink.begin_interval();
     let events = rows.and_then(|rows| {
         let events = rows.into_iter().map(|row| {
-            let event = row.into_event(Arc::clone(label), model)?;
+            let event = row.into_event::<E>(Arc::clone(label), model)?;
             Some((event, Some(Arc::clone(&interval))))
         });
         events.collect::<Option<Vec<_>>>()
@@ -219,15 +234,21 @@ async fn record<E: EntityTrait>(transaction: &LiveTransaction, rows: Option<Vec<
 }
 
 /// A row before and after a bulk write.
-struct WrittenRow {
-    old: Option<Row>,
-    new: Option<Row>,
+struct WrittenRow<M> {
+    old: Option<M>,
+    new: Option<M>,
 }
 
-impl WrittenRow {
-    fn into_event(self, label: Arc<str>, model: &ModelEntry) -> Option<Event> {
-        let key = model.key_of(self.new.as_ref().or(self.old.as_ref())?)?;
-        Some(match (self.old, self.new) {
+impl<M: ModelTrait> WrittenRow<M> {
+    fn into_event<E>(self, label: Arc<str>, model: &ModelEntry) -> Option<Event>
+    where
+        E: EntityTrait<Model = M>,
+        M: Sync,
+    {
+        let take = |row: M| model.table.take::<E>(row);
+        let (old, new) = (self.old.map(take), self.new.map(take));
+        let key = model.key_of(new.as_ref().or(old.as_ref())?)?;
+        Some(match (old, new) {
             (None, Some(new)) => Event::created(label, key, new),
             (Some(old), None) => Event::deleted(label, key, old),
             (old, Some(new)) => Event::updated(label, key, old, new),

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::OnceCell;
 
-use super::sql::{
-    Verb,
-    cache::{Analysis, AnalysisCache, RawAnalysis},
+use super::{
+    sink::buffer::OpenTransactions,
+    sql::{
+        Verb,
+        cache::{Analysis, AnalysisCache, RawAnalysis},
+    },
 };
 use crate::{log::MemoryLog, publish::publisher::Publisher};
 
@@ -23,6 +26,9 @@ pub(crate) struct Database {
     delete_returns_rows: OnceCell<bool>,
     /// Maximum number of rows of one statement that are sent one by one. More become one reset.
     pub(super) max_rows_per_statement: usize,
+    /// Maximum size of the rows of one statement that are sent one by one.
+    pub(super) max_statement_bytes: usize,
+    pub(super) open_transactions: Arc<OpenTransactions>,
     analyses: AnalysisCache,
 }
 
@@ -31,6 +37,7 @@ impl Database {
         publisher: Arc<Publisher>,
         db: &DatabaseConnection,
         max_rows_per_statement: usize,
+        max_transaction_bytes: usize,
     ) -> Self {
         let backend = db.get_database_backend();
         let is_stand_in = publisher.is_stand_in;
@@ -42,6 +49,8 @@ impl Database {
             returns_rows: !is_stand_in && backend != DbBackend::MySql && db.support_returning(),
             delete_returns_rows: OnceCell::new(),
             max_rows_per_statement,
+            max_statement_bytes: max_transaction_bytes,
+            open_transactions: OpenTransactions::new(max_transaction_bytes),
             analyses: AnalysisCache::default(),
         }
     }

@@ -104,7 +104,7 @@ where
     if needs_old && (sink.wraps_writes_in_transaction() || !sink.may_read()) {
         write.was_missing = true;
     } else if needs_old {
-        write.old = read_old(active, db, sink).await?;
+        write.old = read_old(active, db, sink, model).await?;
         write.was_missing = write.old.is_none();
     }
     Ok(Some(write))
@@ -126,7 +126,7 @@ where
         // The event was recorded when the statement returned.
         return;
     }
-    let new = Row::new(row.clone());
+    let new = model.table.take::<A::Entity>(row.clone());
     let Some(key) = model.key_of(&new) else {
         return;
     };
@@ -177,7 +177,7 @@ where
     }
     // The row in the database decides which subscribers receive the change and what they see, not
     // the model, which may be out of date.
-    write.old = read_old(active, db, &sink).await?;
+    write.old = read_old(active, db, &sink, model).await?;
     write.was_missing = write.old.is_none();
     // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
     if write.old.is_some() || sink.sees_statements() {
@@ -233,12 +233,20 @@ fn pending_write(
 /// Reads the row that is about to be written. In a transaction it also locks the row, so that the
 /// row does not change until the transaction ends. (SQLite has a single writer and needs no row
 /// locks.)
-async fn read_old<A, C>(active: &A, db: &C, sink: &EventSink) -> Result<Option<Row>, DbErr>
+async fn read_old<A, C>(
+    active: &A,
+    db: &C,
+    sink: &EventSink,
+    model: &ModelEntry,
+) -> Result<Option<Row>, DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
     let mut select = A::Entity::find();
+    if let Some(columns) = model.table.entity_columns::<A::Entity>() {
+        select = columns.restrict_select(select);
+    }
     for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
         let column = key.into_column();
         let Some(value) = active.get(column).into_value() else {
@@ -251,7 +259,8 @@ where
         select = select.lock(row_lock(db.get_database_backend()));
         acquire_write_lock::<A::Entity, C>(db).await?;
     }
-    Ok(select.one(db).await?.map(Row::new))
+    let old = select.one(db).await?;
+    Ok(old.map(|old| model.table.take::<A::Entity>(old)))
 }
 
 /// Makes a SQLite transaction a writer before it reads the old row, with a statement that changes

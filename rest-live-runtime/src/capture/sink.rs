@@ -73,7 +73,8 @@ impl EventSink {
         } else {
             let is_mysql = self.database.backend == DbBackend::MySql;
             let interval = is_mysql.then(|| self.begin_interval());
-            EventBuffer::transaction(self.database.max_transaction_events(), interval)
+            let max_events = self.database.max_transaction_events();
+            EventBuffer::transaction(max_events, &self.database.open_transactions, interval)
         };
         Self::new(Arc::clone(&self.database), Kind::Transaction(buffer))
     }

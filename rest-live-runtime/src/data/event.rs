@@ -32,23 +32,49 @@ impl Action {
 }
 
 /// One row of a model: a SeaORM `Model`, shared and type-erased.
+///
+/// In the rows that rest-live captures, *unused* columns have the default of their type: texts,
+/// bytes, JSON and arrays that no serializer, key or permission of the model uses.
 #[derive(Clone)]
-pub struct Row(Arc<dyn Any + Send + Sync>);
+pub struct Row {
+    model: Arc<dyn Any + Send + Sync>,
+    /// What the row takes of the memory budget.
+    bytes: usize,
+}
 
 impl Row {
-    /// Wraps a SeaORM model.
+    /// Wraps a SeaORM model. Its texts, bytes, JSON and arrays do not count in the [memory
+    /// budget](crate::LiveBuilder::memory_budget).
     pub fn new<M: ModelTrait + Sync + 'static>(model: M) -> Self {
-        Self(Arc::new(model))
+        Self::with_bytes(model, size_of::<M>())
+    }
+
+    /// Wraps a SeaORM model that takes this number of bytes.
+    pub(crate) fn with_bytes<M: ModelTrait + Sync + 'static>(model: M, bytes: usize) -> Self {
+        Self {
+            model: Arc::new(model),
+            bytes,
+        }
     }
 
     /// Returns the model, if it is an `M`.
     pub fn downcast<M: ModelTrait + Sync + 'static>(&self) -> Option<&M> {
-        self.0.downcast_ref()
+        self.model.downcast_ref()
+    }
+
+    /// Returns the row with its number of bytes.
+    pub(crate) fn measured(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// Returns how many bytes of memory the row takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Returns whether both are the same value in memory: one read of one row.
     pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.model, &other.model)
     }
 }
 
@@ -170,6 +196,23 @@ impl Event {
             scope: None,
             captured: SystemTime::now(),
         }
+    }
+
+    /// Returns about how many bytes of memory the event takes. Rows that it shares with other
+    /// events count in each of them.
+    pub(crate) fn bytes(&self) -> usize {
+        /// Handles and counters, and the entries in queues and maps.
+        const OVERHEAD: usize = size_of::<Event>() + 64;
+        let rows = match &self.kind {
+            EventKind::Reset => 0,
+            EventKind::Row(change) => {
+                let rows = change.old.iter().chain(&change.new);
+                rows.map(|row| size_of::<Row>() + row.bytes())
+                    .sum::<usize>()
+                    + change.key.text_bytes()
+            }
+        };
+        OVERHEAD + rows
     }
 
     /// Moves the event to a scope. A new event has none.

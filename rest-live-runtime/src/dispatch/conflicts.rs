@@ -30,6 +30,10 @@ use crate::{
 pub(crate) struct ConflictDetector {
     node: Arc<str>,
     capacity: usize,
+    /// Maximum size of the rows that are remembered.
+    max_bytes: usize,
+    /// The size of these rows.
+    bytes: usize,
     /// Every event after this cursor is known here.
     start: Cursor,
     rows: HashMap<RowId, VecDeque<KnownEvent>>,
@@ -54,6 +58,12 @@ struct KnownEvent {
     outcome: Outcome,
     /// The rows that subscribers may hold because of it.
     rows: Vec<Row>,
+}
+
+impl KnownEvent {
+    fn bytes(&self) -> usize {
+        self.rows.iter().map(Row::bytes).sum()
+    }
 }
 
 /// What all nodes did with an event.
@@ -81,10 +91,12 @@ impl ConflictDetector {
     pub(crate) const CAPACITY: usize = 16_384;
 
     /// Creates a detector that reads the log after `start`.
-    pub(crate) fn new(node: Arc<str>, start: Cursor, capacity: usize) -> Self {
+    pub(crate) fn new(node: Arc<str>, start: Cursor, capacity: usize, max_bytes: usize) -> Self {
         Self {
             node,
             capacity,
+            max_bytes,
+            bytes: 0,
             start,
             rows: HashMap::new(),
             resets: HashMap::new(),
@@ -123,9 +135,11 @@ impl ConflictDetector {
                 Outcome::Withheld | Outcome::Unknown => all_rows(change).collect(),
             },
         };
+        self.bytes += known.bytes();
         self.rows.entry(row.clone()).or_default().push_back(known);
         self.ring.push_back((position, row));
-        if self.ring.len() > self.capacity {
+        while self.ring.len() > self.capacity || self.bytes > self.max_bytes && self.ring.len() > 1
+        {
             self.forget_oldest();
         }
         verdict
@@ -186,7 +200,8 @@ impl ConflictDetector {
             resets.retain(|reset| reset.position > position);
         }
         if let Some(events) = self.rows.get_mut(&row) {
-            events.pop_front();
+            let forgotten = events.pop_front();
+            self.bytes -= forgotten.map_or(0, |event| event.bytes());
             if events.is_empty() {
                 self.rows.remove(&row);
             }

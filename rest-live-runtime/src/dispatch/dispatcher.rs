@@ -46,6 +46,8 @@ pub(crate) struct Dispatcher {
     pub(crate) publisher: Arc<Publisher>,
     /// Whether other nodes may append in another order than they write.
     pub(crate) detects_conflicts: bool,
+    /// Maximum size of the rows that are remembered to detect conflicts.
+    pub(crate) max_conflict_bytes: usize,
     /// The cursor up to which everything is in the queues of the sessions.
     pub(crate) progress: watch::Sender<Option<Cursor>>,
 }
@@ -74,8 +76,9 @@ impl Dispatcher {
             let order = &self.publisher.order;
             order.set_read_cursor(cursor.clone());
             let node = Arc::clone(&self.publisher.node);
+            let (capacity, max_bytes) = (ConflictDetector::CAPACITY, self.max_conflict_bytes);
             self.detects_conflicts
-                .then(|| ConflictDetector::new(node, cursor.clone(), ConflictDetector::CAPACITY))
+                .then(|| ConflictDetector::new(node, cursor.clone(), capacity, max_bytes))
         };
         while let Some(tail) = tail.next().await {
             match tail {

@@ -25,11 +25,16 @@ use crate::{
     user_code,
 };
 
+/// What an event takes in each of its groups: two ids, and an entry of the group's list.
+const GROUP_BYTES: usize = 2 * size_of::<GroupId>() + size_of::<GroupEvent>();
+
 /// The last events of a log.
 #[derive(Debug)]
 pub(crate) struct History {
     registry: Arc<Registry>,
     capacity: usize,
+    /// Maximum size of the events that are kept. The newest one is always kept.
+    max_bytes: usize,
     state: Mutex<State>,
     /// Held by the task that reads older events from the log.
     loading: tokio::sync::Mutex<()>,
@@ -41,6 +46,8 @@ struct State {
     start: Option<Cursor>,
     /// By ascending positions.
     events: VecDeque<KeptEvent>,
+    /// The size of the events.
+    bytes: usize,
     groups: HashMap<GroupId, GroupHistory>,
     /// The last reset of each model.
     resets: HashMap<ScopedModel, ModelReset>,
@@ -75,6 +82,7 @@ pub(crate) struct GroupEvent {
 #[derive(Debug)]
 struct KeptEvent {
     position: u64,
+    bytes: usize,
     groups: Box<[GroupId]>,
 }
 
@@ -104,10 +112,14 @@ impl History {
     /// Number of events that are read from the log with one call.
     const PAGE_SIZE: usize = 1000;
 
-    pub(crate) fn new(registry: Arc<Registry>, capacity: usize) -> Self {
+    /// The same for the first call, when it is not known how large the events are.
+    const FIRST_PAGE_SIZE: usize = 100;
+
+    pub(crate) fn new(registry: Arc<Registry>, capacity: usize, max_bytes: usize) -> Self {
         Self {
             registry,
             capacity,
+            max_bytes,
             state: Mutex::default(),
             loading: tokio::sync::Mutex::new(()),
         }
@@ -152,13 +164,18 @@ impl History {
                 event,
             };
             state.insert(groups, &event);
-            while state.events.len() > self.capacity {
+            while state.events.len() > self.capacity || self.is_too_large(&state) {
                 evicted.extend(state.evict());
             }
         }
         drop(state);
         drop(evicted);
         batch_id
+    }
+
+    /// Returns whether the events take too many bytes.
+    fn is_too_large(&self, state: &State) -> bool {
+        state.bytes > self.max_bytes && state.events.len() > 1
     }
 
     /// Returns the groups that an event affects; `None` if its rows are unknown.
@@ -261,9 +278,12 @@ impl History {
             return Ok(());
         };
         let mut loaded = Vec::new();
+        let mut bytes = 0;
         let mut after = since.clone();
         while after.position < start.position {
-            let page = log.read(after.clone(), Self::PAGE_SIZE).await?;
+            let page = log
+                .read(after.clone(), self.page_size(loaded.len(), bytes))
+                .await?;
             let Some(last) = page.last() else {
                 break;
             };
@@ -272,6 +292,7 @@ impl History {
             let missing = missing.filter(|entry| entry.position <= start.position);
             loaded.extend(missing.map(|entry| {
                 let (event, _) = entry.event.resolve(&self.registry);
+                bytes += event.bytes();
                 let groups = self.groups_of(&event);
                 let event = GroupEvent {
                     position: entry.position,
@@ -280,13 +301,16 @@ impl History {
                 };
                 (groups, event)
             }));
-            if loaded.len() > self.capacity {
+            if loaded.len() > self.capacity || bytes > self.max_bytes {
                 return Err(ReadError::Expired);
             }
         }
         let mut state = self.state();
         let is_contiguous = state.start.as_ref() == Some(&start);
-        if !is_contiguous || state.events.len() + loaded.len() > self.capacity {
+        if !is_contiguous
+            || state.events.len() + loaded.len() > self.capacity
+            || state.bytes + bytes > self.max_bytes
+        {
             return Err(ReadError::Expired);
         }
         state.start = Some(since.clone());
@@ -294,6 +318,18 @@ impl History {
             state.insert(groups, &event);
         }
         Ok(())
+    }
+
+    /// Returns how many events to read next, if those that were read take this number of bytes. A
+    /// page of large events must not take more than the history.
+    fn page_size(&self, events: usize, bytes: usize) -> usize {
+        match bytes.checked_div(events) {
+            None => Self::FIRST_PAGE_SIZE,
+            Some(each) => {
+                let room = self.max_bytes.saturating_sub(bytes) / each.max(1);
+                room.clamp(1, Self::PAGE_SIZE)
+            }
+        }
     }
 
     /// Returns up to where events after `since` are missing; `None` if all are here.
@@ -311,7 +347,7 @@ impl History {
         let is_expired = state
             .expired
             .is_some_and(|expired| since.position <= expired);
-        if is_expired || state.events.len() >= self.capacity {
+        if is_expired || state.events.len() >= self.capacity || state.bytes >= self.max_bytes {
             return Err(ReadError::Expired);
         }
         Ok(Some(start.clone()))
@@ -354,14 +390,27 @@ impl State {
             events.insert(index, event.clone());
         }
         let index = insertion_index(&self.events, position, |event| event.position);
-        self.events.insert(index, KeptEvent { position, groups });
+        let bytes = event.event.bytes() + groups.len() * GROUP_BYTES;
+        self.bytes += bytes;
+        let kept = KeptEvent {
+            position,
+            bytes,
+            groups,
+        };
+        self.events.insert(index, kept);
     }
 
     /// Removes the oldest event, and returns what the caller drops after the lock.
     fn evict(&mut self) -> Vec<GroupEvent> {
-        let Some(KeptEvent { position, groups }) = self.events.pop_front() else {
+        let Some(KeptEvent {
+            position,
+            bytes,
+            groups,
+        }) = self.events.pop_front()
+        else {
             return Vec::new();
         };
+        self.bytes -= bytes;
         if let Some(start) = &mut self.start {
             start.position = start.position.max(position);
         }

@@ -3,7 +3,14 @@
 //!
 //! Clients that missed the same events share a replay, and each of its frames is encoded once.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use hashlink::LruCache;
 use parking_lot::{Mutex, MutexGuard};
@@ -33,9 +40,18 @@ use crate::{
 /// Maximum number of changed rows in all cached replays.
 const MAX_CACHED_ROWS: usize = 65_536;
 
+/// What an encoded frame takes beside its text.
+const FRAME_BYTES: usize = 128;
+
 /// The replays that were asked for last.
 #[derive(Debug)]
-pub(crate) struct Replays(Mutex<Cache>);
+pub(crate) struct Replays {
+    cache: Mutex<Cache>,
+    /// Maximum size of the replays, and of the frames that they have encoded.
+    max_bytes: usize,
+    /// The size of all replays that still exist.
+    bytes: Arc<AtomicUsize>,
+}
 
 #[derive(Debug)]
 struct Cache {
@@ -59,25 +75,53 @@ struct ReplayKey {
 /// What a group missed.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
+    size: ReplaySize,
     /// One change for each row, with the row's last event, in the order of these events.
     changes: Vec<(ConflatedChange, Arc<Event>)>,
     /// The broadcasts that were encoded so far, by the index of the change.
     encoded: Mutex<EncodedFrames>,
 }
 
+/// The size of a replay, which grows with its frames. It counts in the size of all replays until it
+/// is dropped.
+#[derive(Debug, Default)]
+struct ReplaySize {
+    own: AtomicUsize,
+    all: Arc<AtomicUsize>,
+}
+
+impl ReplaySize {
+    fn add(&self, bytes: usize) {
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ReplaySize {
+    fn drop(&mut self) {
+        let own = *self.own.get_mut();
+        self.all.fetch_sub(own, Ordering::Relaxed);
+    }
+}
+
 /// `None` if the serializer failed.
 type EncodedFrames = HashMap<(usize, Variant), Option<Frame>>;
 
 impl Replays {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Cache {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let cache = Cache {
             replays: LruCache::new_unbounded(),
             rows: 0,
-        }))
+        };
+        Self {
+            cache: Mutex::new(cache),
+            max_bytes,
+            bytes: Arc::default(),
+        }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.0.lock()
+        self.cache.lock()
     }
 
     /// Returns the replay of events of a group, oldest first; `None` if application code panics.
@@ -102,7 +146,7 @@ impl Replays {
             return Some(Arc::clone(replay));
         }
         // Reading a column runs application code.
-        let replay = user_code::call(|| Replay::new(entry, group, events));
+        let replay = user_code::call(|| Replay::new(entry, group, events, &self.bytes));
         let replay = Arc::new(replay.ok()?);
         // Dropped after the lock: rows belong to the application.
         let mut dropped = Vec::new();
@@ -113,7 +157,18 @@ impl Replays {
             let rows = dropped.iter().map(|replay| replay.changes.len());
             rows.sum::<usize>()
         };
-        while cache.rows - rows_of(&dropped) > MAX_CACHED_ROWS {
+        let bytes_of = |dropped: &[Arc<Replay>]| {
+            let bytes = dropped.iter().map(|replay| replay.bytes());
+            bytes.sum::<usize>()
+        };
+        let is_too_large = |dropped: &[Arc<Replay>]| {
+            let bytes = self.bytes.load(Ordering::Relaxed);
+            bytes.saturating_sub(bytes_of(dropped)) > self.max_bytes
+        };
+        // A client may still use a replay that was dropped from the cache.
+        while cache.rows - rows_of(&dropped) > MAX_CACHED_ROWS
+            || is_too_large(&dropped) && cache.replays.len() > 1
+        {
             match cache.replays.remove_lru() {
                 Some((_, replay)) => dropped.push(replay),
                 None => break,
@@ -136,7 +191,12 @@ impl Replays {
 }
 
 impl Replay {
-    fn new(entry: &GroupEntry, group: &GroupId, events: &[GroupEvent]) -> Self {
+    fn new(
+        entry: &GroupEntry,
+        group: &GroupId,
+        events: &[GroupEvent],
+        all: &Arc<AtomicUsize>,
+    ) -> Self {
         let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
         for (index, GroupEvent { event, .. }) in events.iter().enumerate() {
             if let Some(row_change) = event.as_row() {
@@ -151,10 +211,22 @@ impl Replay {
             let conflated = ConflatedChange::new(entry, group, &row_changes)?;
             Some((conflated, Arc::clone(&events[last].event)))
         });
+        let changes: Vec<_> = changes.collect();
+        let size = ReplaySize {
+            own: AtomicUsize::default(),
+            all: Arc::clone(all),
+        };
+        size.add(events.iter().map(|event| event.event.bytes()).sum());
         Self {
-            changes: changes.collect(),
+            size,
+            changes,
             encoded: Mutex::default(),
         }
+    }
+
+    /// Returns how many bytes it takes. The history may have the same rows.
+    fn bytes(&self) -> usize {
+        self.size.own.load(Ordering::Relaxed)
     }
 
     /// Returns the frames that bring a user from one cursor to another, as far as the user may see
@@ -184,7 +256,10 @@ impl Replay {
                 encoder.begin_change();
                 let frame = encoder.frame(&change, variant, Dialect::V1);
                 let mut encoded = self.encoded.lock();
-                encoded.insert((index, variant), frame.clone());
+                if encoded.insert((index, variant), frame.clone()).is_none() {
+                    let bytes = frame.as_ref().map_or(0, |frame| frame.bytes().len());
+                    self.size.add(bytes + FRAME_BYTES);
+                }
                 frame
             });
             let Some(frame) = frame else { continue };

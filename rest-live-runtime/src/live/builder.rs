@@ -16,6 +16,7 @@ use crate::{
     hub::Hub,
     limits::Limits,
     log::{EventLog, MemoryLog},
+    memory_budget::{MEMORY_BUDGET, MemoryBudget},
     metrics::Metrics,
     model::{
         declaration::Subscribable,
@@ -47,6 +48,7 @@ pub struct LiveBuilder<U = ()> {
     log_name: &'static str,
     replay_capacity: usize,
     max_rows_per_statement: usize,
+    memory_budget: usize,
     users: PhantomData<fn(U) -> U>,
 }
 
@@ -66,6 +68,7 @@ impl<U> LiveBuilder<U> {
             log_name: name_of::<MemoryLog>(),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
+            memory_budget: MEMORY_BUDGET,
             users: PhantomData,
         }
     }
@@ -126,7 +129,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets how many events this server keeps in memory for clients that resume with `since`.
-    /// Default: 16,384, counted over all models. The events are kept with their rows.
+    /// Default: 16,384, counted over all models. The events are kept with their rows, as far as the
+    /// [memory budget](Self::memory_budget) allows.
     ///
     /// A client whose cursor is older than these events receives a reset. A server that has just
     /// started reads the events from the log, if several servers share it.
@@ -144,6 +148,31 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// should be larger than this limit.
     pub fn max_rows_per_statement(mut self, rows: usize) -> Self {
         self.max_rows_per_statement = rows;
+        self
+    }
+
+    /// Sets how many bytes of rows this server keeps in memory. Default: 64 MiB.
+    ///
+    /// It bounds everything that holds rows or events for a while, in addition to the limits by
+    /// number. If something exceeds its part, clients receive resets, never wrong changes:
+    ///
+    /// | part | holds | beyond it |
+    /// |---|---|---|
+    /// | 1/2 | the ring of a [`MemoryLog`], or what waits for Redis | the log drops events, and a reader that needs them is reset |
+    /// | 3/16 | past events, for clients that resume | the oldest are forgotten, and clients with older cursors are reset |
+    /// | 1/8 | the events of open transactions; also the rows of one statement | they become resets of their models |
+    /// | 1/16 | replays for clients that resume | the replays that were not used longest are forgotten |
+    /// | 1/16 | states of rows that are being written | if writes of such a row overlap, its model is reset |
+    /// | 1/16 | past events of each row, in a log that other servers also append to | more rows are read again |
+    ///
+    /// A row counts the size of its model and of its texts, bytes, JSON and arrays. Columns that no
+    /// serializer, key or `check_permission` can read are not kept, and count nothing. An event
+    /// that is in the ring and in the history is in memory once, but counts in both.
+    ///
+    /// The budget does not include what is queued for clients: see
+    /// [`Limits::max_pending_bytes`](crate::Limits::max_pending_bytes).
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = bytes;
         self
     }
 
@@ -185,6 +214,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             self.limits.clone(),
             Arc::clone(&metrics),
         ));
+        let budget = MemoryBudget::new(self.memory_budget);
+        self.log.set_memory_budget(budget.log);
         // Created before any write: a tail yields only what is appended after its creation.
         let tail = self.log.tail();
         let publisher = Arc::new(Publisher::new(
@@ -193,10 +224,15 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             self.db.clone(),
             Arc::clone(&metrics),
             runtime.clone(),
+            budget.order,
         ));
         let (progress_sender, progress) = watch::channel(None);
-        let history = Arc::new(History::new(Arc::clone(&registry), self.replay_capacity));
-        let replays = Arc::new(Replays::new());
+        let history = Arc::new(History::new(
+            Arc::clone(&registry),
+            self.replay_capacity,
+            budget.history,
+        ));
+        let replays = Arc::new(Replays::new(budget.replays));
         let dispatcher = Dispatcher {
             registry: Arc::clone(&registry),
             hub: Arc::clone(&hub),
@@ -205,6 +241,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             metrics: Arc::clone(&metrics),
             publisher: Arc::clone(&publisher),
             detects_conflicts: self.log.is_shared() && self.log.transactional().is_none(),
+            max_conflict_bytes: budget.conflicts,
             progress: progress_sender,
         };
         let mut tasks = hub.start(&runtime);
@@ -213,6 +250,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             Arc::clone(&publisher),
             &self.db,
             self.max_rows_per_statement,
+            budget.transactions,
         );
         let sink = EventSink::autocommit(Arc::new(database));
         let log = Arc::clone(&self.log);
@@ -263,6 +301,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("log", &self.log)
             .field("replay_capacity", &self.replay_capacity)
             .field("max_rows_per_statement", &self.max_rows_per_statement)
+            .field("memory_budget", &self.memory_budget)
             .finish_non_exhaustive()
     }
 }

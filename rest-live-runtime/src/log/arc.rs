@@ -30,6 +30,10 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
         (**self).known_head()
     }
 
+    fn set_memory_budget(&self, bytes: usize) {
+        (**self).set_memory_budget(bytes);
+    }
+
     fn is_shared(&self) -> bool {
         (**self).is_shared()
     }
@@ -45,7 +49,7 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use futures_util::{
         FutureExt, StreamExt,
@@ -62,6 +66,7 @@ mod tests {
     struct Other {
         head: Cursor,
         has_left: AtomicBool,
+        budget: AtomicUsize,
     }
 
     impl EventLog for Other {
@@ -85,6 +90,10 @@ mod tests {
 
         fn known_head(&self) -> Option<Cursor> {
             Some(self.head.clone())
+        }
+
+        fn set_memory_budget(&self, bytes: usize) {
+            self.budget.store(bytes, Ordering::Relaxed);
         }
 
         fn is_shared(&self) -> bool {
@@ -122,6 +131,7 @@ mod tests {
         let other = Arc::new(Other {
             head: head.clone(),
             has_left: AtomicBool::default(),
+            budget: AtomicUsize::default(),
         });
         let log: Arc<dyn EventLog> = other.clone();
         // The form in which `LiveBuilder::log` takes a log.
@@ -130,6 +140,8 @@ mod tests {
         assert_eq!(log.known_head(), Some(head.clone()));
         assert_eq!(log.head().await.ok(), Some(head.clone()));
         assert!(log.append(Vec::new()).await.is_err());
+        log.set_memory_budget(9);
+        assert_eq!(other.budget.load(Ordering::Relaxed), 9);
         let read = log.read(head, 1).await;
         assert!(matches!(read, Err(ReadError::Ahead)));
         let begin = log.tail().next().await;

@@ -11,12 +11,19 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail};
-use crate::data::{
-    cursor::{Cursor, Epoch},
-    event::Event,
+use crate::{
+    data::{
+        cursor::{Cursor, Epoch},
+        event::Event,
+    },
+    memory_budget::MemoryBudget,
 };
 
 /// An event log in this process: a ring of the newest events, with their rows.
+///
+/// The ring is bounded by a number of events and by their bytes, which
+/// [`LiveBuilder::memory_budget`](crate::LiveBuilder::memory_budget) sets. It always keeps the
+/// newest event.
 ///
 /// If a reader is so slow that events are dropped before it reads them, it yields a reset. If a
 /// transaction has more events than the ring can keep, all subscribers receive a reset. The events
@@ -30,9 +37,17 @@ pub struct MemoryLog {
 struct Shared {
     epoch: Epoch,
     capacity: usize,
-    /// The newest events, oldest first; the last one has position `head`.
-    ring: Mutex<VecDeque<Arc<Event>>>,
+    ring: Mutex<Ring>,
     head: watch::Sender<u64>,
+}
+
+/// The newest events.
+#[derive(Debug)]
+struct Ring {
+    /// Oldest first; the last one has position `head`.
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+    max_bytes: usize,
 }
 
 impl MemoryLog {
@@ -44,7 +59,11 @@ impl MemoryLog {
         let shared = Shared {
             epoch: Epoch::random(),
             capacity: capacity.max(1),
-            ring: Mutex::default(),
+            ring: Mutex::new(Ring {
+                events: VecDeque::new(),
+                bytes: 0,
+                max_bytes: MemoryBudget::default().log,
+            }),
             head: watch::Sender::new(0),
         };
         Self {
@@ -64,7 +83,7 @@ impl Default for MemoryLog {
 }
 
 impl Shared {
-    fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock()
     }
 
@@ -80,8 +99,9 @@ impl Shared {
     fn entries_after(&self, position: u64, limit: usize) -> Option<Vec<Entry>> {
         let ring = self.ring();
         let missing = (*self.head.borrow()).saturating_sub(position) as usize;
-        let first = ring.len().checked_sub(missing)?;
+        let first = ring.events.len().checked_sub(missing)?;
         let entries = ring
+            .events
             .range(first..)
             .take(limit)
             .zip(position + 1..)
@@ -105,18 +125,38 @@ impl Shared {
     }
 }
 
+impl Ring {
+    fn push(&mut self, event: Arc<Event>) {
+        self.bytes += event.bytes();
+        self.events.push_back(event);
+    }
+
+    /// Moves the oldest events to `dropped` until the ring keeps its bounds.
+    fn trim(&mut self, capacity: usize, dropped: &mut Vec<Arc<Event>>) {
+        while self.events.len() > capacity || self.bytes > self.max_bytes && self.events.len() > 1 {
+            let Some(event) = self.events.pop_front() else {
+                return;
+            };
+            self.bytes -= event.bytes();
+            dropped.push(event);
+        }
+    }
+}
+
 impl EventLog for MemoryLog {
     fn append(&self, events: Vec<Record>) -> BoxFuture<'_, Result<(), LogError>> {
         let count = events.len();
+        let mut dropped = Vec::new();
         let mut ring = self.shared.ring();
         for event in events {
-            if ring.len() == self.shared.capacity {
-                ring.pop_front();
-            }
-            ring.push_back(Arc::new(event.into_event()));
+            ring.push(Arc::new(event.into_event()));
+            ring.trim(self.shared.capacity, &mut dropped);
         }
         // Still under the lock of the ring, so that `head` and the ring always agree.
         self.shared.head.send_modify(|head| *head += count as u64);
+        // After the lock: rows belong to the application, and may be large.
+        drop(ring);
+        drop(dropped);
         future::ready(Ok(())).boxed()
     }
 
@@ -156,6 +196,15 @@ impl EventLog for MemoryLog {
 
     fn known_head(&self) -> Option<Cursor> {
         Some(self.head_cursor())
+    }
+
+    fn set_memory_budget(&self, bytes: usize) {
+        let mut dropped = Vec::new();
+        let mut ring = self.shared.ring();
+        ring.max_bytes = bytes;
+        ring.trim(self.shared.capacity, &mut dropped);
+        drop(ring);
+        drop(dropped);
     }
 }
 
@@ -200,6 +249,40 @@ mod tests {
         assert!(matches!(tail.next().await, Some(Tail::Entries { .. })));
         drop(log);
         assert!(tail.next().await.is_none());
+    }
+
+    /// Appends resets of a model one by one.
+    async fn append_resets(log: &MemoryLog, count: usize) {
+        for _ in 0..count {
+            let reset = Event::reset("a.B".into());
+            let append = log.append(vec![reset.into()]);
+            append.await.expect("the log is in memory");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_bound_the_ring() {
+        let (log, bytes) = (MemoryLog::default(), Event::reset("a.B".into()).bytes());
+        log.set_memory_budget(4 * bytes);
+        let start = log.head_cursor();
+        let mut tail = log.tail();
+        assert!(matches!(tail.next().await, Some(Tail::Begin(_))));
+        append_resets(&log, 4).await;
+        let read = log.read(start.clone(), 9).await;
+        assert_eq!(read.expect("all are kept").len(), 4);
+        append_resets(&log, 1).await;
+        let read = log.read(start, 9).await;
+        assert!(matches!(read, Err(ReadError::Expired)), "{read:?}");
+        let Some(Tail::Reset(cursor)) = tail.next().await else {
+            panic!("an event that the tail did not read is dropped")
+        };
+        assert_eq!(cursor.position, 5);
+        assert_eq!(log.shared.ring().bytes, 4 * bytes);
+        // The newest event is kept in any case, and a lower budget takes effect at once.
+        log.set_memory_budget(0);
+        assert_eq!(log.shared.ring().events.len(), 1);
+        append_resets(&log, 1).await;
+        assert!(matches!(tail.next().await, Some(Tail::Entries { .. })));
     }
 
     #[tokio::test]

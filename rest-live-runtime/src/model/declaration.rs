@@ -26,6 +26,10 @@ pub trait Subscribable: Serialize + Sized + 'static {
     /// The arguments of the attributes.
     const DECLARATION: Declaration<<Self::Entity as EntityTrait>::Column>;
 
+    /// The fields of the model that [`from_row`](Self::from_row) reads, or `None` if it may read
+    /// all of them. rest-live drops large columns that nothing reads.
+    const FIELDS: Option<&'static [ShownField<<Self::Entity as EntityTrait>::Model>]> = None;
+
     /// Creates the serializer of a row.
     fn from_row(row: &<Self::Entity as EntityTrait>::Model) -> Self;
 }
@@ -38,6 +42,15 @@ pub trait Subscribable: Serialize + Sized + 'static {
     note = "remove `hooks = false`, or write `#[rest_live::live] impl ActiveModelBehavior for ActiveModel {{}}` next to the entity"
 )]
 pub trait LiveModel {}
+
+/// A field of a model that a serializer reads.
+#[derive(Debug)]
+pub struct ShownField<M: 'static> {
+    /// The name of the field.
+    pub name: &'static str,
+    /// Returns how many bytes its value takes on the heap, `None` if its type is not known.
+    pub heap_bytes: fn(&M) -> Option<usize>,
+}
 
 /// Compiles only for an entity with live hooks.
 #[doc(hidden)]

@@ -10,6 +10,7 @@ use sea_orm::{
 use serde_json::value::RawValue;
 
 use super::{
+    columns::ShownFields,
     declaration::Subscribable,
     key_column::{WrongKey, column_kind, with_choices},
     permission::{Authorization, Permission},
@@ -53,6 +54,8 @@ pub(crate) struct SerializerDescription {
     pub(crate) table: Table,
     pub(crate) codec: RowCodec,
     pub(crate) secret: Vec<&'static str>,
+    /// The fields that it shows; `None` if it may show any.
+    pub(crate) fields: Option<ShownFields>,
     pub(crate) groups: Vec<GroupDescription>,
 }
 
@@ -120,6 +123,7 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
             }
         },
         entity: TypeId::of::<S::Entity>(),
+        fields: S::FIELDS.map(|fields| Arc::new(fields) as ShownFields),
         groups: groups.collect(),
         pk_kind,
         pk_columns: pk_columns::<S::Entity>().map(|c| c.json_key()).collect(),

@@ -81,6 +81,9 @@ impl Registry {
                 registry.by_group.push((model_index, index));
             }
         }
+        for model in &mut registry.models {
+            model.restrict_columns();
+        }
         for (index, model) in registry.models.iter().enumerate() {
             model.check(users, &mut errors);
             let table = model.table.name.to_ascii_lowercase();
@@ -139,12 +142,15 @@ impl Registry {
                     table: description.table,
                     codec: description.codec,
                     secret: Vec::new(),
+                    shown: Some(Vec::new()),
+                    absent: Vec::new(),
                     groups: Vec::new(),
                 });
                 index
             }
         };
         let model = &mut self.models[index];
+        model.add_fields(description.fields);
         for column in description.secret {
             model.add_secret(column, &name, errors);
         }

@@ -9,12 +9,13 @@ mod value;
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, IdenStatic, Iterable, ModelTrait,
-    TryIntoModel, sea_query::ColumnType,
+    ActiveModelTrait, ColumnTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel,
+    sea_query::ColumnType,
 };
 use serde_json::value::RawValue;
 
 use self::value::ValueType;
+use super::columns::default_value;
 use crate::data::event::Row;
 
 /// Why a row could not be encoded or decoded. It never shows the value of a column, which may be
@@ -66,24 +67,24 @@ impl RowCodec {
         (self.has_default)(name)
     }
 
-    /// Encodes a row without its secret columns.
+    /// Encodes a row without its absent columns.
     ///
     /// # Errors
     /// The column that cannot be encoded.
-    pub(crate) fn encode(&self, row: &Row, secret: &[&str]) -> Result<Box<RawValue>, ColumnError> {
-        (self.encode)(row, secret)
+    pub(crate) fn encode(&self, row: &Row, absent: &[&str]) -> Result<Box<RawValue>, ColumnError> {
+        (self.encode)(row, absent)
     }
 
-    /// Decodes a row. Its secret columns have their defaults, even if the JSON contains them.
+    /// Decodes a row. Its absent columns have their defaults, even if the JSON contains them.
     ///
     /// # Errors
     /// The column that is missing or has another type.
-    pub(crate) fn decode(&self, row: &RawValue, secret: &[&str]) -> Result<Row, ColumnError> {
-        (self.decode)(row, secret)
+    pub(crate) fn decode(&self, row: &RawValue, absent: &[&str]) -> Result<Row, ColumnError> {
+        (self.decode)(row, absent)
     }
 }
 
-fn encode<E>(row: &Row, secret: &[&str]) -> Result<Box<RawValue>, ColumnError>
+fn encode<E>(row: &Row, absent: &[&str]) -> Result<Box<RawValue>, ColumnError>
 where
     E: EntityTrait<Model: Sync>,
 {
@@ -96,7 +97,7 @@ where
     let mut text = String::from("{");
     for column in E::Column::iter() {
         let name = column.as_str();
-        if secret.contains(&name) {
+        if absent.contains(&name) {
             continue;
         }
         value::write(&model.get(column), &mut |json| {
@@ -120,7 +121,7 @@ where
     })
 }
 
-fn decode<E>(row: &RawValue, secret: &[&str]) -> Result<Row, ColumnError>
+fn decode<E>(row: &RawValue, absent: &[&str]) -> Result<Row, ColumnError>
 where
     E: EntityTrait<Model: Sync>,
     E::ActiveModel: TryIntoModel<E::Model>,
@@ -137,7 +138,7 @@ where
             column: name.to_owned(),
             why,
         };
-        if secret.contains(&name) {
+        if absent.contains(&name) {
             let default =
                 default_value::<E>(column).ok_or_else(|| error("its type has no default"))?;
             active
@@ -163,13 +164,6 @@ where
         why: "the row is incomplete",
     })?;
     Ok(Row::new(model))
-}
-
-fn default_value<E: EntityTrait>(column: E::Column) -> Option<sea_orm::Value> {
-    match E::ActiveModel::default_values().get(column) {
-        ActiveValue::Set(value) | ActiveValue::Unchanged(value) => Some(value),
-        ActiveValue::NotSet => None,
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 use std::sync::OnceLock;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic,
-    Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryResult, QueryTrait,
-    StatementBuilder,
-    sea_query::{LockType, Query, SelectStatement},
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
+    QueryResult,
+    sea_query::{LockType, SelectStatement},
 };
 
+use super::columns::{ColumnUses, Columns, EntityColumns, ReturnedColumn};
 use crate::data::{event::Row, key::KeyValue};
 
 /// The table of an entity.
@@ -17,11 +17,9 @@ pub(crate) struct Table {
     pub(crate) name: String,
     schema: Option<String>,
     key_columns: Vec<&'static str>,
-    returning: fn(DbBackend) -> Vec<String>,
-    /// The result of `returning`. One value is enough, because a `Live` has one database.
-    returning_columns: OnceLock<Vec<String>>,
-    decode: fn(&QueryResult) -> Result<Row, DbErr>,
-    select: fn(&KeyValue) -> SelectStatement,
+    columns: Box<dyn Columns>,
+    /// The columns that a write returns. One value is enough, because a `Live` has one database.
+    returned: OnceLock<Vec<ReturnedColumn>>,
 }
 
 impl Table {
@@ -32,10 +30,8 @@ impl Table {
             key_columns: E::PrimaryKey::iter()
                 .map(|key| key.into_column().as_str())
                 .collect(),
-            returning: returning::<E>,
-            returning_columns: OnceLock::new(),
-            decode: |result| E::Model::from_query_result(result, "").map(Row::new),
-            select: select::<E>,
+            columns: Box::new(EntityColumns::<E>::new()),
+            returned: OnceLock::new(),
         }
     }
 
@@ -59,18 +55,40 @@ impl Table {
         self.key_columns.contains(&column)
     }
 
-    /// Returns all columns of a row, each as SeaORM writes it after `RETURNING`.
-    pub(crate) fn returning_columns(&self, backend: DbBackend) -> &[String] {
-        self.returning_columns
-            .get_or_init(|| (self.returning)(backend))
+    /// Finds the columns that nothing reads. Rows are then kept without them.
+    pub(crate) fn restrict(&mut self, uses: &ColumnUses) {
+        self.columns.restrict(uses);
     }
 
-    /// Decodes a whole row.
+    /// Returns the columns of the entity.
+    pub(crate) fn columns(&self) -> &dyn Columns {
+        &*self.columns
+    }
+
+    /// Returns all columns of a row, as a write returns them.
+    pub(crate) fn returned_columns(&self, backend: DbBackend) -> &[ReturnedColumn] {
+        self.returned.get_or_init(|| self.columns.returned(backend))
+    }
+
+    /// Decodes a row, and blanks its unused columns.
     ///
     /// # Errors
     /// SeaORM's error, if a column is missing or has another type.
     pub(crate) fn decode(&self, result: &QueryResult) -> Result<Row, DbErr> {
-        (self.decode)(result)
+        self.columns.decode(result)
+    }
+
+    /// Takes a model of the entity as a row, and blanks its unused columns.
+    pub(crate) fn take<E: EntityTrait<Model: Sync>>(&self, model: E::Model) -> Row {
+        match self.entity_columns::<E>() {
+            Some(columns) => columns.take(model),
+            None => Row::new(model),
+        }
+    }
+
+    /// Returns the columns, if they are those of this entity.
+    pub(crate) fn entity_columns<E: EntityTrait<Model: Sync>>(&self) -> Option<&EntityColumns<E>> {
+        self.columns.as_any().downcast_ref()
     }
 
     /// Reads the row with this primary key.
@@ -82,7 +100,7 @@ impl Table {
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        self.query_row(db, &(self.select)(key)).await
+        self.query_row(db, &self.columns.select(key)).await
     }
 
     /// Reads the row with this primary key, and locks it if the database has row locks.
@@ -94,7 +112,7 @@ impl Table {
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        let mut select = (self.select)(key);
+        let mut select = self.columns.select(key);
         select.lock(row_lock(db.get_database_backend()));
         self.query_row(db, &select).await
     }
@@ -117,35 +135,4 @@ pub(crate) fn row_lock(backend: DbBackend) -> LockType {
         DbBackend::Postgres => LockType::NoKeyUpdate,
         _ => LockType::Update,
     }
-}
-
-fn select<E: EntityTrait>(key: &KeyValue) -> SelectStatement {
-    let mut select = E::find();
-    let columns = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-    for (column, value) in columns.zip(key.parts()) {
-        let value = value.to_column(&E::Model::get_value_type(column));
-        select = select.filter(column.eq(value));
-    }
-    select.into_query()
-}
-
-fn returning<E: EntityTrait>(backend: DbBackend) -> Vec<String> {
-    if backend == DbBackend::MySql {
-        // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
-        // names.
-        let names = E::Column::iter().map(|column| column.as_str());
-        return names.map(|name| format!("`{name}`")).collect();
-    }
-    let mut columns = Vec::new();
-    for column in E::Column::iter() {
-        let mut statement = Query::delete();
-        statement.from_table(E::default().table_ref());
-        let expression = column.select_as(column.into_returning_expr(backend));
-        statement.returning(Query::returning().exprs([expression]));
-        let sql = StatementBuilder::build(&statement, &backend).sql;
-        if let Some((_, text)) = sql.split_once(" RETURNING ") {
-            columns.push(text.to_owned());
-        }
-    }
-    columns
 }

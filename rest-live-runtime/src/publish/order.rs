@@ -15,6 +15,7 @@
 //! This module is plain data behind a lock. [`crate::publish::publisher`] reads the rows and
 //! appends the events.
 
+mod known_rows;
 mod state;
 
 use std::{collections::HashMap, sync::Arc};
@@ -85,9 +86,12 @@ impl Order {
     /// the row's model is reset.
     const MAX_ROW_STATES: usize = 256;
 
-    pub(crate) fn new(max_rows: usize) -> Arc<Self> {
+    /// Creates an order that remembers at most this number of rows, and this number of bytes of
+    /// their states. If there are more bytes, states are forgotten: if writes of such a row overlap,
+    /// its model is reset.
+    pub(crate) fn new(max_rows: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(max_bytes)),
             max_rows,
         })
     }
@@ -178,7 +182,7 @@ impl Order {
     ) -> bool {
         let mut state = self.state();
         let row_state = state.row_or_default(row);
-        row_state.add_known_rows(known_rows.into_iter());
+        row_state.known_rows.extend(known_rows.into_iter());
         row_state.mark_for_reread() == Verdict::Reread
     }
 
@@ -223,7 +227,7 @@ impl Order {
         let mut state = self.state();
         let row_state = state.rows.get_mut(row)?;
         row_state.phase = Phase::Rereading { read_again: false };
-        row_state.known_rows.replace(Vec::new())
+        row_state.known_rows.take()
     }
 
     /// Records that a reread row is in the log as it was found.
@@ -235,8 +239,8 @@ impl Order {
         };
         // Before the states that arrived meanwhile: in any case this state is older than what the
         // next read finds.
-        if let (Some(known_rows), Some(found)) = (&mut row_state.known_rows, found) {
-            known_rows.insert(0, found);
+        if let Some(found) = found {
+            row_state.known_rows.prepend(found);
         }
         if let Phase::Rereading { read_again: true } = row_state.phase {
             return RereadStatus::Again;

@@ -70,10 +70,11 @@ impl Publisher {
         db: DatabaseConnection,
         metrics: Arc<Metrics>,
         runtime: Handle,
+        max_order_bytes: usize,
     ) -> Self {
         Self {
             registry,
-            order: Order::new(Order::MAX_ROWS),
+            order: Order::new(Order::MAX_ROWS, max_order_bytes),
             node: random_name().into(),
             log,
             is_stand_in: is_stand_in(&db),

@@ -5,7 +5,6 @@ use sea_orm::{DbErr, DeleteMany, DeleteResult, EntityTrait, QueryFilter};
 use super::{
     LiveDatabase, LiveFilter, WrittenRow, in_transaction, is_one_of, max_rows_per_statement, record,
 };
-use crate::data::event::Row;
 
 /// Deletes all rows that match, and sends each change: see
 /// [`LiveEntity::live_delete_many`](super::LiveEntity::live_delete_many).
@@ -36,7 +35,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
         }
         in_transaction(db, async |transaction| {
             let inner = transaction.inner();
-            let Some(old) = self.filter.lock_rows(transaction, false).await? else {
+            let Some(old) = self.filter.lock_rows(transaction, false, false).await? else {
                 let result = self.filter.write.clone().exec(inner).await?;
                 record::<E>(transaction, None).await;
                 return Ok(result);
@@ -65,7 +64,7 @@ impl<E: EntityTrait<Model: Sync>> LiveDeleteMany<E> {
         }
         in_transaction(db, async |transaction| {
             let inner = transaction.inner();
-            let old = self.filter.lock_rows(transaction, true).await?;
+            let old = self.filter.lock_rows(transaction, true, true).await?;
             let old = old.unwrap_or_default();
             for rows in old.chunks(max_rows_per_statement::<E>()) {
                 let delete = E::delete_many().filter(is_one_of::<E>(rows));
@@ -86,10 +85,10 @@ impl<E: EntityTrait> QueryFilter for LiveDeleteMany<E> {
     }
 }
 
-fn deleted<M: sea_orm::ModelTrait + Sync + 'static>(old: Vec<M>) -> Vec<WrittenRow> {
+fn deleted<M>(old: Vec<M>) -> Vec<WrittenRow<M>> {
     old.into_iter()
         .map(|old| WrittenRow {
-            old: Some(Row::new(old)),
+            old: Some(old),
             new: None,
         })
         .collect()

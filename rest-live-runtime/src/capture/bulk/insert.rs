@@ -3,7 +3,6 @@
 use sea_orm::{DbErr, EntityTrait, IntoActiveModel, Iterable};
 
 use super::{LiveDatabase, WrittenRow, in_transaction, record};
-use crate::data::event::Row;
 
 /// Maximum number of parameters in one statement. SQLite accepts 32,766, PostgreSQL 65,535.
 const MAX_PARAMETERS: usize = 32_000;
@@ -69,7 +68,7 @@ impl<E: EntityTrait<Model: Sync>> LiveInsertMany<E> {
             }
             let written = rows.iter().map(|row| WrittenRow {
                 old: None,
-                new: Some(Row::new(row.clone())),
+                new: Some(row.clone()),
             });
             record::<E>(transaction, Some(written.collect())).await;
             Ok(rows)

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter,
-    QuerySelect, UpdateMany, UpdateResult,
-    sea_query::{SimpleExpr, ValueTuple},
+    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait, UpdateMany, UpdateResult,
+    sea_query::{Expr, Query, SimpleExpr, ValueTuple},
 };
 
 use super::{
-    LiveDatabase, LiveFilter, WrittenRow, in_transaction, is_one_of, max_rows_per_statement, record,
+    LiveDatabase, LiveFilter, WrittenRow, in_transaction, is_one_of, max_rows_per_statement,
+    record, restrict_select,
 };
-use crate::{capture::LiveTransaction, data::event::Row};
+use crate::capture::LiveTransaction;
 
 /// Updates all rows that match, and sends each change: see
 /// [`LiveEntity::live_update_many`](super::LiveEntity::live_update_many).
@@ -84,7 +85,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
             ));
         }
         in_transaction(db, async |transaction| {
-            let Some(old) = self.filter.lock_rows(transaction, all).await? else {
+            let Some(old) = self.filter.lock_rows(transaction, all, false).await? else {
                 let write = self.filter.write.clone();
                 let written = write.exec(transaction.inner()).await?.rows_affected;
                 record::<E>(transaction, None).await;
@@ -92,7 +93,7 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
             };
             let mut new = Vec::with_capacity(old.len());
             for rows in old.chunks(max_rows_per_statement::<E>()) {
-                self.write(transaction, rows, &mut new).await?;
+                self.write(transaction, rows, all, &mut new).await?;
             }
             record::<E>(transaction, pair_rows(old, &new)).await;
             Ok((new.len() as u64, new))
@@ -100,24 +101,44 @@ impl<E: EntityTrait<Model: Sync>> LiveUpdateMany<E> {
         .await
     }
 
-    /// Updates some of the rows, and appends their new state to `new`.
+    /// Updates some of the rows, and appends their new state to `new`. The caller needs whole rows
+    /// if `whole` is set.
     async fn write(
         &self,
         transaction: &LiveTransaction,
         rows: &[E::Model],
+        whole: bool,
         new: &mut Vec<E::Model>,
     ) -> Result<(), DbErr> {
-        let inner = transaction.inner();
+        let (inner, sink) = (transaction.inner(), transaction.sink());
         let update = self.update.clone().filter(is_one_of::<E>(rows));
-        if transaction.sink().database.returns_rows {
-            new.extend(update.exec_with_returning(inner).await?);
-        } else {
-            update.exec(inner).await?;
-            // The rows are locked already. A locking read returns their current state. A consistent
-            // read may return a row that the update left unchanged as it was when the transaction
-            // began.
-            let select = E::find().filter(is_one_of::<E>(rows)).lock_exclusive();
-            new.extend(select.all(inner).await?);
+        let model = sink.registry().model_of::<E>().filter(|_| !whole);
+        match (sink.database.returns_rows, model) {
+            (true, Some(model)) => {
+                let mut update = update.into_query();
+                if update.get_values().is_empty() {
+                    // SeaORM also sends no update that sets nothing.
+                    return Ok(());
+                }
+                let columns = model.table.returned_columns(sink.database.backend).iter();
+                let columns = columns.map(|column| Expr::cust(column.without_unused().to_owned()));
+                update.returning(Query::returning().exprs(columns));
+                for row in inner.query_all(&update).await? {
+                    new.push(E::Model::from_query_result(&row, "")?);
+                }
+            }
+            (true, None) => new.extend(update.exec_with_returning(inner).await?),
+            (false, _) => {
+                update.exec(inner).await?;
+                // The rows are locked already. A locking read returns their current state. A
+                // consistent read may return a row that the update left unchanged as it was when
+                // the transaction began.
+                let mut select = E::find().filter(is_one_of::<E>(rows)).lock_exclusive();
+                if !whole {
+                    select = restrict_select(sink, select);
+                }
+                new.extend(select.all(inner).await?);
+            }
         }
         Ok(())
     }
@@ -133,7 +154,7 @@ impl<E: EntityTrait> QueryFilter for LiveUpdateMany<E> {
 
 /// Pairs each old row with its new state. Returns `None` if a row does not exist any more, for
 /// example because of a trigger.
-fn pair_rows<M: ModelTrait + Sync + 'static>(old: Vec<M>, new: &[M]) -> Option<Vec<WrittenRow>> {
+fn pair_rows<M: ModelTrait>(old: Vec<M>, new: &[M]) -> Option<Vec<WrittenRow<M>>> {
     let mut by_key: HashMap<ValueTuple, &M> = new
         .iter()
         .map(|row| (row.get_primary_key_value(), row))
@@ -142,8 +163,8 @@ fn pair_rows<M: ModelTrait + Sync + 'static>(old: Vec<M>, new: &[M]) -> Option<V
         .map(|old| {
             let new = by_key.remove(&old.get_primary_key_value())?;
             Some(WrittenRow {
-                old: Some(Row::new(old)),
-                new: Some(Row::new(new.clone())),
+                old: Some(old),
+                new: Some(new.clone()),
             })
         })
         .collect()

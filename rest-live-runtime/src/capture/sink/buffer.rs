@@ -7,7 +7,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -38,6 +38,8 @@ struct Shared {
     levels: Mutex<Vec<Vec<Committed>>>,
     /// Maximum number of events that are kept, over all levels.
     max_events: usize,
+    /// The size of these events.
+    bytes: BufferedBytes,
     /// The interval from before the transaction began, if the database needs it: see
     /// [`EventSink::update_interval`](crate::capture::EventSink).
     interval: Option<Arc<Interval>>,
@@ -48,12 +50,75 @@ struct Shared {
     may_be_rolled_back: AtomicBool,
 }
 
+/// The size of the events of all open transactions of a database.
+#[derive(Debug)]
+pub(crate) struct OpenTransactions {
+    bytes: AtomicUsize,
+    max_bytes: usize,
+}
+
+impl OpenTransactions {
+    /// Creates a count of at most this number of bytes.
+    pub(crate) fn new(max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: AtomicUsize::new(0),
+            max_bytes,
+        })
+    }
+}
+
+/// The size of the events of one transaction. It changes only under the lock of their levels.
+#[derive(Debug)]
+struct BufferedBytes {
+    own: AtomicUsize,
+    all: Arc<OpenTransactions>,
+}
+
+impl BufferedBytes {
+    fn add(&self, events: &[Committed]) {
+        let bytes = bytes_of(events);
+        self.own.fetch_add(bytes, Ordering::Relaxed);
+        self.all.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, events: &[Committed]) {
+        self.remove_bytes(bytes_of(events));
+    }
+
+    fn remove_bytes(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.all.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.all.bytes.load(Ordering::Relaxed) > self.all.max_bytes
+    }
+}
+
+impl Drop for BufferedBytes {
+    fn drop(&mut self) {
+        self.remove_bytes(self.own.load(Ordering::Relaxed));
+    }
+}
+
+fn bytes_of(events: &[Committed]) -> usize {
+    events.iter().map(|(event, _)| event.bytes()).sum()
+}
+
 impl EventBuffer {
     /// Creates the buffer of an outermost transaction.
-    pub(crate) fn transaction(max_events: usize, interval: Option<Arc<Interval>>) -> Self {
+    pub(crate) fn transaction(
+        max_events: usize,
+        all: &Arc<OpenTransactions>,
+        interval: Option<Arc<Interval>>,
+    ) -> Self {
         Self::open_level(Arc::new(Shared {
             levels: Mutex::default(),
             max_events,
+            bytes: BufferedBytes {
+                own: AtomicUsize::new(0),
+                all: Arc::clone(all),
+            },
             interval,
             may_have_ended: AtomicBool::new(false),
             may_be_rolled_back: AtomicBool::new(false),
@@ -84,8 +149,9 @@ impl EventBuffer {
         self.shared.interval.clone()
     }
 
-    /// Adds events to the innermost level. If there are too many, replaces those of each level by
-    /// resets of their models.
+    /// Adds events to the innermost level. If there are too many, or all open transactions together
+    /// have too many bytes, replaces those of each level by resets of their models. A single event
+    /// is kept in any case.
     pub(crate) fn extend(&self, events: impl IntoIterator<Item = Committed>) {
         if self.may_be_rolled_back() {
             // These events may be committed already.
@@ -95,10 +161,16 @@ impl EventBuffer {
         let Some(innermost) = levels.last_mut() else {
             return;
         };
+        let start = innermost.len();
         innermost.extend(events);
-        if levels.iter().map(Vec::len).sum::<usize>() > self.shared.max_events {
+        let bytes = &self.shared.bytes;
+        bytes.add(&innermost[start..]);
+        let count = levels.iter().map(Vec::len).sum::<usize>();
+        if count > self.shared.max_events || count > 1 && bytes.is_too_large() {
             for level in &mut *levels {
+                bytes.remove(level);
                 *level = resets_of(mem::take(level));
+                bytes.add(level);
             }
         }
     }
@@ -110,7 +182,9 @@ impl EventBuffer {
         }
         let mut levels = self.shared.levels.lock();
         let level = self.level.min(levels.len());
-        levels.drain(level..).flatten().collect()
+        let taken: Vec<_> = levels.drain(level..).flatten().collect();
+        self.shared.bytes.remove(&taken);
+        taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -120,7 +194,10 @@ impl EventBuffer {
 
     /// Drops all events of the whole transaction.
     pub(crate) fn clear(&self) {
-        self.shared.levels.lock().iter_mut().for_each(Vec::clear);
+        for level in &mut *self.shared.levels.lock() {
+            self.shared.bytes.remove(level);
+            level.clear();
+        }
     }
 
     /// Notes that a statement failed, or may have failed.
@@ -173,7 +250,8 @@ mod tests {
 
     #[test]
     fn too_many_events_become_resets() {
-        let outer = EventBuffer::transaction(4, None);
+        let all = OpenTransactions::new(usize::MAX);
+        let outer = EventBuffer::transaction(4, &all, None);
         outer.extend((1..=2).map(|key| event("a", key)));
         let savepoint = outer.savepoint();
         savepoint.extend([event("b", 1), event("b", 2)]);
@@ -195,5 +273,30 @@ mod tests {
             models(outer.take()),
             [("a".to_owned(), true), ("a".to_owned(), false)]
         );
+    }
+
+    #[test]
+    fn bytes_of_all_transactions_are_bounded() {
+        let bytes = event("a", 1).0.bytes();
+        let all = OpenTransactions::new(5 * bytes);
+        let open = || EventBuffer::transaction(100, &all, None);
+        let (first, second) = (open(), open());
+        first.extend((1..=3).map(|key| event("a", key)));
+        second.extend([event("b", 1), event("b", 2)]);
+        let rolled_back = second.savepoint();
+        rolled_back.extend([event("b", 3)]);
+        drop(rolled_back.take());
+        // The transaction that adds more than there is room for is reset, and no other.
+        let reset = ("b".to_owned(), true);
+        assert_eq!(models(second.take()), [reset]);
+        assert_eq!(models(first.take()), vec![("a".to_owned(), false); 3]);
+        // A single event is kept, however large it is.
+        let all = OpenTransactions::new(0);
+        let single = EventBuffer::transaction(100, &all, None);
+        single.extend([event("a", 1)]);
+        assert_eq!(models(single.take()), [("a".to_owned(), false)]);
+        single.extend([event("a", 1)]);
+        drop(single);
+        assert_eq!(all.bytes.load(Ordering::Relaxed), 0);
     }
 }

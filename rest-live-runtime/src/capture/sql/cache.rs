@@ -156,17 +156,20 @@ impl TableAnalysis {
     }
 }
 
-/// Returns the columns of all models of one table.
+/// Returns the columns of all models of one table. A column has a constant only if all models that
+/// have the column can do without it.
 fn all_columns<'r>(
     registry: &'r Registry,
     models: &[TableModel],
     backend: DbBackend,
-) -> Vec<&'r str> {
-    let mut columns: Vec<&str> = Vec::new();
+) -> Vec<(&'r str, Option<&'r str>)> {
+    let mut columns: Vec<(&str, Option<&str>)> = Vec::new();
     for model in models {
-        for column in registry.model(model.index).table.returning_columns(backend) {
-            if !columns.contains(&column.as_str()) {
-                columns.push(column);
+        for column in registry.model(model.index).table.returned_columns(backend) {
+            let (expression, constant) = (&*column.expression, column.constant.as_deref());
+            match columns.iter_mut().find(|(known, _)| *known == expression) {
+                None => columns.push((expression, constant)),
+                Some((_, known)) => *known = known.filter(|known| Some(*known) == constant),
             }
         }
     }
@@ -177,19 +180,23 @@ fn all_columns<'r>(
 fn returning_text(
     sql: &str,
     dml: &Dml<'_>,
-    columns: &[&str],
+    columns: &[(&str, Option<&str>)],
     model_count: usize,
 ) -> Option<String> {
     // Two models of one table may read a column in two ways, under one name.
-    if model_count > 1 && columns.iter().any(|column| column.contains('(')) {
+    if model_count > 1 && columns.iter().any(|(column, _)| column.contains('(')) {
         return None;
     }
     // Another expression that the text returns might have the name of a column.
-    if !dml.returning.iter().all(|piece| columns.contains(piece)) {
+    let is_column = |piece: &&str| columns.iter().any(|(column, _)| column == piece);
+    if !dml.returning.iter().all(is_column) {
         return None;
     }
-    let missing = columns.iter().filter(|c| !dml.returning.contains(*c));
-    let missing = missing.copied().collect::<Vec<_>>().join(", ");
+    let missing = columns
+        .iter()
+        .filter(|(column, _)| !dml.returning.contains(column));
+    let missing = missing.map(|(column, constant)| constant.unwrap_or(column));
+    let missing = missing.collect::<Vec<_>>().join(", ");
     Some(match (missing.is_empty(), dml.returning.is_empty()) {
         (true, _) => sql.to_owned(),
         (false, true) => format!("{sql} RETURNING {missing}"),

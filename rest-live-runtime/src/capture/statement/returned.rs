@@ -6,7 +6,7 @@ use sea_orm::QueryResult;
 
 use super::plan::ReturningPlan;
 use crate::{
-    capture::{EventSink, sql::Verb},
+    capture::{EventSink, database::Database, sql::Verb},
     data::{
         event::{Event, Row},
         key::KeyValue,
@@ -26,6 +26,7 @@ pub(super) struct ReturnedRows<'s> {
 #[derive(Default)]
 struct ModelRows {
     rows: Vec<(KeyValue, Row)>,
+    bytes: usize,
     /// Whether there were too many rows, or one could not be read.
     is_unknown: bool,
 }
@@ -56,9 +57,8 @@ impl<'s> ReturnedRows<'s> {
                 .decode(result)
                 .map(|row| (model.key_of(&row), row));
             match row {
-                Ok((Some(key), row))
-                    if model_rows.rows.len() < self.sink.database.max_rows_per_statement =>
-                {
+                Ok((Some(key), row)) if model_rows.has_room(&row, &self.sink.database) => {
+                    model_rows.bytes += row.bytes();
                     model_rows.rows.push((key, row));
                 }
                 Ok(_) => model_rows.mark_unknown(),
@@ -121,6 +121,13 @@ impl<'s> ReturnedRows<'s> {
 }
 
 impl ModelRows {
+    /// Returns whether this row can be sent by itself. A single row always can.
+    fn has_room(&self, row: &Row, database: &Database) -> bool {
+        let bytes = self.bytes + row.bytes();
+        self.rows.len() < database.max_rows_per_statement
+            && (self.rows.is_empty() || bytes <= database.max_statement_bytes)
+    }
+
     fn mark_unknown(&mut self) {
         self.is_unknown = true;
         self.rows = Vec::new();

@@ -5,7 +5,7 @@ use crate::{
 };
 
 fn detector(capacity: usize) -> ConflictDetector {
-    ConflictDetector::new("here".into(), at(10), capacity)
+    ConflictDetector::new("here".into(), at(10), capacity, usize::MAX)
 }
 
 fn at(position: u64) -> Cursor {
@@ -120,4 +120,29 @@ fn reread_lists_the_rows_that_subscribers_may_hold() {
         panic!("{verdict:?}")
     };
     assert_eq!(rows.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);
+}
+
+#[test]
+fn bytes_bound_what_is_remembered() {
+    let mut log = ConflictDetector::new("here".into(), at(10), 100, 3 * row(1, 1).bytes());
+    let update = |state: i32| {
+        let (label, key) = ("a.B".into(), KeyValue::Integer(state.into()));
+        Arc::new(Event::updated(label, key, None, row(state, state)))
+    };
+    let started = source("here", 10);
+    for position in 11..=16 {
+        let event = update(position as i32);
+        let began = source("here", position - 1);
+        assert!(matches!(
+            log.check(position, &event, &began),
+            Verdict::Publish
+        ));
+    }
+    assert_eq!((log.ring.len(), log.bytes), (3, 3 * row(1, 1).bytes()));
+    // What came since the write began is not known any more, so the row is read again.
+    assert!(matches!(
+        log.check(17, &update(17), &started),
+        Verdict::Reread(..)
+    ));
+    assert_eq!(log.verdict(18, 18, &source("here", 16)), "publish");
 }

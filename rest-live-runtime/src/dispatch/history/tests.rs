@@ -55,8 +55,12 @@ impl Subscribable for Shown {
 }
 
 fn history(capacity: usize) -> History {
+    history_of_bytes(capacity, usize::MAX)
+}
+
+fn history_of_bytes(capacity: usize, max_bytes: usize) -> History {
     let registry = Registry::new([Registration::of::<Shown>()], UserType::of::<()>());
-    History::new(Arc::new(registry.expect("a registry")), capacity)
+    History::new(Arc::new(registry.expect("a registry")), capacity, max_bytes)
 }
 
 fn at(position: u64) -> Cursor {
@@ -251,8 +255,8 @@ async fn older_events_are_loaded_once_for_all_clients() {
     assert!(all.await.iter().all(Result::is_ok));
     assert_eq!(
         log.reads.load(std::sync::atomic::Ordering::SeqCst),
-        2,
-        "one call for each page"
+        3,
+        "one call for each page, of which the first is small"
     );
     let missed = history.missed(&"a.Item".into(), &history.group(1), &at(10), u64::MAX, 2000);
     assert!(matches!(missed, MissedEvents::Found(events) if events.len() == 1491));
@@ -284,4 +288,30 @@ async fn no_more_is_loaded_than_the_capacity() {
     assert!(history.load_after(&log, &at(9)).await.is_err());
     let again = log.reads.load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(reads, again, "a load that failed is not repeated");
+}
+
+#[tokio::test]
+async fn bytes_bound_what_is_kept_and_loaded() {
+    let bytes = event(1, 1).bytes() + GROUP_BYTES;
+    let (history, log) = (history_of_bytes(3000, 10 * bytes), CountingLog::default());
+    history.restart(at(1000));
+    history.append_to(1, 1001..=1012);
+    assert_eq!(history.positions(1, 1001), None, "it is evicted");
+    assert_eq!(history.positions(1, 1002).map(|kept| kept.len()), Some(10));
+    assert_eq!(history.state().bytes, 10 * bytes);
+
+    history.restart(at(1000));
+    history.append_to(1, [1001, 1002]);
+    let expired = history.load_after(&log, &at(900)).await;
+    assert!(matches!(expired, Err(ReadError::Expired)));
+    history
+        .load_after(&log, &at(995))
+        .await
+        .expect("it has room");
+    assert_eq!(history.state().bytes, 7 * bytes);
+    // The newest event is kept in any case.
+    let history = history_of_bytes(3000, 0);
+    history.restart(at(1000));
+    history.append_to(1, 1001..=1012);
+    assert_eq!(history.positions(1, 1011), Some(vec![1012]));
 }

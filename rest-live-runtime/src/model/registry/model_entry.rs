@@ -12,6 +12,7 @@ use crate::{
         serializer_set::SerializerSet,
     },
     model::{
+        columns::{ColumnUses, ShownFields},
         description::ReadKey,
         permission::UserType,
         row_json::{ColumnError, RowCodec},
@@ -31,6 +32,10 @@ pub(crate) struct ModelEntry {
     pub(super) codec: RowCodec,
     /// The names of the columns that must not leave this process.
     pub(super) secret: Vec<&'static str>,
+    /// The fields that its serializers show; `None` if one of them may show any.
+    pub(super) shown: Option<Vec<ShownFields>>,
+    /// The names of the columns that stored rows lack: the secret ones and the unused ones.
+    pub(super) absent: Vec<&'static str>,
     pub(crate) groups: Vec<GroupEntry>,
 }
 
@@ -77,6 +82,27 @@ impl ModelEntry {
             });
         }
         self.secret.push(column);
+    }
+
+    /// Adds the fields that a serializer shows, `None` if it may show any.
+    pub(super) fn add_fields(&mut self, fields: Option<ShownFields>) {
+        match (fields, &mut self.shown) {
+            (Some(fields), Some(shown)) => shown.push(fields),
+            (None, shown) => *shown = None,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// Finds the columns that nothing reads, when all serializers are known.
+    pub(super) fn restrict_columns(&mut self) {
+        let shown = self.shown.take().filter(|_| !self.has_permission());
+        let groups = self.groups.iter().filter_map(|group| group.column);
+        let keys = groups.chain(self.table.key_columns()).collect();
+        self.table.restrict(&ColumnUses { shown, keys });
+        self.absent.clone_from(&self.secret);
+        let unused = self.table.columns().unused().into_iter();
+        self.absent
+            .extend(unused.filter(|column| !self.secret.contains(column)));
     }
 
     /// Finds the mistakes that are visible only when all serializers of the model are known.
@@ -177,20 +203,22 @@ impl ModelEntry {
         self.pk_kind.read(json).ok()
     }
 
-    /// Encodes a row for other processes, without the secret columns.
+    /// Encodes a row for other processes, without the secret and the unused columns.
     ///
     /// # Errors
     /// The column that cannot be encoded.
     pub(crate) fn encode(&self, row: &Row) -> Result<Box<RawValue>, ColumnError> {
-        self.codec.encode(row, &self.secret)
+        self.codec.encode(row, &self.absent)
     }
 
-    /// Decodes a row that was encoded for other processes.
+    /// Decodes a row that was encoded for other processes. The other process may use other columns
+    /// than this one.
     ///
     /// # Errors
     /// The column that is missing or has another type.
     pub(crate) fn decode(&self, row: &RawValue) -> Result<Row, ColumnError> {
-        self.codec.decode(row, &self.secret)
+        let row = self.codec.decode(row, &self.absent)?;
+        Ok(self.table.columns().measure(row))
     }
 
     /// Removes states of a row that are equivalent to a later one: the same clients may hold the

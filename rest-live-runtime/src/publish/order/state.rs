@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
-use super::Order;
+use super::known_rows::{KnownBytes, KnownRows};
 use crate::data::{cursor::Cursor, event::Row, row_id::RowId, scoped_model::ScopedModel};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
     /// Logical time: advances when an interval begins and when something is published.
     now: u64,
@@ -14,6 +14,7 @@ pub(super) struct State {
     /// The rows of which something is being appended or reread, or was published since the oldest
     /// open interval began.
     pub(super) rows: HashMap<RowId, RowState>,
+    known_bytes: KnownBytes,
     /// Number of rows that the last sweep left.
     rows_after_sweep: usize,
     /// When rows were last forgotten that open intervals may need. If a row is not in `rows`, what
@@ -30,10 +31,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct RowState {
     pub(super) phase: Phase,
-    /// The states that subscribers may hold, oldest first: the rows before and after each write
-    /// that was published since the oldest open interval began, and of each write that waits for a
-    /// reread. `None` if there were too many.
-    pub(super) known_rows: Option<Vec<Row>>,
+    pub(super) known_rows: KnownRows,
 }
 
 #[derive(Debug)]
@@ -60,6 +58,20 @@ pub(super) enum Verdict {
 }
 
 impl State {
+    /// Creates a state that knows nothing. `max_bytes` is the maximum size of known rows.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            now: 0,
+            open: BTreeSet::new(),
+            rows: HashMap::new(),
+            known_bytes: KnownBytes::new(max_bytes),
+            rows_after_sweep: 0,
+            forgotten_at: 0,
+            resets: HashMap::new(),
+            read_cursor: None,
+        }
+    }
+
     /// Advances the time and returns it.
     pub(super) fn tick(&mut self) -> u64 {
         self.now += 1;
@@ -77,7 +89,7 @@ impl State {
     pub(super) fn row_or_default(&mut self, row: &RowId) -> &mut RowState {
         self.rows.entry(row.clone()).or_insert_with(|| RowState {
             phase: Phase::Published(0),
-            known_rows: Some(Vec::new()),
+            known_rows: KnownRows::new(&self.known_bytes),
         })
     }
 
@@ -106,20 +118,16 @@ impl State {
         let reset_at = self.resets.get(&id.model).copied().unwrap_or_default();
         match self.rows.entry(id.clone()) {
             Entry::Vacant(entry) if began < reset_at => {
-                entry.insert(RowState {
-                    phase: Phase::Rereading { read_again: true },
-                    known_rows: Some(rows.collect()),
-                });
+                let phase = Phase::Rereading { read_again: true };
+                entry.insert(RowState::new(phase, rows, &self.known_bytes));
                 Verdict::Reread
             }
             Entry::Vacant(_) if began < self.forgotten_at => Verdict::Reset,
             Entry::Vacant(entry) => {
-                entry.insert(RowState {
-                    phase: Phase::Appending {
-                        needs_reread: false,
-                    },
-                    known_rows: Some(rows.collect()),
-                });
+                let phase = Phase::Appending {
+                    needs_reread: false,
+                };
+                entry.insert(RowState::new(phase, rows, &self.known_bytes));
                 Verdict::Publish
             }
             Entry::Occupied(mut entry) => {
@@ -138,12 +146,12 @@ impl State {
                         .first()
                         .is_none_or(|oldest| *oldest > published_at)
                     {
-                        row_state.known_rows = Some(Vec::new());
+                        row_state.known_rows.clear();
                     }
-                    row_state.add_known_rows(rows);
+                    row_state.known_rows.extend(rows);
                     return Verdict::Publish;
                 }
-                row_state.add_known_rows(rows);
+                row_state.known_rows.extend(rows);
                 row_state.mark_for_reread()
             }
         }
@@ -159,11 +167,11 @@ impl State {
         let row_state = self.rows.get_mut(id);
         match (first, row_state) {
             (Verdict::Publish, Some(row_state)) => {
-                row_state.add_known_rows(rows);
+                row_state.known_rows.extend(rows);
                 Verdict::Publish
             }
             (Verdict::Reread | Verdict::Join, Some(row_state)) => {
-                row_state.add_known_rows(rows);
+                row_state.known_rows.extend(rows);
                 Verdict::Join
             }
             (_, None) | (Verdict::Reset, _) => Verdict::Reset,
@@ -174,16 +182,31 @@ impl State {
     /// after the number of rows has doubled, because it visits all rows.
     pub(super) fn sweep(&mut self, max_rows: usize) {
         let oldest = self.open.first().copied();
-        if oldest.is_some() && self.rows.len() < 2 * self.rows_after_sweep + 64 {
+        if oldest.is_some()
+            && self.rows.len() < 2 * self.rows_after_sweep + 64
+            && !self.known_bytes.is_too_large()
+        {
             return;
         }
         self.forget_published_until(oldest.unwrap_or(u64::MAX));
+        if self.known_bytes.is_too_large() {
+            self.forget_published_states();
+        }
         if self.rows.len() > max_rows {
             // A write does not end, for example in a transaction that the application forgot.
             self.forgotten_at = self.now;
             self.forget_published_until(u64::MAX);
         }
         self.rows_after_sweep = self.rows.len();
+    }
+
+    /// Forgets the states of rows that are neither being appended nor reread, but not the rows.
+    fn forget_published_states(&mut self) {
+        for row_state in self.rows.values_mut() {
+            if let Phase::Published(_) = row_state.phase {
+                row_state.known_rows.forget();
+            }
+        }
     }
 
     fn forget_published_until(&mut self, time: u64) {
@@ -195,6 +218,12 @@ impl State {
 }
 
 impl RowState {
+    fn new(phase: Phase, rows: impl Iterator<Item = Row>, known_bytes: &KnownBytes) -> Self {
+        let mut known_rows = KnownRows::new(known_bytes);
+        known_rows.extend(rows);
+        Self { phase, known_rows }
+    }
+
     /// Requires a reread. Returns [`Verdict::Reread`] if the caller must start it, else
     /// [`Verdict::Join`].
     pub(super) fn mark_for_reread(&mut self) -> Verdict {
@@ -210,20 +239,6 @@ impl RowState {
             Phase::Rereading { read_again } => {
                 *read_again = true;
                 Verdict::Join
-            }
-        }
-    }
-
-    /// Adds states that subscribers may hold.
-    pub(super) fn add_known_rows(&mut self, rows: impl Iterator<Item = Row>) {
-        if let Some(known_rows) = &mut self.known_rows {
-            for row in rows {
-                if !known_rows.iter().any(|known| known.ptr_eq(&row)) {
-                    known_rows.push(row);
-                }
-            }
-            if known_rows.len() > Order::MAX_ROW_STATES {
-                self.known_rows = None;
             }
         }
     }

@@ -64,7 +64,7 @@ fn publish(order: &Order, interval: Interval, event: Event) -> (Vec<i32>, Vec<Ro
 }
 
 fn order() -> Arc<Order> {
-    Order::new(Order::MAX_ROWS)
+    Order::new(Order::MAX_ROWS, usize::MAX)
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn events_of_a_unit_share_one_verdict_per_row() {
 
 #[test]
 fn endless_write_uses_bounded_memory_then_resets() {
-    let order = Order::new(1_000);
+    let order = Order::new(1_000, usize::MAX);
     let forgotten = order.begin();
     for n in 0..10_000 {
         let interval = order.begin();
@@ -358,4 +358,37 @@ fn unit_that_resets_its_model_rereads_no_own_row() {
             .finish_append(admission.rows, &admission.resets)
             .is_empty()
     );
+}
+
+/// Returns a state that takes this number of bytes.
+fn large(state: i32, bytes: usize) -> Row {
+    Row::with_bytes(item::Model { id: 1, state }, bytes)
+}
+
+#[test]
+fn large_states_are_forgotten_but_not_the_row() {
+    let order = Order::new(Order::MAX_ROWS, 1000);
+    let before = order.begin();
+    let update = |state: i32, bytes| {
+        let (label, key) = ("a.Item".into(), KeyValue::Integer(1));
+        Event::updated(label, key, None, large(state, bytes))
+    };
+    assert_eq!(
+        publish(&order, order.begin(), update(1, 2000)),
+        (vec![1], vec![]),
+        "it is published anyway"
+    );
+    assert!(!order.state().rows.is_empty(), "an open write may overlap");
+    // The states that subscribers may hold are not known any more: the reread becomes a reset.
+    assert_eq!(
+        publish(&order, before, update(2, 10)),
+        (vec![], vec![id(1)])
+    );
+    assert!(order.begin_reread(&id(1)).is_none());
+    assert_eq!(order.finish_reread(&id(1), None), RereadStatus::Done);
+    let before = order.begin();
+    publish(&order, order.begin(), update(3, 10));
+    publish(&order, before, update(4, 10));
+    let known_rows = order.begin_reread(&id(1)).expect("small states are kept");
+    assert_eq!(known_rows.iter().map(state).collect::<Vec<_>>(), [3, 4]);
 }
