@@ -326,18 +326,19 @@ pub mod transport {
     //! A transport does three things. The crate `rest-live-warp` is an example:
     //!
     //! 1. It answers the websocket handshake (RFC 6455, section 4), and refuses a web page for
-    //!    which [`Live::allows_origin`](crate::Live::allows_origin) returns `false`.
+    //!    which [`Live::check_origin`](crate::Live::check_origin) returns an error.
     //! 2. It describes the client in a [`Handshake`]: the user, the address, the subprotocol.
     //! 3. It calls [`Live::accept`](crate::Live::accept) with the upgraded byte stream, which
     //!    becomes a [`Socket`]. A plain TCP stream is served on a fast path. Any other stream also
-    //!    works.
+    //!    works. If the user could not sign in, it calls [`Live::refuse`](crate::Live::refuse)
+    //!    instead.
     //!
     //! A transport that is not a byte stream calls [`Live::connect`](crate::Live::connect) and
     //! moves messages itself: [`Session::receive`] processes a client's message, and
     //! [`Session::outgoing`] returns what to send to it.
 
     pub use rest_live_runtime::{
-        CloseCode, ErrorCode, Frame, Handshake, Io, Outgoing, Session, Socket,
+        CloseCode, ErrorCode, ForbiddenOrigin, Frame, Handshake, Io, Outgoing, Session, Socket,
     };
 }
 
@@ -410,9 +411,13 @@ pub mod guide {
 
 #[cfg(feature = "warp")]
 pub mod warp {
-    //! The [warp](https://docs.rs/warp) transport: filters for the websocket and for cursors.
+    //! The [warp](https://docs.rs/warp) transport: filters for the websocket, for sign-in by token
+    //! and for cursors.
 
-    pub use rest_live_warp::{subscriptions, subscriptions_as, with_cursor};
+    pub use rest_live_warp::{
+        SignInError, bearer_token, subscriptions, subscriptions_as, with_cursor,
+        with_stored_cursor, without_cursor,
+    };
 }
 
 /// An event log on a Redis Stream, which several servers share.

@@ -43,8 +43,9 @@
 //! at most every 2 ms. It never sends `NOTIFY` in the application's transaction, because PostgreSQL
 //! then commits all transactions of the database one after the other.
 //!
-//! A node finds events without a notification by polling. The interval depends on which
-//! notifications the node receives. [`Options::poll`] overrides it:
+//! A node finds events without a notification by polling. While no client is subscribed, it polls
+//! every three minutes. While a client is subscribed, the interval depends on which notifications
+//! the node receives; [`Options::poll`] overrides it:
 //! - every second if the node receives notifications;
 //! - every 100 ms if it receives notifications and triggers also write events. A row that `psql`
 //!   changes is delivered after about 50 ms, at most 100 ms;
@@ -87,14 +88,17 @@
 //! - With triggers: writes while `session_replication_role = replica` (a logical subscription,
 //!   `pg_restore --disable-triggers`) or while the triggers are disabled, a `TRUNCATE` of one
 //!   partition, and `ALTER TABLE`.
-//! - If columns are [left out](migration::Capture::without) of a table that has a column of type
-//!   `json` (not `jsonb`), PostgreSQL refuses to write the escape `\u0000` to that column.
+//!
+//! A trigger never fails the write that fires it. If a row cannot be written as JSON, the clients of
+//! its model fetch again. If `live_event` refuses an event, all clients fetch again. Both are a
+//! `WARNING` of PostgreSQL.
 //!
 //! # Other databases
 //! This crate supports PostgreSQL only; opening the log on another database is an error. SQLite and
 //! MariaDB have other rules for the order of sequence numbers and commits. The tables and the
 //! traits would allow support for them.
 
+mod audience;
 mod error;
 mod gap_tracker;
 mod horizon;

@@ -15,7 +15,10 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction, DbBackend,
     DbErr, Statement, sqlx,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
     error::OutboxError,
@@ -185,7 +188,13 @@ impl EventLog for OutboxLog {
     }
 
     fn tail(&self) -> BoxStream<'static, Tail> {
-        tail::tail(&self.node)
+        tail::tail(&self.node, None)
+    }
+
+    /// While no client is subscribed, the tail reads only after a notification, and every three
+    /// minutes.
+    fn tail_while(&self, has_subscribers: watch::Receiver<bool>) -> BoxStream<'static, Tail> {
+        tail::tail(&self.node, Some(has_subscribers))
     }
 
     /// Returns the position up to which all transactions have ended. This may be before the last

@@ -29,6 +29,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long [`Node::head`] waits if no horizon is proven yet.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How often a tail polls for whose events no client waits. Less than once a minute, so that a
+/// database that is suspended while it is idle stays suspended; and before the retention time ends,
+/// so that a page does not load with a cursor that has expired.
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(180);
+
 /// One node of the log. [`OutboxLog`](crate::OutboxLog) is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -41,6 +46,10 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Changes when there may be new events. Tails then read the table.
     pub(crate) wakeups: watch::Sender<u64>,
+    /// Number of tails for whose events a client may wait.
+    pub(crate) awaited_tails: watch::Sender<usize>,
+    /// Changes when there are new events, or may be.
+    pub(crate) changes: watch::Sender<()>,
     /// Signals a commit of which the other nodes have not been notified.
     pub(crate) commits: Notify,
     /// Whether this node receives the notifications of other nodes.
@@ -58,6 +67,8 @@ impl Node {
             options,
             name,
             wakeups: watch::Sender::new(0),
+            awaited_tails: watch::Sender::new(0),
+            changes: watch::Sender::new(()),
             commits: Notify::new(),
             is_listening: AtomicBool::new(false),
             horizon: Mutex::default(),
@@ -69,10 +80,14 @@ impl Node {
     pub(crate) fn wake(&self) {
         self.wakeups
             .send_modify(|wakeups| *wakeups = wakeups.wrapping_add(1));
+        self.changes.send_replace(());
     }
 
     /// Returns how long a tail waits if it is not woken.
-    pub(crate) fn poll_interval(&self) -> Duration {
+    pub(crate) fn poll_interval(&self, is_awaited: bool) -> Duration {
+        if !is_awaited {
+            return IDLE_POLL_INTERVAL;
+        }
         let is_listening = self.is_listening.load(Ordering::Relaxed);
         self.options
             .poll_interval(is_listening, self.tables.captures_any())

@@ -64,10 +64,12 @@ impl Options {
         self
     }
 
-    /// Sets how often the node polls the table, with or without notifications; at least 1 ms. By
-    /// default it polls every 20 ms if it receives no notifications, and every second if it
-    /// receives them. If triggers also write events, it polls every 100 ms, because triggers send
-    /// no notifications.
+    /// Sets how often the node polls the table while a client is subscribed, with or without
+    /// notifications; at least 1 ms. By default it polls every 20 ms if it receives no
+    /// notifications, and every second if it receives them. If triggers also write events, it polls
+    /// every 100 ms, because triggers send no notifications.
+    ///
+    /// While no client is subscribed, the node polls every three minutes.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every.max(Duration::from_millis(1)));

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    audience::Audience,
     gap_tracker::GapTracker,
     horizon::read_lock_holders,
     log_state::LogState,
@@ -45,11 +46,16 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Maximum wait before a retry.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Returns a tail of the node. It does nothing while it is not polled.
-pub(crate) fn tail(node: &Arc<Node>) -> BoxStream<'static, Tail> {
+/// Returns a tail of the node. It does nothing while it is not polled. While `has_subscribers` is
+/// false, no client waits for its events; without it, one may wait at any time.
+pub(crate) fn tail(
+    node: &Arc<Node>,
+    has_subscribers: Option<watch::Receiver<bool>>,
+) -> BoxStream<'static, Tail> {
     let reader = TailReader {
         node: Arc::clone(node),
         wakeups: node.wakeups.subscribe(),
+        audience: Audience::new(node, has_subscribers),
         position: None,
         has_started: false,
         pending: VecDeque::new(),
@@ -68,6 +74,7 @@ pub(crate) fn tail(node: &Arc<Node>) -> BoxStream<'static, Tail> {
 struct TailReader {
     node: Arc<Node>,
     wakeups: watch::Receiver<u64>,
+    audience: Audience,
     position: Option<TailPosition>,
     has_started: bool,
     /// Items to yield before the next read; at most three.
@@ -126,13 +133,20 @@ impl TailReader {
             sleep(self.retry_interval).await;
             self.retry_interval = (self.retry_interval * 2).min(MAX_RETRY_INTERVAL);
         } else if let (false, Some(position)) = (self.is_truncated, &self.position) {
-            let mut poll = self.node.poll_interval();
-            if position.tracker.has_gaps() {
+            let is_awaited = self.audience.is_waiting();
+            let mut poll = self.node.poll_interval(is_awaited);
+            if is_awaited && position.tracker.has_gaps() {
                 poll = poll.min(self.gap_interval);
                 self.gap_interval = (self.gap_interval * 2).min(MAX_GAP_INTERVAL);
             }
-            // The node owns the sender and outlives this wait.
-            _ = timeout_at(self.last_read + poll, self.wakeups.changed()).await;
+            let woken = async {
+                tokio::select! {
+                    // The node owns the sender and outlives this wait.
+                    _ = self.wakeups.changed() => {}
+                    () = self.audience.arrived() => {}
+                }
+            };
+            _ = timeout_at(self.last_read + poll, woken).await;
             sleep_until(self.last_read + MIN_READ_INTERVAL).await;
         }
         self.wakeups.mark_unchanged();
@@ -155,6 +169,7 @@ impl TailReader {
             self.node.record_watermark(&position.watermark());
         }
         if moved || !entries.is_empty() {
+            self.node.changes.send_replace(());
             let watermark = position.watermark();
             self.pending.push_back(Tail::Entries { entries, watermark });
         }

@@ -1,9 +1,11 @@
 //! The URL of a log: the server, the database, the key prefix and the number of events to keep.
 
 use redis::Client;
+#[cfg(feature = "tls")]
+use redis::{RedisError, TlsCertificates};
 use url::Url;
 
-use crate::error::RedisLogError;
+use crate::{error::RedisLogError, options::Options};
 
 /// The default prefix of all keys.
 const DEFAULT_PREFIX: &str = "rest-live";
@@ -30,7 +32,7 @@ impl Address {
     ///
     /// # Errors
     /// Returns an error for the first part that is wrong. The error never contains the password.
-    pub(crate) fn parse(text: &str) -> Result<Self, RedisLogError> {
+    pub(crate) fn parse(text: &str, options: &Options) -> Result<Self, RedisLogError> {
         let mut url =
             Url::parse(text).map_err(|error| url_error(format!("no URL ({error})"), URL_FORM))?;
         let scheme = url.scheme();
@@ -86,7 +88,7 @@ impl Address {
             }
         }
         url.set_query(None);
-        let client = Client::open(url).map_err(|error| url_error(error.to_string(), URL_FORM))?;
+        let client = client(url, options)?;
         Ok(Self {
             client,
             host_and_port,
@@ -94,6 +96,39 @@ impl Address {
             keep,
         })
     }
+}
+
+#[cfg(feature = "tls")]
+fn client(url: Url, options: &Options) -> Result<Client, RedisLogError> {
+    let Options {
+        root_certificates,
+        client_certificate,
+    } = options;
+    let wrong = |error: RedisError| url_error(error.to_string(), URL_FORM);
+    if root_certificates.is_none() && client_certificate.is_none() {
+        return Client::open(url).map_err(wrong);
+    }
+    if url.scheme() != "rediss" {
+        let mistake = "certificates are set, but the URL is not one of TLS".to_owned();
+        return Err(url_error(mistake, "rediss:// instead of redis://"));
+    }
+    if let Some(pem) = root_certificates
+        && !String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----")
+    {
+        let mistake = "the root certificates contain no certificate".to_owned();
+        let instead = "PEM: a text with `-----BEGIN CERTIFICATE-----`";
+        return Err(url_error(mistake, instead));
+    }
+    let certificates = TlsCertificates {
+        client_tls: client_certificate.clone(),
+        root_cert: root_certificates.clone(),
+    };
+    Client::build_with_tls(url, certificates).map_err(wrong)
+}
+
+#[cfg(not(feature = "tls"))]
+fn client(url: Url, _options: &Options) -> Result<Client, RedisLogError> {
+    Client::open(url).map_err(|error| url_error(error.to_string(), URL_FORM))
 }
 
 fn parse_keep(value: &str) -> Result<u64, RedisLogError> {
@@ -124,8 +159,11 @@ mod tests {
 
     #[test]
     fn parses_every_part_of_the_url() {
-        let address = Address::parse("redis://me:secret@redis.example:7000/3?prefix=shop&keep=500")
-            .expect("the URL is valid");
+        let address = Address::parse(
+            "redis://me:secret@redis.example:7000/3?prefix=shop&keep=500",
+            &Options::default(),
+        )
+        .expect("the URL is valid");
         assert_eq!(address.host_and_port, "redis.example:7000");
         assert_eq!((&*address.prefix, address.keep), ("shop", 500));
         let settings = address
@@ -137,7 +175,8 @@ mod tests {
         assert_eq!(settings.username(), Some("me"));
         assert_eq!(settings.password(), Some("secret"));
 
-        let address = Address::parse("redis://localhost").expect("the URL is valid");
+        let address =
+            Address::parse("redis://localhost", &Options::default()).expect("the URL is valid");
         assert_eq!(address.host_and_port, "localhost:6379");
         assert_eq!(
             (&*address.prefix, address.keep),
@@ -158,7 +197,9 @@ mod tests {
             ("redis://localhost?keep=many", "`many` events"),
             ("redis://localhost#insecure", "`#insecure`"),
         ] {
-            let error = Address::parse(url).expect_err(url).to_string();
+            let error = Address::parse(url, &Options::default())
+                .expect_err(url)
+                .to_string();
             assert!(error.contains(mistake), "{url}: {error}");
             assert!(error.contains(": write "), "{url}: {error}");
         }
@@ -167,14 +208,15 @@ mod tests {
     #[cfg(not(feature = "tls"))]
     #[test]
     fn tls_requires_its_feature() {
-        let error = Address::parse("rediss://localhost").expect_err("no TLS");
+        let error = Address::parse("rediss://localhost", &Options::default()).expect_err("no TLS");
         assert!(error.to_string().contains("the feature `tls`"), "{error}");
     }
 
     #[cfg(feature = "tls")]
     #[test]
     fn tls_installs_a_crypto_provider() {
-        let address = Address::parse("rediss://localhost").expect("the URL is valid");
+        let address =
+            Address::parse("rediss://localhost", &Options::default()).expect("the URL is valid");
         assert!(rustls::crypto::CryptoProvider::get_default().is_some());
         assert!(format!("{:?}", address.client).contains("TcpTls"));
     }

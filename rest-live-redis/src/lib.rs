@@ -19,13 +19,17 @@
 //!   process, which holds at most 10,000 events and half of `LiveBuilder::memory_budget` (32 MiB
 //!   by default). When Redis is back, the process appends
 //!   each event exactly once and in order, even if a reply of Redis was lost.
-//! - **A lost event is always detected.** Events are lost if a process dies before it has appended
-//!   its queue, or if the queue overflows. In both cases, all clients of all servers receive a
-//!   reset and fetch again. A live node refreshes its lease every second. If it dies, its lease
-//!   expires after five seconds, and the other nodes notice this within about seven seconds. If the
-//!   queue of a node overflows, the node reports the loss when Redis is back. A node that
-//!   [leaves](rest_live_runtime::EventLog::leave) the log releases its lease, so no client has to
-//!   fetch again.
+//! - **A lost event is detected.** Events are lost if a process dies during a write or before it
+//!   has appended its queue, or if the queue overflows. In both cases, all clients of all servers
+//!   receive a reset and fetch again. A live node refreshes its lease every second. If it dies, its
+//!   lease expires after five seconds, and the other nodes notice this within about seven seconds.
+//!   If the queue of a node overflows, the node reports the loss when Redis is back.
+//! - **A process that dies while it has nothing to append loses nothing**, so no client has to
+//!   fetch again, however it ends: by a return from `main`, by Ctrl-C or by `kill -9`. A node
+//!   reports to Redis that it begins to write, before the write can be committed, and that all its
+//!   events are appended, before the write returns. It does not wait for replies to these reports.
+//! - **One loss is not detected**: the network between a node and Redis fails while the node is
+//!   idle, and the node then commits a change and dies before it reaches Redis again.
 //! - **Redis may lose acknowledged events** if it is killed or fails over. The log always detects
 //!   this: every start of Redis and every promotion of a replica begins a new epoch, and all
 //!   clients fetch again. All clients also fetch again after a clean restart. The same happens when
@@ -46,10 +50,11 @@
 //!   starts faster without it.
 //! - On a network that is not private, use TLS (`rediss://`, the feature `tls`) and a password.
 //!   Events contain the rows of the application's database, except for secret columns. The
-//!   operating system must trust the certificate of the server. If the program has not installed a
-//!   rustls provider, the log installs ring.
+//!   operating system must trust the certificate of the server, or [`Options`] name its authority.
+//!   If the program has not installed a rustls provider, the log installs ring.
 //! - If Redis uses ACLs: a user that may run `EVAL`, `EXISTS`, `GET`, `SET`, `DEL`, `INFO`, `TIME`,
-//!   `SELECT` and the commands of streams and sorted sets, on keys that begin with the prefix.
+//!   `SELECT`, `CLIENT` and the commands of streams, sets, sorted sets and hashes, on keys that
+//!   begin with the prefix.
 //!
 //! # Keys in Redis
 //! | key | holds |
@@ -57,6 +62,8 @@
 //! | `{prefix}:events` | the stream: field `e` is an event in JSON, `lost` marks lost events |
 //! | `{prefix}:epoch` | the name of the stream's epoch, to which the server's `run_id` is added |
 //! | `{prefix}:nodes` | when the lease of each node expires |
+//! | `{prefix}:nodes:clean` | the nodes whose changes are all in the stream |
+//! | `{prefix}:nodes:connections` | numbers of each node's last connection and last report |
 //! | `{prefix}:nodes:refreshed` | when a lease was last refreshed |
 //! | `{prefix}:nodes:{node}:appended` | how many entries a node has appended; expires after a day |
 
@@ -65,8 +72,10 @@ mod backoff;
 mod connection;
 mod entry;
 mod error;
+mod lease;
 mod log;
 mod node;
+mod options;
 mod queue;
 mod reconnecting_connection;
 mod script;
@@ -74,4 +83,4 @@ mod shared;
 mod state;
 mod tail;
 
-pub use self::{error::RedisLogError, log::RedisLog};
+pub use self::{error::RedisLogError, log::RedisLog, options::Options};

@@ -17,7 +17,9 @@ use crate::{
     entry::{StreamEntry, parse_position},
     error::RedisLogError,
     node::Node,
+    options::Options,
     queue::PushOutcome,
+    shared::Shared,
     state::LogState,
 };
 
@@ -32,8 +34,8 @@ const MIN_VERSION: u32 = 7;
 ///
 /// Each connected log is a node; its clones belong to the same node. A node holds a lease. If a
 /// node does not refresh its lease for five seconds, the other nodes treat it as dead. If the last
-/// clone is dropped without [`leave`](EventLog::leave), the node's tasks stop, its queued events
-/// are lost, and the other nodes notice the expired lease.
+/// clone is dropped without [`leave`](EventLog::leave), the node's tasks stop. If events are queued
+/// then, they are lost, and the other nodes notice this when the lease expires.
 #[derive(Clone, Debug)]
 pub struct RedisLog {
     node: Arc<Node>,
@@ -47,17 +49,26 @@ impl RedisLog {
     /// Default: `rest-live`. Applications that share a database need different prefixes. For
     /// clients that resume, the log keeps about `keep` events. Default: 100,000.
     ///
-    /// Call it in a tokio runtime. The node runs two tasks on this runtime.
+    /// Call it in a tokio runtime. The node runs three tasks on this runtime.
     ///
     /// # Errors
-    /// [`RedisLogError`] if the URL is wrong, or if the server is unreachable, rejects the login or
-    /// is older than 7.0.
+    /// [`RedisLogError`] if the URL is wrong, or if the server is unreachable, rejects the login,
+    /// is older than 7.0, or is a replica or part of a cluster.
     ///
     /// # Cancel safety
-    /// Not safe: if the future is dropped, the node may hold a lease already. When the lease
-    /// expires, the subscribers of all servers receive a reset.
+    /// Safe: a node that has written nothing can end at any time.
     pub async fn connect(url: &str) -> Result<Self, RedisLogError> {
-        let address = Address::parse(url)?;
+        Self::connect_with(url, &Options::default()).await
+    }
+
+    /// Returns the default options, such as certificates for TLS. Change them, then call
+    /// [`Options::connect`].
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    pub(crate) async fn connect_with(url: &str, options: &Options) -> Result<Self, RedisLogError> {
+        let address = Address::parse(url, options)?;
         let host_and_port = address.host_and_port.clone();
         let unusable = |source: RedisError| RedisLogError::Unusable {
             address: host_and_port.clone(),
@@ -75,8 +86,27 @@ impl RedisLog {
                 address: host_and_port,
             });
         }
-        let node = Node::new(address);
-        node.shared.refresh_lease().await.map_err(unusable)?;
+        if let Some(mode) = unsupported_mode(&info) {
+            return Err(RedisLogError::Mode {
+                mode,
+                address: host_and_port,
+            });
+        }
+        let replication: String = connection
+            .query(redis::cmd("INFO").arg("replication"))
+            .await
+            .map_err(unusable)?;
+        if replication.lines().any(|line| line == "role:slave") {
+            return Err(RedisLogError::Replica {
+                address: host_and_port,
+            });
+        }
+        let mut node = Node::new(address);
+        let state = LogState::query(&mut connection, &node.shared.scripts);
+        node.opened_at = Some(state.await.map_err(unusable)?.head);
+        let Shared { lease, scripts, .. } = &*node.shared;
+        lease.open(scripts).await.map_err(unusable)?;
+        node.shared.refresh_lease(false).await.map_err(unusable)?;
         node.start();
         Ok(Self {
             node: Arc::new(node),
@@ -183,6 +213,27 @@ impl EventLog for RedisLog {
         true
     }
 
+    fn opened_at(&self) -> Option<Cursor> {
+        self.node.opened_at.clone()
+    }
+
+    /// Reports to Redis that this node is about to commit changes. The writes wait only if the
+    /// connection for such reports is broken: at most 250 ms, and not at all while Redis is known
+    /// to be unavailable.
+    fn begin_writes(&self) -> Option<BoxFuture<'static, ()>> {
+        let Shared { lease, scripts, .. } = &*self.node.shared;
+        let sent = lease.hold(scripts)?;
+        if self.node.shared.queue.lock().is_unavailable() {
+            return None;
+        }
+        Some(async { _ = timeout(APPEND_TIMEOUT, sent).await }.boxed())
+    }
+
+    fn end_writes(&self) {
+        let Shared { lease, scripts, .. } = &*self.node.shared;
+        lease.release(scripts);
+    }
+
     /// Waits at most five seconds until Redis has all events, and then releases the lease. Later
     /// events are still appended. But if this process dies before they are in Redis, no other node
     /// notices.
@@ -198,6 +249,18 @@ fn server_version(info: &str) -> &str {
     lines
         .find_map(|line| line.strip_prefix("redis_version:"))
         .unwrap_or("without a version")
+}
+
+/// Returns a mode in which Redis cannot hold the log: all keys must be on this server.
+fn unsupported_mode(info: &str) -> Option<&'static str> {
+    let mode = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_mode:"));
+    match mode {
+        Some("cluster") => Some("cluster"),
+        Some("sentinel") => Some("sentinel"),
+        _ => None,
+    }
 }
 
 fn is_supported(version: &str) -> bool {

@@ -1,8 +1,9 @@
 //! [`Node`]: one node of a log, and the tasks that append its events and keep its lease.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use rest_live_runtime::Cursor;
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -22,6 +23,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) shared: Arc<Shared>,
+    /// A position that the log had reached when this node opened it.
+    pub(crate) opened_at: Option<Cursor>,
     append_task: Mutex<JoinSet<()>>,
     lease_task: Mutex<JoinSet<()>>,
 }
@@ -31,6 +34,7 @@ impl Node {
     pub(crate) fn new(address: Address) -> Self {
         Self {
             shared: Arc::new(Shared::new(address)),
+            opened_at: None,
             append_task: Mutex::default(),
             lease_task: Mutex::default(),
         }
@@ -44,6 +48,9 @@ impl Node {
         self.lease_task
             .lock()
             .spawn(keep_lease(Arc::clone(&self.shared)));
+        self.lease_task
+            .lock()
+            .spawn(keep_lease_connection(Arc::clone(&self.shared)));
     }
 
     /// Waits until Redis has the events appended so far, and releases the lease. Later events are
@@ -55,6 +62,7 @@ impl Node {
         let is_flushed = timeout(LEAVE_TIMEOUT, flushed).await.is_ok();
         let mut lease_task = std::mem::take(&mut *self.lease_task.lock());
         lease_task.shutdown().await;
+        self.shared.lease.leave();
         if is_flushed {
             let leave = self.shared.scripts.leave(&self.shared.name);
             if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
@@ -90,28 +98,49 @@ async fn append_queued(shared: Arc<Shared>) {
         match connection.query::<u64>(&append).await {
             Ok(_) => {
                 backoff.reset();
-                let mut queue = shared.queue.lock();
-                if queue.is_unavailable() {
-                    tracing::info!("Redis is available again: the queued events were appended");
-                }
-                queue.acknowledge(batch.last_number);
+                shared.acknowledge(batch.last_number);
             }
             Err(error) => shared.mark_unavailable(&error),
         }
     }
 }
 
-async fn keep_lease(shared: Arc<Shared>) {
+/// Opens the connection for the reports of the lease again whenever it is broken.
+async fn keep_lease_connection(shared: Arc<Shared>) {
     let mut backoff = Backoff::default();
     loop {
+        if shared.lease.is_open() {
+            backoff.reset();
+            shared.lease.broken.notified().await;
+            continue;
+        }
+        backoff.wait().await;
+        if let Err(error) = shared.lease.open(&shared.scripts).await {
+            tracing::debug!(%error, "opening the connection for leases failed; it is retried");
+        }
+    }
+}
+
+async fn keep_lease(shared: Arc<Shared>) {
+    let mut backoff = Backoff::default();
+    let mut last_report = 0;
+    loop {
         sleep(REFRESH_INTERVAL).await;
+        let mut was_late = false;
+        // The report that Redis must have executed by now. A report of this refresh may still be
+        // on its way.
+        let expected = mem::replace(&mut last_report, shared.lease.repeat(&shared.scripts));
         loop {
             backoff.wait().await;
-            let refreshed = shared.refresh_lease().await;
+            let refreshed = shared.refresh_lease(was_late).await;
             shared.record_refresh(&refreshed);
             match refreshed {
-                Ok(()) => break,
+                Ok(report) => {
+                    shared.lease.check(report, expected);
+                    break;
+                }
                 Err(error) => {
+                    was_late = true;
                     tracing::debug!(%error, "refreshing the lease of this node failed; it is retried");
                 }
             }

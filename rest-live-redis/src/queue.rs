@@ -189,6 +189,17 @@ impl Queue {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.appends.is_empty()
+    }
+
+    /// Returns whether the queue is not empty, but will be after an entry is
+    /// [acknowledged](Self::acknowledge).
+    pub(crate) fn ends_at(&self, last_number: u64) -> bool {
+        let last = self.appends.back();
+        last.is_some_and(|append| append.last_number() <= last_number)
+    }
+
     /// Records that Redis is unavailable and releases all waiting callers. Returns whether Redis
     /// was available until now.
     pub(crate) fn mark_unavailable(&mut self) -> bool {

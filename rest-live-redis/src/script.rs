@@ -16,6 +16,7 @@ const LEAVE: &str = concat!(
     include_str!("script/epoch.lua"),
     include_str!("script/leave.lua")
 );
+const REPORT: &str = include_str!("script/report.lua");
 const STATE: &str = concat!(
     include_str!("script/epoch.lua"),
     include_str!("script/state.lua")
@@ -41,14 +42,23 @@ impl Scripts {
         format!("{}:events", self.prefix)
     }
 
+    fn clean_key(&self) -> String {
+        format!("{}:nodes:clean", self.prefix)
+    }
+
+    fn connections_key(&self) -> String {
+        format!("{}:nodes:connections", self.prefix)
+    }
+
     fn eval(&self, script: &str, node: &str) -> Cmd {
         let mut command = redis::cmd("EVAL");
-        command.arg(script).arg(5).arg(self.stream_key());
+        command.arg(script).arg(7).arg(self.stream_key());
         for key in ["epoch", "nodes"] {
             command.arg(format!("{}:{key}", self.prefix));
         }
         command.arg(format!("{}:nodes:{node}:appended", self.prefix));
         command.arg(format!("{}:nodes:refreshed", self.prefix));
+        command.arg(self.clean_key()).arg(self.connections_key());
         command.arg(Epoch::random().to_string());
         command
     }
@@ -69,14 +79,40 @@ impl Scripts {
         command
     }
 
-    /// Refreshes the lease of a node, and marks nodes with expired leases as lost.
-    pub(crate) fn lease(&self, node: &str, duration_ms: u64, max_pause_ms: u64) -> Cmd {
+    /// Refreshes the lease of a node, and marks nodes with expired leases as lost unless they are
+    /// clean. `was_late`: an earlier attempt failed.
+    pub(crate) fn lease(
+        &self,
+        node: &str,
+        duration_ms: u64,
+        max_pause_ms: u64,
+        was_late: bool,
+    ) -> Cmd {
         let mut command = self.eval(LEASE, node);
         command
             .arg(self.keep)
             .arg(node)
             .arg(duration_ms)
-            .arg(max_pause_ms);
+            .arg(max_pause_ms)
+            .arg(u8::from(was_late));
+        command
+    }
+
+    /// Reports that a node may commit changes that are not in the log. It is a plain command that
+    /// Redis executes even if it is out of memory.
+    pub(crate) fn unclean(&self, node: &str) -> Cmd {
+        let mut command = redis::cmd("SREM");
+        command.arg(self.clean_key()).arg(node);
+        command
+    }
+
+    /// Reports whether a node is clean. `connection` and `report` are numbers that grow.
+    pub(crate) fn report(&self, node: &str, connection: u64, report: u64, is_clean: bool) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(REPORT).arg(2);
+        command.arg(self.clean_key()).arg(self.connections_key());
+        command.arg(node).arg(connection).arg(report);
+        command.arg(u8::from(is_clean));
         command
     }
 

@@ -9,6 +9,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     address::Address,
+    lease::Lease,
     queue::{PushOutcome, Queue},
     reconnecting_connection::ReconnectingConnection,
     script::Scripts,
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// that they do not delay each other.
     pub(crate) connection: ReconnectingConnection,
     pub(crate) name: String,
+    pub(crate) lease: Lease,
     /// Held only for moments, like every lock here.
     pub(crate) queue: Mutex<Queue>,
     pub(crate) pushed: Notify,
@@ -39,11 +41,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(address: Address) -> Self {
+        let name = Epoch::random().to_string();
         Self {
+            lease: Lease::new(address.client.clone(), name.clone()),
             scripts: Scripts::new(address.prefix.clone(), address.keep),
             connection: ReconnectingConnection::new(address.client.clone()),
             address,
-            name: Epoch::random().to_string(),
+            name,
             queue: Mutex::default(),
             pushed: Notify::new(),
             refusing_since: Mutex::default(),
@@ -51,9 +55,31 @@ impl Shared {
     }
 
     pub(crate) fn push(&self, events: Vec<String>) -> PushOutcome {
-        let outcome = self.queue.lock().push(events);
+        let outcome = {
+            let mut queue = self.queue.lock();
+            let was_empty = queue.is_empty();
+            let outcome = queue.push(events);
+            if was_empty && !queue.is_empty() {
+                // Usually the write has reported it before.
+                self.lease.hold(&self.scripts);
+            }
+            outcome
+        };
         self.pushed.notify_one();
         outcome
+    }
+
+    /// Removes the events up to a number from the queue, which Redis now has. If the queue is empty
+    /// then, Redis receives this before the writes return.
+    pub(crate) fn acknowledge(&self, last_number: u64) {
+        let mut queue = self.queue.lock();
+        if queue.is_unavailable() {
+            tracing::info!("Redis is available again: the queued events were appended");
+        }
+        if queue.ends_at(last_number) {
+            self.lease.release(&self.scripts);
+        }
+        queue.acknowledge(last_number);
     }
 
     /// Records that Redis does not accept events. Appends no longer wait until it does.
@@ -76,7 +102,7 @@ impl Shared {
     }
 
     /// Records whether the lease of this node could be refreshed.
-    pub(crate) fn record_refresh(&self, refreshed: &RedisResult<()>) {
+    pub(crate) fn record_refresh(&self, refreshed: &RedisResult<u64>) {
         let is_refusal = |error: &RedisError| {
             matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
         };
@@ -87,14 +113,17 @@ impl Shared {
         }
     }
 
-    /// Takes or refreshes the lease of this node.
-    pub(crate) async fn refresh_lease(&self) -> RedisResult<()> {
+    /// Takes or refreshes the lease of this node. `was_late`: an earlier attempt failed. Returns
+    /// the number of this node's last report that Redis has executed.
+    pub(crate) async fn refresh_lease(&self, was_late: bool) -> RedisResult<u64> {
         let (duration, max_pause) = (
             LEASE_DURATION.as_millis() as u64,
             MAX_REFRESH_PAUSE.as_millis() as u64,
         );
-        let lease = self.scripts.lease(&self.name, duration, max_pause);
-        let lost_nodes: u64 = self.connection.query(&lease).await?;
+        let lease = self
+            .scripts
+            .lease(&self.name, duration, max_pause, was_late);
+        let (lost_nodes, report): (u64, u64) = self.connection.query(&lease).await?;
         if lost_nodes > 0 {
             tracing::warn!(
                 nodes = lost_nodes,
@@ -102,6 +131,6 @@ impl Shared {
                  receive a reset"
             );
         }
-        Ok(())
+        Ok(report)
     }
 }

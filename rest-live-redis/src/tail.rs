@@ -255,8 +255,10 @@ mod tests {
 
     fn entries(count: usize, bytes: usize) -> Vec<StreamId> {
         let event = Value::BulkString(vec![b'e'; bytes]);
-        let mut entry = StreamId::default();
-        entry.map = HashMap::from([(EVENT_FIELD.to_owned(), event)]);
+        let entry = StreamId {
+            map: HashMap::from([(EVENT_FIELD.to_owned(), event)]),
+            ..StreamId::default()
+        };
         vec![entry; count]
     }
 

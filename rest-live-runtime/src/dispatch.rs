@@ -10,3 +10,4 @@ pub(crate) mod encoder;
 pub(crate) mod history;
 pub(crate) mod idle_tail;
 pub(crate) mod replay;
+mod withheld;

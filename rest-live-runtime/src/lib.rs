@@ -53,7 +53,7 @@ pub use self::{
         code::{CloseCode, ErrorCode},
         frame::Frame,
     },
-    session::{Handshake, Session},
+    session::{ForbiddenOrigin, Handshake, Session},
     transport::{Io, Socket},
 };
 

@@ -7,11 +7,10 @@ mod shutdown;
 use std::{
     fmt, io,
     marker::PhantomData,
+    net::IpAddr,
     panic::resume_unwind,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use tokio::{runtime::Handle, task::AbortHandle};
@@ -23,9 +22,14 @@ use crate::{
     hub::SessionHandle,
     metrics::Denial,
     model::permission::Identity,
-    protocol::{code::CloseCode, refusal::quoted},
+    protocol::code::CloseCode,
     publish::publisher::Publisher,
-    session::{Handshake, Session, context::SessionContext, reauthorize},
+    session::{
+        ForbiddenOrigin, Handshake, Session,
+        context::SessionContext,
+        origin::{allowed::OriginHeaders, log_limit::LogLimit},
+        reauthorize,
+    },
     transport::{self, Socket, tasks::ConnectionTasks},
 };
 
@@ -52,8 +56,8 @@ struct Inner {
     /// The dispatcher, and the writers of the shards.
     tasks: Vec<AbortHandle>,
     runtime: Handle,
-    /// Whether a web page of another origin was refused before.
-    has_refused_origin: AtomicBool,
+    /// Limits the warnings about refused web pages, which any client can cause.
+    origin_warnings: LogLimit,
     connections: ConnectionTasks,
 }
 
@@ -111,33 +115,55 @@ impl<U: Send + Sync + 'static> Live<U> {
         Session::new(Arc::clone(&self.inner.context), handshake, user_key)
     }
 
-    /// Returns whether a web page may open a websocket. Transports call this method with the
-    /// `Origin` and `Host` headers of the request.
+    /// Checks whether a web page may open a websocket. Transports call this method with the headers
+    /// `Origin`, `Host` and `X-Forwarded-Host` of a request that has an `Origin`, and respond with
+    /// status 403 and the text of the error if the page may not.
     ///
     /// A page may connect if its host and port are those of `host`, or if its origin is one of
-    /// [`LiveBuilder::allowed_origins`]. Each refusal is counted in the metric
-    /// `rest_live_denials_total`. The first refusal is also a warning in the application log.
-    pub fn allows_origin(&self, origin: &str, host: Option<&str>) -> bool {
-        let is_allowed = self.inner.context.origins.allow(origin, host);
-        if !is_allowed {
+    /// [`LiveBuilder::allowed_origins`]. With [`LiveBuilder::trust_forwarded_host`],
+    /// `forwarded_host` takes the place of `host` if the request has it.
+    ///
+    /// # Errors
+    /// The page may not connect. The text of the error contains the headers and the line that
+    /// allows the page. Each refusal is counted in the metric `rest_live_denials_total`. One
+    /// refusal per minute is also a warning in the application log.
+    pub fn check_origin(
+        &self,
+        origin: &str,
+        host: Option<&str>,
+        forwarded_host: Option<&str>,
+    ) -> Result<(), ForbiddenOrigin> {
+        let headers = OriginHeaders {
+            origin,
+            host,
+            forwarded_host,
+        };
+        let checked = self.inner.context.origins.check(&headers);
+        if let Err(forbidden) = &checked {
             self.inner.context.metrics.count_denial(Denial::Origin);
-            let (origin, host) = (quoted(origin), host.map(quoted));
-            // Only the first refusal is a warning: any client can cause any number of them.
-            if self.inner.has_refused_origin.swap(true, Ordering::Relaxed) {
-                tracing::debug!(
-                    origin,
-                    host,
-                    "a web page of another origin may not open a websocket: its request was refused"
-                );
-            } else {
+            // They are in quotes already.
+            let origin = tracing::field::display(forbidden.origin());
+            let host = forbidden.host().map(tracing::field::display);
+            let forwarded_host = forbidden.forwarded_host().map(tracing::field::display);
+            let remedy = forbidden.remedy();
+            if let Some(suppressed) = self.inner.origin_warnings.admit(Instant::now()) {
                 tracing::warn!(
                     origin,
                     host,
-                    "a web page of another origin may not open a websocket: its request was refused. To allow the origin, add it to LiveBuilder::allowed_origins. Further refusals are logged at level debug"
+                    forwarded_host,
+                    suppressed,
+                    "a web page of another origin may not open a websocket: its request was refused with status 403. {remedy} At most one of these warnings is logged per minute; the others have level debug"
+                );
+            } else {
+                tracing::debug!(
+                    origin,
+                    host,
+                    forwarded_host,
+                    "a web page of another origin may not open a websocket: its request was refused with status 403. {remedy}"
                 );
             }
         }
-        is_allowed
+        checked
     }
 
     /// Calls every `authorize` again for the subscriptions of the users that `predicate` selects.
@@ -226,6 +252,41 @@ impl<U: Send + Sync + 'static> Live<U> {
         transport::accept(&self.inner.connections, upgrade, begin, handshake_timeout);
     }
 
+    /// Closes a connection whose user could not sign in, after its upgrade to a websocket.
+    /// Transports call this method instead of [`accept`](Self::accept).
+    ///
+    /// Browsers hide the status of a refused websocket from the page. So the transport accepts the
+    /// websocket, and the server closes it at once with `code`: [`CloseCode::Unauthenticated`] or
+    /// [`CloseCode::Forbidden`]. No request of the client is read. The connection counts for
+    /// [`Limits::max_connections`](crate::Limits::max_connections) and
+    /// [`Limits::max_connections_per_address`](crate::Limits::max_connections_per_address) until
+    /// its client has closed it, for at most five seconds. Over a limit, the code is
+    /// [`CloseCode::TooMany`].
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime.
+    pub fn refuse<S: Into<Socket>>(
+        &self,
+        code: CloseCode,
+        address: Option<IpAddr>,
+        upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
+    ) {
+        let context = Arc::clone(&self.inner.context);
+        context.metrics.count_denial(Denial::SignIn);
+        let handshake_timeout = context.limits.handshake_timeout;
+        let admit = move || {
+            let permit = context
+                .connection_limiter
+                .admit(&context.limits, None, address);
+            if permit.is_none() {
+                context.metrics.count_denial(Denial::Connections);
+            }
+            permit
+        };
+        let connections = &self.inner.connections;
+        transport::refusal::refuse(connections, upgrade, admit, code, handshake_timeout);
+    }
+
     fn identify(
         &self,
         handshake: impl Into<Handshake<U>>,
@@ -253,6 +314,10 @@ impl<U: Send + Sync + 'static> Live<U> {
     ///
     /// Transports send the cursor as the `Live-Cursor` header of a response. They call this method
     /// before the handler runs its query.
+    ///
+    /// If you keep the rows in a cache, store the cursor with them, and send the stored cursor with
+    /// each response from the cache. With a newer cursor, the client would miss the changes after
+    /// the rows were read.
     pub fn cursor(&self) -> Option<Cursor> {
         let context = &self.inner.context;
         let head = context.log.known_head();

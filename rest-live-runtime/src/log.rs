@@ -14,6 +14,7 @@ use std::fmt;
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sea_orm::{DatabaseTransaction, DbErr};
+use tokio::sync::watch;
 
 pub use self::{
     entry::{Entry, LoggedEvent},
@@ -49,6 +50,24 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// event silently: if events are missing, it yields [`Tail::Reset`]. While no client is
     /// subscribed, the stream is polled at most ten times per second.
     fn tail(&self) -> BoxStream<'static, Tail>;
+
+    /// Returns the events from now on, like [`tail`](Self::tail). While `has_subscribers` is false,
+    /// no client waits for an event, so a log that asks a server for events may ask rarely. When it
+    /// becomes true, the stream must soon yield what it has not yielded.
+    ///
+    /// The default ignores `has_subscribers`.
+    fn tail_while(&self, has_subscribers: watch::Receiver<bool>) -> BoxStream<'static, Tail> {
+        let _ = has_subscribers;
+        self.tail()
+    }
+
+    /// Returns a cursor that the log had reached when this process opened it, if the log knows one.
+    ///
+    /// Writes that begin before the tail yields [`Tail::Begin`] are ordered by it. Without it, each
+    /// node of a shared log must read the rows of such writes again.
+    fn opened_at(&self) -> Option<Cursor> {
+        None
+    }
 
     /// Returns the cursor after everything that has been appended so far.
     ///
@@ -91,11 +110,26 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Waits until everything that was appended so far is in the log, and then leaves the log.
+    /// Announces that this process is about to commit changes. If it dies before it has appended
+    /// their events, the other nodes must receive [`Tail::NodeLost`].
     ///
-    /// If a node ends without this call, the other nodes of a shared log treat it as dead
-    /// ([`Tail::NodeLost`]). After this call, the log must still accept events of requests that are
-    /// running.
+    /// Returns a future if the announcement is not sent yet; the writes wait for it. It should
+    /// complete soon even if the server of the log cannot be reached. rest-live calls this method
+    /// only if the log is [shared](Self::is_shared) and not
+    /// [transactional](Self::transactional), and before the first of several writes that overlap.
+    fn begin_writes(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+
+    /// Retracts the announcement: every change that this process has committed was passed to
+    /// [`append`](Self::append). Each call follows one of [`begin_writes`](Self::begin_writes). It
+    /// does not wait.
+    fn end_writes(&self) {}
+
+    /// Waits until everything that was appended so far is in the log, and then leaves the log. A
+    /// process that ends without this call loses nothing if all its events are in the log.
+    ///
+    /// After this call, the log must still accept events of requests that are running.
     fn leave(&self) -> BoxFuture<'_, ()> {
         futures_util::future::ready(()).boxed()
     }

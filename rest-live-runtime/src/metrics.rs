@@ -17,6 +17,7 @@ use crate::protocol::code::ResetReason;
 pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) subscriptions: Gauge,
+    pub(crate) authorize_waiting: Gauge,
     pub(crate) events: Counter,
     pub(crate) events_lost: Counter,
     pub(crate) withheld: Counter,
@@ -28,7 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) lags: Counter,
     pub(crate) panics: Counter,
     write_to_send: Histogram,
-    denials: [(Denial, Counter); 5],
+    denials: [(Denial, Counter); 6],
     resets: [(ResetReason, Counter); 7],
 }
 
@@ -45,6 +46,8 @@ pub(crate) enum Denial {
     Revoked,
     /// A limit on messages, resumes or subscriptions is exceeded.
     Rate,
+    /// The application did not accept the user.
+    SignIn,
 }
 
 impl Metrics {
@@ -53,6 +56,7 @@ impl Metrics {
         Self {
             connections: gauge!("rest_live_connections"),
             subscriptions: gauge!("rest_live_subscriptions"),
+            authorize_waiting: gauge!("rest_live_authorize_waiting"),
             events: counter!("rest_live_events_total"),
             events_lost: counter!("rest_live_events_lost_total"),
             withheld: counter!("rest_live_events_withheld_total"),
@@ -70,6 +74,7 @@ impl Metrics {
                 Denial::Authorize,
                 Denial::Revoked,
                 Denial::Rate,
+                Denial::SignIn,
             ]
             .map(|reason| {
                 let counter = counter!("rest_live_denials_total", "reason" => reason.as_str());
@@ -124,6 +129,7 @@ impl Denial {
             Self::Authorize => "authorize",
             Self::Revoked => "revoked",
             Self::Rate => "rate",
+            Self::SignIn => "sign_in",
         }
     }
 }
@@ -136,6 +142,10 @@ fn describe() {
     describe_gauge!(
         "rest_live_subscriptions",
         "Subscriptions that this server has now"
+    );
+    describe_gauge!(
+        "rest_live_authorize_waiting",
+        "Requests that wait now because too many calls of authorize run"
     );
     describe_counter!(
         "rest_live_events_total",

@@ -5,6 +5,7 @@
 //! and the send queue of the client are in the [`Hub`](crate::hub::Hub).
 
 mod authorize;
+pub(crate) mod authorize_limiter;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
@@ -14,6 +15,7 @@ pub(crate) mod reauthorize;
 mod refusal;
 mod request;
 mod resume;
+pub(crate) mod session_reads;
 mod subscribe;
 mod target;
 mod token_bucket;
@@ -28,11 +30,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Bytes;
 use tracing::{Instrument, Span};
 
-pub use self::handshake::Handshake;
 use self::{
     authorize::authorize, connection_limiter::ConnectionPermit, context::SessionContext,
     token_bucket::TokenBucket,
 };
+pub use self::{handshake::Handshake, origin::forbidden::ForbiddenOrigin};
 use crate::{
     data::random_name::random_name,
     hub::{SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
@@ -208,7 +210,7 @@ impl Session {
         if let Err(refusal) = result {
             let _entered = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
-            self.answer(dialect.error(&refusal, id.as_ref()));
+            self.answer(dialect.error(&refusal, id.as_ref(), text));
         }
     }
 

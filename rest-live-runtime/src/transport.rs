@@ -5,6 +5,7 @@
 //! UTF-8, limits, ping and close. This module decides when to read, write and close. A TCP
 //! connection is written to by the shard of its session, any other stream by its own task.
 
+pub(crate) mod refusal;
 mod stream;
 pub(crate) mod tasks;
 mod tcp_reader;
@@ -13,13 +14,16 @@ mod websocket;
 use std::{any::Any, fmt, io, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
 use self::tasks::ConnectionTasks;
 use crate::session::Session;
+
+/// Maximum number of bytes in one read of what is dropped.
+const LINGER_BUFFER_BYTES: usize = 4 * 1024;
 
 /// A byte stream that was upgraded to a websocket. Every type with these bounds implements the
 /// trait.
@@ -51,6 +55,16 @@ impl<S: Io> From<S> for Socket {
         }
         let io = io.expect("only a TCP connection is taken above");
         Self(SocketKind::Other(Box::new(io)))
+    }
+}
+
+impl Socket {
+    /// Returns the stream without the fast path.
+    fn into_io(self) -> Box<dyn Io> {
+        match self.0 {
+            SocketKind::Tcp(stream) => Box::new(stream),
+            SocketKind::Other(io) => io,
+        }
     }
 }
 
@@ -91,6 +105,16 @@ pub(crate) fn accept<S: Into<Socket>>(
             None => {}
         }
     });
+}
+
+/// Ends the server's direction and reads until the client ends its own. A TCP connection that is
+/// closed with unread bytes is reset, and the reset can overtake the close frame (RFC 6455, section
+/// 7.1.1).
+async fn linger(io: &mut dyn Io) {
+    if io.shutdown().await.is_ok() {
+        let mut scratch = [0; LINGER_BUFFER_BYTES];
+        while let Ok(1..) = io.read(&mut scratch).await {}
+    }
 }
 
 /// Serves a session in a task of its own, until either side ends it. `early` is what the client

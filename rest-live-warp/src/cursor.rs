@@ -1,4 +1,4 @@
-//! [`with_cursor`]: the log cursor as a header on the responses of GET routes.
+//! The log cursor as a header on the responses of GET routes.
 
 use rest_live_runtime::{Cursor, Live};
 use warp::{
@@ -11,15 +11,26 @@ use warp::{
 /// The header that contains the cursor.
 const LIVE_CURSOR: HeaderName = HeaderName::from_static("live-cursor");
 
+/// An extension of a response whose rows have no known cursor.
+#[derive(Clone, Copy)]
+struct WithoutCursor;
+
 /// Returns a wrapper that adds a `Live-Cursor` header to the responses of GET routes.
 ///
 /// The cursor is read before the route runs its query. A client that subscribes with it as `since`
 /// misses no change between its request and its subscription.
 ///
-/// Apply it with [`warp::wrap_fn`]. It changes neither responses to other methods nor responses
-/// that are not successful. It also sets `Access-Control-Expose-Headers`, so that pages of other
-/// origins can read the header. If the position of the log is not known yet, the header is absent.
-/// The client must then fetch again after it has subscribed.
+/// Apply it with [`warp::wrap_fn`]. It also sets `Access-Control-Expose-Headers`, so that pages of
+/// other origins can read the header. If the position of the log is not known yet, the header is
+/// absent. The client must then fetch again after it has subscribed.
+///
+/// # Which responses get a cursor
+/// Only successful responses to GET. In particular:
+/// * A response that already has a `Live-Cursor` keeps it. A handler that answers from a cache sets
+///   it with [`with_stored_cursor`].
+/// * A response that [`without_cursor`] returned has none.
+/// * Responses to HEAD and responses with status 304 have none: an HTTP cache would attach their
+///   header to an older body that it stored.
 ///
 /// The query must see all committed data. A query on a lagging replica may return data older than
 /// the cursor.
@@ -47,17 +58,19 @@ where
         let live = live.clone();
         warp::method()
             // The cursor must be read before the routes run their queries.
-            .map(move |method: Method| match method {
-                Method::GET | Method::HEAD => live.cursor(),
-                _ => None,
-            })
+            .map(move |method: Method| (method == Method::GET).then(|| live.cursor()).flatten())
             .and(routes.boxed())
-            .map(|cursor: Option<Cursor>, reply: R| {
+            .map(|fresh: Option<Cursor>, reply: R| {
                 let mut response = reply.into_response();
-                let cursor = cursor.filter(|_| response.status().is_success());
-                if let Some(cursor) = cursor.and_then(|c| HeaderValue::try_from(c.to_string()).ok())
+                if response.headers().contains_key(LIVE_CURSOR) {
+                    expose_cursor(response.headers_mut());
+                } else if response
+                    .extensions_mut()
+                    .remove::<WithoutCursor>()
+                    .is_none()
+                    && response.status().is_success()
                 {
-                    insert_cursor(response.headers_mut(), cursor);
+                    insert_cursor(response.headers_mut(), fresh.as_ref());
                 }
                 response
             })
@@ -65,11 +78,73 @@ where
     }
 }
 
-fn insert_cursor(headers: &mut HeaderMap, cursor: HeaderValue) {
+/// Sets the `Live-Cursor` of a response whose rows were read earlier, such as one from a cache.
+///
+/// `cursor` is what [`Live::cursor`] returned before the rows were read. Store it with the rows.
+/// With `None` the response has no `Live-Cursor`, as from [`without_cursor`]. The client must then
+/// fetch again after it has subscribed.
+///
+/// [`with_cursor`] keeps the header. A route without that wrapper may also use this function.
+///
+/// ```
+/// use rest_live_runtime::Cursor;
+/// use rest_live_warp::with_stored_cursor;
+///
+/// /// What the cache holds: the JSON of a page, and the cursor from before its query.
+/// struct Cached {
+///     json: String,
+///     cursor: Option<Cursor>,
+/// }
+///
+/// fn respond(cached: &Cached) -> warp::reply::Response {
+///     with_stored_cursor(cached.json.clone(), cached.cursor.as_ref())
+/// }
+/// # let epoch = rest_live_runtime::Epoch::named("k3f9");
+/// # let cursor = Some(Cursor { epoch, position: 174 });
+/// # let response = respond(&Cached { json: "[]".to_owned(), cursor });
+/// # assert_eq!(response.headers()["live-cursor"], "k3f9.174");
+/// ```
+pub fn with_stored_cursor<'c>(
+    reply: impl Reply,
+    cursor: impl Into<Option<&'c Cursor>>,
+) -> Response {
+    let mut response = without_cursor(reply);
+    insert_cursor(response.headers_mut(), cursor.into());
+    response
+}
+
+/// Declares that the rows of a response have no known cursor. [`with_cursor`] then adds none, and
+/// the client fetches again after it has subscribed.
+///
+/// Use it for responses that do not come from the database, or that were cached without a cursor.
+pub fn without_cursor(reply: impl Reply) -> Response {
+    let mut response = reply.into_response();
+    response.headers_mut().remove(LIVE_CURSOR);
+    response.extensions_mut().insert(WithoutCursor);
+    response
+}
+
+fn insert_cursor(headers: &mut HeaderMap, cursor: Option<&Cursor>) {
+    let Some(cursor) = cursor.and_then(|c| HeaderValue::try_from(c.to_string()).ok()) else {
+        return;
+    };
     headers.insert(LIVE_CURSOR, cursor);
-    // Appended, because the application may expose headers of its own.
-    headers.append(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Live-Cursor"),
-    );
+    expose_cursor(headers);
+}
+
+/// Lets pages of other origins read the cursor.
+fn expose_cursor(headers: &mut HeaderMap) {
+    let is_exposed = headers
+        .get_all(ACCESS_CONTROL_EXPOSE_HEADERS)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case(LIVE_CURSOR.as_str()));
+    if !is_exposed {
+        // Appended, because the application may expose headers of its own.
+        headers.append(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Live-Cursor"),
+        );
+    }
 }

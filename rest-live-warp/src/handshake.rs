@@ -8,11 +8,18 @@ use headers::{
 use hyper::upgrade::OnUpgrade;
 use rest_live_runtime::{Handshake, Live};
 use warp::{
-    http::{HeaderMap, HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL},
+    },
     reply::Response,
 };
 
-use crate::upgrade::accept;
+use crate::{
+    sign_in::SignInError,
+    token::offered,
+    upgrade::{accept, refuse},
+};
 
 /// A request to open a websocket, without its user.
 pub(crate) struct UpgradeRequest<'r> {
@@ -21,10 +28,11 @@ pub(crate) struct UpgradeRequest<'r> {
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-/// Responds to a request to open a websocket, and serves the connection if the handshake is valid.
+/// Responds to a request to open a websocket. If the handshake is valid, serves the connection, or
+/// closes it if the user could not sign in.
 pub(crate) fn respond<U: Send + Sync + 'static>(
     live: &Live<U>,
-    user: U,
+    user: Result<U, SignInError>,
     request: UpgradeRequest<'_>,
 ) -> Response {
     let UpgradeRequest {
@@ -72,8 +80,11 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
             "the server is shutting down",
         );
     }
-    let v1 = offers(headers, Handshake::<U>::SUBPROTOCOL);
-    accept(live, Handshake::new(user).address(address).v1(v1), upgrade);
+    let v1 = offered(headers).any(|offer| offer == Handshake::<U>::SUBPROTOCOL);
+    match user {
+        Ok(user) => accept(live, Handshake::new(user).address(address).v1(v1), upgrade),
+        Err(error) => refuse(live, error.close_code(), address, upgrade),
+    }
 
     let mut response = Response::default();
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -92,16 +103,6 @@ pub(crate) fn respond<U: Send + Sync + 'static>(
     response
 }
 
-/// Returns whether the client offers this subprotocol, in one header or in several.
-fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
-    headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|offered| offered.trim() == subprotocol)
-}
-
 /// Returns whether there is exactly one key, and it is 16 bytes in base64 (RFC 6455, section 4.1).
 fn has_valid_key(headers: &HeaderMap) -> bool {
     let mut keys = headers.get_all("sec-websocket-key").iter();
@@ -114,8 +115,12 @@ fn has_valid_key(headers: &HeaderMap) -> bool {
         .is_some_and(|digits| digits.len() == 22 && digits.iter().all(is_base64))
 }
 
-pub(crate) fn error_response(status: StatusCode, message: &'static str) -> Response {
-    let mut response = Response::new(message.to_owned().into());
+/// Responds with a text, which may contain headers of the request.
+pub(crate) fn error_response(status: StatusCode, message: impl Into<String>) -> Response {
+    let mut response = Response::new(message.into().into());
     *response.status_mut() = status;
+    // Without it, a browser could take the text for HTML.
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
     response
 }

@@ -4,6 +4,8 @@
 mod cursor;
 mod handshake;
 mod origin;
+mod sign_in;
+mod token;
 mod upgrade;
 
 use std::net::SocketAddr;
@@ -11,8 +13,12 @@ use std::net::SocketAddr;
 use rest_live_runtime::Live;
 use warp::{Filter, Rejection, http::HeaderMap, reply::Response};
 
-pub use self::cursor::with_cursor;
 use self::handshake::UpgradeRequest;
+pub use self::{
+    cursor::{with_cursor, with_stored_cursor, without_cursor},
+    sign_in::SignInError,
+    token::bearer_token,
+};
 
 /// Returns the filter that serves the websocket. It composes with any routes, at any path.
 ///
@@ -43,8 +49,12 @@ pub fn subscriptions(
 /// [`subscriptions`], but the filter `user` identifies the user of each request.
 ///
 /// `user` is any filter that extracts a `U`, for example from a cookie, a header or a token in the
-/// query. It runs only for requests that ask for a websocket and come from an allowed origin. If it
-/// rejects a request, no websocket is opened.
+/// query. It runs only for requests that ask for a websocket and come from an allowed origin.
+/// [`bearer_token`] extracts a token that a page can send.
+///
+/// If the filter rejects a request with [`SignInError`], the websocket is closed with code 4401 or
+/// 4403, which the page can read. For any other rejection, no websocket is opened, and warp tries
+/// the other routes.
 ///
 /// ```no_run
 /// # #[derive(Clone)] struct User;
@@ -71,12 +81,15 @@ where
         .and(warp::header::exact_ignore_case("upgrade", "websocket"))
         // Before the user is identified: a page of another origin must not learn who is signed in.
         .and(origin::check(&live))
-        .and(user.boxed())
+        .and(user.boxed().map(Ok).or_else(sign_in::rejected))
         .and(warp::header::headers_cloned())
         .and(warp::addr::remote())
         .and(warp::ext::optional())
         .map(
-            move |user: U, headers: HeaderMap, address: Option<SocketAddr>, upgrade| {
+            move |user: Result<U, SignInError>,
+                  headers: HeaderMap,
+                  address: Option<SocketAddr>,
+                  upgrade| {
                 let request = UpgradeRequest {
                     headers: &headers,
                     address: address.map(|address| address.ip()),

@@ -2,11 +2,11 @@
 
 use std::future;
 
-use rest_live_runtime::Live;
+use rest_live_runtime::{ForbiddenOrigin, Live};
 use warp::{
     Filter, Rejection,
     http::{
-        HeaderMap, StatusCode,
+        HeaderMap, HeaderName, StatusCode,
         header::{HOST, ORIGIN},
     },
     reject::{self, Reject},
@@ -15,11 +15,14 @@ use warp::{
 
 use crate::handshake::error_response;
 
+/// The host that the browser used, if a proxy changed `Host`.
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// A rejection: the page's origin may not open a websocket.
 #[derive(Debug)]
-struct ForbiddenOrigin;
+struct Forbidden(ForbiddenOrigin);
 
-impl Reject for ForbiddenOrigin {}
+impl Reject for Forbidden {}
 
 /// Returns the filter that accepts requests without an `Origin` and those from an allowed one.
 /// Browsers always send the header, pages cannot forge it, and other clients omit it.
@@ -29,35 +32,30 @@ pub(crate) fn check<U: Send + Sync + 'static>(
     let live = live.clone();
     warp::header::headers_cloned()
         .and_then(move |headers: HeaderMap| {
-            future::ready(if is_allowed(&live, &headers) {
-                Ok(())
-            } else {
-                Err(reject::custom(ForbiddenOrigin))
-            })
+            let checked = check_headers(&live, &headers);
+            future::ready(checked.map_err(|error| reject::custom(Forbidden(error))))
         })
         .untuple_one()
 }
 
 /// Responds to a request that [`check`] rejected, and passes all other rejections on.
 pub(crate) async fn recover(rejection: Rejection) -> Result<Response, Rejection> {
-    match rejection.find::<ForbiddenOrigin>() {
-        Some(ForbiddenOrigin) => Ok(error_response(
-            StatusCode::FORBIDDEN,
-            "web pages of this origin may not open a websocket: allow the origin with \
-             LiveBuilder::allowed_origins",
-        )),
+    match rejection.find::<Forbidden>() {
+        Some(Forbidden(error)) => Ok(error_response(StatusCode::FORBIDDEN, error.to_string())),
         None => Err(rejection),
     }
 }
 
-fn is_allowed<U: Send + Sync + 'static>(live: &Live<U>, headers: &HeaderMap) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => true,
-        (Some(origin), None) => {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            live.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), host)
-        }
-        (Some(_), Some(_)) => live.allows_origin("several", None),
-    }
+fn check_headers<U: Send + Sync + 'static>(
+    live: &Live<U>,
+    headers: &HeaderMap,
+) -> Result<(), ForbiddenOrigin> {
+    let origins = headers.get_all(ORIGIN).iter();
+    let origins = origins.map(|origin| String::from_utf8_lossy(origin.as_bytes()));
+    // Several origins are together not an origin.
+    let Some(origin) = origins.reduce(|all, origin| (all + ", ") + origin) else {
+        return Ok(());
+    };
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    live.check_origin(&origin, text(HOST), text(X_FORWARDED_HOST))
 }

@@ -34,9 +34,11 @@ async def expect(ws, *frames):
         assert received == frame, f"expected {frame}\nreceived {received}"
 
 
-async def expect_error(ws, code, error):
+async def expect_error(ws, code, error, group):
     received = json.loads(await asyncio.wait_for(ws.recv(), DEADLINE))
-    assert list(received) == ["type", "code", "error", "message", "retry"], received
+    named = ["model", "group"] if group else []
+    assert list(received) == ["type", "code", "error", "message", "retry", *named], received
+    assert received.get("group") == group, received
     assert (received["type"], received["code"], received["error"]) == ("error", code, error), received
 
 
@@ -45,7 +47,7 @@ async def subscribe(ws, *requests):
         await ws.send(request)
     # The plain dialect acknowledges nothing. The error shows that the server has processed all requests.
     await ws.send("?")
-    await expect_error(ws, 400, "malformed_json")
+    await expect_error(ws, 400, "malformed_json", None)
 
 
 async def expect_close(ws, code):
@@ -98,17 +100,17 @@ async def main():
         await expect(by_list, task("DELETED", 1, "three", True))
         await expect(by_both, task("DELETED", 1, "three", True))
 
-        for request, code, error in [
-            ("{", 400, "malformed_json"),
-            ('{"model":"todolist.Task","pk":' + "[" * 50_000, 400, "malformed_json"),
-            ("[]", 400, "unknown_shape"),
-            ('{"model":"todolist.Task"}', 400, "unknown_shape"),
-            ('{"model":"todolist.Nothing","pk":1}', 404, "unknown_model"),
-            ('{"model":"todolist.Task","text":"test"}', 404, "unknown_group_key"),
-            ('{"model":"todolist.Task","pk":"one"}', 400, "bad_value"),
+        for request, code, error, group in [
+            ("{", 400, "malformed_json", None),
+            ('{"model":"todolist.Task","pk":' + "[" * 50_000, 400, "malformed_json", None),
+            ("[]", 400, "unknown_shape", None),
+            ('{"model":"todolist.Task"}', 400, "unknown_shape", None),
+            ('{"model":"todolist.Nothing","pk":1}', 404, "unknown_model", {"pk": 1}),
+            ('{"model":"todolist.Task","text":"test"}', 404, "unknown_group_key", {"text": "test"}),
+            ('{"model":"todolist.Task","pk":"one"}', 400, "bad_value", {"pk": "one"}),
         ]:
             await by_pk.send(request)
-            await expect_error(by_pk, code, error)
+            await expect_error(by_pk, code, error, group)
 
         await by_pk.send(b"\x00")
         await expect_close(by_pk, 1003)

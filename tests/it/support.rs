@@ -2,6 +2,7 @@
 
 mod alone;
 mod app;
+mod chromium;
 mod client;
 mod dialect;
 mod each_engine;
@@ -10,9 +11,11 @@ mod gate_log;
 mod log;
 mod port;
 mod process;
+mod proxy;
 mod raw;
 mod redis;
 mod scripted_log;
+pub mod secured;
 mod shared_log;
 mod template;
 
@@ -20,6 +23,7 @@ pub(crate) use self::each_engine::on_each_engine;
 pub use self::{
     alone::alone,
     app::{App, Node, database, database_of, task},
+    chromium::Chromium,
     client::{Client, assert_error},
     dialect::Dialect,
     engine::{Engine, TestDatabase},
@@ -27,6 +31,7 @@ pub use self::{
     log::Log,
     port::free_port,
     process::{Example, read},
+    proxy::Proxy,
     raw::{raw, raw_offering, raw_on},
     redis::Redis,
     scripted_log::ScriptedLog,

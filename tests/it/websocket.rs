@@ -3,7 +3,10 @@
 mod autobahn;
 mod hostile;
 mod metrics;
+mod pages;
+mod proxies;
 mod routes;
 mod shutdown;
 mod siege;
+mod sign_in;
 mod slow;

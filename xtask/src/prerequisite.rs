@@ -9,7 +9,8 @@ struct Prerequisite {
     /// A shell line that succeeds if the prerequisite is installed.
     check: &'static str,
     source: Source,
-    /// Names of its packages at the source, separated by spaces.
+    /// Names of its packages at the source, separated by spaces. For npm, the folder that lists
+    /// them with their versions.
     packages: &'static str,
 }
 
@@ -17,8 +18,12 @@ struct Prerequisite {
 enum Source {
     Debian,
     Rustup,
+    Npm,
 }
-use Source::{Debian, Rustup};
+use Source::{Debian, Npm, Rustup};
+
+/// In this order: npm itself comes from Debian.
+const SOURCES: [Source; 3] = [Debian, Rustup, Npm];
 
 /// All prerequisites. To add a service, add a line.
 #[rustfmt::skip]
@@ -29,6 +34,11 @@ const TABLE: &[Prerequisite] = &[
     need("PostgreSQL", "is the server that a test starts", "ls /usr/lib/postgresql/*/bin/initdb /usr/lib/postgresql/*/bin/postgres", Debian, "postgresql"),
     need("MariaDB", "is the server that a test starts", "ls /usr/sbin/mariadbd /usr/bin/mariadb-install-db", Debian, "mariadb-server"),
     need("Redis", "is the server that a test starts", "redis-server --version", Debian, "redis-server"),
+    need("nginx", "is a proxy that a test starts", "/usr/sbin/nginx -v", Debian, "nginx"),
+    need("Caddy", "is a proxy that a test starts", "/usr/bin/caddy version", Debian, "caddy"),
+    need("Node", "runs Vite", "node --version && npm --version", Debian, "nodejs npm"),
+    need("Vite", "is a proxy that a test starts", r#"T="${CARGO_TARGET_DIR:-target}/npm"; cmp -s tests/npm/package-lock.json "$T/package-lock.json" && [ -e "$T/node_modules/vite" ]"#, Npm, "tests/npm"),
+    need("OpenSSL", "makes the certificates of a test", "openssl version", Debian, "openssl"),
     need("rustfmt", "checks the format", "cargo fmt --version", Rustup, "rustfmt"),
     need("clippy", "checks the lints", "cargo clippy --version", Rustup, "clippy"),
 ];
@@ -55,6 +65,7 @@ impl Source {
         succeeds(match self {
             Debian => r#"[ -e /etc/debian_version ] && command -v apt-get && [ "$(id -u)" = 0 ]"#,
             Rustup => "rustup --version",
+            Npm => "npm --version",
         })
     }
 
@@ -67,6 +78,9 @@ impl Source {
         (!packages.is_empty()).then(|| match self {
             Debian => format!("{sudo}apt-get update && {sudo}{install} {packages}"),
             Rustup => format!("rustup component add {packages}"),
+            Npm => format!(
+                r#"T="${{CARGO_TARGET_DIR:-target}}/npm" && mkdir -p "$T" && cp {packages}/package*.json "$T" && npm ci --prefix "$T" --ignore-scripts --no-audit --no-fund"#
+            ),
         })
     }
 }
@@ -83,7 +97,7 @@ pub(crate) fn names() -> String {
 pub(crate) fn ensure() -> Result<(), String> {
     let before = missing();
     let mut text = String::new();
-    for source in [Debian, Rustup] {
+    for source in SOURCES {
         let command = source.command(&before, "");
         if let Some(line) = command.filter(|_| source.is_usable()) {
             println!("installing what is missing: {line}");
@@ -111,8 +125,8 @@ fn message(missing: &[&Prerequisite]) -> String {
         let Prerequisite { name, purpose, .. } = p;
         text += &format!("  {name} ({purpose}), looked for with: {}\n", p.check);
     }
-    text += "to install it (the names are Debian's and rustup's):";
-    for source in [Debian, Rustup] {
+    text += "to install it (the names are those of Debian and rustup):";
+    for source in SOURCES {
         if let Some(line) = source.command(missing, "sudo ") {
             text += &format!("\n  {line}");
         }
@@ -140,6 +154,14 @@ mod tests {
     }
 
     #[test]
+    fn packages_of_npm_have_the_versions_of_their_folder() {
+        let page = need("page", "is served", "node -v", Npm, "tests/npm");
+        let line = Npm.command(&[&page, &BROWSER], "").expect("a command");
+        assert!(line.contains("cp tests/npm/package*.json"), "{line}");
+        assert!(line.contains("npm ci"), "{line}");
+    }
+
+    #[test]
     fn installs_nothing_from_a_source_that_is_not_needed() {
         assert_eq!(Debian.command(&[&FORMAT], ""), None);
         assert_eq!(Rustup.command(&[&BROWSER], ""), None);
@@ -150,7 +172,7 @@ mod tests {
         let expected = "missing on this machine:
   browser (shows it), looked for with: chromium -v
   fmt (formats), looked for with: cargo fmt -v
-to install it (the names are Debian's and rustup's):
+to install it (the names are those of Debian and rustup):
   sudo apt-get update && sudo apt-get install -y --no-install-recommends chromium
   rustup component add rustfmt";
         assert_eq!(message(&[&BROWSER, &FORMAT]), expected);

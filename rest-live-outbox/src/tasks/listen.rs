@@ -6,7 +6,7 @@ use std::{
 };
 
 use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::notify::{CHANNEL, notify};
 use crate::node::{Node, with_timeout};
@@ -16,6 +16,7 @@ use crate::node::{Node, with_timeout};
 const ECHO_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the node checks that notifications still arrive: a connection may end without notice.
+/// It does not check while no client waits for events.
 const ECHO_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long the node waits first before it listens again. The interval doubles up to
@@ -23,6 +24,8 @@ const ECHO_INTERVAL: Duration = Duration::from_secs(30);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum wait before the node listens again.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+/// Maximum wait before the node listens again while no client waits for events.
+const IDLE_RETRY_INTERVAL: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
     let mut retry_interval = RETRY_INTERVAL;
@@ -50,6 +53,10 @@ pub(super) async fn run(node: Arc<Node>, pool: PgPool) {
         }
         sleep(retry_interval).await;
         retry_interval = (retry_interval * 2).min(MAX_RETRY_INTERVAL);
+        // Without a client, notifications are worth no attempts: the tails poll now and then.
+        let mut awaited_tails = node.awaited_tails.subscribe();
+        let awaited = awaited_tails.wait_for(|tails| *tails > 0);
+        _ = timeout(IDLE_RETRY_INTERVAL, awaited).await;
     }
 }
 
@@ -72,7 +79,10 @@ async fn listen(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
     node.is_listening.store(true, Ordering::Relaxed);
     node.wake();
     listener.eager_reconnect(false);
+    let mut awaited_tails = node.awaited_tails.subscribe();
+    let mut is_awaited = *awaited_tails.borrow_and_update() > 0;
     let mut echo_interval = interval(ECHO_INTERVAL);
+    echo_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     echo_interval.tick().await; // The first tick is immediate.
     let mut is_echoed = true;
     loop {
@@ -84,7 +94,17 @@ async fn listen(node: &Node, pool: &PgPool) -> Result<(), sqlx::Error> {
                 Some(payload) if payload == node.name => {}
                 Some(_) => node.wake(),
             },
-            _ = echo_interval.tick() => {
+            // The node owns the sender.
+            _ = awaited_tails.changed() => {
+                let was_awaited = is_awaited;
+                is_awaited = *awaited_tails.borrow_and_update() > 0;
+                if is_awaited && !was_awaited {
+                    // The connection may have ended without notice.
+                    is_echoed = true;
+                    echo_interval.reset_immediately();
+                }
+            }
+            _ = echo_interval.tick(), if is_awaited => {
                 if !std::mem::take(&mut is_echoed) {
                     return Ok(());
                 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use rest_live_runtime::Epoch;
 use sea_orm::sqlx::{self, Connection, PgConnection};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::node::Node;
 
@@ -30,12 +30,30 @@ pub(super) async fn run(node: Arc<Node>) {
         previous: None,
         moved_at: Instant::now(),
     };
+    let mut changes = node.changes.subscribe();
     loop {
         sleep(interval).await;
-        if let Err(error) = retention.trim(&node).await {
-            tracing::debug!(%error, "old events could not be removed: the next run tries again");
+        changes.borrow_and_update();
+        match retention.trim(&node).await {
+            // An idle database is not asked before the events that exist now are old enough. The
+            // node owns the sender.
+            Ok(Progress::Idle) => {
+                _ = timeout(node.options.retention(), changes.changed()).await;
+            }
+            Ok(Progress::Moved) => {}
+            Err(error) => {
+                tracing::debug!(%error, "old events could not be removed: the next run tries again");
+            }
         }
     }
+}
+
+/// What a run has found.
+enum Progress {
+    /// Something has changed since the previous run, or a transaction is open.
+    Moved,
+    /// Nothing has happened since the previous run, and no event was old enough.
+    Idle,
 }
 
 /// The state of the task between two runs.
@@ -46,14 +64,16 @@ struct Retention {
 }
 
 impl Retention {
-    async fn trim(&mut self, node: &Node) -> Result<(), sqlx::Error> {
+    async fn trim(&mut self, node: &Node) -> Result<Progress, sqlx::Error> {
         let horizon = node.update_horizon().await?;
         let Some(position) = horizon.position else {
-            return Ok(());
+            return Ok(Progress::Moved);
         };
+        let last_drawn = horizon.state.last_drawn;
         let current = (horizon.state.epoch, position);
         let previous = self.previous.replace(current.clone());
-        if previous.as_ref() != Some(&current) || position >= horizon.state.last_drawn {
+        let has_moved = previous.as_ref() != Some(&current);
+        if has_moved || position >= last_drawn {
             self.moved_at = Instant::now();
         } else if self.moved_at.elapsed() > STALL_WARNING_INTERVAL {
             self.moved_at = Instant::now();
@@ -68,8 +88,15 @@ impl Retention {
             .filter(|(epoch, _)| *epoch == current.0)
             .map(|(_, position)| position);
         let mut connection = node.pool.acquire().await?;
-        while trim_batch(node, &mut connection, position, removable).await? > 0 {}
-        Ok(())
+        let mut has_removed = false;
+        while trim_batch(node, &mut connection, position, removable).await? > 0 {
+            has_removed = true;
+        }
+        Ok(if has_moved || has_removed || position < last_drawn {
+            Progress::Moved
+        } else {
+            Progress::Idle
+        })
     }
 }
 

@@ -64,10 +64,10 @@ impl LiveConnection {
         let publisher = &self.sink.database.publisher;
         if publisher.transactional().is_some() && plan.is_single_write() {
             let write = Box::pin(write_with_events(inner, sink, call, plan));
-            return publisher.complete(write).await;
+            return publisher.write(write).await;
         }
         let write = async move { call.run(&inner, &sink, plan).await };
-        publisher.complete(Box::pin(write)).await
+        publisher.write(Box::pin(write)).await
     }
 }
 

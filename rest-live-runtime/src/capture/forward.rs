@@ -108,10 +108,13 @@ macro_rules! forward_traits {
                         + 'a,
                 >,
             > {
-                let reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
+                let mut reset = $crate::capture::connection::stream::ResetOnDrop::for_statement(
                     &self.sink, &statement,
                 );
                 Box::pin(async move {
+                    if let Some(reset) = &mut reset {
+                        reset.announced().await;
+                    }
                     let stream = self.inner.stream_raw(statement).await?;
                     Ok($crate::capture::LiveStream::new(stream, reset))
                 })
@@ -201,6 +204,8 @@ macro_rules! forward_traits {
                     &call.statement,
                     call.writer,
                 );
+                let plan = plan.without_forbidden_reading(&self.inner, &self.sink);
+                let plan = plan.await;
                 self.run_call(call, plan).await
             }
 

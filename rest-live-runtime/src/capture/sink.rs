@@ -18,11 +18,12 @@ use self::{
     db_error::ImpliedRollback,
     pending::{PendingWrite, PendingWrites, Writer},
 };
-use super::database::Database;
+use super::{database::Database, sql::Verb};
 use crate::{
     data::{row_id::RowId, scoped_model::ScopedModel},
     model::registry::{ModelEntry, Registry},
     publish::{
+        open_writes::OpenWrite,
         order::Interval,
         publisher::{Committed, resets, resets_of},
     },
@@ -132,12 +133,34 @@ impl EventSink {
         let publisher = &self.database.publisher;
         let model = ScopedModel::new(Arc::clone(&model.label), None);
         match (self.buffer(), write.key) {
-            (None, Some(key)) => publisher.reread(RowId::new(model, key), write.old),
+            (None, Some(key)) => {
+                let creates = write.verb == Verb::Insert;
+                publisher.reread(RowId::new(model, key), write.old, creates);
+            }
             (None, None) => publisher.publish_later(resets([model])),
             // Only the transaction itself can write the row before it ends. So the transaction has
             // deleted it, and the event of that is in the buffer.
             (Some(_), _) => {}
         }
+    }
+
+    /// Announces a write to the log whose statement capture will not see. The interval of the write
+    /// must be open: the announcement holds until it ends.
+    pub(super) async fn announce_unseen_write(&self) {
+        if !self.sees_statements()
+            && let Some(mut open) = self.database.publisher.open_writes.begin()
+        {
+            open.announced().await;
+            open.end();
+        }
+    }
+
+    /// Opens the write of a streamed statement that commits by itself.
+    pub(super) fn begin_streamed_write(&self) -> Option<OpenWrite> {
+        let open_writes = &self.database.publisher.open_writes;
+        (!self.is_transaction())
+            .then(|| open_writes.begin())
+            .flatten()
     }
 
     /// Begins the interval of a write.

@@ -25,9 +25,9 @@ use super::{
     statement::{Call, answer::Answer, plan::Plan, row_read::read_written_row},
 };
 use crate::{
-    data::event::Event,
+    data::scoped_model::ScopedModel,
     log::TransactionalLog,
-    publish::publisher::{Committed, resets_of},
+    publish::publisher::{Committed, resets, resets_of},
 };
 
 /// A `DatabaseTransaction` whose writes reach subscribers when it commits, in the order in which
@@ -114,7 +114,7 @@ impl LiveTransaction {
             sink.database.publisher.publish(events).await;
             committed
         };
-        publisher.complete(Box::pin(commit)).await
+        publisher.write(Box::pin(commit)).await
     }
 
     /// Rolls back. Subscribers receive none of the changes.
@@ -135,8 +135,12 @@ impl LiveTransaction {
                 && (write.was_missing || write.old.is_some())
             {
                 let table = &self.sink.registry().model(*model).table;
-                write.old = table.read_locked(&self.inner, &key).await?;
-                write.was_missing = write.old.is_none();
+                let found = table.find_locked(&self.inner, &key).await?;
+                write.was_missing = found.is_none();
+                // A row that cannot be decoded does not fail the update: it becomes a reset.
+                let old = found.map(|result| table.decode(&result)).transpose();
+                write.is_unreadable = old.is_err();
+                write.old = old.unwrap_or_default();
             }
         }
         Ok(())
@@ -213,7 +217,7 @@ async fn read_unfinished_writes(sink: &EventSink, inner: &impl ConnectionTrait) 
         let (entity, write) = (orphan.entity, orphan.write);
         if !sink.may_read() && write.stage != Stage::Unchanged {
             if let Some(model) = sink.registry().model_by_type(entity) {
-                sink.buffer_events(vec![(Event::reset(Arc::clone(&model.label)), None)]);
+                sink.buffer_events(resets([ScopedModel::new(Arc::clone(&model.label), None)]));
             }
         } else if write.stage == Stage::Written
             && let Some(model) = sink.registry().model_by_type(entity)

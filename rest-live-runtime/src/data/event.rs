@@ -123,6 +123,9 @@ pub enum EventKind {
 /// | deleted | the row before | `None` |
 /// | read again after overlapping writes | the rows before and after each write | the row now |
 ///
+/// A row that was read again counts as created if one of these writes created it and was not
+/// published itself: subscribers may lack the row then.
+///
 /// The second case occurs only if the model has no permission and the update sets no group column.
 /// The last case is [`Event::reread`].
 #[derive(Clone, Debug)]
@@ -165,6 +168,18 @@ impl Event {
             Action::Deleted
         };
         Self::row(model, action, key, old, new)
+    }
+
+    /// Marks a row that was read again as created, if it exists, because a write that created it
+    /// was not published.
+    pub(crate) fn as_creation(mut self, creates: bool) -> Self {
+        if let EventKind::Row(change) = &mut self.kind
+            && creates
+            && change.new.is_some()
+        {
+            change.action = Action::Created;
+        }
+        self
     }
 
     /// Creates the event that unknown rows of a model changed.

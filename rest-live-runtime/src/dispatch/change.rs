@@ -39,8 +39,14 @@ pub(crate) struct Change<'e> {
 enum Transition<'e> {
     Appeared(&'e Row),
     Disappeared(Vec<usize>),
-    /// There are no old rows if nothing depends on them.
-    Stayed(Vec<usize>, &'e Row),
+    /// There are no old rows if nothing depends on them. `may_be_missing`: the row was read again
+    /// after overlapping writes, and not in each state that subscribers may hold is it in the
+    /// group. To a subscriber who lacks the row it appears.
+    Stayed {
+        old: Vec<usize>,
+        new: &'e Row,
+        may_be_missing: bool,
+    },
 }
 
 /// Identifies one of the rows of a change.
@@ -103,7 +109,18 @@ fn changes_of_key<'e>(
         .and_then(|new| Some((entry.group_of(new, scope)?, new)));
     // The row stayed in its group: this is why its old state was not read.
     if row_change.old.is_empty() && row_change.action == Action::Updated {
-        let stayed = new.map(|(group, new)| change(group, Transition::Stayed(Vec::new(), new)));
+        let stayed = new.map(|(group, new)| {
+            let old = Vec::new();
+            let may_be_missing = false;
+            change(
+                group,
+                Transition::Stayed {
+                    old,
+                    new,
+                    may_be_missing,
+                },
+            )
+        });
         return stayed.into_iter().collect();
     }
     let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
@@ -125,7 +142,12 @@ fn changes_of_key<'e>(
         .map(|(group, old)| change(group, Transition::Disappeared(old)));
     let now = new.map(|(group, new)| {
         let transition = match stayed {
-            Some(old) => Transition::Stayed(old, new),
+            Some(old) => Transition::Stayed {
+                may_be_missing: row_change.action == Action::Created
+                    || old.len() < row_change.old.len(),
+                old,
+                new,
+            },
             None => Transition::Appeared(new),
         };
         change(group, transition)
@@ -153,7 +175,14 @@ impl<'e> Change<'e> {
         let (action, version) = match &self.transition {
             Transition::Appeared(_) => (Action::Created, RowVersion::New),
             Transition::Disappeared(old) => (Action::Deleted, RowVersion::Old(old[old.len() - 1])),
-            Transition::Stayed(..) => (Action::Updated, RowVersion::New),
+            Transition::Stayed { may_be_missing, .. } => {
+                let action = if *may_be_missing {
+                    Action::Created
+                } else {
+                    Action::Updated
+                };
+                (action, RowVersion::New)
+            }
         };
         Some(Variant::new(0, action, version))
     }
@@ -170,20 +199,29 @@ impl<'e> Change<'e> {
             Transition::Disappeared(old) => self
                 .last_visible(old, user, granted)
                 .map(|last| last.map(Variant::deleted)),
-            Transition::Stayed(old, new) if old.is_empty() => self
+            Transition::Stayed { old, new, .. } if old.is_empty() => self
                 .serializer_of_row(new, user, granted)
                 .map(|serializer| serializer.map(updated)),
-            Transition::Stayed(old, new) => {
-                self.last_visible(old, user, granted).and_then(|before| {
-                    let after = self.serializer_of_row(new, user, granted)?;
-                    Ok(match (before, after) {
-                        (None, None) => None,
-                        (None, Some(serializer)) => Some(created(serializer)),
-                        (Some(last), None) => Some(Variant::deleted(last)),
-                        (Some(_), Some(serializer)) => Some(updated(serializer)),
-                    })
+            Transition::Stayed {
+                old,
+                new,
+                may_be_missing,
+            } => self.last_visible(old, user, granted).and_then(|before| {
+                let after = self.serializer_of_row(new, user, granted)?;
+                Ok(match (before, after) {
+                    (None, None) => None,
+                    (None, Some(serializer)) => Some(created(serializer)),
+                    (Some(last), None) => Some(Variant::deleted(last)),
+                    (Some(_), Some(serializer)) => {
+                        let others = &old[..old.len() - 1];
+                        if *may_be_missing || !self.all_visible(others, user, granted)? {
+                            Some(created(serializer))
+                        } else {
+                            Some(updated(serializer))
+                        }
+                    }
                 })
-            }
+            }),
         };
         self.hide_on_panic(variant)
     }
@@ -219,6 +257,22 @@ impl<'e> Change<'e> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns whether a user may see each of these old rows. There are several only after writes
+    /// that overlapped.
+    fn all_visible(
+        &self,
+        old: &[usize],
+        user: &Identity,
+        granted: SerializerSet,
+    ) -> Result<bool, UserPanic> {
+        for index in old {
+            if self.last_visible(&[*index], user, granted)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Logs that permissions panicked, if any did, and counts them.

@@ -18,7 +18,7 @@ use std::{
 use crate::{
     data::{
         cursor::Cursor,
-        event::{Event, EventKind, Row, RowChange},
+        event::{Action, Event, EventKind, Row, RowChange},
         row_id::RowId,
         scoped_model::ScopedModel,
     },
@@ -58,6 +58,8 @@ struct KnownEvent {
     outcome: Outcome,
     /// The rows that subscribers may hold because of it.
     rows: Vec<Row>,
+    /// Whether it created the row, and is not published.
+    creates: bool,
 }
 
 impl KnownEvent {
@@ -79,11 +81,21 @@ enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Publish,
-    /// Another node reads the row again.
-    Withhold,
-    /// This node reads the row again, of which subscribers may hold any of these states. Also the
-    /// verdict if this node cannot know what the others decide.
-    Reread(RowId, Vec<Row>),
+    /// The node that wrote the event reads the row again.
+    Withhold(Reread),
+    /// This node reads the row again. Also the verdict if this node cannot know what the others
+    /// decide.
+    Reread(Reread),
+}
+
+/// A row to read again.
+#[derive(Debug)]
+pub(crate) struct Reread {
+    pub(crate) row: RowId,
+    /// The states of the row that subscribers may hold.
+    pub(crate) known_rows: Vec<Row>,
+    /// Whether a write that is not published may have created the row.
+    pub(crate) creates: bool,
 }
 
 impl ConflictDetector {
@@ -134,6 +146,7 @@ impl ConflictDetector {
                 Outcome::Published => change.new.iter().cloned().collect(),
                 Outcome::Withheld | Outcome::Unknown => all_rows(change).collect(),
             },
+            creates: change.action == Action::Created && outcome != Outcome::Published,
         };
         self.bytes += known.bytes();
         self.rows.entry(row.clone()).or_default().push_back(known);
@@ -164,10 +177,15 @@ impl ConflictDetector {
                 .iter()
                 .rev()
                 .flat_map(|event| event.rows.clone());
-            Verdict::Reread(row.clone(), rows.chain(all_rows(change)).collect())
+            Reread {
+                row: row.clone(),
+                known_rows: rows.chain(all_rows(change)).collect(),
+                creates: change.action == Action::Created
+                    || overlapping.iter().any(|event| event.creates),
+            }
         };
         if known.is_none() {
-            return (Outcome::Unknown, reread());
+            return (Outcome::Unknown, Verdict::Reread(reread()));
         }
         let is_other = |other: &Option<Arc<str>>| other.as_ref() != Some(node);
         let has_overlapping = |outcome| {
@@ -179,13 +197,13 @@ impl ConflictDetector {
         let is_reset = resets.any(|reset| reset.position > began && is_other(&reset.node));
         if is_reset || has_overlapping(Outcome::Published) {
             let verdict = if *node == self.node {
-                reread()
+                Verdict::Reread(reread())
             } else {
-                Verdict::Withhold
+                Verdict::Withhold(reread())
             };
             (Outcome::Withheld, verdict)
         } else if has_overlapping(Outcome::Unknown) {
-            (Outcome::Unknown, reread())
+            (Outcome::Unknown, Verdict::Reread(reread()))
         } else {
             (Outcome::Published, Verdict::Publish)
         }

@@ -4,17 +4,21 @@
 use std::{pin::pin, sync::Arc};
 
 use futures_util::{StreamExt, stream::BoxStream};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     batch::Batch,
     change::{Change, group_changes},
-    conflicts::{ConflictDetector, Verdict},
+    conflicts::{ConflictDetector, Reread, Verdict},
     delivery::delivery,
     encoder::Encoder,
     history::History,
     idle_tail::idle_tail,
     replay::Replays,
+    withheld::WithheldRows,
 };
 use crate::{
     data::{
@@ -80,7 +84,19 @@ impl Dispatcher {
             self.detects_conflicts
                 .then(|| ConflictDetector::new(node, cursor.clone(), capacity, max_bytes))
         };
-        while let Some(tail) = tail.next().await {
+        let mut withheld = WithheldRows::default();
+        loop {
+            let tail = match withheld.next_due() {
+                None => tail.next().await,
+                Some(due) => match timeout_at(due, tail.next()).await {
+                    Ok(tail) => tail,
+                    Err(_) => {
+                        self.reread_withheld(&mut withheld);
+                        continue;
+                    }
+                },
+            };
+            let Some(tail) = tail else { return };
             match tail {
                 Tail::Begin(cursor) => {
                     conflicts = begin(&cursor);
@@ -88,14 +104,19 @@ impl Dispatcher {
                     self.progress.send_replace(Some(cursor));
                 }
                 Tail::Entries { entries, watermark } => {
-                    let events = self.resolve(&entries, &watermark, conflicts.as_mut());
+                    let conflicts = conflicts.as_mut();
+                    let events = self.resolve(&entries, &watermark, conflicts, &mut withheld);
                     self.dispatch(&events, &watermark).await;
                 }
                 Tail::Reset(cursor) => {
+                    withheld.clear();
                     conflicts = begin(&cursor);
                     self.reset(cursor, ResetReason::Lagged);
                 }
-                Tail::NodeLost(cursor) => self.reset(cursor, ResetReason::NodeLost),
+                Tail::NodeLost(cursor) => {
+                    withheld.clear();
+                    self.reset(cursor, ResetReason::NodeLost);
+                }
                 Tail::Away => {
                     tracing::warn!(
                         "the event log cannot be reached: clients receive no changes until it is back"
@@ -110,6 +131,13 @@ impl Dispatcher {
         }
     }
 
+    /// Reads rows again whose events are withheld, and whose writer should have read them by now.
+    fn reread_withheld(&self, withheld: &mut WithheldRows) {
+        for (row, state) in withheld.take_due(Instant::now()) {
+            self.publisher.reread(row, state.known_rows, state.creates);
+        }
+    }
+
     /// Returns the events of the log that are published. An event that conflicts with another
     /// node's is withheld; its own node reads the row again.
     fn resolve(
@@ -117,6 +145,7 @@ impl Dispatcher {
         entries: &[Entry],
         watermark: &Cursor,
         mut conflicts: Option<&mut ConflictDetector>,
+        withheld: &mut WithheldRows,
     ) -> Vec<PositionedEvent> {
         let mut events = Vec::with_capacity(entries.len());
         let mut rereads = Vec::new();
@@ -127,10 +156,29 @@ impl Dispatcher {
                 None => Verdict::Publish,
             };
             match verdict {
-                Verdict::Publish => {}
-                Verdict::Withhold => continue,
-                Verdict::Reread(row, rows) => {
-                    if self.publisher.mark_for_reread(&row, rows) {
+                Verdict::Publish => {
+                    if !withheld.is_empty()
+                        && let Some(change) = event.as_row()
+                    {
+                        withheld.published(&event.row_id(&change.key), source.began.as_ref());
+                    }
+                }
+                Verdict::Withhold(reread) => {
+                    let Reread {
+                        row,
+                        known_rows,
+                        creates,
+                    } = reread;
+                    withheld.add(row, entry.position, known_rows, creates, Instant::now());
+                    continue;
+                }
+                Verdict::Reread(reread) => {
+                    let Reread {
+                        row,
+                        known_rows,
+                        creates,
+                    } = reread;
+                    if self.publisher.mark_for_reread(&row, known_rows, creates) {
                         rereads.push(row);
                     }
                     continue;

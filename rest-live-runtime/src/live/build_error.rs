@@ -12,9 +12,14 @@ use crate::model::registry::RegistryError;
 pub enum BuildError {
     /// All mistakes in the registered serializers.
     Registry(Vec<RegistryError>),
-    /// An entry of [`LiveBuilder::allowed_origins`](crate::LiveBuilder::allowed_origins) that is
-    /// not an origin.
-    Origin(String),
+    /// No page can have an entry of
+    /// [`LiveBuilder::allowed_origins`](crate::LiveBuilder::allowed_origins) as its origin.
+    Origin {
+        /// The entry.
+        entry: String,
+        /// What is wrong with it, and what to write instead.
+        problem: &'static str,
+    },
     /// [`Limits::max_connections_per_user`](crate::Limits::max_connections_per_user) is set without
     /// [`LiveBuilder::user_key`](crate::LiveBuilder::user_key).
     NoUserKey,
@@ -34,10 +39,9 @@ impl fmt::Display for BuildError {
                 write!(f, "{mistakes} in the registered serializers:")?;
                 errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
             }
-            Self::Origin(text) => write!(
-                f,
-                "{text:?} is not an origin: write only scheme, host and port, such as \"https://app.example.com\""
-            ),
+            Self::Origin { entry, problem } => {
+                write!(f, "{entry:?} in LiveBuilder::allowed_origins {problem}")
+            }
             Self::NoUserKey => f.write_str(
                 "Limits::max_connections_per_user needs to know which connections belong to one user: add .user_key(|user| ..) to the builder",
             ),

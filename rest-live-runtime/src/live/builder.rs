@@ -3,15 +3,17 @@
 use std::{
     any, fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock},
 };
 
-use sea_orm::DatabaseConnection;
+use futures_util::FutureExt;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{BuildError, Inner, Live, UserKey};
 use crate::{
     capture::{Database, EventSink, LiveConnection},
+    data::scope::Scope,
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
     hub::Hub,
     limits::Limits,
@@ -23,13 +25,16 @@ use crate::{
         permission::{Identity, UserType},
         registration::Registration,
         registry::Registry,
+        row_reader::{Prepare, RowReader},
     },
     publish::publisher::Publisher,
     session::{
+        authorize_limiter::AuthorizeLimiter,
         connection_limiter::ConnectionLimiter,
         context::SessionContext,
-        origin::Origins,
+        origin::{allowed::AllowedOrigins, log_limit::LogLimit},
         other_processes::{OtherProcesses, Reach},
+        session_reads::SessionReads,
     },
     transport::tasks::ConnectionTasks,
 };
@@ -42,12 +47,16 @@ pub struct LiveBuilder<U = ()> {
     discover: bool,
     limits: Limits,
     origins: Vec<String>,
+    trusts_forwarded_host: bool,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
     /// The name of the type of the log.
     log_name: &'static str,
     replay_capacity: usize,
     max_rows_per_statement: usize,
+    read_db: Option<DatabaseConnection>,
+    prepare_reads: Option<Prepare>,
+    session_reads: SessionReads,
     memory_budget: usize,
     users: PhantomData<fn(U) -> U>,
 }
@@ -58,16 +67,20 @@ const MAX_ROWS_PER_STATEMENT: usize = 10_000;
 impl<U> LiveBuilder<U> {
     pub(super) fn new(db: DatabaseConnection) -> Self {
         Self {
+            session_reads: SessionReads::new(db.clone()),
             db,
             registered: Vec::new(),
             discover: true,
             limits: Limits::default(),
             origins: Vec::new(),
+            trusts_forwarded_host: false,
             user_key: None,
             log: Arc::new(MemoryLog::default()),
             log_name: name_of::<MemoryLog>(),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
+            read_db: None,
+            prepare_reads: None,
             memory_budget: MEMORY_BUDGET,
             users: PhantomData,
         }
@@ -94,14 +107,34 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Sets which web pages may open a websocket, in addition to pages of the server's own host and
     /// port. Default: none.
     ///
-    /// An entry is an origin such as `https://app.example.com`, with the port if it is not the
-    /// default port of the scheme. `*` allows every page. Requests without an `Origin` header, from
-    /// clients that are not browsers, are always allowed.
+    /// Requests without an `Origin` header, from clients that are not browsers, are always allowed.
+    /// Each call replaces the earlier list. An entry is one of these:
+    ///
+    /// * An origin such as `https://app.example.com`, with the port if it is not the default port
+    ///   of the scheme.
+    /// * All subdomains of a domain: `https://*.example.com`. The domain itself is another entry.
+    /// * The origin of an installed application, such as `tauri://localhost`,
+    ///   `capacitor://localhost`, `file://` or `chrome-extension://<id>`.
+    /// * `null`: pages that browsers load from files, and sandboxed frames. Every site can open a
+    ///   sandboxed frame, so this entry allows every page.
+    /// * `*`: every page. Like `null`, it is safe only if no cookie signs users in.
     pub fn allowed_origins<O: Into<String>>(
         mut self,
         origins: impl IntoIterator<Item = O>,
     ) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether the header `X-Forwarded-Host` is the host of this server, if a request has it.
+    /// Default: `false`: only the `Host` header counts.
+    ///
+    /// Set it if a reverse proxy changes `Host` and sends the browser's `Host` in this header, and
+    /// if clients can reach this server only through that proxy. The proxy must replace the header
+    /// or append to it; the first value counts. A page in a browser cannot set the header of a
+    /// websocket.
+    pub fn trust_forwarded_host(mut self, trust: bool) -> Self {
+        self.trusts_forwarded_host = trust;
         self
     }
 
@@ -151,6 +184,98 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
+    /// Sets the connection on which rest-live reads rows again. Default: the connection of the
+    /// `Live`.
+    ///
+    /// rest-live reads a row again if several writes of it overlapped, or if a request was canceled
+    /// during a write. Set this if PostgreSQL's row security hides rows from the role of the
+    /// application: pass a connection of a role that has `BYPASSRLS`. The connection must reach the
+    /// primary server of the same database, because a replica may return an older row.
+    ///
+    /// The role needs the privilege `SELECT` on the tables of the models. With a log in the
+    /// application's database (the outbox), it also needs `UPDATE`, because rest-live locks the
+    /// row.
+    pub fn read_db(mut self, db: DatabaseConnection) -> Self {
+        self.read_db = Some(db);
+        self
+    }
+
+    /// Sets a function that prepares each transaction in which rest-live reads a row again, for
+    /// databases whose rows depend on settings of the session. Default: none.
+    ///
+    /// The function receives the scope of the row and a new transaction. It changes what the
+    /// transaction sees, and returns the transaction. rest-live reads the row in it, and then rolls
+    /// it back.
+    ///
+    /// The prepared transaction must show every row of every model (in the given scope). A row that
+    /// it does not show counts as deleted: subscribers receive `DELETED`. Without this function and
+    /// [`read_db`](Self::read_db), a row that row security may hide is never reported as deleted;
+    /// subscribers of the model receive a reset instead. They also receive one if the function
+    /// fails.
+    ///
+    /// ```no_run
+    /// # use rest_live_runtime as rest_live;
+    /// # use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+    /// use rest_live::Live;
+    ///
+    /// # fn build(db: DatabaseConnection) -> Result<(), Box<dyn std::error::Error>> {
+    /// let live = Live::<()>::builder(db)
+    ///     .prepare_reads(|_scope, txn: DatabaseTransaction| async move {
+    ///         // The policy of each table allows this role to see all rows.
+    ///         txn.execute_unprepared("SET LOCAL ROLE live_reader").await?;
+    ///         Ok(txn)
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prepare_reads<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
+    {
+        self.prepare_reads = Some(Box::new(move |scope, txn| prepare(scope, txn).boxed()));
+        self
+    }
+
+    /// Sets the function that returns the connection of a session: `authorize` receives it, and
+    /// `retrieve` of the 0.7 dialect reads its row on it. Default: the connection of the `Live`.
+    ///
+    /// The function receives the user and the scope of the session. It must return at once: open
+    /// the pools before.
+    pub fn session_db<F>(mut self, db: F) -> Self
+    where
+        F: Fn(&U, Option<&Scope>) -> DatabaseConnection + Send + Sync + 'static,
+    {
+        self.session_reads.set_db(move |user, scope| {
+            let user = user.downcast()?;
+            Some(db(user, scope))
+        });
+        self
+    }
+
+    /// Sets a function that prepares the transaction in which `retrieve` of the 0.7 dialect reads
+    /// its row, such as for row security. Default: none.
+    ///
+    /// The function receives the user, the scope of the session, and a new transaction on the
+    /// connection of [`session_db`](Self::session_db). It returns the transaction. rest-live reads
+    /// the row in it, and then rolls it back. If the function fails, the request is refused with
+    /// error 500.
+    ///
+    /// An `authorize` function receives a connection. If it needs settings, it begins a transaction
+    /// itself.
+    pub fn prepare_session_reads<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Arc<U>, Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
+    {
+        self.session_reads.set_prepare(move |user, scope, txn| {
+            let user = user.downcast_arc()?;
+            Some(prepare(user, scope, txn).boxed())
+        });
+        self
+    }
+
     /// Sets how many bytes of rows this server keeps in memory. Default: 64 MiB.
     ///
     /// It bounds everything that holds rows or events for a while, in addition to the limits by
@@ -179,9 +304,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// * [`BuildError::Registry`] with all mistakes in the registered serializers
-    /// * [`BuildError::Origin`] if an entry of [`allowed_origins`](Self::allowed_origins) is not an
-    ///   origin
+    /// * [`BuildError::Registry`] with all mistakes in the registered serializers, or with all
+    ///   columns that a shared event log cannot carry
+    /// * [`BuildError::Origin`] if no page can have an entry of
+    ///   [`allowed_origins`](Self::allowed_origins) as its origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
     ///   [`user_key`](Self::user_key)
     /// * [`BuildError::NoRuntime`] if it is called outside a tokio runtime
@@ -189,6 +315,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
         let mut registry = registry.map_err(BuildError::Registry)?;
+        if self.log.is_shared() {
+            registry.check_columns().map_err(BuildError::Registry)?;
+        }
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
             registry
@@ -196,7 +325,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 .map_err(BuildError::Registry)?;
         }
         let registry = Arc::new(registry);
-        let origins = Origins::new(self.origins).map_err(BuildError::Origin)?;
+        let origins = AllowedOrigins::new(self.origins, self.trusts_forwarded_host)
+            .map_err(|(entry, problem)| BuildError::Origin { entry, problem })?;
         if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
             return Err(BuildError::NoUserKey);
         }
@@ -217,15 +347,20 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let budget = MemoryBudget::new(self.memory_budget);
         self.log.set_memory_budget(budget.log);
         // Created before any write: a tail yields only what is appended after its creation.
-        let tail = self.log.tail();
+        let tail = self.log.tail_while(hub.has_subscribers());
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
-            self.db.clone(),
+            &self.db,
+            RowReader::new(&self.db, self.read_db, self.prepare_reads),
             Arc::clone(&metrics),
             runtime.clone(),
             budget.order,
         ));
+        // For writes that begin before the dispatcher has read where the tail begins.
+        if let Some(cursor) = self.log.opened_at() {
+            publisher.order.set_read_cursor(cursor);
+        }
         let (progress_sender, progress) = watch::channel(None);
         let history = Arc::new(History::new(
             Arc::clone(&registry),
@@ -266,7 +401,11 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     history,
                     replays,
                     progress,
-                    db: self.db,
+                    reads: self.session_reads,
+                    authorize_limiter: AuthorizeLimiter::new(
+                        self.limits.max_concurrent_authorize,
+                        metrics.authorize_waiting.clone(),
+                    ),
                     limits: self.limits,
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
@@ -276,7 +415,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                 user_key: self.user_key,
                 tasks,
                 runtime,
-                has_refused_origin: AtomicBool::new(false),
+                origin_warnings: LogLimit::default(),
                 connections: ConnectionTasks::default(),
             }),
             users: PhantomData,
@@ -298,6 +437,7 @@ impl<U> fmt::Debug for LiveBuilder<U> {
             .field("discover", &self.discover)
             .field("limits", &self.limits)
             .field("origins", &self.origins)
+            .field("trusts_forwarded_host", &self.trusts_forwarded_host)
             .field("log", &self.log)
             .field("replay_capacity", &self.replay_capacity)
             .field("max_rows_per_statement", &self.max_rows_per_statement)

@@ -57,14 +57,16 @@ impl<U: Send + Sync + 'static> Live<U> {
     }
 
     /// Records in the log that this server leaves, unless events of it may be missing in the log.
-    /// Without the record, the other servers take this one for dead and reset their clients.
+    /// If events are missing, the other servers reset their clients.
     async fn leave(&self) {
         let context = &self.inner.context;
         let drain = time::timeout(DRAIN_WRITES_TIMEOUT, async {
             self.inner.publisher.drain().await;
-            // Reading the log may start further rereads.
-            self.wait_until_caught_up().await;
-            self.inner.publisher.drain().await;
+            // Reading the log may start further rereads, unless the database orders the writes.
+            if context.log.transactional().is_none() {
+                self.wait_until_caught_up().await;
+                self.inner.publisher.drain().await;
+            }
         });
         match drain.await {
             Ok(()) => _ = time::timeout(LEAVE_TIMEOUT, context.log.leave()).await,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
+use tokio::sync::watch;
 
 use super::{Entry, EventLog, LogError, ReadError, Record, Tail, TransactionalLog};
 use crate::data::cursor::Cursor;
@@ -16,6 +17,14 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
 
     fn tail(&self) -> BoxStream<'static, Tail> {
         (**self).tail()
+    }
+
+    fn tail_while(&self, has_subscribers: watch::Receiver<bool>) -> BoxStream<'static, Tail> {
+        (**self).tail_while(has_subscribers)
+    }
+
+    fn opened_at(&self) -> Option<Cursor> {
+        (**self).opened_at()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
@@ -36,6 +45,14 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
 
     fn is_shared(&self) -> bool {
         (**self).is_shared()
+    }
+
+    fn begin_writes(&self) -> Option<BoxFuture<'static, ()>> {
+        (**self).begin_writes()
+    }
+
+    fn end_writes(&self) {
+        (**self).end_writes();
     }
 
     fn leave(&self) -> BoxFuture<'_, ()> {
@@ -65,6 +82,7 @@ mod tests {
     #[derive(Debug)]
     struct Other {
         head: Cursor,
+        has_ended: AtomicBool,
         has_left: AtomicBool,
         budget: AtomicUsize,
     }
@@ -78,6 +96,22 @@ mod tests {
             iter([Tail::Begin(self.head.clone())])
                 .chain(empty())
                 .boxed()
+        }
+
+        fn tail_while(&self, _: watch::Receiver<bool>) -> BoxStream<'static, Tail> {
+            iter([Tail::Away]).boxed()
+        }
+
+        fn opened_at(&self) -> Option<Cursor> {
+            Some(self.head.clone())
+        }
+
+        fn begin_writes(&self) -> Option<BoxFuture<'static, ()>> {
+            Some(ready(()).boxed())
+        }
+
+        fn end_writes(&self) {
+            self.has_ended.store(true, Ordering::Relaxed);
         }
 
         fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
@@ -130,6 +164,7 @@ mod tests {
         };
         let other = Arc::new(Other {
             head: head.clone(),
+            has_ended: AtomicBool::default(),
             has_left: AtomicBool::default(),
             budget: AtomicUsize::default(),
         });
@@ -146,6 +181,12 @@ mod tests {
         assert!(matches!(read, Err(ReadError::Ahead)));
         let begin = log.tail().next().await;
         assert!(matches!(begin, Some(Tail::Begin(_))));
+        let (_hub, has_subscribers) = watch::channel(false);
+        let first = log.tail_while(has_subscribers).next().await;
+        assert!(matches!(first, Some(Tail::Away)));
+        assert!(log.opened_at().is_some() && log.begin_writes().is_some());
+        log.end_writes();
+        assert!(other.has_ended.load(Ordering::Relaxed));
         log.leave().await;
         assert!(other.has_left.load(Ordering::Relaxed));
 

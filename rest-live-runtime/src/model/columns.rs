@@ -17,7 +17,7 @@ use sea_orm::{
 };
 
 use self::heap::{array_bytes, value_bytes};
-use super::declaration::ShownField;
+use super::{cast, declaration::ShownField, row_json::takes_vector};
 use crate::{
     data::{event::Row, key::KeyValue},
     user_code,
@@ -28,8 +28,10 @@ pub(crate) type ShownFields = Arc<dyn Any + Send + Sync>;
 
 /// What reads the rows of a model.
 pub(crate) struct ColumnUses {
-    /// The fields that the serializers show; `None` if a serializer or a permission may read any.
-    pub(crate) shown: Option<Vec<ShownFields>>,
+    /// The fields that the serializers show, as far as they are known.
+    pub(crate) shown: Vec<ShownFields>,
+    /// Whether a serializer or a permission may read any column.
+    pub(crate) reads_all: bool,
     /// The columns of the primary key and of the group keys.
     pub(crate) keys: Vec<&'static str>,
 }
@@ -111,7 +113,8 @@ impl<E: EntityTrait<Model: Sync>> EntityColumns<E> {
             fixed_bytes: 0,
         };
         columns.restrict(&ColumnUses {
-            shown: None,
+            shown: Vec::new(),
+            reads_all: true,
             keys: Vec::new(),
         });
         columns
@@ -169,6 +172,8 @@ impl<E: EntityTrait<Model: Sync>> EntityColumns<E> {
 impl<E: EntityTrait<Model: Sync>> Columns for EntityColumns<E> {
     fn restrict(&mut self, uses: &ColumnUses) {
         let fields = shown_fields::<E>(uses);
+        let reads_all = uses.reads_all || fields.is_none();
+        let fields = fields.unwrap_or_default();
         self.unused.clear();
         self.measured.clear();
         self.fixed_bytes = size_of::<E::Model>();
@@ -183,23 +188,19 @@ impl<E: EntityTrait<Model: Sync>> Columns for EntityColumns<E> {
                 }
                 HeapKind::Any | HeapKind::Array => {}
             }
-            let field = fields.as_ref().map(|fields| {
-                let mut fields = fields.iter();
-                fields.find(|field| may_be_field(column, field.name))
-            });
-            let is_key = uses.keys.contains(&column.as_str());
-            match (field, default) {
-                (Some(None), Some(blank)) if !is_key && accepts::<E>(column, &blank) => {
-                    self.unused.push(UnusedColumn {
-                        column,
-                        constant: constant(&blank),
-                        blank,
-                    });
-                }
-                (field, _) => self.measured.push(MeasuredColumn {
+            let mut fields = fields.iter();
+            let field = fields.find(|field| may_be_field(column, field.name));
+            let is_read = reads_all || field.is_some() || uses.keys.contains(&column.as_str());
+            match default.filter(|blank| !is_read && accepts::<E>(column, blank)) {
+                Some(blank) => self.unused.push(UnusedColumn {
+                    column,
+                    constant: constant(&blank),
+                    blank,
+                }),
+                None => self.measured.push(MeasuredColumn {
                     column,
                     is_array: matches!(kind, HeapKind::Array),
-                    in_place: field.flatten().map(|field| field.heap_bytes),
+                    in_place: field.map(|field| field.heap_bytes),
                 }),
             }
         }
@@ -224,8 +225,7 @@ impl<E: EntityTrait<Model: Sync>> Columns for EntityColumns<E> {
     fn returned(&self, backend: DbBackend) -> Vec<ReturnedColumn> {
         let columns = E::Column::iter().filter_map(|column| {
             let expression = returning_expression::<E>(column, backend)?;
-            let name = expression.rsplit_once(" AS ");
-            let name = name.map_or(expression.as_str(), |(_, name)| name);
+            let name = cast::quoted_name(&column, backend);
             let constant = self.constant_of(column);
             Some(ReturnedColumn {
                 constant: constant.map(|constant| format!("{constant} AS {name}")),
@@ -258,10 +258,10 @@ pub(crate) fn default_value<E: EntityTrait>(column: E::Column) -> Option<Value> 
     }
 }
 
-/// Returns the fields that serializers show, `None` if they may show any column.
+/// Returns the fields that serializers show, `None` if it is not known which columns these are.
 fn shown_fields<E: EntityTrait>(uses: &ColumnUses) -> Option<Vec<&ShownField<E::Model>>> {
     let mut fields = Vec::new();
-    for shown in uses.shown.as_ref()? {
+    for shown in &uses.shown {
         let shown = shown.downcast_ref::<&'static [ShownField<E::Model>]>()?;
         fields.extend(shown.iter());
     }
@@ -312,6 +312,9 @@ fn heap_kind<E: EntityTrait>(column: E::Column, default: Option<&Value>) -> Heap
         _ if default.is_some_and(is_array) => return HeapKind::Array,
         _ => {}
     }
+    if takes_vector::<E>(column) {
+        return HeapKind::None;
+    }
     // Application code, if the column has a type of its own.
     match user_code::call(|| <E::Model as ModelTrait>::get_value_type(column)) {
         Ok(ArrayType::String | ArrayType::Bytes | ArrayType::Json) => HeapKind::Any,
@@ -338,9 +341,7 @@ fn constant(default: &Value) -> Option<&'static str> {
 /// Returns a column as SeaORM writes it after `RETURNING`.
 fn returning_expression<E: EntityTrait>(column: E::Column, backend: DbBackend) -> Option<String> {
     if backend == DbBackend::MySql {
-        // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
-        // names.
-        return Some(format!("`{}`", column.as_str()));
+        return Some(cast::returned_by_mariadb(&column));
     }
     let mut statement = Query::delete();
     statement.from_table(E::default().table_ref());
@@ -348,7 +349,7 @@ fn returning_expression<E: EntityTrait>(column: E::Column, backend: DbBackend) -
     statement.returning(Query::returning().exprs([expression]));
     let sql = StatementBuilder::build(&statement, &backend).sql;
     let (_, text) = sql.split_once(" RETURNING ")?;
-    Some(text.to_owned())
+    Some(cast::named(&column, text, backend))
 }
 
 #[cfg(test)]

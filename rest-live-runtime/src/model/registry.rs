@@ -142,7 +142,8 @@ impl Registry {
                     table: description.table,
                     codec: description.codec,
                     secret: Vec::new(),
-                    shown: Some(Vec::new()),
+                    shown: Vec::new(),
+                    reads_all: false,
                     absent: Vec::new(),
                     groups: Vec::new(),
                 });
@@ -159,6 +160,22 @@ impl Registry {
                 Ok(group) => model.add(group, errors),
                 Err(error) => errors.push(error),
             }
+        }
+    }
+
+    /// Checks that an event log outside this process can carry every column of every model.
+    ///
+    /// # Errors
+    /// The columns that it cannot carry.
+    pub(crate) fn check_columns(&self) -> Result<(), Vec<RegistryError>> {
+        let mut errors = Vec::new();
+        for model in &self.models {
+            model.check_columns(&mut errors);
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
         }
     }
 

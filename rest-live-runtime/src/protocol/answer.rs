@@ -13,10 +13,10 @@ use super::{
 use crate::data::cursor::Cursor;
 
 impl Dialect {
-    /// Encodes the answer to a refused request.
-    pub(crate) fn error(self, refusal: &Refusal, id: Option<&Id>) -> Frame {
+    /// Encodes the answer to a refused request. `message` is the text of the request.
+    pub(crate) fn error(self, refusal: &Refusal, id: Option<&Id>, message: &str) -> Frame {
         match self {
-            Self::Plain => plain::error(refusal),
+            Self::Plain => plain::error(refusal, message),
             Self::V1 => v1::error(refusal, id),
             Self::V0_7 => v0_7::error(refusal, id),
         }

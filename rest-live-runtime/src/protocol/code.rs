@@ -90,8 +90,11 @@ pub enum CloseCode {
     TooBig,
     /// The server failed; the application log has the cause.
     Internal,
-    /// The application called [`Live::disconnect`](crate::Live::disconnect). The client should not
+    /// The client has no credentials, or wrong or expired ones. It should get new credentials, then
     /// reconnect.
+    Unauthenticated,
+    /// The application called [`Live::disconnect`](crate::Live::disconnect), or its sign-in
+    /// refused this user. The client should not reconnect.
     Forbidden,
     /// The client sent nothing for [`Limits::idle_timeout`](crate::Limits::idle_timeout).
     Silent,
@@ -114,6 +117,7 @@ impl CloseCode {
             Self::NotUtf8 => (1007, "not UTF-8"),
             Self::TooBig => (1009, "message too big"),
             Self::Internal => (1011, "internal error"),
+            Self::Unauthenticated => (4401, "unauthenticated"),
             Self::Forbidden => (4403, "forbidden"),
             Self::Silent => (4408, "no traffic in time"),
             Self::TooMany => (4429, "too many messages or connections"),

@@ -31,6 +31,9 @@ const MAX_ID_BYTES: usize = 64;
 /// Maximum length of the `message` in an error frame, for any text of the client.
 const MAX_MESSAGE_BYTES: usize = 2048;
 
+/// Length of a plain request up to which an error always names its group.
+const MAX_NAMED_TEXT_BYTES: usize = 2048;
+
 /// Parses a text in every state of a connection, encodes every possible answer, and asserts the
 /// invariants of both.
 ///
@@ -51,8 +54,11 @@ pub fn assert_invariants(text: &str) {
         }
         assert_id(text, &message);
         match &message.request {
-            Err(refusal) => assert_refusal(&message, refusal),
-            Ok(request) => assert_request(&message, request),
+            Err(refusal) => assert_refusal(text, &message, refusal),
+            Ok(request) => {
+                assert_named(text, &message, request);
+                assert_request(&message, request);
+            }
         }
     }
 }
@@ -83,10 +89,10 @@ fn string(json: &str) -> String {
     serde_json::from_str(json).expect("a string")
 }
 
-fn assert_refusal(message: &Message, refusal: &Refusal) {
+fn assert_refusal(text: &str, message: &Message, refusal: &Refusal) {
     let id = message.id.as_ref();
     assert!(refusal.message.len() <= MAX_MESSAGE_BYTES, "{refusal:?}");
-    let frame = message.dialect.error(refusal, id);
+    let frame = message.dialect.error(refusal, id, text);
     let answer = object(&frame);
     assert_eq!(answer["type"], "error");
     assert_eq!(answer["message"], refusal.message);
@@ -97,6 +103,25 @@ fn assert_refusal(message: &Message, refusal: &Refusal) {
     };
     assert_keys(&answer, own, id);
     assert_echoed(&frame, id);
+}
+
+/// Asserts that an error about a request names its group in the plain dialect, if it is short.
+fn assert_named(text: &str, message: &Message, request: &Request) {
+    let (Request::Subscribe { target, .. } | Request::UnsubscribeFrom(target)) = request else {
+        return;
+    };
+    let refusal = Refusal::new(ErrorCode::Internal, "the server failed");
+    let frame = message.dialect.error(&refusal, message.id.as_ref(), text);
+    assert!(frame.as_str().len() <= text.len() + MAX_MESSAGE_BYTES);
+    let answer = object(&frame);
+    match (message.dialect, &target.group) {
+        (Dialect::Plain, GroupSelector::Key(key, value)) if text.len() <= MAX_NAMED_TEXT_BYTES => {
+            assert_eq!(answer["model"], *target.model);
+            assert_eq!(answer["group"], serde_json::json!({ key: value }));
+        }
+        (Dialect::Plain, _) => {}
+        (Dialect::V1 | Dialect::V0_7, _) => assert!(!answer.contains_key("group")),
+    }
 }
 
 fn assert_request(message: &Message, request: &Request) {

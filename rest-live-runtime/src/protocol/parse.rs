@@ -46,7 +46,8 @@ pub(crate) fn parse(text: &str, selected: Option<Dialect>, max_id_bytes: usize) 
     }
 }
 
-fn shape(object: &Object<'_>) -> Dialect {
+/// Returns the dialect whose requests have the shape of this object.
+pub(super) fn shape(object: &Object<'_>) -> Dialect {
     match (object.has("type"), object.has("action"), object.has("id")) {
         (true, true, _) => Dialect::V0_7,
         (false, _, false) => Dialect::Plain,

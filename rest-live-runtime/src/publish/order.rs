@@ -25,7 +25,7 @@ use parking_lot::{Mutex, MutexGuard};
 use self::state::{Phase, State, Verdict};
 use crate::data::{
     cursor::Cursor,
-    event::{Event, EventKind, Row},
+    event::{Action, Event, EventKind, Row},
     row_id::RowId,
     scoped_model::ScopedModel,
 };
@@ -107,6 +107,11 @@ impl Order {
         self.state().read_cursor.clone()
     }
 
+    /// Returns whether a write is open.
+    pub(crate) fn has_open_interval(&self) -> bool {
+        !self.state().open.is_empty()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -140,6 +145,7 @@ impl Order {
                 continue;
             };
             let id = event.row_id(&change.key);
+            let creates = change.action == Action::Created;
             let rows = change.old.iter().chain(&change.new).cloned();
             let verdict = match verdicts.get(&id) {
                 Some(first) => state.decide_like(&id, *first, rows),
@@ -156,8 +162,14 @@ impl Order {
                     admission.events.push(OrderedEvent { event, read_cursor });
                     admission.rows.push(id);
                 }
-                Verdict::Reread => admission.rereads.push(id),
-                Verdict::Join => {}
+                Verdict::Reread | Verdict::Join => {
+                    if creates {
+                        state.unpublished_creations.insert(id.clone());
+                    }
+                    if verdict == Verdict::Reread {
+                        admission.rereads.push(id);
+                    }
+                }
                 Verdict::Reset => {
                     admission.add_reset(Event::reset(event.model).in_scope(event.scope));
                 }
@@ -173,14 +185,19 @@ impl Order {
         admission
     }
 
-    /// Marks a row that may have been written, so that everything of it waits for a reread. Returns
-    /// whether the caller must start that reread; if not, another one covers it.
+    /// Marks a row that may have been written, so that everything of it waits for a reread.
+    /// `creates`: a write that is not published may have created it. Returns whether the caller
+    /// must start that reread; if not, another one covers it.
     pub(crate) fn mark_for_reread(
         &self,
         row: &RowId,
         known_rows: impl IntoIterator<Item = Row>,
+        creates: bool,
     ) -> bool {
         let mut state = self.state();
+        if creates {
+            state.unpublished_creations.insert(row.clone());
+        }
         let row_state = state.row_or_default(row);
         row_state.known_rows.extend(known_rows.into_iter());
         row_state.mark_for_reread() == Verdict::Reread
@@ -228,6 +245,12 @@ impl Order {
         let row_state = state.rows.get_mut(row)?;
         row_state.phase = Phase::Rereading { read_again: false };
         row_state.known_rows.take()
+    }
+
+    /// Returns whether a write that is not published may have created a row whose reread has begun.
+    /// Call it before the row is read, so that the read finds what such a write created.
+    pub(crate) fn take_creation(&self, row: &RowId) -> bool {
+        self.state().unpublished_creations.remove(row)
     }
 
     /// Records that a reread row is in the log as it was found.

@@ -3,30 +3,29 @@
 //! Capture calls it. It appends the events that are in order, and rereads the rows whose order is
 //! unknown. A writer waits for the log only, and never for a client's socket.
 
+mod late_append;
 mod reread;
 
 use std::{mem, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     detach::Detached,
+    open_writes::OpenWrites,
     order::{Interval, Order, OrderedEvent},
 };
 use crate::{
     data::{
-        cursor::Cursor,
-        event::{Event, EventKind},
-        random_name::random_name,
-        row_id::RowId,
+        cursor::Cursor, event::Event, random_name::random_name, row_id::RowId,
         scoped_model::ScopedModel,
     },
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
-    model::registry::Registry,
+    model::{registry::Registry, row_reader::RowReader},
     user_code,
 };
 
@@ -38,10 +37,11 @@ pub(crate) type Committed = (Event, Option<Arc<Interval>>);
 pub(crate) struct Publisher {
     pub(crate) registry: Arc<Registry>,
     pub(crate) order: Arc<Order>,
+    pub(crate) open_writes: Arc<OpenWrites>,
     /// The name of this process in the log.
     pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
-    pub(crate) db: DatabaseConnection,
+    pub(crate) reader: RowReader,
     /// Whether the database is a stand-in of a test: rest-live sends it no statements of its own.
     pub(crate) is_stand_in: bool,
     pub(crate) metrics: Arc<Metrics>,
@@ -67,18 +67,21 @@ impl Publisher {
     pub(crate) fn new(
         registry: Arc<Registry>,
         log: Arc<dyn EventLog>,
-        db: DatabaseConnection,
+        db: &DatabaseConnection,
+        reader: RowReader,
         metrics: Arc<Metrics>,
         runtime: Handle,
         max_order_bytes: usize,
     ) -> Self {
+        let order = Order::new(Order::MAX_ROWS, max_order_bytes);
         Self {
             registry,
-            order: Order::new(Order::MAX_ROWS, max_order_bytes),
+            open_writes: OpenWrites::new(Arc::clone(&log), Arc::clone(&order)),
+            order,
             node: random_name().into(),
             log,
-            is_stand_in: is_stand_in(&db),
-            db,
+            reader,
+            is_stand_in: is_stand_in(db),
             metrics,
             runtime,
             reread_permits: Semaphore::new(reread::MAX_CONCURRENT_REREADS),
@@ -96,6 +99,7 @@ impl Publisher {
         if events.is_empty() {
             return;
         }
+        let open = self.open_writes.begin();
         let admission = self.order.admit(events);
         for row in admission.rereads {
             self.start_reread(row);
@@ -111,6 +115,9 @@ impl Publisher {
         let append = async move {
             append.publisher.append(events).await;
             append.complete();
+            if let Some(open) = open {
+                open.end();
+            }
         };
         // The request may be dropped while a slow log appends.
         Detached::new(append.boxed(), &self.tasks, self.runtime.clone()).await;
@@ -152,8 +159,35 @@ impl Publisher {
     /// Publishes events in a task.
     pub(crate) fn publish_later(self: &Arc<Self>, events: Vec<Committed>) {
         let publisher = Arc::clone(self);
-        let publish = async move { publisher.publish(events).await };
+        let open = self.open_writes.begin();
+        let publish = async move {
+            publisher.publish(events).await;
+            if let Some(open) = open {
+                open.end();
+            }
+        };
         self.tasks.spawn_on(publish, &self.runtime);
+    }
+
+    /// Announces a write to the log, and [completes](Self::complete) it. The write returns when its
+    /// events are in the log.
+    ///
+    /// # Errors
+    /// The write's error.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let Some(mut open) = self.open_writes.begin() else {
+            return self.complete(write).await;
+        };
+        let write = async move {
+            open.announced().await;
+            let result = write.await;
+            open.end();
+            result
+        };
+        self.complete(write.boxed()).await
     }
 
     /// Completes a write even if its request is dropped. The write then continues in a task on the
@@ -211,43 +245,10 @@ impl Publisher {
         let events = events.into_iter();
         if let Some(log) = self.log.transactional() {
             let events = events.map(|ordered| ordered.event).collect();
-            let appended = self.append_reread(log, events).await;
-            return appended.map_err(LogError::new);
+            return self.append_late(log, events).await;
         }
         let record = |OrderedEvent { event, read_cursor }| self.record(event, read_cursor);
         self.log.append(events.map(record).collect()).await
-    }
-
-    /// Appends events to a transactional log after the transaction of their write has ended, or
-    /// where it is unknown. Each row is read and locked in a transaction of our own, so that the
-    /// events of one row are in the order of the commits.
-    async fn append_reread(
-        &self,
-        log: &dyn TransactionalLog,
-        events: Vec<Event>,
-    ) -> Result<(), DbErr> {
-        let transaction = self.db.begin().await?;
-        let mut reread = Vec::with_capacity(events.len());
-        for event in events {
-            let model = self.registry.model_by_label(&event.model);
-            let event_scope = event.scope;
-            let event = match (event.kind, model) {
-                (EventKind::Row(change), Some(model)) => {
-                    let found = model.table.read_locked(&transaction, &change.key).await?;
-                    let known_rows = change.old.into_iter().chain(change.new).collect();
-                    Event::reread(event.model, change.key, known_rows, found)
-                }
-                (kind, _) => Event {
-                    kind,
-                    ..Event::reset(event.model)
-                },
-            };
-            reread.push((event.in_scope(event_scope), None));
-        }
-        self.publish_in(log, &transaction, reread).await?;
-        transaction.commit().await?;
-        log.committed();
-        Ok(())
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 
 use super::{
-    connection_limiter::ConnectionLimiter, origin::Origins, other_processes::OtherProcesses,
+    authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
+    origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
 };
 use crate::{
     data::cursor::Cursor,
@@ -26,9 +26,10 @@ pub(crate) struct SessionContext {
     pub(crate) replays: Arc<Replays>,
     /// Up to where the dispatcher has published the log; `None` until the log has begun.
     pub(crate) progress: watch::Receiver<Option<Cursor>>,
-    pub(crate) db: DatabaseConnection,
+    pub(crate) reads: SessionReads,
+    pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
-    pub(crate) origins: Origins,
+    pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) other_processes: OtherProcesses,

@@ -3,137 +3,129 @@
 //! Browsers let any page open a websocket to any server, with the user's cookies. Only the `Origin`
 //! header shows which page it is (RFC 6455, section 10.2).
 
-/// The origins that may connect, in addition to the server's own.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Origins {
-    listed: Vec<String>,
-    any: bool,
+pub(crate) mod allowed;
+pub(crate) mod forbidden;
+pub(crate) mod log_limit;
+
+use std::fmt;
+
+/// Maximum length of a host name (RFC 1035, section 2.3.4).
+const MAX_HOST_BYTES: usize = 255;
+
+/// The origin of a page: RFC 6454, section 7. A default port is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
 }
 
-impl Origins {
-    /// Parses a list of origins, such as `https://app.example.com`. `*` allows every origin.
+impl Origin {
+    /// Parses an origin as a browser or a developer writes it.
     ///
     /// # Errors
-    /// The first entry that is not an origin.
-    pub(crate) fn new(listed: Vec<String>) -> Result<Self, String> {
-        let mut origins = Self::default();
-        for entry in listed {
-            match entry.as_str() {
-                "*" => origins.any = true,
-                "null" => origins.listed.push(entry),
-                _ => match authority(&entry) {
-                    Some(_) => origins.listed.push(normalize(&entry)),
-                    None => return Err(entry),
-                },
-            }
+    /// What is wrong with the text, for the developer.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.to_ascii_lowercase();
+        let (scheme, authority) = text.split_once("://").ok_or(
+            "is not an origin: write only scheme, host and port, such as \"https://app.example.com\"",
+        )?;
+        let is_scheme_char = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !scheme.chars().all(is_scheme_char)
+        {
+            return Err("is not an origin: its scheme is not valid");
         }
-        Ok(origins)
+        if !authority.is_ascii() {
+            return Err(
+                "is not an origin that a browser sends: write the host in punycode (xn--..)",
+            );
+        }
+        if authority.contains(['/', '?', '#']) {
+            return Err("is not an origin: remove the slash or path after the host");
+        }
+        let (host, port) = split_port(authority)
+            .filter(|(host, _)| host.len() <= MAX_HOST_BYTES)
+            .ok_or("is not an origin: its host or port is not valid")?;
+        let origin = Self {
+            port: port.filter(|port| Some(*port) != default_port(scheme)),
+            scheme: scheme.to_owned(),
+            host: host.to_owned(),
+        };
+        if host.is_empty() && (origin.is_web() || port.is_some()) {
+            return Err("is not an origin: its host is missing");
+        }
+        Ok(origin)
     }
 
-    /// Returns whether a page of this origin may connect. `host` is the `Host` header of its
-    /// request.
-    pub(crate) fn allow(&self, origin: &str, host: Option<&str>) -> bool {
-        if self.any || self.listed.contains(&normalize(origin)) {
-            return true;
-        }
-        match (authority(origin), host) {
-            (Some((scheme, authority)), Some(host)) => {
-                without_default_port(scheme, &authority.to_ascii_lowercase())
-                    == without_default_port(scheme, &host.to_ascii_lowercase())
-            }
-            _ => false,
-        }
+    /// Returns whether the page was loaded over HTTP, and not from an installed application.
+    fn is_web(&self) -> bool {
+        default_port(&self.scheme).is_some()
+    }
+
+    /// Returns whether the page has the host and port of a `Host` header. The header does not
+    /// contain the scheme.
+    fn is_at(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let Some((host, port)) = split_port(&host) else {
+            return false;
+        };
+        let port = port.filter(|port| Some(*port) != default_port(&self.scheme));
+        self.is_web() && (host, port) == (&*self.host, self.port)
+    }
+
+    /// Returns whether the page and the `Host` header are two names of this machine with one port.
+    fn is_other_loopback_name(&self, host: &str) -> bool {
+        const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+        let same_host = |name: &&str| {
+            let origin = Self {
+                host: (*name).to_owned(),
+                ..self.clone()
+            };
+            origin.is_at(host)
+        };
+        NAMES.contains(&&*self.host) && NAMES.iter().any(same_host)
     }
 }
 
-/// Splits an origin into scheme and authority. `None` if it has another part, such as a path.
-fn authority(origin: &str) -> Option<(&str, &str)> {
-    let (scheme, authority) = origin.split_once("://")?;
-    let is_valid = !scheme.is_empty()
-        && !authority.is_empty()
-        && !authority.contains(['/', '?', '#', '@', ' ', ',']);
-    is_valid.then_some((scheme, authority))
-}
-
-fn normalize(origin: &str) -> String {
-    let origin = origin.to_ascii_lowercase();
-    match authority(&origin) {
-        Some((scheme, authority)) => {
-            format!("{scheme}://{}", without_default_port(scheme, authority))
-        }
-        None => origin,
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
-fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
-    let default = match scheme.to_ascii_lowercase().as_str() {
-        "http" => ":80",
-        "https" => ":443",
-        _ => return authority,
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+/// Splits a host and an optional port. `None` if either is malformed. The host may be empty.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    let (host, port) = match authority[end..].find(':') {
+        Some(colon) => {
+            let digits = &authority[end + colon + 1..];
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            let port = digits.parse().ok().filter(|_| is_number)?;
+            (&authority[..end + colon], Some(port))
+        }
+        None => (authority, None),
     };
-    authority.strip_suffix(default).unwrap_or(authority)
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+    };
+    is_host.then_some((host, port))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origins(listed: &[&str]) -> Origins {
-        Origins::new(listed.iter().map(|&o| o.to_owned()).collect()).expect("origins")
-    }
-
-    #[test]
-    fn page_of_the_same_host_and_port_is_allowed() {
-        let none = origins(&[]);
-        for (origin, host, is_allowed) in [
-            ("http://127.0.0.1:3030", "127.0.0.1:3030", true),
-            ("https://Example.com", "example.COM", true),
-            ("https://example.com", "example.com:443", true),
-            ("http://example.com:80", "example.com", true),
-            ("http://[::1]:3030", "[::1]:3030", true),
-            ("http://127.0.0.1:3031", "127.0.0.1:3030", false),
-            ("http://127.0.0.1", "127.0.0.1:3030", false),
-            ("https://example.com", "example.com:80", false),
-            ("https://example.com.evil.org", "example.com", false),
-            ("https://evil.org", "example.com", false),
-            ("https://evil.org/example.com", "example.com", false),
-            ("https://example.com@evil.org", "evil.org", false),
-            ("null", "example.com", false),
-            ("", "example.com", false),
-            ("example.com", "example.com", false),
-        ] {
-            assert_eq!(
-                none.allow(origin, Some(host)),
-                is_allowed,
-                "{origin} at {host}"
-            );
-        }
-        assert!(!none.allow("https://example.com", None));
-    }
-
-    #[test]
-    fn listed_page_is_allowed() {
-        let some = origins(&["https://App.example.com:443", "http://localhost:5173"]);
-        let host = Some("api.example.com");
-        assert!(some.allow("https://app.example.com", host));
-        assert!(some.allow("http://localhost:5173", host));
-        assert!(!some.allow("http://app.example.com", host));
-        assert!(!some.allow("null", host));
-        assert!(origins(&["null"]).allow("null", host));
-        assert!(origins(&["*"]).allow("https://evil.org", None));
-    }
-
-    #[test]
-    fn list_entry_must_be_an_origin() {
-        for wrong in [
-            "example.com",
-            "https://example.com/",
-            "https://",
-            "://x",
-            "",
-        ] {
-            let listed = Origins::new(vec![wrong.to_owned()]);
-            assert_eq!(listed.err().as_deref(), Some(wrong));
-        }
-    }
-}
+mod tests;

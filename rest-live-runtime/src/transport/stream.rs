@@ -13,7 +13,7 @@ use tokio::{
 use tracing::Instrument;
 
 use super::{
-    Io,
+    Io, linger,
     websocket::{Incoming, WebsocketReader},
 };
 use crate::{
@@ -180,19 +180,10 @@ impl Connection {
         let stall_timeout = self.stall_timeout;
         let close = async {
             if self.write(&frame).await.is_continue() && lingers {
-                self.linger().await;
+                linger(&mut *self.io).await;
             }
         };
         _ = time::timeout(stall_timeout, close).await;
-    }
-
-    /// Ends the server's direction and reads until the client ends its own. See `linger` in
-    /// [`tcp`](crate::transport::tcp_reader) for the reason.
-    async fn linger(&mut self) {
-        if self.io.shutdown().await.is_ok() {
-            let mut scratch = [0; READ_BUFFER_BYTES];
-            while let Ok(1..) = self.io.read(&mut scratch).await {}
-        }
     }
 }
 

@@ -16,9 +16,9 @@ use std::{
     time::Instant,
 };
 
-use rest_live::{Live, transport::Outgoing};
+use rest_live::{Live, Subscribable, transport::Outgoing};
 use rest_live_benches::{machine, median, names, resident};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr, Schema};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Schema};
 
 use self::models::{plain, shown, unshown};
 
@@ -103,30 +103,30 @@ async fn measure(variant: &str, updates: usize) {
     let table = schema.create_table_from_entity(plain::Entity);
     db.execute(&table).await.unwrap();
     plain::insert(&db, TEXT_BYTES).await.unwrap();
-    let live = |label: &'static str, is_subscribed: bool| {
-        let db = db.clone();
-        async move {
-            let live = Live::builder(db).build().unwrap();
-            if is_subscribed {
-                subscribe(&live, label).await;
-            }
-            live
-        }
-    };
     let (before, after, micros) = match variant {
         "alone" => updated(updates, |n| update!(plain, db, n)).await,
         "unshown" | "unshown-subscribed" => {
-            let live = live("bench.Unshown", variant != "unshown").await;
+            let live = start::<unshown::Title>(&db, "bench.Unshown", variant != "unshown").await;
             let db = live.db();
             updated(updates, |n| update!(unshown, db, n)).await
         }
         _ => {
-            let live = live("bench.Shown", variant != "shown").await;
+            let live = start::<shown::Document>(&db, "bench.Shown", variant != "shown").await;
             let db = live.db();
             updated(updates, |n| update!(shown, db, n)).await
         }
     };
     println!("{before:.1} | {after:.1} | {micros:.1}");
+}
+
+/// Starts a server with only this serializer: the other one shows the same table.
+async fn start<S: Subscribable>(db: &DatabaseConnection, label: &str, is_subscribed: bool) -> Live {
+    let live = Live::builder(db.clone()).discover(false).register::<S>();
+    let live = live.build().unwrap();
+    if is_subscribed {
+        subscribe(&live, label).await;
+    }
+    live
 }
 
 /// Updates the row, and returns the resident memory before and after in MiB, and the median time

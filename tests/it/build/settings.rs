@@ -8,7 +8,9 @@ use crate::support::{App, database};
 async fn bad_origin_and_limit_without_user_key_are_errors() {
     let (db, _database) = database().await;
     let origins = Live::<()>::builder(db.clone()).allowed_origins(["example.com"]);
-    assert!(matches!(origins.build(), Err(BuildError::Origin(text)) if text == "example.com"));
+    assert!(
+        matches!(origins.build(), Err(BuildError::Origin { entry, .. }) if entry == "example.com")
+    );
     let limits = rest_live::Limits::default().max_connections_per_user(1);
     let error = Live::<()>::builder(db)
         .limits(limits)

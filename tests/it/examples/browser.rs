@@ -1,81 +1,37 @@
 //! The page of the todolist example in a real browser: headless Chromium.
 
 use std::{
-    env,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
 use chromiumoxide::{
-    Browser, BrowserConfig, Page,
+    Page,
     cdp::browser_protocol::network::{EnableParams, EventRequestWillBeSent},
 };
 use futures_util::StreamExt;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
-use crate::support::{Example, soon};
+use crate::support::{Chromium, Example, soon};
 
-struct Chromium {
-    browser: Browser,
-    events: JoinHandle<()>,
-    _profile: TempDir,
-}
-
-impl Chromium {
-    async fn launch() -> Self {
-        let program = env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
-        let profile = tempfile::tempdir().unwrap();
-        let config = BrowserConfig::builder()
-            .chrome_executable(&program)
-            .no_sandbox()
-            .user_data_dir(profile.path())
-            .args([
-                "disable-gpu",
-                "disable-quic",
-                "no-first-run",
-                "disable-background-networking",
-                "disable-component-update",
-                "disable-sync",
-            ])
-            .build()
-            .unwrap();
-        let (browser, mut handler) = Browser::launch(config)
-            .await
-            .unwrap_or_else(|error| panic!("{program} does not start ({error}): run `cargo xtask test`, or `apt-get install chromium`"));
-        let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        Self {
-            browser,
-            events,
-            _profile: profile,
+/// Opens the page of an example and waits until it is live. Returns the page and the URLs that it
+/// requests.
+async fn open(chromium: &Chromium, app: &Example) -> (Page, Arc<Mutex<Vec<String>>>) {
+    let page = chromium.page("about:blank").await;
+    page.execute(EnableParams::default()).await.unwrap();
+    let mut sent = page
+        .event_listener::<EventRequestWillBeSent>()
+        .await
+        .unwrap();
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Some(event) = sent.next().await {
+            list.lock().unwrap().push(event.request.url.clone());
         }
-    }
-
-    /// Opens the page and waits until it is live. Returns the page and the URLs that it requests.
-    async fn open(&self, app: &Example) -> (Page, Arc<Mutex<Vec<String>>>) {
-        let page = self.browser.new_page("about:blank").await.unwrap();
-        page.execute(EnableParams::default()).await.unwrap();
-        let mut sent = page
-            .event_listener::<EventRequestWillBeSent>()
-            .await
-            .unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let list = Arc::clone(&requests);
-        tokio::spawn(async move {
-            while let Some(event) = sent.next().await {
-                list.lock().unwrap().push(event.request.url.clone());
-            }
-        });
-        page.goto(app.url("/")).await.unwrap();
-        wait_for(&page, "document.body.dataset.state === 'live'").await;
-        (page, requests)
-    }
-
-    async fn close(mut self) {
-        self.browser.close().await.unwrap();
-        self.browser.wait().await.unwrap();
-        self.events.abort();
-    }
+    });
+    page.goto(app.url("/")).await.unwrap();
+    wait_for(&page, "document.body.dataset.state === 'live'").await;
+    (page, requests)
 }
 
 /// Waits until an expression of JavaScript is true in a page.
@@ -102,8 +58,8 @@ async fn changes_appear_in_every_tab_without_requests() {
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/lists", r#"{"name":"Work"}"#).await;
     let chromium = Chromium::launch().await;
-    let (one, one_requests) = chromium.open(&app).await;
-    let (other, other_requests) = chromium.open(&app).await;
+    let (one, one_requests) = open(&chromium, &app).await;
+    let (other, other_requests) = open(&chromium, &app).await;
     assert!(
         one_requests
             .lock()
@@ -177,7 +133,7 @@ async fn page_reconnects_after_an_outage() {
     app.post("/api/tasks", r#"{"text":"before","list_id":1}"#)
         .await;
     let chromium = Chromium::launch().await;
-    let (page, _) = chromium.open(&app).await;
+    let (page, _) = open(&chromium, &app).await;
     wait_for(&page, &row(1, "before")).await;
 
     let addr = app.addr.clone();

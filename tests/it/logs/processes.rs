@@ -13,6 +13,7 @@
 mod cluster;
 mod outage;
 mod rule;
+mod short_lived;
 mod tally;
 mod view;
 mod watcher;

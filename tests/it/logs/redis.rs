@@ -4,10 +4,12 @@ mod address;
 mod application;
 mod contract;
 mod leases;
+mod modes;
 mod outage;
 mod overflow;
 mod repeated_faults;
 mod restarts;
+mod tls;
 
 use std::sync::Arc;
 

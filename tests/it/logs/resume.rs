@@ -1,5 +1,6 @@
 //! Clients that resume from a cursor hold what is in the database, even during heavy writes.
 
+mod cached_page;
 mod page_load;
 
 use rest_live::{LiveEntity, log::MemoryLog, testing::Client};

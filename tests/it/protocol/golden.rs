@@ -37,7 +37,7 @@ enum Step {
     Shutdown,
 }
 
-/// An error frame has these keys in this order, and a message after `code` and `error`.
+/// An error frame has these keys in this order, with the message after `error`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Error {
@@ -45,6 +45,8 @@ struct Error {
     code: u16,
     error: Option<String>,
     retry: Option<bool>,
+    model: Option<String>,
+    group: Option<Box<RawValue>>,
 }
 
 impl Error {
@@ -60,6 +62,12 @@ impl Error {
         template += r#","message":"<message>""#;
         if let Some(retry) = self.retry {
             template += &format!(r#","retry":{retry}"#);
+        }
+        if let Some(model) = self.model {
+            template += &format!(r#","model":"{model}""#);
+        }
+        if let Some(group) = self.group {
+            template += &format!(r#","group":{group}"#);
         }
         template + "}"
     }
@@ -90,7 +98,7 @@ async fn plain_matches_its_golden_frames() {
     play_all(
         include_str!("../../../protocol/plain.json"),
         Dialect::Plain,
-        15,
+        16,
     )
     .await;
 }

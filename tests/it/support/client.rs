@@ -107,7 +107,8 @@ impl Client {
     }
 }
 
-/// Asserts that a frame is this error and contains nothing else.
+/// Asserts that a frame is this error and contains nothing else. An error about a plain request
+/// also names its group.
 pub fn assert_error(text: &str, code: u16, error: &str, retry: bool) {
     let json: Value = serde_json::from_str(text).unwrap();
     let message = json["message"]
@@ -115,8 +116,12 @@ pub fn assert_error(text: &str, code: u16, error: &str, retry: bool) {
         .unwrap_or_else(|| panic!("{text} has no message"));
     assert!(!message.is_empty(), "{text}");
     let message = serde_json::to_string(message).unwrap();
+    let named = match (json.get("model"), json.get("group")) {
+        (Some(model), Some(group)) => format!(r#","model":{model},"group":{group}"#),
+        _ => String::new(),
+    };
     let expected = format!(
-        r#"{{"type":"error","code":{code},"error":"{error}","message":{message},"retry":{retry}}}"#
+        r#"{{"type":"error","code":{code},"error":"{error}","message":{message},"retry":{retry}{named}}}"#
     );
     assert_eq!(text, expected);
 }

@@ -145,6 +145,29 @@ async fn unix_socket_takes_the_slow_path() {
     assert!(log.contains(SLOW_PATH), "{log}");
 }
 
+/// Any client can cause refusals, and must not fill the log.
+#[tokio::test]
+async fn refused_origin_is_a_warning_once_a_minute() {
+    let log = Log::start();
+    let app = App::start().await;
+    let url = format!("http://{}/ws/subscribe", app.addr);
+    for _ in 0..3 {
+        let request = Http::new().get(&url).header("upgrade", "websocket");
+        let response = request.header("origin", "http://localhost:5173").send();
+        assert_eq!(response.await.unwrap().status(), StatusCode::FORBIDDEN);
+    }
+    let log = log.end();
+    let refusals = log
+        .lines()
+        .filter(|line| line.contains("of another origin"));
+    let (warnings, others): (Vec<_>, Vec<_>) = refusals.partition(|line| line.contains("WARN"));
+    assert_eq!((warnings.len(), others.len()), (1, 2), "{log}");
+    let line = ".allowed_origins([\"http://localhost:5173\"])";
+    for part in ["http://localhost:5173", &app.addr.to_string(), line] {
+        assert!(warnings[0].contains(part), "{part}: {log}");
+    }
+}
+
 /// The user of a foreign page is not looked up, because that may cost a query.
 #[tokio::test]
 async fn foreign_origin_is_refused_before_user_lookup() {

@@ -67,6 +67,7 @@ impl Object {
     pub fn is_error(&self, dialect: Dialect) -> bool {
         let keys = match dialect {
             Dialect::V0_7 => "code message type",
+            Dialect::Plain if self.has("group") => "code error group message model retry type",
             Dialect::Plain | Dialect::V1 => "code error message retry type",
         };
         self.get("type") == "error"

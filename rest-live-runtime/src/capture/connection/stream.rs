@@ -10,7 +10,10 @@ use std::{
 use futures_util::Stream;
 use sea_orm::{DbErr, QueryResult, Statement};
 
-use crate::capture::{EventSink, statement::plan::Plan};
+use crate::{
+    capture::{EventSink, statement::plan::Plan},
+    publish::open_writes::OpenWrite,
+};
 
 /// The rows of a statement, as SeaORM streams them. If the statement writes, the subscribers of its
 /// models receive a reset after the stream is dropped.
@@ -51,6 +54,8 @@ impl<S> fmt::Debug for LiveStream<S> {
 pub(crate) struct ResetOnDrop {
     sink: Arc<EventSink>,
     models: Vec<usize>,
+    /// `None` in a transaction, whose commit is announced.
+    open: Option<OpenWrite>,
 }
 
 impl ResetOnDrop {
@@ -61,6 +66,7 @@ impl ResetOnDrop {
         sink.note_possible_failure();
         match Plan::for_raw(sink, &statement.sql) {
             Plan::Unknown { models, .. } => Some(Self {
+                open: sink.begin_streamed_write(),
                 sink: Arc::clone(sink),
                 models,
             }),
@@ -69,8 +75,20 @@ impl ResetOnDrop {
     }
 }
 
+impl ResetOnDrop {
+    /// Waits until the log has the announcement of the write.
+    pub(crate) async fn announced(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.announced().await;
+        }
+    }
+}
+
 impl Drop for ResetOnDrop {
     fn drop(&mut self) {
         self.sink.record_resets_later(&self.models);
+        if let Some(open) = self.open.take() {
+            open.end();
+        }
     }
 }

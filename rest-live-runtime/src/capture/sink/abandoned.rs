@@ -12,7 +12,7 @@ use super::pending::{Orphan, PendingWrites, Stage};
 use crate::{
     capture::{database::Database, sql::Verb},
     data::{row_id::RowId, scoped_model::ScopedModel},
-    model::registry::ModelEntry,
+    model::{registry::ModelEntry, row_reader::Found},
     publish::publisher::{Publisher, resets},
 };
 
@@ -21,6 +21,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
     loop {
         time::sleep(PendingWrites::ORPHAN_TIMEOUT / 2).await;
         let Some(orphans) = pending.take_orphans() else {
+            database.publisher.open_writes.retract_if_idle();
             return;
         };
         for orphan in orphans {
@@ -39,6 +40,7 @@ pub(crate) async fn sweep(pending: Arc<PendingWrites>, database: Arc<Database>, 
                 resolve(publisher, &pending, model, orphan).await;
             }
         }
+        database.publisher.open_writes.retract_if_idle();
     }
 }
 
@@ -54,20 +56,32 @@ async fn resolve(
         let reset = resets([ScopedModel::new(Arc::clone(&model.label), None)]);
         return publisher.publish(reset).await;
     };
-    match (model.table.read(&publisher.db, &key).await, write.verb) {
+    let scoped_model = ScopedModel::new(Arc::clone(&model.label), None);
+    let scope = scoped_model.scope.as_ref();
+    let found = publisher.reader.read(&model.table, scope, &key).await;
+    match (found, write.verb) {
         // The row may still be deleted: the statement may be waiting for a lock.
-        (Ok(Some(_)) | Err(_), Verb::Delete) => pending.put_back(orphan),
-        (Ok(None), Verb::Delete) => {
+        (Ok(Found::Row(_)), Verb::Delete) => _ = pending.put_back(orphan),
+        (Ok(Found::Nothing), Verb::Delete) => {
             let deleted = orphan.write.into_deleted_event(model);
             publisher.publish(Vec::from_iter(deleted)).await;
         }
-        (Ok(Some(row)), Verb::Insert | Verb::Update) => {
+        (found @ (Ok(Found::Unknown(_)) | Err(_)), Verb::Delete) => {
+            if let Ok(Found::Unknown(obstacle)) = found {
+                model.table.report(&model.label, obstacle);
+            }
+            // Whether the row is deleted cannot be seen, now or later.
+            if !pending.put_back(orphan) {
+                publisher.publish(resets([scoped_model])).await;
+            }
+        }
+        (Ok(Found::Row(row)), Verb::Insert | Verb::Update) => {
             let written = orphan.write.into_written_event(model, key, row);
             publisher.publish(vec![written]).await;
         }
-        (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
-            let model = ScopedModel::new(Arc::clone(&model.label), None);
-            publisher.reread(RowId::new(model, key), orphan.write.old);
+        (Ok(Found::Nothing | Found::Unknown(_)) | Err(_), Verb::Insert | Verb::Update) => {
+            let creates = orphan.write.verb == Verb::Insert;
+            publisher.reread(RowId::new(scoped_model, key), orphan.write.old, creates);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sea_orm::Statement;
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::capture::{
     EventSink,
     sink::pending::{PendingWrite, Writer},
-    sql::cache::{Analysis, RawAnalysis, TableAnalysis},
+    sql::cache::{AddedReading, Analysis, RawAnalysis, TableAnalysis},
 };
 
 /// How a statement runs and how its writes become known. Models are given by their indices in the
@@ -98,6 +98,34 @@ impl Plan {
         }
         Self::Unknown {
             models: table.model_indices().collect(),
+            is_single: true,
+            counts_all_rows: true,
+        }
+    }
+
+    /// Leaves the text as it is if PostgreSQL may not allow the role to read what the text writes:
+    /// the write would fail, or skip rows, because of the rows that it is made to return.
+    pub(crate) async fn without_forbidden_reading(
+        self,
+        inner: &impl ConnectionTrait,
+        sink: &EventSink,
+    ) -> Self {
+        let Self::Returning(plan) = &self else {
+            return self;
+        };
+        let added = plan.table.added_reading;
+        if added == AddedReading::None {
+            return self;
+        }
+        let Some(model) = plan.table.models.first() else {
+            return self;
+        };
+        let table = &sink.registry().model(model.index).table;
+        if table.may_read(inner, added == AddedReading::Rows).await {
+            return self;
+        }
+        Self::Unknown {
+            models: plan.table.model_indices().collect(),
             is_single: true,
             counts_all_rows: true,
         }

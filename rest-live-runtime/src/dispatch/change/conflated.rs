@@ -42,15 +42,22 @@ impl ConflatedChange {
             let (left, now) = match &change.transition {
                 Transition::Appeared(now) => (&[][..], Some(*now)),
                 Transition::Disappeared(left) => (&left[..], None),
-                Transition::Stayed(left, now) => (&left[..], Some(*now)),
+                Transition::Stayed { old, new, .. } => (&old[..], Some(*new)),
             };
             old.extend(new.take());
             old.extend(left.iter().map(|index| row_change.old[*index].clone()));
             new = now.cloned();
             if initial.is_none() {
-                initial = Some(left.len());
+                let may_be_missing = matches!(
+                    change.transition,
+                    Transition::Stayed {
+                        may_be_missing: true,
+                        ..
+                    }
+                );
+                initial = Some(if may_be_missing { 0 } else { left.len() });
                 was_present =
-                    left.is_empty() && matches!(change.transition, Transition::Stayed(..));
+                    left.is_empty() && matches!(change.transition, Transition::Stayed { .. });
             }
         }
         let last = row_changes.last()?;
@@ -78,7 +85,11 @@ impl ConflatedChange {
             entry,
             row_change: &self.row_change,
             transition: match &self.row_change.new {
-                Some(new) => Transition::Stayed(old, new),
+                Some(new) => Transition::Stayed {
+                    old,
+                    new,
+                    may_be_missing: false,
+                },
                 None => Transition::Disappeared(old),
             },
             panics: Cell::new(0),

@@ -33,8 +33,8 @@ impl ConflictDetector {
     fn verdict(&mut self, position: u64, row: i128, source: &EventSource) -> &'static str {
         match self.check(position, &event(row), source) {
             Verdict::Publish => "publish",
-            Verdict::Withhold => "withhold",
-            Verdict::Reread(..) => "reread",
+            Verdict::Withhold(_) => "withhold",
+            Verdict::Reread(_) => "reread",
         }
     }
 
@@ -102,6 +102,29 @@ fn write_from_before_the_known_events_is_reread() {
 }
 
 #[test]
+fn reread_knows_of_a_creation() {
+    let created = Event::created("a.B".into(), KeyValue::Integer(1), row(1, 0));
+    let created = Arc::new(created);
+    let creates = |verdict| match verdict {
+        Verdict::Withhold(reread) | Verdict::Reread(reread) => Some(reread.creates),
+        Verdict::Publish => None,
+    };
+    let mut log = detector(100);
+    let first = log.check(11, &created, &source("there", 10));
+    assert_eq!(creates(first), None);
+    // It is published, so subscribers have the row.
+    let second = log.check(12, &event(1), &source("here", 10));
+    assert_eq!(creates(second), Some(false));
+    let mut log = detector(100);
+    log.check(11, &event(1), &source("there", 10));
+    let withheld = log.check(12, &created, &source("elsewhere", 10));
+    assert_eq!(creates(withheld), Some(true));
+    // Its reread conflicts with this node's.
+    let unknown = log.check(13, &event(1), &source("here", 9));
+    assert_eq!(creates(unknown), Some(true));
+}
+
+#[test]
 fn reread_lists_the_rows_that_subscribers_may_hold() {
     let write = |old, new| {
         let key = KeyValue::Integer(1);
@@ -116,7 +139,10 @@ fn reread_lists_the_rows_that_subscribers_may_hold() {
     log.check(11, &write(0, 1), &source("there", 10));
     log.check(12, &write(1, 2), &source("there", 11));
     let verdict = log.check(13, &write(7, 8), &source("here", 11));
-    let Verdict::Reread(_, rows) = verdict else {
+    let Verdict::Reread(Reread {
+        known_rows: rows, ..
+    }) = verdict
+    else {
         panic!("{verdict:?}")
     };
     assert_eq!(rows.iter().map(state).collect::<Vec<_>>(), [2, 7, 8]);

@@ -1,7 +1,8 @@
 //! The registry's entry for one model.
 
-use std::{any::TypeId, collections::HashSet, sync::Arc};
+use std::{any::TypeId, collections::HashSet, mem, sync::Arc};
 
+use sea_orm::QueryResult;
 use serde_json::value::RawValue;
 
 use super::{GroupEntry, RegistryError};
@@ -15,9 +16,10 @@ use crate::{
         columns::{ColumnUses, ShownFields},
         description::ReadKey,
         permission::UserType,
-        row_json::{ColumnError, RowCodec},
+        row_json::{ColumnError, EncodedBy, RowCodec},
         table::Table,
     },
+    user_code,
 };
 
 /// A subscribable model.
@@ -32,8 +34,10 @@ pub(crate) struct ModelEntry {
     pub(super) codec: RowCodec,
     /// The names of the columns that must not leave this process.
     pub(super) secret: Vec<&'static str>,
-    /// The fields that its serializers show; `None` if one of them may show any.
-    pub(super) shown: Option<Vec<ShownFields>>,
+    /// The fields that its serializers show, as far as they are known.
+    pub(super) shown: Vec<ShownFields>,
+    /// Whether one of its serializers may show any column.
+    pub(super) reads_all: bool,
     /// The names of the columns that stored rows lack: the secret ones and the unused ones.
     pub(super) absent: Vec<&'static str>,
     pub(crate) groups: Vec<GroupEntry>,
@@ -86,19 +90,20 @@ impl ModelEntry {
 
     /// Adds the fields that a serializer shows, `None` if it may show any.
     pub(super) fn add_fields(&mut self, fields: Option<ShownFields>) {
-        match (fields, &mut self.shown) {
-            (Some(fields), Some(shown)) => shown.push(fields),
-            (None, shown) => *shown = None,
-            (Some(_), None) => {}
-        }
+        self.reads_all |= fields.is_none();
+        self.shown.extend(fields);
     }
 
     /// Finds the columns that nothing reads, when all serializers are known.
     pub(super) fn restrict_columns(&mut self) {
-        let shown = self.shown.take().filter(|_| !self.has_permission());
         let groups = self.groups.iter().filter_map(|group| group.column);
-        let keys = groups.chain(self.table.key_columns()).collect();
-        self.table.restrict(&ColumnUses { shown, keys });
+        let uses = ColumnUses {
+            shown: mem::take(&mut self.shown),
+            // A permission receives the whole row.
+            reads_all: self.reads_all || self.has_permission(),
+            keys: groups.chain(self.table.key_columns()).collect(),
+        };
+        self.table.restrict(&uses);
         self.absent.clone_from(&self.secret);
         let unused = self.table.columns().unused().into_iter();
         self.absent
@@ -198,6 +203,23 @@ impl ModelEntry {
         (self.read_pk)(row)
     }
 
+    /// Decodes a whole row that the database returned, and reads its key. The key is `None` if a
+    /// column of it is NULL.
+    ///
+    /// # Errors
+    /// Why the row could not be decoded.
+    pub(crate) fn decode_keyed(
+        &self,
+        result: &QueryResult,
+    ) -> Result<(Option<KeyValue>, Row), String> {
+        let row = self
+            .table
+            .decode(result)
+            .map_err(|error| error.to_string())?;
+        let key = user_code::call(|| self.key_of(&row)).map_err(|panic| panic.to_string())?;
+        Ok((key, row))
+    }
+
     /// Parses a primary key in JSON.
     pub(crate) fn read_key(&self, json: &serde_json::Value) -> Option<KeyValue> {
         self.pk_kind.read(json).ok()
@@ -216,9 +238,20 @@ impl ModelEntry {
     ///
     /// # Errors
     /// The column that is missing or has another type.
-    pub(crate) fn decode(&self, row: &RawValue) -> Result<Row, ColumnError> {
-        let row = self.codec.decode(row, &self.absent)?;
+    pub(crate) fn decode(&self, row: &RawValue, encoded_by: EncodedBy) -> Result<Row, ColumnError> {
+        let row = self.codec.decode(row, &self.absent, encoded_by)?;
         Ok(self.table.columns().measure(row))
+    }
+
+    /// Finds the columns that an event log outside this process cannot carry.
+    pub(super) fn check_columns(&self, errors: &mut Vec<RegistryError>) {
+        errors.extend(self.codec.check(&self.absent).into_iter().map(|error| {
+            RegistryError::SharedLogColumn {
+                label: self.label.to_string(),
+                column: error.column,
+                why: error.why,
+            }
+        }));
     }
 
     /// Removes states of a row that are equivalent to a later one: the same clients may hold the

@@ -1,6 +1,6 @@
 //! What the order knows of each row. [`Order`] calls it under its lock.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use super::known_rows::{KnownBytes, KnownRows};
 use crate::data::{cursor::Cursor, event::Row, row_id::RowId, scoped_model::ScopedModel};
@@ -25,6 +25,9 @@ pub(super) struct State {
     resets: HashMap<ScopedModel, u64>,
     /// Up to where this node has read the log.
     pub(super) read_cursor: Option<Cursor>,
+    /// The rows that wait for a reread because of a write that created them: subscribers may lack
+    /// them.
+    pub(super) unpublished_creations: HashSet<RowId>,
 }
 
 /// What was published of a row.
@@ -69,6 +72,7 @@ impl State {
             forgotten_at: 0,
             resets: HashMap::new(),
             read_cursor: None,
+            unpublished_creations: HashSet::new(),
         }
     }
 

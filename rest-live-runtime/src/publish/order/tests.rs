@@ -103,6 +103,19 @@ fn second_overlapping_write_rereads_with_all_states() {
 }
 
 #[test]
+fn reread_knows_of_a_creation() {
+    let order = order();
+    let (first, second) = (order.begin(), order.begin());
+    assert_eq!(publish(&order, second, write(1, [1, 2])), (vec![2], vec![]));
+    let key = KeyValue::Integer(1);
+    let created = Event::created("a.Item".into(), key, row(1, 1));
+    assert_eq!(publish(&order, first, created), (vec![], vec![id(1)]));
+    order.begin_reread(&id(1)).expect("known");
+    assert!(order.take_creation(&id(1)));
+    assert!(!order.take_creation(&id(1)), "the first reread covers it");
+}
+
+#[test]
 fn rows_are_independent() {
     let order = order();
     let (first, second) = (order.begin(), order.begin());

@@ -11,6 +11,7 @@ use crate::{
         row_id::RowId,
         scoped_model::ScopedModel,
     },
+    model::row_reader::Found,
     publish::order::{OrderedEvent, RereadStatus},
     user_code,
 };
@@ -24,17 +25,29 @@ pub(super) const MAX_CONCURRENT_REREADS: usize = 4;
 
 impl Publisher {
     /// Rereads a row that may have been written. `old` are the states that subscribers may hold.
-    pub(crate) fn reread(self: &Arc<Self>, row: RowId, old: impl IntoIterator<Item = Row>) {
-        if self.mark_for_reread(&row, old) {
+    /// `creates`: it may have been created.
+    pub(crate) fn reread(
+        self: &Arc<Self>,
+        row: RowId,
+        old: impl IntoIterator<Item = Row>,
+        creates: bool,
+    ) {
+        if self.mark_for_reread(&row, old, creates) {
             self.start_reread(row);
         }
     }
 
     /// Lets everything of a row wait for a reread from now on. `old` are the states that
-    /// subscribers may hold. Returns whether the caller must [start it](Self::start_reread).
-    pub(crate) fn mark_for_reread(&self, row: &RowId, old: impl IntoIterator<Item = Row>) -> bool {
+    /// subscribers may hold. `creates`: a write that is not published may have created the row.
+    /// Returns whether the caller must [start it](Self::start_reread).
+    pub(crate) fn mark_for_reread(
+        &self,
+        row: &RowId,
+        old: impl IntoIterator<Item = Row>,
+        creates: bool,
+    ) -> bool {
         let old = self.distinct_rows(row, old.into_iter().collect());
-        self.order.mark_for_reread(row, old)
+        self.order.mark_for_reread(row, old, creates)
     }
 
     /// Starts the reread of a row that is marked, and that no other task rereads.
@@ -42,7 +55,15 @@ impl Publisher {
         self.metrics.rereads.increment(1);
         let reread = Arc::clone(self).reread_until_done(row);
         let abort = self.abort.clone();
-        let task = async move { _ = abort.run_until_cancelled(reread).await };
+        let open = self.open_writes.begin();
+        let task = async move {
+            let is_done = abort.run_until_cancelled(reread).await.is_some();
+            if let Some(open) = open
+                && is_done
+            {
+                open.end();
+            }
+        };
         self.tasks.spawn_on(task, &self.runtime);
     }
 
@@ -53,27 +74,22 @@ impl Publisher {
         };
         loop {
             let read_cursor = self.order.read_cursor();
-            let found = match self.order.begin_reread(&row) {
-                Some(known_rows) => match self.read(&row).await {
-                    Ok(found) => {
-                        let known_rows = self.distinct_rows(&row, known_rows);
-                        let RowId { model, key } = row.clone();
-                        let ScopedModel { label, scope } = model;
-                        let event = Event::reread(label, key, known_rows, found.clone());
-                        let event = event.in_scope(scope);
-                        self.append(vec![OrderedEvent { event, read_cursor }]).await;
-                        found
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            model = &*row.model.label,
-                            error,
-                            "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
-                        );
-                        self.append_reset(&row).await;
-                        None
-                    }
-                },
+            let known_rows = self.order.begin_reread(&row);
+            let creates = self.order.take_creation(&row);
+            let read = match known_rows {
+                Some(known_rows) => self.read(&row).await.map(|found| (known_rows, found)),
+                None => None,
+            };
+            let found = match read {
+                Some((known_rows, found)) => {
+                    let known_rows = self.distinct_rows(&row, known_rows);
+                    let RowId { model, key } = row.clone();
+                    let ScopedModel { label, scope } = model;
+                    let event = Event::reread(label, key, known_rows, found.clone());
+                    let event = event.in_scope(scope).as_creation(creates);
+                    self.append(vec![OrderedEvent { event, read_cursor }]).await;
+                    found
+                }
                 None => {
                     self.append_reset(&row).await;
                     None
@@ -107,22 +123,30 @@ impl Publisher {
         self.order.record_reset(row);
     }
 
-    async fn read(&self, RowId { model, key }: &RowId) -> Result<Option<Row>, String> {
-        let Some(model) = self.registry.model_by_label(&model.label) else {
-            return Err("the model is not registered".to_owned());
-        };
+    /// Reads a row. Returns `None` if it is unknown how the row is, or whether it exists.
+    async fn read(&self, RowId { model, key }: &RowId) -> Option<Option<Row>> {
+        let ScopedModel { label, scope } = model;
+        let entry = self.registry.model_by_label(label)?;
         if self.is_stand_in {
-            return Err(
-                "a mock database would take the read for a statement of the application".to_owned(),
-            );
+            // A mock database would take the read for a statement of the application.
+            return None;
         }
-        // Decoding a row runs the application's code.
-        let read = user_code::call_async(async { model.table.read(&self.db, key).await });
-        match timeout(REREAD_TIMEOUT, read).await {
-            Ok(Ok(Ok(row))) => Ok(row),
-            Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(panicked)) => Err(panicked.to_string()),
-            Err(_) => Err(format!("the read took longer than {REREAD_TIMEOUT:?}")),
-        }
+        let read = self.reader.read(&entry.table, scope.as_ref(), key);
+        let error = match timeout(REREAD_TIMEOUT, read).await {
+            Ok(Ok(Found::Row(row))) => return Some(Some(row)),
+            Ok(Ok(Found::Nothing)) => return Some(None),
+            Ok(Ok(Found::Unknown(obstacle))) => {
+                entry.table.report(label, obstacle);
+                return None;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the read took longer than {REREAD_TIMEOUT:?}"),
+        };
+        tracing::error!(
+            model = &**label,
+            error,
+            "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
+        );
+        None
     }
 }

@@ -109,6 +109,54 @@ async fn reset_between_statement_and_hook_mariadb() {
     );
 }
 
+/// A row is updated before the event of its insert is published. Clients that ignore the update of
+/// a row that they do not have must still receive it.
+#[tokio::test]
+async fn updated_before_its_insert_is_published() {
+    let mut fixture = Fixture::fresh(Engine::Sqlite).await;
+    let db = fixture.live.db();
+    let mut overtaken = 0;
+    for polls in (1..=16).cycle().take(16 * 20) {
+        if overtaken > 0 && polls == 1 {
+            break;
+        }
+        fixture.refresh().await;
+        let mut insert = pin!(new_task(4, "four", 1).insert(&db));
+        let result = poll_times(polls, insert.as_mut());
+        if soon("a response", result).await.is_some() {
+            continue;
+        }
+        let update = task::Entity::update_many()
+            .col_expr(task::Column::Text, Expr::value("updated"))
+            .filter(task::Column::Id.eq(4));
+        let updated = update.exec(&db).await.unwrap().rows_affected;
+        insert.await.unwrap();
+        fixture.wait_until_idle().await;
+        let received = fixture.received().await;
+        let has = |frame: &str| received.iter().any(|received| received == frame);
+        if updated == 0 {
+            assert!(
+                has("list 1 CREATED four"),
+                "after {polls} polls: {received:?}"
+            );
+            continue;
+        }
+        overtaken += 1;
+        assert!(
+            has("list 1 CREATED updated"),
+            "after {polls} polls: {received:?}"
+        );
+        assert!(
+            has("task 4 CREATED updated"),
+            "after {polls} polls: {received:?}"
+        );
+    }
+    assert!(
+        overtaken > 0,
+        "no update came before the event: this test proves nothing"
+    );
+}
+
 /// An update in a transaction reads the old row and finds none. Then it updates a row that was
 /// inserted meanwhile: the list of that row must receive that the row has left it.
 #[tokio::test]

@@ -136,7 +136,7 @@ async fn connections_close_with_their_owner() {
     let redis = Redis::start().await;
     let log = node(&redis).await;
     append(&log, 1, 0..1).await;
-    // One to append, one for queries, and one for the tail.
+    // One to append, one for queries, one for the lease, and one for the tail.
     let connections = async |expected: usize| {
         soon(&format!("{expected} connections"), async {
             loop {
@@ -151,9 +151,9 @@ async fn connections_close_with_their_owner() {
         .await;
     };
     let tail = Watch::begin(&log).await;
-    connections(3).await;
+    connections(4).await;
     drop(tail);
-    connections(2).await;
+    connections(3).await;
     drop(log);
     connections(0).await;
 }

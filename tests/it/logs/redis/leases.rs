@@ -27,6 +27,8 @@ async fn dead_node_is_reported_once() {
     let (mut other_tail, _) = Watch::begin(&other).await;
     append(&dying, 1, 0..2).await;
     assert_eq!(redis.ask::<u64>(LEASES).await, 3);
+    // A write that may be committed.
+    assert!(dying.begin_writes().is_none(), "the connection is open");
     drop(dying);
     for tail in [&mut tail, &mut other_tail] {
         let (seen, cursor) = tail.node_lost().await;
@@ -52,6 +54,47 @@ async fn dead_node_is_reported_once() {
     for tail in [&mut tail, &mut other_tail] {
         assert_eq!(tail.events(1).await, states(2, 0..1));
     }
+}
+
+#[tokio::test]
+async fn dead_node_that_lost_nothing_is_not_reported() {
+    let redis = Redis::start().await;
+    let [dying, other, log] = [node(&redis).await, node(&redis).await, node(&redis).await];
+    let (mut tail, _) = Watch::begin(&log).await;
+    append(&dying, 1, 0..2).await;
+    for _ in 0..2 {
+        assert!(other.begin_writes().is_none(), "the connection is open");
+        append(&other, 2, 0..1).await;
+        other.end_writes();
+    }
+    drop((dying, other));
+    until(&redis, LEASES, 1).await;
+    append(&log, 3, 0..1).await;
+    // Panics on a lost node.
+    assert_eq!(tail.events(5).await.last(), Some(&(3, 0)));
+    // Nothing of the dead nodes remains but the number of their entries, which expires.
+    let rest: Vec<String> = redis.ask("KEYS rest-live:nodes*").await;
+    assert_eq!(rest.len(), 3 + 4, "{rest:?}");
+    assert_eq!(
+        redis.ask::<u64>("HLEN rest-live:nodes:connections").await,
+        2
+    );
+    assert_eq!(redis.ask::<u64>("SCARD rest-live:nodes:clean").await, 1);
+}
+
+#[tokio::test]
+async fn report_survives_a_broken_connection() {
+    let redis = Redis::start().await;
+    let [dying, log] = [node(&redis).await, node(&redis).await];
+    let (mut tail, _) = Watch::begin(&log).await;
+    let _: u64 = redis.ask("CLIENT KILL TYPE normal SKIPME yes").await;
+    // The report is lost at first: the connection ends without notice.
+    if let Some(sent) = dying.begin_writes() {
+        sent.await;
+    }
+    until(&redis, "SCARD rest-live:nodes:clean", 1).await;
+    drop(dying);
+    tail.node_lost().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,204 @@
+//! [`Lease`]: what Redis knows of this node, so that the other nodes notice if it dies and what it
+//! takes with it.
+//!
+//! A node refreshes its lease every second (see [`crate::node`]). Redis also knows whether the node
+//! is *clean*: everything that it has committed is in the log. When the lease of a clean node
+//! expires, nothing was lost, and nothing happens. When the lease of another node expires, all
+//! subscribers receive a reset.
+//!
+//! So Redis must receive that the node is no longer clean before the node commits a write. Waiting
+//! for a reply would cost each write a round trip. Instead the command is in the socket before the
+//! write begins: [`hold`](Lease::hold) returns after the system call that sends it. The kernel
+//! delivers what is in a socket even if the process is killed at once, and also if Redis is paused
+//! and reads it later. Both reports, "not clean" and "clean", take the same connection, so Redis
+//! executes them in order. The connection is a blocking one, because an asynchronous one does not
+//! report when a command is in the socket. A send that the socket has no room for fails after
+//! [`SEND_TIMEOUT`].
+
+use std::{io, thread, time::Duration};
+
+use parking_lot::Mutex;
+use redis::{Client, Cmd, Connection, ConnectionLike, RedisResult};
+use tokio::sync::{Notify, oneshot};
+
+use crate::script::Scripts;
+
+/// How long opening the connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long sending a report may take, if the socket has no room for it.
+const SEND_TIMEOUT: Duration = Duration::from_millis(20);
+/// Number of waiting writes from which on those that no longer wait are removed.
+const MAX_WAITING: usize = 64;
+
+/// The reports of one node.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    client: Client,
+    node: String,
+    state: Mutex<State>,
+    /// Notified when the connection is broken.
+    pub(crate) broken: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// `None` while it is broken.
+    connection: Option<Connection>,
+    /// How many connections were opened. Redis ignores late commands of an earlier one.
+    connections: u64,
+    /// Number of the last report that a check can find in Redis.
+    last_check: u64,
+    /// For what the node is not clean: open writes, and a queue with events.
+    holds: usize,
+    has_left: bool,
+    /// Writes that wait until a connection is open.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Lease {
+    pub(crate) fn new(client: Client, node: String) -> Self {
+        Self {
+            client,
+            node,
+            state: Mutex::default(),
+            broken: Notify::new(),
+        }
+    }
+
+    /// Makes the node unclean, until as many calls of [`release`](Self::release) have followed. If
+    /// the report could not be sent, returns a receiver that is notified when it is.
+    pub(crate) fn hold(&self, scripts: &Scripts) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.state.lock();
+        state.holds += 1;
+        if state.has_left {
+            return None;
+        }
+        if state.holds == 1 {
+            self.send(&mut state, &scripts.unclean(&self.node));
+        }
+        if state.connection.is_some() {
+            return None;
+        }
+        if state.waiting.len() >= MAX_WAITING {
+            // Those that have timed out.
+            state.waiting.retain(|waiting| !waiting.is_closed());
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push(sender);
+        Some(receiver)
+    }
+
+    /// Takes one hold back. After the last one, the node is clean.
+    pub(crate) fn release(&self, scripts: &Scripts) {
+        let mut state = self.state.lock();
+        state.holds = state.holds.saturating_sub(1);
+        if state.holds == 0 && !state.has_left {
+            self.report(&mut state, scripts);
+        }
+    }
+
+    /// Repeats the last report, because Redis may have lost or refused it. Returns its number,
+    /// which Redis returns with the next refresh of the lease.
+    pub(crate) fn repeat(&self, scripts: &Scripts) -> u64 {
+        let mut state = self.state.lock();
+        state.last_check += 1;
+        if !state.has_left {
+            self.report(&mut state, scripts);
+        }
+        state.last_check
+    }
+
+    /// Checks the number of the last report that Redis has executed. If it is older than
+    /// `expected`, the connection is broken.
+    pub(crate) fn check(&self, executed: u64, expected: u64) {
+        if executed < expected {
+            self.close(&mut self.state.lock());
+        }
+    }
+
+    /// Ends the reports. What is committed from now on is lost without notice if this process dies
+    /// before it has appended it.
+    pub(crate) fn leave(&self) {
+        let mut state = self.state.lock();
+        state.has_left = true;
+        state.waiting.clear();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.lock().connection.is_some()
+    }
+
+    /// Opens the connection, and sends the current report.
+    pub(crate) async fn open(&self, scripts: &Scripts) -> RedisResult<()> {
+        // The first report has a reply: it shows whether Redis permits and executes the commands.
+        let first = {
+            let mut state = self.state.lock();
+            state.connections += 1;
+            scripts.report(&self.node, state.connections, state.last_check, false)
+        };
+        let client = self.client.clone();
+        let (sender, opened) = oneshot::channel();
+        // Not in tokio's pool, on which the end of a runtime waits.
+        let thread = thread::Builder::new().name("rest-live-redis".to_owned());
+        thread.spawn(move || sender.send(connect(&client, &first)))?;
+        let gone = io::Error::other("the thread that connects has ended");
+        let connection = opened.await.map_err(|_| gone)??;
+        let mut state = self.state.lock();
+        state.connection = Some(connection);
+        self.report(&mut state, scripts);
+        if state.connection.is_some() {
+            for waiting in state.waiting.drain(..) {
+                // The write may have timed out.
+                _ = waiting.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, state: &mut State, scripts: &Scripts) {
+        let is_clean = state.holds == 0;
+        let report = scripts.report(&self.node, state.connections, state.last_check, is_clean);
+        self.send(state, &report);
+    }
+
+    fn send(&self, state: &mut State, command: &Cmd) {
+        let Some(connection) = &mut state.connection else {
+            return;
+        };
+        // Without a reply, nothing has to read from this connection.
+        let mut bytes = redis::cmd("CLIENT")
+            .arg("REPLY")
+            .arg("SKIP")
+            .get_packed_command();
+        bytes.extend(command.get_packed_command());
+        if let Err(error) = connection.send_packed_command(&bytes) {
+            tracing::debug!(%error, "the connection for leases is broken: it is opened again");
+            self.close(state);
+        }
+    }
+
+    fn close(&self, state: &mut State) {
+        if state.connection.take().is_some() {
+            self.broken.notify_one();
+        }
+    }
+}
+
+/// Connects, and sends the first report.
+fn connect(client: &Client, report: &Cmd) -> RedisResult<Connection> {
+    let mut connection = client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
+    connection.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    connection.set_write_timeout(Some(SEND_TIMEOUT))?;
+    connection.req_command(redis::cmd("CLIENT").arg("REPLY").arg("ON"))?;
+    connection.req_command(report)?;
+    Ok(connection)
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("connections", &self.connections)
+            .field("holds", &self.holds)
+            .finish_non_exhaustive()
+    }
+}
