@@ -172,7 +172,7 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
-/// | `column = ListId` | the variant of the column, if SeaORM derives another from the field | derived |
+/// | `column = ListId` | the variant of the column, if the field does not give it | derived |
 /// | `authorize = path` | decides which users may subscribe by this key | all users may |
 /// | `public` | all users may subscribe by this key | |
 ///
@@ -201,8 +201,8 @@ pub use rest_live_runtime::{
 ///
 /// * The default of `model` is the name of the package or library that contains the serializer, a
 ///   dot, and the table's name in PascalCase: `my_app.Task`. All programs of a package share their
-///   labels. Programs of several packages that share a log and include the same serializers by `mod`
-///   must write `model`.
+///   labels. Programs of several packages that share a log, and include the same serializers by
+///   `mod`, must write `model`.
 /// * `rank`: if several serializers show one group, each subscriber receives the payload of the
 ///   serializer with the highest rank whose permission passes.
 /// * `check_permission` is a `fn(&User, &Model) -> bool`. It applies to every key of the struct.

@@ -88,8 +88,10 @@
 //! - With triggers: writes while `session_replication_role = replica` (a logical subscription,
 //!   `pg_restore --disable-triggers`) or while the triggers are disabled, a `TRUNCATE` of one
 //!   partition, and `ALTER TABLE`.
-//! - If columns are [left out](migration::Capture::without) of a table that has a column of type
-//!   `json` (not `jsonb`), PostgreSQL refuses to write the escape `\u0000` to that column.
+//!
+//! A trigger never fails the write that fires it. If a row cannot be written as JSON, the clients of
+//! its model fetch again. If `live_event` refuses an event, all clients fetch again. Both are a
+//! `WARNING` of PostgreSQL.
 //!
 //! # Other databases
 //! This crate supports PostgreSQL only; opening the log on another database is an error. SQLite and

@@ -36,7 +36,9 @@
 //! ```
 
 mod capture;
+mod function;
 mod outbox;
+mod row_expression;
 mod sql;
 
 pub use self::{capture::Capture, outbox::Outbox};

@@ -98,11 +98,12 @@ fn append_many(names: &TableNames<'_>) -> String {
 fn state(names: &TableNames<'_>) -> String {
     // The timeline is that of the WAL file being written. `pg_control_checkpoint` returns the
     // timeline of the last checkpoint, which is outdated for a while after a promotion. The oid
-    // distinguishes the table from one that a dump restored on the same server.
+    // distinguishes the table from one that a dump restored on the same server. The number of rows
+    // grows when a trigger cannot write an event.
     format!(
         "SELECT left(encode(sha256(convert_to(concat_ws('/', m.epoch, \
          (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8), \
-         to_regclass('{event}')::oid), 'UTF8')), 'hex'), 16) AS epoch, m.first_retained, m.settled, \
+         to_regclass('{event}')::oid, (SELECT nullif(count(*), 1) FROM {meta})), 'UTF8')), 'hex'), 16) AS epoch, m.first_retained, m.settled, \
          (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}) AS drawn \
          FROM {meta} m WHERE m.id = 1",
         event = names.event.replace('\'', "''"),

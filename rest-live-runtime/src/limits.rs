@@ -35,6 +35,8 @@ pub struct Limits {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) authorize_timeout: Duration,
+    pub(crate) authorize_wait_timeout: Duration,
+    pub(crate) max_concurrent_authorize: Option<usize>,
     pub(crate) stall_timeout: Option<Duration>,
     pub(crate) drain_timeout: Duration,
 }
@@ -58,6 +60,8 @@ impl Default for Limits {
             idle_timeout: Some(Duration::from_secs(50)),
             handshake_timeout: Duration::from_secs(10),
             authorize_timeout: Duration::from_secs(10),
+            authorize_wait_timeout: Duration::from_secs(30),
+            max_concurrent_authorize: Some(4),
             stall_timeout: Some(Duration::from_secs(10)),
             drain_timeout: Duration::from_secs(10),
         }
@@ -192,8 +196,37 @@ impl Limits {
         self
     }
 
-    /// Sets how long one call of an `authorize`, or the query for one row, may take. Default: 10 s.
-    /// After that, the request is refused with error 503.
+    /// Sets how many calls of `authorize` may run at the same time, over all connections. Default:
+    /// 4. Further requests wait in the order of their arrival; `None` disables the limit.
+    ///
+    /// A connection has at most one request that runs or waits. So clients that send many requests
+    /// do not delay the others. The query for the row of a `retrieve` (0.7) counts as a call.
+    /// Groups whose serializers have no `authorize` do not wait. [`Live::reauthorize`] overtakes
+    /// the requests that wait.
+    ///
+    /// `authorize` usually takes a connection of the application's pool. When all clients reconnect
+    /// at once, this limit leaves the other connections of the pool to the rest of the application.
+    /// The default suits sqlx's default pool of 10 connections: rest-live also uses up to 4 to read
+    /// rows again. Set a larger limit for a larger pool, for a pool that only
+    /// [`session_db`](crate::LiveBuilder::session_db) uses, or for an `authorize` that does not use
+    /// the database but waits for another service.
+    ///
+    /// [`Live::reauthorize`]: crate::Live::reauthorize
+    pub fn max_concurrent_authorize(mut self, calls: impl Into<Option<usize>>) -> Self {
+        self.max_concurrent_authorize = calls.into();
+        self
+    }
+
+    /// Sets how long a request may wait for
+    /// [`max_concurrent_authorize`](Self::max_concurrent_authorize). Default: 30 s. After that, the
+    /// request is refused with error 503, and the client may try again.
+    pub fn authorize_wait_timeout(mut self, timeout: Duration) -> Self {
+        self.authorize_wait_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one call of an `authorize`, or the query for one row, may take, from when the
+    /// call begins. Default: 10 s. After that, the request is refused with error 503.
     pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
         self.authorize_timeout = timeout;
         self

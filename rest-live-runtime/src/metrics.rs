@@ -17,6 +17,7 @@ use crate::protocol::code::ResetReason;
 pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) subscriptions: Gauge,
+    pub(crate) authorize_waiting: Gauge,
     pub(crate) events: Counter,
     pub(crate) events_lost: Counter,
     pub(crate) withheld: Counter,
@@ -55,6 +56,7 @@ impl Metrics {
         Self {
             connections: gauge!("rest_live_connections"),
             subscriptions: gauge!("rest_live_subscriptions"),
+            authorize_waiting: gauge!("rest_live_authorize_waiting"),
             events: counter!("rest_live_events_total"),
             events_lost: counter!("rest_live_events_lost_total"),
             withheld: counter!("rest_live_events_withheld_total"),
@@ -140,6 +142,10 @@ fn describe() {
     describe_gauge!(
         "rest_live_subscriptions",
         "Subscriptions that this server has now"
+    );
+    describe_gauge!(
+        "rest_live_authorize_waiting",
+        "Requests that wait now because too many calls of authorize run"
     );
     describe_counter!(
         "rest_live_events_total",

@@ -4,6 +4,7 @@
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
 
+mod cast;
 pub(crate) mod choices;
 pub(crate) mod columns;
 pub(crate) mod declaration;
@@ -14,4 +15,5 @@ pub(crate) mod permission;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod row_json;
+pub(crate) mod row_reader;
 pub(crate) mod table;

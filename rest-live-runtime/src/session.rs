@@ -5,6 +5,7 @@
 //! and the send queue of the client are in the [`Hub`](crate::hub::Hub).
 
 mod authorize;
+pub(crate) mod authorize_limiter;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
@@ -14,6 +15,7 @@ pub(crate) mod reauthorize;
 mod refusal;
 mod request;
 mod resume;
+pub(crate) mod session_reads;
 mod subscribe;
 mod target;
 mod token_bucket;

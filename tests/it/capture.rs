@@ -6,5 +6,8 @@ mod exact;
 mod interleaved;
 mod large_rows;
 mod mock_database;
+mod rereads;
+mod row_security;
 mod single_writes;
 mod transactions;
+mod unreadable_rows;

@@ -13,6 +13,7 @@
 
 mod build;
 mod capture;
+mod columns;
 mod entities;
 mod examples;
 mod logs;

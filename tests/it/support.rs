@@ -15,6 +15,7 @@ mod proxy;
 mod raw;
 mod redis;
 mod scripted_log;
+pub mod secured;
 mod shared_log;
 mod template;
 

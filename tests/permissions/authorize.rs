@@ -5,7 +5,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
 
 use crate::vault::{
-    Vault, ada, bob, expect_error, expect_subscribed, folder, permissions, subscribe,
+    Person, Vault, ada, bob, expect_error, expect_subscribed, folder, permissions, subscribe,
 };
 
 #[tokio::test]
@@ -31,6 +31,30 @@ async fn unauthorized_client_gets_403_only() {
     vault.insert_secret(3, &bob(), 1).await;
     let broadcast = stranger.receive_json().await;
     assert_eq!(broadcast["payload"], json!({"id": 3, "text": "secret 3"}));
+}
+
+/// Each user has a database of their own, which contains their rights.
+#[tokio::test]
+async fn authorize_receives_the_session_connection() {
+    let other = Vault::open().await;
+    other.admit(1, &ada()).await;
+    let rights = other.db().inner().clone();
+    let vault = Vault::build(|builder| {
+        builder.session_db(move |person, scope| {
+            assert!(person.name != "eve", "this function panics on purpose");
+            assert_eq!(scope, None);
+            rights.clone()
+        })
+    })
+    .await;
+    vault.admit(2, &ada()).await;
+    let mut client = vault.client(ada());
+    expect_subscribed(&mut client, folder(1, 1)).await;
+    let forbidden = (403, "forbidden".to_owned());
+    assert_eq!(expect_error(&mut client, folder(2, 2)).await, forbidden);
+    let mut client = vault.client(Person { name: "eve" });
+    let internal = (500, "internal_error".to_owned());
+    assert_eq!(expect_error(&mut client, folder(1, 1)).await, internal);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@
 
 mod arbitrary;
 mod authorize;
+mod authorize_limit;
 mod clients;
 mod entities;
 mod gauges;

@@ -1,7 +1,7 @@
 //! The application of most tests in this binary: secrets in folders, and notes whose permission and
 //! serializer fail on demand.
 
-use rest_live::{Limits, Live, LiveConnection, subscribable, testing::Client};
+use rest_live::{Limits, Live, LiveBuilder, LiveConnection, subscribable, testing::Client};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection,
     DerivePartialModel, EntityTrait, Schema,
@@ -165,19 +165,17 @@ impl Vault {
 
     pub async fn with(change: impl FnOnce(Limits) -> Limits) -> Self {
         let limits = change(Limits::default());
-        let db = Database::connect("sqlite::memory:").await.unwrap();
-        create(&db, secret::Entity).await;
-        create(&db, reader::Entity).await;
-        create(&db, note::Entity).await;
-        let live = Live::<Person>::builder(db)
+        Self::build(|builder| builder.limits(limits)).await
+    }
+
+    pub async fn build(set: impl FnOnce(LiveBuilder<Person>) -> LiveBuilder<Person>) -> Self {
+        let builder = Live::<Person>::builder(database().await)
             .discover(false)
             .user_key(|person| Some(person.name.to_owned()))
-            .limits(limits)
             .register::<SecretSerializer>()
             .register::<TitleSerializer>()
-            .register::<NoteSerializer>()
-            .build()
-            .unwrap();
+            .register::<NoteSerializer>();
+        let live = set(builder).build().unwrap();
         Self { live }
     }
 
@@ -222,6 +220,15 @@ impl Vault {
         };
         note.insert(&self.db()).await.unwrap()
     }
+}
+
+/// Opens a database with the tables.
+async fn database() -> DatabaseConnection {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    create(&db, secret::Entity).await;
+    create(&db, reader::Entity).await;
+    create(&db, note::Entity).await;
+    db
 }
 
 async fn create<E: EntityTrait>(db: &DatabaseConnection, entity: E) {

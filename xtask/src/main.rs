@@ -45,6 +45,9 @@ commands:
         measure the cost of each event log: by itself (a), for a write (b), and when
         ten thousand clients reconnect at once (c); takes five minutes.
         PART limits it to the given parts
+  bench authorize
+        measure how long other requests wait while 2,000 clients reconnect, with and
+        without the limit on concurrent calls of authorize; takes two minutes
   bench rows [UPDATES]
         measure the memory after 20,000 or UPDATES updates of a row with a text of
         500 KB, and the time of an update, with and without rest-live
@@ -61,7 +64,9 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        ["bench", "permissions"] => enter_root().and_then(|()| bench("permissions", &[])),
+        ["bench", name @ ("authorize" | "permissions")] => {
+            enter_root().and_then(|()| bench(name, &[]))
+        }
         [
             "bench",
             name @ ("capture" | "fanout" | "log" | "rows"),

@@ -9,7 +9,11 @@ use sea_orm_migration::{
     },
 };
 
-use super::sql::{quote_identifier, quote_literal, require_postgres};
+use super::{
+    function::TriggerFunction,
+    row_expression::{Cast, LeftOut, RowExpression},
+    sql::{quote_identifier, quote_literal, require_postgres},
+};
 use crate::tables::TRIGGER_NAMES;
 
 /// Provides the guarantee `Captured`: triggers write the events of a table, whichever program or
@@ -19,6 +23,10 @@ use crate::tables::TRIGGER_NAMES;
 /// update that changes nothing writes no event. The name of the migration contains the name of the
 /// table. To change the columns later, add a second migration with another name
 /// ([`named`](Self::named)). It replaces the triggers.
+///
+/// A trigger never fails a write. If PostgreSQL cannot write a row as JSON, for example because the
+/// text has more than 1 GB, the clients of the model fetch again instead. If the table of the events
+/// refuses an event, all clients fetch again. Both are a `WARNING` in the log of PostgreSQL.
 ///
 /// Not captured: writes while `session_replication_role` is `replica` or the triggers are disabled,
 /// a `TRUNCATE` of a single partition, and changes to the table's definition.
@@ -31,6 +39,7 @@ pub struct Capture {
     scope: Option<String>,
     key: Vec<String>,
     without: Vec<String>,
+    casts: Vec<Cast>,
 }
 
 impl Capture {
@@ -48,6 +57,7 @@ impl Capture {
             key: key.collect(),
             without: Vec::new(),
             scope: None,
+            casts: E::Column::iter().filter_map(Cast::of).collect(),
             schema,
             table,
         }
@@ -116,59 +126,35 @@ impl Capture {
             });
         format!("live_capture_{hash:016x}")
     }
+}
 
-    /// Returns the body of the trigger function.
-    fn function_body(&self, table: &TableName, event: &str) -> String {
-        let model = quote_literal(&self.model);
-        let scope = self.scope.as_deref();
-        let scope = scope.map_or_else(|| "NULL".to_owned(), quote_literal);
-        let row = |row: &str| {
-            if self.without.is_empty() {
-                return format!("row_to_json({row})");
-            }
-            let columns: Vec<String> = self
-                .without
-                .iter()
-                .map(|column| quote_literal(column))
-                .collect();
-            format!(
-                "(to_jsonb({row}) - ARRAY[{}]::text[])::json",
-                columns.join(", ")
-            )
-        };
-        let key = |row: &str| {
-            let columns = self
-                .key
-                .iter()
-                .map(|column| format!("{row}.{}", quote_identifier(column)));
-            format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
-        };
-        // A row whose key changes is a deleted row and a new one. `*<>` compares the stored bytes.
-        // It needs no equality operator: `json` has none, and that of an extension type may not be
-        // on the path.
-        format!(
-            "BEGIN \
-             {foreign_check} \
-             IF TG_OP = 'INSERT' THEN \
-             INSERT INTO {event} (model, scope, op, new) VALUES ({model}, {scope}, 'I', {new}); \
-             ELSIF TG_OP = 'DELETE' THEN \
-             INSERT INTO {event} (model, scope, op, old) VALUES ({model}, {scope}, 'D', json_build_array({old})); \
-             ELSIF TG_OP = 'TRUNCATE' THEN \
-             INSERT INTO {event} (model, scope, op) VALUES ({model}, {scope}, 'T'); \
-             ELSIF {old_key} *<> {new_key} THEN \
-             INSERT INTO {event} (model, scope, op, old, new) VALUES ({model}, {scope}, 'D', json_build_array({old}), NULL), \
-             ({model}, {scope}, 'I', NULL, {new}); \
-             ELSE \
-             INSERT INTO {event} (model, scope, op, old, new) VALUES ({model}, {scope}, 'U', json_build_array({old}), {new}); \
-             END IF; \
-             RETURN NULL; \
-             END",
-            foreign_check = foreign_check(table),
-            old = row("OLD"),
-            new = row("NEW"),
-            old_key = key("OLD"),
-            new_key = key("NEW"),
-        )
+impl Capture {
+    /// Returns the columns to leave out, and whether each of their types allows NULL.
+    async fn left_out(
+        &self,
+        connection: &impl ConnectionTrait,
+        table: &TableName,
+    ) -> Result<Vec<LeftOut>, DbErr> {
+        let mut left_out = Vec::new();
+        for column in &self.without {
+            let query = Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT t.typtype = 'd' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+                 WHERE a.attrelid = to_regclass($1) AND a.attname = $2 AND NOT a.attisdropped",
+                [table.qualified.as_str().into(), column.as_str().into()],
+            );
+            let row = connection.query_one_raw(query).await?.ok_or_else(|| {
+                DbErr::Migration(format!(
+                    "the table {} has no column `{column}`: remove it from `without(..)`",
+                    table.qualified
+                ))
+            })?;
+            left_out.push(LeftOut {
+                column: column.clone(),
+                is_domain: row.try_get_by_index(0)?,
+            });
+        }
+        Ok(left_out)
     }
 }
 
@@ -206,6 +192,20 @@ impl MigrationTrait for Capture {
             table.schema,
             quote_identifier(&self.function_name())
         );
+        let left_out = self.left_out(connection, &table).await?;
+        let body = TriggerFunction {
+            model: &self.model,
+            scope: self.scope.as_deref(),
+            foreign_check: foreign_check(&table),
+            event: &event.qualified,
+            // In the schema of the events, because the migration `Outbox` creates both.
+            meta: &format!("{}.live_meta", event.schema),
+            key: &self.key,
+            row: RowExpression {
+                left_out,
+                casts: &self.casts,
+            },
+        };
         // SECURITY DEFINER: a role that may write the table needs no rights on the outbox, and
         // cannot forge events. This is safe because the path contains only schemas that others
         // cannot change, and PUBLIC cannot execute the function. FOR EACH ROW: a statement trigger
@@ -213,14 +213,15 @@ impl MigrationTrait for Capture {
         // the first statement, and PostgreSQL may then JIT-compile it for every single row.
         let statements = format!(
             "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
-             SET search_path = pg_catalog, pg_temp AS {body}; \
+             SET search_path = pg_catalog, pg_temp {settings} AS {body}; \
              REVOKE ALL ON FUNCTION {function}() FROM PUBLIC; \
              {drop} \
              CREATE TRIGGER {row} AFTER INSERT OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {update} AFTER UPDATE ON {table} FOR EACH ROW WHEN (OLD.* *<> NEW.*) \
              EXECUTE FUNCTION {function}(); \
              CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}();",
-            body = quote_literal(&self.function_body(&table, &event.qualified)),
+            settings = body.row.settings(),
+            body = quote_literal(&body.to_string()),
             drop = drop_triggers(&table.qualified),
             table = table.qualified,
             row = TRIGGER_NAMES[0],

@@ -208,6 +208,8 @@ macro_rules! forward_traits {
                     &call.statement,
                     call.writer,
                 );
+                let plan = plan.without_forbidden_reading(&self.inner, &self.sink);
+                let plan = plan.await;
                 self.run_call(call, plan).await
             }
 

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait,
-    ExprTrait, IdenStatic, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel,
+    ExprTrait, IdenStatic, Iterable, PrimaryKeyToColumn, QueryFilter, QuerySelect, QueryTrait,
+    TryIntoModel,
     sea_query::{Expr, Query},
 };
 
@@ -23,9 +24,14 @@ use super::{
     sql::Verb,
 };
 use crate::{
-    data::{event::Row, key::KeyValue, scoped_model::ScopedModel},
+    data::{
+        event::{Event, Row},
+        key::KeyValue,
+        scoped_model::ScopedModel,
+    },
     model::{registry::ModelEntry, table::row_lock},
     publish::publisher::resets,
+    user_code,
 };
 
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
@@ -103,8 +109,7 @@ where
     if needs_old && (sink.wraps_writes_in_transaction() || !sink.may_read()) {
         write.was_missing = true;
     } else if needs_old {
-        write.old = read_old(active, db, sink, model).await?;
-        write.was_missing = write.old.is_none();
+        read_old(active, db, sink, model, &mut write).await?;
     }
     Ok(Some(write))
 }
@@ -125,9 +130,24 @@ where
         // The event was recorded when the statement returned.
         return;
     }
-    let new = model.table.take::<A::Entity>(row.clone());
-    let Some(key) = model.key_of(&new) else {
-        return;
+    // Reading a column may run the application's code.
+    let new = user_code::call(|| {
+        let new = model.table.take::<A::Entity>(row.clone());
+        model.key_of(&new).map(|key| (key, new))
+    });
+    let (key, new) = match new {
+        Ok(Some(new)) => new,
+        Ok(None) => return,
+        Err(panic) => {
+            tracing::error!(
+                model = &*model.label,
+                %panic,
+                "the key of a written row could not be read: the model's subscribers receive a reset"
+            );
+            let reset = Event::reset(Arc::clone(&model.label));
+            sink.record(vec![(reset, None)]).await;
+            return;
+        }
     };
     let verb = if insert { Verb::Insert } else { Verb::Update };
     let write = sink
@@ -176,10 +196,9 @@ where
     }
     // The row in the database decides which subscribers receive the change and what they see, not
     // the model, which may be out of date.
-    write.old = read_old(active, db, &sink, model).await?;
-    write.was_missing = write.old.is_none();
+    read_old(active, db, &sink, model, &mut write).await?;
     // If capture sees hooks only, it cannot know whether a missing row existed at the DELETE.
-    if write.old.is_some() || sink.sees_statements() {
+    if write.old.is_some() || write.is_unreadable || sink.sees_statements() {
         sink.add_pending(Writer::current(), model.entity, write);
         sink.announce_unseen_write().await;
     }
@@ -225,20 +244,27 @@ fn pending_write(
         key,
         old,
         was_missing: false,
+        is_unreadable: false,
         interval: sink.begin_interval(),
         stage: Stage::Announced,
     }
 }
 
-/// Reads the row that is about to be written. In a transaction it also locks the row, so that the
-/// row does not change until the transaction ends. (SQLite has a single writer and needs no row
-/// locks.)
+/// Reads the row that is about to be written into `write`. In a transaction it also locks the row,
+/// so that the row does not change until the transaction ends. (SQLite has a single writer and
+/// needs no row locks.)
+///
+/// A row that cannot be decoded does not fail the write.
+///
+/// # Errors
+/// The database's, if the row cannot be read.
 async fn read_old<A, C>(
     active: &A,
     db: &C,
     sink: &EventSink,
     model: &ModelEntry,
-) -> Result<Option<Row>, DbErr>
+    write: &mut PendingWrite,
+) -> Result<(), DbErr>
 where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
@@ -251,7 +277,8 @@ where
         let column = key.into_column();
         let Some(value) = active.get(column).into_value() else {
             // SeaORM itself refuses the write, with its own error.
-            return Ok(None);
+            write.was_missing = true;
+            return Ok(());
         };
         select = select.filter(column.eq(value));
     }
@@ -259,8 +286,22 @@ where
         select = select.lock(row_lock(db.get_database_backend()));
         acquire_write_lock::<A::Entity, C>(db).await?;
     }
-    let old = select.one(db).await?;
-    Ok(old.map(|old| model.table.take::<A::Entity>(old)))
+    let result = db.query_one(&select.into_query()).await?;
+    match result.map(|result| model.table.decode(&result)).transpose() {
+        Ok(old) => {
+            write.was_missing = old.is_none();
+            write.old = old;
+        }
+        Err(error) => {
+            tracing::error!(
+                model = &*model.label,
+                %error,
+                "a row could not be decoded before it was written: the model's subscribers receive a reset"
+            );
+            write.is_unreadable = true;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a SQLite transaction a writer before it reads the old row, with a statement that changes

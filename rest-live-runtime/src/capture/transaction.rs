@@ -149,8 +149,12 @@ impl LiveTransaction {
                 && (write.was_missing || write.old.is_some())
             {
                 let table = &self.sink.registry().model(*model).table;
-                write.old = table.read_locked(&self.inner, &key).await?;
-                write.was_missing = write.old.is_none();
+                let found = table.find_locked(&self.inner, &key).await?;
+                write.was_missing = found.is_none();
+                // A row that cannot be decoded does not fail the update: it becomes a reset.
+                let old = found.map(|result| table.decode(&result)).transpose();
+                write.is_unreadable = old.is_err();
+                write.old = old.unwrap_or_default();
             }
         }
         Ok(())

@@ -35,14 +35,18 @@ pub enum KeyValue {
 impl KeyValue {
     /// Returns the canonical form of a column's value, or `None` if it is NULL or has a type that
     /// cannot be a key.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers have the value only for this call"
+    )]
     pub fn from_column(value: Value) -> Option<Self> {
-        let (is_null, array_type) = (value == value.as_null(), value.array_type());
-        let key = Self::from_value(value);
+        let key = Self::from_value(&value);
         // The declared type of the column can be a key, or else `build` would have refused it. So
-        // the database returned a value of another type.
-        if key.is_none() && !is_null {
+        // the database returned a value of another type. SeaQuery's name for a type panics for some
+        // types, so the line contains that of NULL.
+        if key.is_none() && value != value.as_null() {
             tracing::error!(
-                value_type = ?array_type,
+                value_type = ?value.as_null(),
                 "the database returned a value of an unexpected type for a key column: clients do not receive the changes of this row. Check that the entity declares the type that the column has in the database"
             );
         }
@@ -51,8 +55,8 @@ impl KeyValue {
 
     /// Returns the canonical form of any value, like [`from_column`](Self::from_column), but
     /// reports nothing if it cannot be a key.
-    pub(crate) fn from_value(value: Value) -> Option<Self> {
-        Some(match value {
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        Some(match *value {
             Value::Bool(v) => Self::Bool(v?),
             Value::TinyInt(v) => Self::Integer(v?.into()),
             Value::SmallInt(v) => Self::Integer(v?.into()),
@@ -62,10 +66,10 @@ impl KeyValue {
             Value::SmallUnsigned(v) => Self::Integer(v?.into()),
             Value::Unsigned(v) => Self::Integer(v?.into()),
             Value::BigUnsigned(v) => Self::Integer(v?.into()),
-            Value::String(v) => Self::Text(v?.into()),
+            Value::String(ref v) => Self::Text(v.as_deref()?.into()),
             Value::Char(v) => Self::Text(v?.to_string().into()),
             Value::Uuid(v) => Self::Uuid(v?),
-            Value::Enum(OptionEnum::Some(v)) => Self::Text(v.value.as_ref().into()),
+            Value::Enum(OptionEnum::Some(ref v)) => Self::Text(v.value.as_ref().into()),
             _ => return None,
         })
     }

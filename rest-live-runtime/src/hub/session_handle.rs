@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::{
-    clients::socket::SharedSocket,
+    clients::{client::Client, socket::SharedSocket},
     ids::{ClientId, SubscriptionId},
     new_subscription::{NewSubscription, SubscribeError},
     shard::{Shard, drain::Outgoing, subscriptions::Subscribed},
@@ -103,6 +103,21 @@ impl SessionHandle {
     /// Returns the subscriptions of the session.
     pub(crate) fn subscriptions(&self) -> Vec<Subscribed> {
         self.shard.with(|state| state.subscriptions_of(self.client))
+    }
+
+    /// Returns whether no answer would reach the client: it has left, or is to be closed.
+    pub(crate) fn is_gone(&self) -> bool {
+        let socket = self.shard.with(|state| {
+            let client = state.clients.get(self.client);
+            client
+                .filter(|c| c.queue.close_code().is_none())
+                .map(Client::shared_socket)
+        });
+        match socket {
+            Some(Some(socket)) => socket.has_hung_up(),
+            Some(None) => false,
+            None => true,
+        }
     }
 
     /// Returns the version of the session's rights. An answer of `authorize` holds if the version

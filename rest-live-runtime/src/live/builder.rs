@@ -7,7 +7,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use sea_orm::{DatabaseConnection, EntityTrait};
+use futures_util::FutureExt;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait};
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{BuildError, Inner, Live, ScopeOfUser, UserKey};
@@ -26,13 +27,16 @@ use crate::{
         permission::{Identity, UserType},
         registration::Registration,
         registry::Registry,
+        row_reader::{Prepare, RowReader},
     },
     publish::publisher::Publisher,
     session::{
+        authorize_limiter::AuthorizeLimiter,
         connection_limiter::ConnectionLimiter,
         context::SessionContext,
         origin::{allowed::AllowedOrigins, log_limit::LogLimit},
         other_processes::{OtherProcesses, Reach},
+        session_reads::SessionReads,
     },
     transport::tasks::ConnectionTasks,
 };
@@ -55,6 +59,9 @@ pub struct LiveBuilder<U = ()> {
     scope_of: Option<ScopeOfUser>,
     shared: Vec<(TypeId, &'static str)>,
     allows_search_path_changes: bool,
+    read_db: Option<DatabaseConnection>,
+    prepare_reads: Option<Prepare>,
+    session_reads: SessionReads,
     memory_budget: usize,
     users: PhantomData<fn(U) -> U>,
 }
@@ -65,6 +72,7 @@ const MAX_ROWS_PER_STATEMENT: usize = 10_000;
 impl<U> LiveBuilder<U> {
     pub(super) fn new(db: DatabaseConnection) -> Self {
         Self {
+            session_reads: SessionReads::new(db.clone()),
             db,
             registered: Vec::new(),
             discover: true,
@@ -79,6 +87,8 @@ impl<U> LiveBuilder<U> {
             scope_of: None,
             shared: Vec::new(),
             allows_search_path_changes: false,
+            read_db: None,
+            prepare_reads: None,
             memory_budget: MEMORY_BUDGET,
             users: PhantomData,
         }
@@ -217,6 +227,98 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         self
     }
 
+    /// Sets the connection on which rest-live reads rows again. Default: the connection of the
+    /// `Live`.
+    ///
+    /// rest-live reads a row again if several writes of it overlapped, or if a request was canceled
+    /// during a write. Set this if PostgreSQL's row security hides rows from the role of the
+    /// application: pass a connection of a role that has `BYPASSRLS`. The connection must reach the
+    /// primary server of the same database, because a replica may return an older row.
+    ///
+    /// The role needs the privilege `SELECT` on the tables of the models. With a log in the
+    /// application's database (the outbox), it also needs `UPDATE`, because rest-live locks the
+    /// row.
+    pub fn read_db(mut self, db: DatabaseConnection) -> Self {
+        self.read_db = Some(db);
+        self
+    }
+
+    /// Sets a function that prepares each transaction in which rest-live reads a row again, for
+    /// databases whose rows depend on settings of the session. Default: none.
+    ///
+    /// The function receives the scope of the row and a new transaction. It changes what the
+    /// transaction sees, and returns the transaction. rest-live reads the row in it, and then rolls
+    /// it back.
+    ///
+    /// The prepared transaction must show every row of every model (in the given scope). A row that
+    /// it does not show counts as deleted: subscribers receive `DELETED`. Without this function and
+    /// [`read_db`](Self::read_db), a row that row security may hide is never reported as deleted;
+    /// subscribers of the model receive a reset instead. They also receive one if the function
+    /// fails.
+    ///
+    /// ```no_run
+    /// # use rest_live_runtime as rest_live;
+    /// # use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+    /// use rest_live::Live;
+    ///
+    /// # fn build(db: DatabaseConnection) -> Result<(), Box<dyn std::error::Error>> {
+    /// let live = Live::<()>::builder(db)
+    ///     .prepare_reads(|_scope, txn: DatabaseTransaction| async move {
+    ///         // The policy of each table allows this role to see all rows.
+    ///         txn.execute_unprepared("SET LOCAL ROLE live_reader").await?;
+    ///         Ok(txn)
+    ///     })
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prepare_reads<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
+    {
+        self.prepare_reads = Some(Box::new(move |scope, txn| prepare(scope, txn).boxed()));
+        self
+    }
+
+    /// Sets the function that returns the connection of a session: `authorize` receives it, and
+    /// `retrieve` of the 0.7 dialect reads its row on it. Default: the connection of the `Live`.
+    ///
+    /// The function receives the user and the scope of the session. It must return at once: open
+    /// the pools before.
+    pub fn session_db<F>(mut self, db: F) -> Self
+    where
+        F: Fn(&U, Option<&Scope>) -> DatabaseConnection + Send + Sync + 'static,
+    {
+        self.session_reads.set_db(move |user, scope| {
+            let user = user.downcast()?;
+            Some(db(user, scope))
+        });
+        self
+    }
+
+    /// Sets a function that prepares the transaction in which `retrieve` of the 0.7 dialect reads
+    /// its row, such as for row security. Default: none.
+    ///
+    /// The function receives the user, the scope of the session, and a new transaction on the
+    /// connection of [`session_db`](Self::session_db). It returns the transaction. rest-live reads
+    /// the row in it, and then rolls it back. If the function fails, the request is refused with
+    /// error 500.
+    ///
+    /// An `authorize` function receives a connection. If it needs settings, it begins a transaction
+    /// itself.
+    pub fn prepare_session_reads<F, R>(mut self, prepare: F) -> Self
+    where
+        F: Fn(Arc<U>, Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
+    {
+        self.session_reads.set_prepare(move |user, scope, txn| {
+            let user = user.downcast_arc()?;
+            Some(prepare(user, scope, txn).boxed())
+        });
+        self
+    }
+
     /// Sets how many bytes of rows this server keeps in memory. Default: 64 MiB.
     ///
     /// It bounds everything that holds rows or events for a while, in addition to the limits by
@@ -245,7 +347,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// Checks the registrations and starts the dispatcher on the current tokio runtime.
     ///
     /// # Errors
-    /// * [`BuildError::Registry`] with all mistakes in the registered serializers
+    /// * [`BuildError::Registry`] with all mistakes in the registered serializers, or with all
+    ///   columns that a shared event log cannot carry
     /// * [`BuildError::Origin`] if no page can have an entry of
     ///   [`allowed_origins`](Self::allowed_origins) as its origin
     /// * [`BuildError::NoUserKey`] if connections per user are limited without a
@@ -255,6 +358,9 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let linked = Registration::linked().filter(|_| self.discover);
         let registry = Registry::new(linked.chain(self.registered), UserType::of::<U>());
         let mut registry = registry.map_err(BuildError::Registry)?;
+        if self.log.is_shared() {
+            registry.check_columns().map_err(BuildError::Registry)?;
+        }
         if let Some(log) = self.log.transactional() {
             let captures = |schema: Option<&str>, table: &str| log.captures(schema, table);
             registry
@@ -294,7 +400,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
-            self.db.clone(),
+            &self.db,
+            RowReader::new(&self.db, self.read_db, self.prepare_reads),
             Arc::clone(&default_schema),
             Arc::clone(&metrics),
             runtime.clone(),
@@ -344,8 +451,12 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     history,
                     replays,
                     progress,
-                    db: self.db,
                     default_schema,
+                    reads: self.session_reads,
+                    authorize_limiter: AuthorizeLimiter::new(
+                        self.limits.max_concurrent_authorize,
+                        metrics.authorize_waiting.clone(),
+                    ),
                     limits: self.limits,
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),

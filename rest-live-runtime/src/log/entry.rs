@@ -14,7 +14,10 @@ use crate::{
         event::{Action, Event, EventKind, RowChange},
         scope::Scope,
     },
-    model::registry::{ModelEntry, Registry},
+    model::{
+        registry::{ModelEntry, Registry},
+        row_json::EncodedBy,
+    },
     user_code,
 };
 
@@ -118,7 +121,15 @@ fn decode(model: &ModelEntry, stored: &StoredEvent) -> Result<EventKind, String>
         Operation::Delete => Action::Deleted,
         Operation::Reset => return Ok(EventKind::Reset),
     };
-    let decode_row = |row: &RawValue| model.decode(row).map_err(|error| error.to_string());
+    let encoded_by = match stored.node {
+        Some(_) => EncodedBy::Server,
+        None => EncodedBy::Trigger,
+    };
+    let decode_row = |row: &RawValue| {
+        model
+            .decode(row, encoded_by)
+            .map_err(|error| error.to_string())
+    };
     let old = stored
         .old
         .iter()

@@ -17,7 +17,7 @@ use sea_orm::{
 };
 
 use self::heap::{array_bytes, value_bytes};
-use super::declaration::ShownField;
+use super::{cast, declaration::ShownField, row_json::takes_vector};
 use crate::{
     data::{event::Row, key::KeyValue},
     user_code,
@@ -225,8 +225,7 @@ impl<E: EntityTrait<Model: Sync>> Columns for EntityColumns<E> {
     fn returned(&self, backend: DbBackend) -> Vec<ReturnedColumn> {
         let columns = E::Column::iter().filter_map(|column| {
             let expression = returning_expression::<E>(column, backend)?;
-            let name = expression.rsplit_once(" AS ");
-            let name = name.map_or(expression.as_str(), |(_, name)| name);
+            let name = cast::quoted_name(&column, backend);
             let constant = self.constant_of(column);
             Some(ReturnedColumn {
                 constant: constant.map(|constant| format!("{constant} AS {name}")),
@@ -313,6 +312,9 @@ fn heap_kind<E: EntityTrait>(column: E::Column, default: Option<&Value>) -> Heap
         _ if default.is_some_and(is_array) => return HeapKind::Array,
         _ => {}
     }
+    if takes_vector::<E>(column) {
+        return HeapKind::None;
+    }
     // Application code, if the column has a type of its own.
     match user_code::call(|| <E::Model as ModelTrait>::get_value_type(column)) {
         Ok(ArrayType::String | ArrayType::Bytes | ArrayType::Json) => HeapKind::Any,
@@ -339,9 +341,7 @@ fn constant(default: &Value) -> Option<&'static str> {
 /// Returns a column as SeaORM writes it after `RETURNING`.
 fn returning_expression<E: EntityTrait>(column: E::Column, backend: DbBackend) -> Option<String> {
     if backend == DbBackend::MySql {
-        // For this backend SeaQuery writes no `RETURNING`. MariaDB's clause contains only the
-        // names.
-        return Some(format!("`{}`", column.as_str()));
+        return Some(cast::returned_by_mariadb(&column));
     }
     let mut statement = Query::delete();
     statement.from_table(E::default().table_ref());
@@ -349,7 +349,7 @@ fn returning_expression<E: EntityTrait>(column: E::Column, backend: DbBackend) -
     statement.returning(Query::returning().exprs([expression]));
     let sql = StatementBuilder::build(&statement, &backend).sql;
     let (_, text) = sql.split_once(" RETURNING ")?;
-    Some(text.to_owned())
+    Some(cast::named(&column, text, backend))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sea_orm::DbBackend;
 
 use super::registry::ModelEntry;
-use crate::{data::scope::Scope, metrics::Metrics};
+use crate::metrics::Metrics;
 
 /// Interval between two reports of withheld events.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -70,17 +70,9 @@ impl DefaultSchema {
         self.switches.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns whether a connection of the pool surely finds the model's table of this scope.
-    pub(crate) fn finds(&self, model: &ModelEntry, scope: Option<&Scope>) -> bool {
-        model.has_one_table() || scope.is_none() && !self.is_switched()
-    }
-
-    /// Returns why [`finds`](Self::finds) is false for a model.
-    pub(crate) fn unfound(&self, scope: Option<&Scope>) -> String {
-        match scope {
-            Some(scope) => format!("its table is in the schema of the scope `{scope}`"),
-            None => "its table cannot be told from that of a tenant: a statement has switched the search_path, role or database of a pooled connection".to_owned(),
-        }
+    /// Returns whether a connection of the pool surely finds the model's default table.
+    pub(crate) fn finds(&self, model: &ModelEntry) -> bool {
+        model.has_one_table() || !self.is_switched()
     }
 
     /// Counts an event that is withheld because its table may be that of another tenant. Reports

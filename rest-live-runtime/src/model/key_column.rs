@@ -4,6 +4,7 @@ use sea_orm::{
     ColumnTrait, ColumnType, EntityTrait, IdenStatic, ModelTrait, Value, sea_query::ArrayType,
 };
 
+use super::row_json::takes_vector;
 use crate::data::key::{KeyKind, KeyValue};
 
 /// Why a column cannot be a key.
@@ -24,8 +25,11 @@ pub(crate) enum WrongKey {
 pub(super) fn column_kind<E: EntityTrait>(column: E::Column) -> Result<KeyKind, WrongKey> {
     let def = column.def();
     let column_type = def.get_column_type();
-    let value_type = E::Model::get_value_type(column);
     let name = column.as_str();
+    if takes_vector::<E>(column) {
+        return Err(WrongKey::Type(format!("`{name}` is a vector")));
+    }
+    let value_type = E::Model::get_value_type(column);
     let declared = KeyKind::of(column_type);
     let field = KeyKind::of_value(&value_type);
     match (declared, field) {
@@ -80,7 +84,7 @@ fn rust_type(value_type: &ArrayType) -> String {
 
 /// Returns the kind with the values of an enumeration, if the type of the key is one.
 pub(super) fn with_choices(kind: KeyKind, choices: fn() -> Option<Vec<Value>>) -> KeyKind {
-    let values = choices().map(|values| values.into_iter().map(KeyValue::from_value).collect());
+    let values = choices().map(|values| values.iter().map(KeyValue::from_value).collect());
     match values {
         Some(Some(choices)) => KeyKind::Choice(choices),
         _ => kind,

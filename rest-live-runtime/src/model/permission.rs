@@ -42,6 +42,10 @@ impl Identity {
     pub(crate) fn downcast<U: 'static>(&self) -> Option<&U> {
         self.0.downcast_ref()
     }
+
+    pub(crate) fn downcast_arc<U: Send + Sync + 'static>(&self) -> Option<Arc<U>> {
+        Arc::clone(&self.0).downcast().ok()
+    }
 }
 
 impl fmt::Debug for Identity {

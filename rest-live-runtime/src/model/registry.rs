@@ -164,6 +164,22 @@ impl Registry {
         }
     }
 
+    /// Checks that an event log outside this process can carry every column of every model.
+    ///
+    /// # Errors
+    /// The columns that it cannot carry.
+    pub(crate) fn check_columns(&self) -> Result<(), Vec<RegistryError>> {
+        let mut errors = Vec::new();
+        for model in &self.models {
+            model.check_columns(&mut errors);
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
     /// Removes the models of some tables from capture, because triggers write their events. The
     /// lookups by entity and by table no longer find these models.
     ///

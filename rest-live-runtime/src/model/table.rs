@@ -1,16 +1,21 @@
 //! The table of a model: its names in statements, the columns that a write returns, and reads of
 //! single rows.
 
+mod visibility;
+
 use std::sync::OnceLock;
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
-    QueryResult,
-    sea_query::{LockType, SelectStatement},
+    QueryResult, sea_query::LockType,
 };
 
+use self::visibility::{ReportedObstacles, WriteOnly};
 use super::columns::{ColumnUses, Columns, EntityColumns, ReturnedColumn};
-use crate::data::{event::Row, key::KeyValue};
+use crate::{
+    data::{event::Row, key::KeyValue},
+    user_code,
+};
 
 /// The table of an entity.
 pub(crate) struct Table {
@@ -20,6 +25,10 @@ pub(crate) struct Table {
     columns: Box<dyn Columns>,
     /// The columns that a write returns. One value is enough, because a `Live` has one database.
     returned: OnceLock<Vec<ReturnedColumn>>,
+    /// Whether it is a table, and not a view. Unknown before the first read that asks.
+    is_base_table: OnceLock<bool>,
+    write_only: OnceLock<WriteOnly>,
+    reported: ReportedObstacles,
 }
 
 impl Table {
@@ -32,6 +41,9 @@ impl Table {
                 .collect(),
             columns: Box::new(EntityColumns::<E>::new()),
             returned: OnceLock::new(),
+            is_base_table: OnceLock::new(),
+            write_only: OnceLock::new(),
+            reported: ReportedObstacles::default(),
         }
     }
 
@@ -70,12 +82,14 @@ impl Table {
         self.returned.get_or_init(|| self.columns.returned(backend))
     }
 
-    /// Decodes a row, and blanks its unused columns.
+    /// Decodes a row, and blanks its unused columns. This may run the application's code, and sqlx
+    /// panics for some values, such as the date `infinity`. A panic becomes an error.
     ///
     /// # Errors
     /// SeaORM's error, if a column is missing or has another type.
     pub(crate) fn decode(&self, result: &QueryResult) -> Result<Row, DbErr> {
-        self.columns.decode(result)
+        user_code::call(|| self.columns.decode(result))
+            .unwrap_or_else(|panic| Err(DbErr::Type(panic.to_string())))
     }
 
     /// Takes a model of the entity as a row, and blanks its unused columns.
@@ -94,36 +108,53 @@ impl Table {
     /// Reads the row with this primary key.
     ///
     /// # Errors
-    /// The database's error.
+    /// The database's error, or that of decoding.
     pub(crate) async fn read(
         &self,
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        self.query_row(db, &self.columns.select(key)).await
+        let found = self.find(db, key).await?;
+        found.map(|result| self.decode(&result)).transpose()
+    }
+
+    /// Reads the row with this primary key, without decoding it.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn find(
+        &self,
+        db: &impl ConnectionTrait,
+        key: &KeyValue,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        db.query_one(&self.columns.select(key)).await
     }
 
     /// Reads the row with this primary key, and locks it if the database has row locks.
     ///
     /// # Errors
-    /// The database's error.
+    /// The database's error, or that of decoding.
     pub(crate) async fn read_locked(
         &self,
         db: &impl ConnectionTrait,
         key: &KeyValue,
     ) -> Result<Option<Row>, DbErr> {
-        let mut select = self.columns.select(key);
-        select.lock(row_lock(db.get_database_backend()));
-        self.query_row(db, &select).await
+        let found = self.find_locked(db, key).await?;
+        found.map(|result| self.decode(&result)).transpose()
     }
 
-    async fn query_row(
+    /// Reads and locks the row with this primary key, without decoding it.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn find_locked(
         &self,
         db: &impl ConnectionTrait,
-        select: &SelectStatement,
-    ) -> Result<Option<Row>, DbErr> {
-        let result = db.query_one(select).await?;
-        result.map(|result| self.decode(&result)).transpose()
+        key: &KeyValue,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let mut select = self.columns.select(key);
+        select.lock(row_lock(db.get_database_backend()));
+        db.query_one(&select).await
     }
 }
 

@@ -3,12 +3,13 @@
 //! Capture calls it. It appends the events that are in order, and rereads the rows whose order is
 //! unknown. A writer waits for the log only, and never for a client's socket.
 
+mod late_append;
 mod reread;
 
 use std::{mem, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -19,15 +20,12 @@ use super::{
 };
 use crate::{
     data::{
-        cursor::Cursor,
-        event::{Action, Event, EventKind},
-        random_name::random_name,
-        row_id::RowId,
+        cursor::Cursor, event::Event, random_name::random_name, row_id::RowId,
         scoped_model::ScopedModel,
     },
     log::{EventLog, EventSource, LogError, Record, TransactionalLog},
     metrics::Metrics,
-    model::{default_schema::DefaultSchema, registry::Registry},
+    model::{default_schema::DefaultSchema, registry::Registry, row_reader::RowReader},
     user_code,
 };
 
@@ -43,7 +41,7 @@ pub(crate) struct Publisher {
     /// The name of this process in the log.
     pub(crate) node: Arc<str>,
     log: Arc<dyn EventLog>,
-    pub(crate) db: DatabaseConnection,
+    pub(crate) reader: RowReader,
     pub(crate) default_schema: Arc<DefaultSchema>,
     /// Whether the database is a stand-in of a test: rest-live sends it no statements of its own.
     pub(crate) is_stand_in: bool,
@@ -70,7 +68,8 @@ impl Publisher {
     pub(crate) fn new(
         registry: Arc<Registry>,
         log: Arc<dyn EventLog>,
-        db: DatabaseConnection,
+        db: &DatabaseConnection,
+        reader: RowReader,
         default_schema: Arc<DefaultSchema>,
         metrics: Arc<Metrics>,
         runtime: Handle,
@@ -83,8 +82,8 @@ impl Publisher {
             order,
             node: random_name().into(),
             log,
-            is_stand_in: is_stand_in(&db),
-            db,
+            reader,
+            is_stand_in: is_stand_in(db),
             default_schema,
             metrics,
             runtime,
@@ -249,43 +248,10 @@ impl Publisher {
         let events = events.into_iter();
         if let Some(log) = self.log.transactional() {
             let events = events.map(|ordered| ordered.event).collect();
-            let appended = self.append_reread(log, events).await;
-            return appended.map_err(LogError::new);
+            return self.append_late(log, events).await;
         }
         let record = |OrderedEvent { event, read_cursor }| self.record(event, read_cursor);
         self.log.append(events.map(record).collect()).await
-    }
-
-    /// Appends events to a transactional log after the transaction of their write has ended, or
-    /// where it is unknown. Each row is read and locked in a transaction of our own, so that the
-    /// events of one row are in the order of the commits.
-    async fn append_reread(
-        &self,
-        log: &dyn TransactionalLog,
-        events: Vec<Event>,
-    ) -> Result<(), DbErr> {
-        let transaction = self.db.begin().await?;
-        let mut reread = Vec::with_capacity(events.len());
-        for event in events {
-            let scope = event.scope;
-            // The transaction finds no table in the schema of a scope.
-            let model = self.registry.model_by_label(&event.model);
-            let model = model.filter(|model| self.default_schema.finds(model, scope.as_ref()));
-            let event = match (event.kind, model) {
-                (EventKind::Row(change), Some(model)) => {
-                    let found = model.table.read_locked(&transaction, &change.key).await?;
-                    let known_rows = change.old.into_iter().chain(change.new).collect();
-                    let creates = change.action == Action::Created;
-                    Event::reread(event.model, change.key, known_rows, found).as_creation(creates)
-                }
-                (EventKind::Row(_) | EventKind::Reset, _) => Event::reset(event.model),
-            };
-            reread.push((event.in_scope(scope), None));
-        }
-        self.publish_in(log, &transaction, reread).await?;
-        transaction.commit().await?;
-        log.committed();
-        Ok(())
     }
 }
 

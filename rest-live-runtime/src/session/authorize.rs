@@ -9,7 +9,7 @@ use super::{
     refusal::{internal, unavailable},
 };
 use crate::{
-    data::{key::KeyValue, serializer_set::SerializerSet},
+    data::{group_id::GroupId, serializer_set::SerializerSet},
     metrics::Denial,
     model::{
         permission::{Authorization, Identity},
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) async fn authorize(
     context: &SessionContext,
     group: &GroupEntry,
-    value: &KeyValue,
+    group_id: &GroupId,
     user: &Identity,
 ) -> Result<SerializerSet, Refusal> {
     let mut granted = SerializerSet::NONE;
@@ -42,7 +42,7 @@ pub(crate) async fn authorize(
                     Some((_, is_granted)) => *is_granted,
                     None => {
                         let name = &*entry.serializer.name;
-                        let is_granted = ask(context, authorize, name, value, user).await?;
+                        let is_granted = ask(context, authorize, name, group_id, user).await?;
                         answers.push((authorize.function, is_granted));
                         is_granted
                     }
@@ -68,10 +68,13 @@ async fn ask(
     context: &SessionContext,
     authorize: &Authorization,
     serializer: &str,
-    value: &KeyValue,
+    GroupId { value, scope, .. }: &GroupId,
     user: &Identity,
 ) -> Result<bool, Refusal> {
-    let answer = authorize.decide(user, value, &context.db);
+    let answer = async {
+        let db = context.reads.db(user, scope.as_ref())?;
+        authorize.decide(user, value, &db).await
+    };
     let refusal = match timeout(context.limits.authorize_timeout, answer).await {
         Ok(Ok(is_granted)) => return Ok(is_granted),
         Ok(Err(error)) => {

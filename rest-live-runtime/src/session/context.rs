@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 
 use super::{
-    connection_limiter::ConnectionLimiter, origin::allowed::AllowedOrigins,
-    other_processes::OtherProcesses,
+    authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
+    origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
 };
 use crate::{
     data::cursor::Cursor,
@@ -27,8 +26,9 @@ pub(crate) struct SessionContext {
     pub(crate) replays: Arc<Replays>,
     /// Up to where the dispatcher has published the log; `None` until the log has begun.
     pub(crate) progress: watch::Receiver<Option<Cursor>>,
-    pub(crate) db: DatabaseConnection,
     pub(crate) default_schema: Arc<DefaultSchema>,
+    pub(crate) reads: SessionReads,
+    pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
     pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::log::EventLog;
+use crate::{log::EventLog, user_code};
 
 /// How long after its start a server expects clients that were connected to its predecessor.
 const RESTART_PERIOD: Duration = Duration::from_secs(600);
@@ -70,8 +70,13 @@ impl OtherProcesses {
 
     /// Warns at the end of a process whose events no client of its own could receive.
     pub(crate) fn report_end(&self, log: &dyn EventLog) {
-        let events = log.known_head().map_or(0, |head| head.position);
-        if !self.is_shared && events > 0 && !self.has_sessions.load(Ordering::Relaxed) {
+        if self.is_shared || self.has_sessions.load(Ordering::Relaxed) {
+            return;
+        }
+        // The log may be the application's code, and a drop must not panic.
+        let head = user_code::call(|| log.known_head()).ok().flatten();
+        let events = head.map_or(0, |head| head.position);
+        if events > 0 {
             tracing::warn!(
                 events,
                 "this process captured changes, but no client has connected to it. Its event log is in its memory, so clients of other processes did not receive the changes. If another process serves the clients, both need a log that they share: see LiveBuilder::log"

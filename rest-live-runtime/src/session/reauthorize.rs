@@ -35,10 +35,15 @@ pub(crate) async fn run(context: Arc<SessionContext>, sessions: Vec<SessionHandl
 /// Asks until an answer holds, and returns whether the subscription has ended.
 async fn ask(context: &SessionContext, session: &SessionHandle, subscription: &Subscribed) -> bool {
     let (_, entry) = context.registry.group_entry(&subscription.group);
-    let value = &subscription.group.value;
     loop {
+        let permit = if entry.has_authorize() {
+            Some(context.authorize_limiter.admit_reauthorization().await)
+        } else {
+            None
+        };
         let rights_version = session.rights_version();
-        let answer = authorize(context, entry, value, &subscription.user).await;
+        let answer = authorize(context, entry, &subscription.group, &subscription.user).await;
+        drop(permit);
         let answer = answer.map_err(|refusal| match refusal.code {
             ErrorCode::Forbidden => ErrorCode::Revoked,
             code => code,

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Session, SessionContext, authorize,
+    authorize_limiter::AuthorizePermit,
     refusal::{id_in_use, internal, unavailable},
     target::ResolvedTarget,
 };
@@ -47,12 +48,17 @@ impl Session {
         let context = &*self.context;
         let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
+            let permit = self.authorize_permit(&request).await?;
+            if permit.as_ref().is_some_and(|permit| permit.has_waited) && self.handle.is_gone() {
+                return Ok(());
+            }
             let rights_version = self.handle.rights_version();
-            let value = &request.target.group.value;
-            let granted = authorize(context, request.target.entry, value, &self.user).await?;
+            let (entry, group) = (request.target.entry, &request.target.group);
+            let granted = authorize(context, entry, group, &self.user).await?;
             if request.must_exist {
                 self.require_row(&request, granted).await?;
             }
+            drop(permit);
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
@@ -86,6 +92,33 @@ impl Session {
             }
         }
         Err(unavailable())
+    }
+
+    /// Waits until the request may call the application's functions or query its database. Returns
+    /// `None` if it does neither.
+    async fn authorize_permit(
+        &self,
+        request: &SubscribeRequest<'_>,
+    ) -> Result<Option<AuthorizePermit<'_>>, Refusal> {
+        if !request.must_exist && !request.target.entry.has_authorize() {
+            return Ok(None);
+        }
+        let context = &*self.context;
+        let wait = context.limits.authorize_wait_timeout;
+        let permit = context.authorize_limiter.admit_request(wait).await;
+        permit.map(Some).map_err(|_| {
+            if context.authorize_limiter.is_first_timeout() {
+                tracing::warn!(
+                    "subscriptions waited for authorize longer than authorize_wait_timeout: they are refused with error 503. If the database can take more calls at once, raise Limits::max_concurrent_authorize. Further refusals are logged at level debug"
+                );
+            } else {
+                tracing::debug!(
+                    "a subscription waited for authorize longer than authorize_wait_timeout"
+                );
+            }
+            context.metrics.count_denial(Denial::Authorize);
+            unavailable()
+        })
     }
 
     /// Applies a subscription. Prepares its replay again while the group changes.
@@ -126,28 +159,21 @@ impl Session {
         granted: SerializerSet,
     ) -> Result<(), Refusal> {
         let SessionContext {
-            db,
+            reads,
             default_schema,
             limits,
             ..
         } = &*self.context;
-        let scope = request.target.group.scope.as_ref();
-        if !default_schema.finds(request.target.model, scope) {
+        let (model, group) = (&*request.target.model.label, &request.target.group);
+        let (table, scope) = (&request.target.model.table, group.scope.as_ref());
+        if scope.is_none() && !reads.has_settings() && !default_schema.finds(request.target.model) {
             tracing::error!(
-                model = &*request.target.model.label,
-                reason = default_schema.unfound(scope),
-                "the row of a subscription cannot be read: the request is refused with error 500"
+                model,
+                "the row of a subscription cannot be read, because a statement has switched the search_path, role or database of a pooled connection: the request is refused with error 500"
             );
             return Err(internal());
         }
-        let (model, read) = (
-            &*request.target.model.label,
-            request
-                .target
-                .model
-                .table
-                .read(db, &request.target.group.value),
-        );
+        let read = reads.read(&self.user, table, scope, &group.value);
         let row = match timeout(limits.authorize_timeout, read).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {

@@ -194,6 +194,11 @@ async fn fitting_types_reach_their_subscribers() {
 
 /// A model whose columns SeaORM names otherwise than its fields.
 mod renamed {
+    #![allow(
+        non_snake_case,
+        reason = "SeaORM generates code with the name of the field"
+    )]
+
     use super::*;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -205,7 +210,6 @@ mod renamed {
         pub list_id: i32,
         #[sea_orm(enum_name = "Owner", column_name = "OWNER")]
         pub owned_by: String,
-        #[allow(non_snake_case)]
         pub SiteID: i64,
         pub r#type: String,
     }

@@ -15,6 +15,7 @@ mod recovery;
 mod retention;
 mod storm;
 mod transactional;
+mod trigger_faults;
 
 use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{

@@ -39,7 +39,8 @@ impl GateLog {
         self.opened.notify_one();
     }
 
-    /// Returns everything that was appended so far: the rows as written, and `None` for a reset.
+    /// Returns everything that was appended so far: the rows as written, and `None` for a reset
+    /// or a deleted row.
     pub fn taken(&self) -> Vec<Option<task::Model>> {
         self.taken.lock().unwrap().clone()
     }
@@ -53,10 +54,8 @@ impl EventLog for GateLog {
                 self.opened.notified().await;
             }
             for event in &events {
-                let row = event.event().as_row().map(|row| {
-                    let new = row.new.as_ref().unwrap();
-                    new.downcast::<task::Model>().unwrap().clone()
-                });
+                let new = event.event().as_row().and_then(|row| row.new.as_ref());
+                let row = new.map(|new| new.downcast::<task::Model>().unwrap().clone());
                 self.taken.lock().unwrap().push(row);
             }
             self.log.append(events).await

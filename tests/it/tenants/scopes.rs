@@ -1,9 +1,9 @@
 //! Writes and sessions that are bound to a scope, on one server.
 
-use rest_live::{Live, LiveEntity, db::Scope, testing::Client, transport::Handshake};
+use rest_live::{Live, LiveBuilder, LiveEntity, db::Scope, testing::Client, transport::Handshake};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter,
-    TransactionTrait, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ModelTrait,
+    QueryFilter, TransactionTrait, sea_query::Expr,
 };
 use serde_json::{Value, json};
 
@@ -237,10 +237,29 @@ async fn reauthorization_leaves_scopes_as_they_are() {
 }
 
 #[tokio::test]
-async fn contested_row_concerns_only_its_scope() {
+async fn contested_row_is_a_reset_of_its_scope() {
+    write_contested_row(|builder| builder, "reset").await;
+}
+
+#[tokio::test]
+async fn contested_row_is_read_in_its_scope() {
+    let prepare = |builder: LiveBuilder| {
+        builder.prepare_reads(|scope, transaction: DatabaseTransaction| async move {
+            let schema = scope.map_or_else(|| "public".to_owned(), |scope| scope.to_string());
+            let set = format!("SET LOCAL search_path TO {schema}");
+            transaction.execute_unprepared(&set).await?;
+            Ok(transaction)
+        })
+    };
+    write_contested_row(prepare, "UPDATED second").await;
+}
+
+/// Writes a row twice, so that the order of the writes is unknown.
+async fn write_contested_row(set: impl FnOnce(LiveBuilder) -> LiveBuilder, expected: &str) {
     let (db, _database) = database().await;
     let gate = GateLog::default();
-    let live = Live::builder(db).log(gate.clone()).build().unwrap();
+    let builder = Live::builder(db).log(gate.clone());
+    let live = set(builder).build().unwrap();
     let mut clients = clients(&live).await;
     let scoped = live.db().in_scope("b");
     for tenant in ["public", "b", "c"] {
@@ -273,7 +292,7 @@ async fn contested_row_concerns_only_its_scope() {
     let first = soon("the first", clients[1].receive_json()).await;
     assert_eq!(describe(&first), "UPDATED first");
     let last = soon("the reread", clients[1].receive_json()).await;
-    assert_eq!(describe(&last), "reset");
+    assert_eq!(describe(&last), expected);
     expect(&mut clients, [&[], &[], &["UPDATED other"]]).await;
 }
 
@@ -296,7 +315,7 @@ async fn retrieve_reads_no_row_of_another_schema() {
     let frames = client.received().await;
     assert_eq!(frames[0]["type"], "error", "{frames:?}");
     assert_eq!(frames[0]["code"], 500, "{frames:?}");
-    assert!(log.end().contains("in the schema of the scope `b`"));
+    assert!(log.end().contains("LiveBuilder::prepare_session_reads"));
     // A change of the default row is not sent to it.
     task(1, "changed", 1).update(&app.db()).await.unwrap();
     assert_eq!(received(&mut client).await, [""; 0]);

@@ -110,7 +110,7 @@ async fn tcp_connection_takes_the_fast_path() {
     app.client().await.synchronise().await;
     let log = log.end();
     assert!(
-        log.contains("live models="),
+        log.contains("rest-live has started"),
         "the log was not captured: {log}"
     );
     assert!(!log.contains(SLOW_PATH), "{log}");

@@ -12,7 +12,7 @@ use super::pending::{Orphan, PendingWrites, Stage};
 use crate::{
     capture::{database::Database, sql::Verb},
     data::{row_id::RowId, scope::Scope, scoped_model::ScopedModel},
-    model::registry::ModelEntry,
+    model::{registry::ModelEntry, row_reader::Found},
     publish::publisher::{Committed, Publisher, resets},
 };
 
@@ -59,7 +59,7 @@ async fn resolve(
 ) {
     let write = &orphan.write;
     let scope = scope.filter(|_| !model.is_shared()).cloned();
-    if scope.is_none() && !publisher.default_schema.finds(model, None) {
+    if scope.is_none() && !publisher.default_schema.finds(model) {
         let metrics = &publisher.metrics;
         return publisher
             .default_schema
@@ -70,24 +70,34 @@ async fn resolve(
         let reset = resets([scoped_model]);
         return publisher.publish(reset).await;
     };
-    let row = RowId::new(scoped_model, key.clone());
     let in_scope = |(event, interval): Committed| (event.in_scope(scope.clone()), interval);
-    match (publisher.read(&row).await, write.verb) {
+    let reader = &publisher.reader;
+    let found = reader.read(&model.table, scope.as_ref(), &key).await;
+    match (found, write.verb) {
         // The row may still be deleted: the statement may be waiting for a lock.
-        (Ok(Some(_)) | Err(_), Verb::Delete) => pending.put_back(orphan),
-        (Ok(None), Verb::Delete) => {
+        (Ok(Found::Row(_)), Verb::Delete) => _ = pending.put_back(orphan),
+        (Ok(Found::Nothing), Verb::Delete) => {
             let deleted = orphan.write.into_deleted_event(model);
             publisher
                 .publish(Vec::from_iter(deleted.map(in_scope)))
                 .await;
         }
-        (Ok(Some(found)), Verb::Insert | Verb::Update) => {
-            let written = orphan.write.into_written_event(model, key, found);
+        (found @ (Ok(Found::Unknown(_)) | Err(_)), Verb::Delete) => {
+            if let Ok(Found::Unknown(obstacle)) = found {
+                model.table.report(&model.label, obstacle);
+            }
+            // Whether the row is deleted cannot be seen, now or later.
+            if !pending.put_back(orphan) {
+                publisher.publish(resets([scoped_model])).await;
+            }
+        }
+        (Ok(Found::Row(row)), Verb::Insert | Verb::Update) => {
+            let written = orphan.write.into_written_event(model, key, row);
             publisher.publish(vec![in_scope(written)]).await;
         }
-        (Ok(None) | Err(_), Verb::Insert | Verb::Update) => {
+        (Ok(Found::Nothing | Found::Unknown(_)) | Err(_), Verb::Insert | Verb::Update) => {
             let creates = orphan.write.verb == Verb::Insert;
-            publisher.reread(row, orphan.write.old, creates);
+            publisher.reread(RowId::new(scoped_model, key), orphan.write.old, creates);
         }
     }
 }

@@ -58,6 +58,9 @@ pub(crate) struct PendingWrite {
     /// writer has inserted it within the interval. So the row is reread, and the event of the other
     /// writer names its groups.
     pub(crate) was_missing: bool,
+    /// Whether the old row was read and could not be decoded. Then the groups that it belonged to
+    /// are not known.
+    pub(crate) is_unreadable: bool,
     pub(crate) interval: Arc<Interval>,
     pub(crate) stage: Stage,
 }
@@ -77,6 +80,9 @@ impl PendingWrite {
     /// Returns the event of a deleted row, `None` if its key is unknown.
     pub(crate) fn into_deleted_event(self, model: &ModelEntry) -> Option<Committed> {
         let (key, label) = (self.key?, Arc::clone(&model.label));
+        if self.is_unreadable {
+            return Some((Event::reset(label), None));
+        }
         let event = match self.old {
             Some(old) => Event::deleted(label, key, old),
             None => Event::reread(label, key, Vec::new(), None),
@@ -92,6 +98,9 @@ impl PendingWrite {
         new: Row,
     ) -> Committed {
         let label = Arc::clone(&model.label);
+        if self.is_unreadable {
+            return (Event::reset(label), None);
+        }
         let event = match self.verb {
             Verb::Insert => Event::created(label, key, new),
             Verb::Update | Verb::Delete => Event::updated(label, key, self.old, new),
@@ -171,10 +180,7 @@ impl PendingWrites {
                 .into_iter()
                 .collect()
         } else {
-            let values: Vec<_> = values
-                .iter()
-                .filter_map(|value| KeyValue::from_value(value.clone()))
-                .collect();
+            let values: Vec<_> = values.iter().filter_map(KeyValue::from_value).collect();
             let is_named = |write: &PendingWrite| {
                 let mut parts = write.key.iter().flat_map(KeyValue::parts);
                 parts.all(|part| values.contains(part))
@@ -221,13 +227,16 @@ impl PendingWrites {
         self.take_if(|_| true)
     }
 
-    /// Keeps an orphan that may still be carried out.
-    pub(crate) fn put_back(&self, orphan: Orphan) {
-        if orphan.added_at.elapsed() < Self::LOCK_WAIT_TIMEOUT {
+    /// Keeps an orphan that may still be carried out. Returns whether it does: no write waits
+    /// longer than [`LOCK_WAIT_TIMEOUT`](Self::LOCK_WAIT_TIMEOUT).
+    pub(crate) fn put_back(&self, orphan: Orphan) -> bool {
+        let is_kept = orphan.added_at.elapsed() < Self::LOCK_WAIT_TIMEOUT;
+        if is_kept {
             let mut state = self.0.lock();
             let writes = state.writes.entry((orphan.writer, orphan.entity));
             writes.or_default().push((orphan.added_at, orphan.write));
         }
+        is_kept
     }
 
     /// Takes the orphans. Returns `None` if no write at all is pending: the sweep must end then.

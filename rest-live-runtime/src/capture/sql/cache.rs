@@ -43,6 +43,20 @@ pub(crate) struct TableAnalysis {
     /// The text changed to return whole rows. `None` if their columns could be confused with
     /// something else that the text returns.
     pub(crate) returning: Option<String>,
+    /// What the changed text reads that the original one does not.
+    pub(crate) added_reading: AddedReading,
+}
+
+/// What a text reads in addition because it returns whole rows. PostgreSQL may not allow the role
+/// to read it, although it may write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddedReading {
+    None,
+    /// Columns of rows that the original text reads also.
+    Columns,
+    /// Columns, and rows that the original text only writes. Row security lets a role write rows
+    /// that it may not read.
+    Rows,
 }
 
 /// One model of a table that a statement writes.
@@ -150,12 +164,25 @@ impl TableAnalysis {
             ),
             models,
             skips_existing_rows: dml.skips_existing_rows,
+            added_reading: AddedReading::of(&dml, backend),
         })
     }
 
     /// Returns the indices of the table's models in the registry.
     pub(crate) fn model_indices(&self) -> impl Iterator<Item = usize> {
         self.models.iter().map(|model| model.index)
+    }
+}
+
+impl AddedReading {
+    fn of(dml: &Dml<'_>, backend: DbBackend) -> Self {
+        if backend != DbBackend::Postgres || !dml.returning.is_empty() {
+            Self::None
+        } else if dml.verb == Verb::Insert || !dml.is_filtered {
+            Self::Rows
+        } else {
+            Self::Columns
+        }
     }
 }
 

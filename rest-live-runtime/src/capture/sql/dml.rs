@@ -23,6 +23,8 @@ pub(super) struct Dml<'s> {
     pub(super) set_columns: Vec<&'s str>,
     /// Whether it is an insert that leaves rows that already exist unchanged.
     pub(super) skips_existing_rows: bool,
+    /// Whether it has a `where`.
+    pub(super) is_filtered: bool,
     /// The expressions that it returns, each as written in the text.
     pub(super) returning: Vec<&'s str>,
 }
@@ -71,6 +73,7 @@ impl<'s> Dml<'s> {
                 Verb::Insert | Verb::Delete => Vec::new(),
             },
             skips_existing_rows,
+            is_filtered: body.iter().any(|t| t.is_any(&["where"])),
             returning: returning.map_or_else(Vec::new, |index| split_list(sql, &top[index + 1..])),
         })
     }

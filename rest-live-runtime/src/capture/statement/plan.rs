@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::answer::Answer;
 use crate::capture::{
@@ -13,7 +13,7 @@ use crate::capture::{
     },
     sql::{
         SchemaSwitch,
-        cache::{Analysis, RawAnalysis, TableAnalysis},
+        cache::{AddedReading, Analysis, RawAnalysis, TableAnalysis},
         may_call_set_config,
     },
 };
@@ -123,6 +123,34 @@ impl Plan {
         }
         Self::Unknown {
             models: table.model_indices().collect(),
+            is_single: true,
+            counts_all_rows: true,
+        }
+    }
+
+    /// Leaves the text as it is if PostgreSQL may not allow the role to read what the text writes:
+    /// the write would fail, or skip rows, because of the rows that it is made to return.
+    pub(crate) async fn without_forbidden_reading(
+        self,
+        inner: &impl ConnectionTrait,
+        sink: &EventSink,
+    ) -> Self {
+        let Self::Returning(plan) = &self else {
+            return self;
+        };
+        let added = plan.table.added_reading;
+        if added == AddedReading::None {
+            return self;
+        }
+        let Some(model) = plan.table.models.first() else {
+            return self;
+        };
+        let table = &sink.registry().model(model.index).table;
+        if table.may_read(inner, added == AddedReading::Rows).await {
+            return self;
+        }
+        Self::Unknown {
+            models: plan.table.model_indices().collect(),
             is_single: true,
             counts_all_rows: true,
         }

@@ -52,20 +52,15 @@ impl<'s> ReturnedRows<'s> {
                 continue;
             }
             let model = self.sink.registry().model(index);
-            let row = model
-                .table
-                .decode(result)
-                .map(|row| (model.key_of(&row), row));
-            match row {
+            match model.decode_keyed(result) {
                 Ok((Some(key), row)) if model_rows.has_room(&row, &self.sink.database) => {
                     model_rows.bytes += row.bytes();
                     model_rows.rows.push((key, row));
                 }
                 Ok(_) => model_rows.mark_unknown(),
                 Err(error) => {
-                    let (model, error) = (&*model.label, &error as &dyn std::error::Error);
                     tracing::error!(
-                        model,
+                        model = &*model.label,
                         error,
                         "a written row could not be decoded: the model's subscribers receive a reset"
                     );

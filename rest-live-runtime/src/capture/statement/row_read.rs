@@ -23,7 +23,7 @@ pub(super) async fn mark_existing_rows(
     for (model, write) in pending {
         let table = &sink.registry().model(*model).table;
         if let Some(key) = &write.key
-            && table.read(inner, key).await?.is_some()
+            && table.find(inner, key).await?.is_some()
         {
             write.stage = Stage::Unchanged;
         }

@@ -146,6 +146,14 @@ impl Client {
         }
     }
 
+    /// Returns the socket, unless a task takes the frames.
+    pub(crate) fn shared_socket(&self) -> Option<Arc<SharedSocket>> {
+        match &self.sink {
+            Sink::Task(_) => None,
+            Sink::Socket(socket) => Some(Arc::clone(&socket.socket)),
+        }
+    }
+
     pub(crate) fn has_id(&self, id: &Id) -> bool {
         self.subscriptions.iter().any(|s| s.has_id(id))
     }

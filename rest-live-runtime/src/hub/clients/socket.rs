@@ -7,9 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, task::AtomicWaker};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::{io::Interest, net::TcpStream};
 
 /// What the writer and the reader of a connection share.
 #[derive(Debug)]
@@ -89,6 +89,14 @@ impl SharedSocket {
             Ordering::Acquire,
         );
         self.reader.wake();
+    }
+
+    /// Returns whether the client has ended its direction, or the connection is over. This is known
+    /// although the server reads nothing while it carries a request out.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        let is_over = matches!(self.state(), SocketState::Closed | SocketState::Lost);
+        let readiness = || self.stream.ready(Interest::READABLE).now_or_never();
+        is_over || readiness().is_some_and(|ready| ready.map_or(true, |r| r.is_read_closed()))
     }
 
     pub(crate) fn set_received(&self) {

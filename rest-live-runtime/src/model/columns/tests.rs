@@ -175,3 +175,52 @@ fn heap_of_known_types_is_measured_in_place() {
     assert_eq!(heap_bytes(&vec![1_i64, 2]), Some(16));
     assert_eq!(heap_bytes(&7), None);
 }
+
+mod labeled {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "labeled")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) id: i32,
+        #[sea_orm(column_type = "custom(\"citext\")", select_as = "text")]
+        pub(crate) label: String,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+#[test]
+fn column_with_a_cast_keeps_its_name() {
+    let mut columns = EntityColumns::<labeled::Entity>::new();
+    columns.restrict(&ColumnUses {
+        shown: Vec::new(),
+        reads_all: false,
+        keys: vec!["id"],
+    });
+    for (backend, expression, constant) in [
+        (
+            DbBackend::Postgres,
+            r#"CAST("label" AS text)"#,
+            r#"'' AS "label""#,
+        ),
+        (
+            DbBackend::Sqlite,
+            r#"CAST("label" AS text) AS "label""#,
+            r#"'' AS "label""#,
+        ),
+        (
+            DbBackend::MySql,
+            "CAST(`label` AS text) AS `label`",
+            "'' AS `label`",
+        ),
+    ] {
+        let returned = columns.returned(backend).pop().unwrap();
+        assert_eq!(returned.expression, expression);
+        assert_eq!(returned.constant.as_deref(), Some(constant));
+    }
+}

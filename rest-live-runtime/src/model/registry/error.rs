@@ -180,6 +180,19 @@ pub enum RegistryError {
         /// The model's label.
         label: String,
     },
+    /// An event log that several servers share cannot carry a column.
+    #[error(
+        "a shared event log cannot carry `{column}` of `{label}`: {why}. Give the column another type, declare it as secret if no \
+         server needs its value, or use the log in memory"
+    )]
+    SharedLogColumn {
+        /// The model's label.
+        label: String,
+        /// The column.
+        column: String,
+        /// Why it cannot be carried.
+        why: &'static str,
+    },
     /// A group key has more than 64 serializers.
     #[error("`{label}` by `{group_key}` has more than 64 serializers: remove some")]
     TooManySerializers {

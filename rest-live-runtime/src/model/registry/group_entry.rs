@@ -67,6 +67,13 @@ impl GroupEntry {
             .any(|shown| shown.serializer.permission.is_some())
     }
 
+    /// Returns whether the application decides which users may subscribe.
+    pub(crate) fn has_authorize(&self) -> bool {
+        self.serializers
+            .iter()
+            .any(|shown| shown.authorize.is_some())
+    }
+
     /// Returns the group with this value in a scope.
     pub(crate) fn group_id(&self, value: KeyValue, scope: Option<&Scope>) -> GroupId {
         GroupId {

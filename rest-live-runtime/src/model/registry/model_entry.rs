@@ -2,6 +2,7 @@
 
 use std::{any::TypeId, collections::HashSet, mem, sync::Arc};
 
+use sea_orm::QueryResult;
 use serde_json::value::RawValue;
 
 use super::{GroupEntry, RegistryError};
@@ -15,9 +16,10 @@ use crate::{
         columns::{ColumnUses, ShownFields},
         description::ReadKey,
         permission::UserType,
-        row_json::{ColumnError, RowCodec},
+        row_json::{ColumnError, EncodedBy, RowCodec},
         table::Table,
     },
+    user_code,
 };
 
 /// A subscribable model.
@@ -203,6 +205,23 @@ impl ModelEntry {
         (self.read_pk)(row)
     }
 
+    /// Decodes a whole row that the database returned, and reads its key. The key is `None` if a
+    /// column of it is NULL.
+    ///
+    /// # Errors
+    /// Why the row could not be decoded.
+    pub(crate) fn decode_keyed(
+        &self,
+        result: &QueryResult,
+    ) -> Result<(Option<KeyValue>, Row), String> {
+        let row = self
+            .table
+            .decode(result)
+            .map_err(|error| error.to_string())?;
+        let key = user_code::call(|| self.key_of(&row)).map_err(|panic| panic.to_string())?;
+        Ok((key, row))
+    }
+
     /// Parses a primary key in JSON.
     pub(crate) fn read_key(&self, json: &serde_json::Value) -> Option<KeyValue> {
         self.pk_kind.read(json).ok()
@@ -221,9 +240,20 @@ impl ModelEntry {
     ///
     /// # Errors
     /// The column that is missing or has another type.
-    pub(crate) fn decode(&self, row: &RawValue) -> Result<Row, ColumnError> {
-        let row = self.codec.decode(row, &self.absent)?;
+    pub(crate) fn decode(&self, row: &RawValue, encoded_by: EncodedBy) -> Result<Row, ColumnError> {
+        let row = self.codec.decode(row, &self.absent, encoded_by)?;
         Ok(self.table.columns().measure(row))
+    }
+
+    /// Finds the columns that an event log outside this process cannot carry.
+    pub(super) fn check_columns(&self, errors: &mut Vec<RegistryError>) {
+        errors.extend(self.codec.check(&self.absent).into_iter().map(|error| {
+            RegistryError::SharedLogColumn {
+                label: self.label.to_string(),
+                column: error.column,
+                why: error.why,
+            }
+        }));
     }
 
     /// Removes states of a row that are equivalent to a later one: the same clients may hold the

@@ -11,6 +11,7 @@ use crate::{
         row_id::RowId,
         scoped_model::ScopedModel,
     },
+    model::{registry::ModelEntry, row_reader::Found},
     publish::order::{OrderedEvent, RereadStatus},
     user_code,
 };
@@ -73,29 +74,22 @@ impl Publisher {
         };
         loop {
             let read_cursor = self.order.read_cursor();
-            let begun = self.order.begin_reread(&row);
+            let known_rows = self.order.begin_reread(&row);
             let creates = self.order.take_creation(&row);
-            let found = match begun {
-                Some(known_rows) => match self.read(&row).await {
-                    Ok(found) => {
-                        let known_rows = self.distinct_rows(&row, known_rows);
-                        let RowId { model, key } = row.clone();
-                        let ScopedModel { label, scope } = model;
-                        let event = Event::reread(label, key, known_rows, found.clone());
-                        let event = event.in_scope(scope).as_creation(creates);
-                        self.append(vec![OrderedEvent { event, read_cursor }]).await;
-                        found
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            model = &*row.model.label,
-                            error,
-                            "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
-                        );
-                        self.append_reset(&row).await;
-                        None
-                    }
-                },
+            let read = match known_rows {
+                Some(known_rows) => self.read(&row).await.map(|found| (known_rows, found)),
+                None => None,
+            };
+            let found = match read {
+                Some((known_rows, found)) => {
+                    let known_rows = self.distinct_rows(&row, known_rows);
+                    let RowId { model, key } = row.clone();
+                    let ScopedModel { label, scope } = model;
+                    let event = Event::reread(label, key, known_rows, found.clone());
+                    let event = event.in_scope(scope).as_creation(creates);
+                    self.append(vec![OrderedEvent { event, read_cursor }]).await;
+                    found
+                }
                 None => {
                     self.append_reset(&row).await;
                     None
@@ -129,33 +123,39 @@ impl Publisher {
         self.order.record_reset(row);
     }
 
-    /// Reads a row in its scope.
-    ///
-    /// # Errors
-    /// Why the row could not be read.
-    pub(crate) async fn read(&self, row: &RowId) -> Result<Option<Row>, String> {
-        let RowId {
-            model: ScopedModel { label, scope },
-            key,
-        } = row;
-        let Some(model) = self.registry.model_by_label(label) else {
-            return Err("the model is not registered".to_owned());
-        };
-        if !self.default_schema.finds(model, scope.as_ref()) {
-            return Err(self.default_schema.unfound(scope.as_ref()));
-        }
+    /// Returns whether a read outside of scopes finds the model's default table.
+    pub(super) fn finds(&self, model: &ModelEntry) -> bool {
+        // The application answers for the connection that it has set.
+        self.reader.has_settings() || self.default_schema.finds(model)
+    }
+
+    /// Reads a row. Returns `None` if it is unknown how the row is, or whether it exists.
+    async fn read(&self, RowId { model, key }: &RowId) -> Option<Option<Row>> {
+        let ScopedModel { label, scope } = model;
+        let entry = self.registry.model_by_label(label)?;
         if self.is_stand_in {
-            return Err(
-                "a mock database would take the read for a statement of the application".to_owned(),
-            );
+            // A mock database would take the read for a statement of the application.
+            return None;
         }
-        // Decoding a row runs the application's code.
-        let read = user_code::call_async(async { model.table.read(&self.db, key).await });
-        match timeout(REREAD_TIMEOUT, read).await {
-            Ok(Ok(Ok(row))) => Ok(row),
-            Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(panicked)) => Err(panicked.to_string()),
-            Err(_) => Err(format!("the read took longer than {REREAD_TIMEOUT:?}")),
+        if scope.is_none() && !self.finds(entry) {
+            return None;
         }
+        let read = self.reader.read(&entry.table, scope.as_ref(), key);
+        let error = match timeout(REREAD_TIMEOUT, read).await {
+            Ok(Ok(Found::Row(row))) => return Some(Some(row)),
+            Ok(Ok(Found::Nothing)) => return Some(None),
+            Ok(Ok(Found::Unknown(obstacle))) => {
+                entry.table.report(label, obstacle);
+                return None;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the read took longer than {REREAD_TIMEOUT:?}"),
+        };
+        tracing::error!(
+            model = &**label,
+            error,
+            "a row could not be read again after overlapping writes: the model's subscribers receive a reset"
+        );
+        None
     }
 }

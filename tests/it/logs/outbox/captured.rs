@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Follower, Server, capture, down, task, up};
 use rest_live_outbox::{OutboxLog, migration::Capture};
 
-/// The columns of a row without the secret one.
+/// The columns of a row. The secret one is NULL.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -21,6 +21,7 @@ struct Row {
     list_id: i32,
     #[serde(rename = "text of it")]
     text: String,
+    token: Option<String>,
     /// `json`, a type without an equality operator.
     note: Option<serde_json::Value>,
 }
@@ -30,6 +31,7 @@ fn row(id: i32, list_id: i32, text: &str) -> Row {
         id,
         list_id,
         text: text.to_owned(),
+        token: None,
         note: None,
     }
 }
@@ -158,8 +160,7 @@ async fn every_kind_of_write_is_captured() {
         .await
         .unwrap();
     open.rollback().await.unwrap();
-    let leaks =
-        "SELECT count(*) FROM live_event e WHERE e::text LIKE '%secret%' OR e::text LIKE '%token%'";
+    let leaks = "SELECT count(*) FROM live_event e WHERE e::text LIKE '%secret%'";
     assert_eq!(server.number(leaks).await, 0);
     down(&server.db, &capture()).await;
     server

@@ -1,0 +1,197 @@
+//! Whether a connection shows all rows of a table.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::Table;
+use crate::model::row_reader::Obstacle;
+
+/// Finds a table by its quoted name. Returns whether it is a table (also a partitioned one), and
+/// whether the server is a standby.
+const POSTGRES_KIND: &str = "SELECT relkind IN ('r', 'p'), pg_is_in_recovery() \
+                             FROM pg_class WHERE oid = to_regclass($1)";
+
+const MYSQL_KIND: &str = "SELECT CAST(table_type <> 'VIEW' AS SIGNED) FROM information_schema.tables \
+                          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
+
+/// Returns whether row security applies to this role and in this transaction.
+const POSTGRES_HIDES: &str = "SELECT row_security_active(to_regclass($1)::oid)";
+
+/// Returns whether a role may be able to write rows that it cannot read, and columns.
+const POSTGRES_WRITE_ONLY: &str = "\
+    SELECT c.relrowsecurity OR c.relkind NOT IN ('r', 'p'), \
+    EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) \
+    OR EXISTS (SELECT FROM aclexplode(c.relacl) g GROUP BY g.grantee \
+    HAVING bool_or(g.privilege_type IN ('INSERT', 'UPDATE', 'DELETE')) \
+    AND NOT bool_or(g.privilege_type = 'SELECT')) \
+    FROM pg_class c WHERE c.oid = to_regclass($1)";
+
+/// What some role may be able to write and not to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteOnly {
+    rows: bool,
+    columns: bool,
+}
+
+/// The bit after those of the obstacles.
+const CHECKED_FOR_SESSIONS: u8 = 1 << 7;
+
+/// Which obstacles of a table are reported: one bit each.
+#[derive(Debug, Default)]
+pub(super) struct ReportedObstacles(AtomicU8);
+
+impl ReportedObstacles {
+    /// Returns whether an obstacle was not reported before.
+    fn add(&self, bit: u8) -> bool {
+        self.0.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+}
+
+impl Table {
+    /// Logs once why rows of the table cannot be read again, and what to set.
+    pub(crate) fn report(&self, model: &str, obstacle: Obstacle) {
+        if !self.reported.add(1 << obstacle as u8) {
+            return;
+        }
+        let table = &*self.name;
+        match obstacle {
+            Obstacle::RowSecurity => tracing::error!(
+                model,
+                table,
+                "row security hides rows of this table from rest-live's own reads: after overlapping writes of a row, the model's subscribers receive a reset. Set LiveBuilder::prepare_reads, or LiveBuilder::read_db with a role that has BYPASSRLS. Further resets of the model for this reason are not reported"
+            ),
+            Obstacle::View => tracing::error!(
+                model,
+                table,
+                "the relation is not a table, and may show other rows to rest-live's own reads: after overlapping writes of a row, the model's subscribers receive a reset. Set LiveBuilder::prepare_reads. Further resets of the model for this reason are not reported"
+            ),
+            Obstacle::Standby => tracing::error!(
+                model,
+                table,
+                "rest-live's own reads reach a standby, whose rows may be older: after overlapping writes of a row, the model's subscribers receive a reset. Pass a connection to the primary to LiveBuilder::read_db. Further resets of the model for this reason are not reported"
+            ),
+            Obstacle::Scope => tracing::error!(
+                model,
+                table,
+                "the entity names no schema, so rest-live's own reads cannot find the table of a scope: after overlapping writes of a row, the model's subscribers in the scope receive a reset. Set LiveBuilder::prepare_reads, such as to set the search_path. Further resets of the model for this reason are not reported"
+            ),
+        }
+    }
+
+    /// Returns why this connection may not show the rows as they are, whichever rows it shows. If
+    /// there is no reason, the answer is kept, and later calls run no statement.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn obstacle(
+        &self,
+        db: &impl ConnectionTrait,
+    ) -> Result<Option<Obstacle>, DbErr> {
+        let view = |is_base_table: bool| (!is_base_table).then_some(Obstacle::View);
+        if let Some(is_base_table) = self.is_base_table.get() {
+            return Ok(view(*is_base_table));
+        }
+        let backend = db.get_database_backend();
+        let (sql, values) = match backend {
+            DbBackend::Postgres => (POSTGRES_KIND, vec![self.quoted_name().into()]),
+            DbBackend::MySql => {
+                let schema = self.schema.clone();
+                (MYSQL_KIND, vec![schema.into(), self.name.as_str().into()])
+            }
+            // A view of SQLite cannot depend on the connection.
+            _ => return Ok(None),
+        };
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        // If the session does not find the relation, a read of it fails and says so.
+        let Some(row) = db.query_one_raw(statement).await? else {
+            return Ok(None);
+        };
+        let is_base_table = if backend == DbBackend::Postgres {
+            if row.try_get_by_index(1)? {
+                return Ok(Some(Obstacle::Standby));
+            }
+            row.try_get_by_index(0)?
+        } else {
+            row.try_get_by_index::<i64>(0)? != 0
+        };
+        Ok(view(*self.is_base_table.get_or_init(|| is_base_table)))
+    }
+
+    /// Returns whether every role may read all columns of the rows that it writes, and, if `rows`,
+    /// all rows. The answer of PostgreSQL is kept: later calls run no statement.
+    pub(crate) async fn may_read(&self, inner: &impl ConnectionTrait, rows: bool) -> bool {
+        let write_only = match self.write_only.get() {
+            Some(known) => *known,
+            None => match self.query_write_only(inner).await {
+                Ok(Some(found)) => *self.write_only.get_or_init(|| found),
+                // The write itself fails also, and reports the error.
+                Ok(None) | Err(_) => return true,
+            },
+        };
+        let may_refuse = write_only.columns || rows && write_only.rows;
+        !may_refuse
+    }
+
+    async fn query_write_only(
+        &self,
+        inner: &impl ConnectionTrait,
+    ) -> Result<Option<WriteOnly>, DbErr> {
+        let values = [self.quoted_name().into()];
+        let backend = inner.get_database_backend();
+        let statement = Statement::from_sql_and_values(backend, POSTGRES_WRITE_ONLY, values);
+        let row = inner.query_one_raw(statement).await?;
+        let decode = |row: sea_orm::QueryResult| {
+            Ok(WriteOnly {
+                rows: row.try_get_by_index(0)?,
+                columns: row.try_get_by_index(1)?,
+            })
+        };
+        row.map(decode).transpose()
+    }
+
+    /// Returns what may hide a row of the table from a transaction that has just looked for it.
+    ///
+    /// # Errors
+    /// The database's error.
+    pub(crate) async fn hidden_by(
+        &self,
+        transaction: &impl ConnectionTrait,
+    ) -> Result<Option<Obstacle>, DbErr> {
+        let backend = transaction.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(None);
+        }
+        let name = self.quoted_name();
+        let statement = Statement::from_sql_and_values(backend, POSTGRES_HIDES, [name.into()]);
+        let row = transaction.query_one_raw(statement).await?;
+        // No answer is no proof.
+        let hides = row
+            .map(|row| row.try_get_by_index::<Option<bool>>(0))
+            .transpose()?
+            .flatten()
+            .unwrap_or(true);
+        Ok(hides.then_some(Obstacle::RowSecurity))
+    }
+
+    /// Logs once if row security hides rows from the connection of all sessions. A row was not
+    /// found there.
+    pub(crate) async fn report_hidden_from_sessions(&self, db: &impl ConnectionTrait) {
+        if !self.reported.add(CHECKED_FOR_SESSIONS) {
+            return;
+        }
+        if let Ok(Some(_)) = self.hidden_by(db).await {
+            tracing::warn!(
+                table = &*self.name,
+                "row security hides rows of this table from the connection of the sessions: a `retrieve` of a hidden row is refused with error 404. Set LiveBuilder::prepare_session_reads or LiveBuilder::session_db"
+            );
+        }
+    }
+
+    /// Returns the name as PostgreSQL parses it.
+    fn quoted_name(&self) -> String {
+        let parts = self.schema.iter().chain([&self.name]);
+        let quoted = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
+        quoted.collect::<Vec<_>>().join(".")
+    }
+}
