@@ -84,7 +84,7 @@ fn rust_type(value_type: &ArrayType) -> String {
 
 /// Returns the kind with the values of an enumeration, if the type of the key is one.
 pub(super) fn with_choices(kind: KeyKind, choices: fn() -> Option<Vec<Value>>) -> KeyKind {
-    let values = choices().map(|values| values.into_iter().map(KeyValue::from_value).collect());
+    let values = choices().map(|values| values.iter().map(KeyValue::from_value).collect());
     match values {
         Some(Some(choices)) => KeyKind::Choice(choices),
         _ => kind,
