@@ -39,11 +39,13 @@ macro_rules! serializer {
                     groups: &[
                         rest_live::__private::GroupDeclaration {
                             group_key: None,
+                            choices: || None,
                             authorize: None,
                             public: false,
                         },
                         $(rest_live::__private::GroupDeclaration {
                             group_key: Some(($key, $entity::Column::$column)),
+                            choices: || None,
                             authorize: None,
                             public: false,
                         },)?

@@ -4,7 +4,6 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::{Arc, Mutex},
-    task::Poll,
     time::Duration,
 };
 

@@ -198,7 +198,8 @@ mod labeled {
 fn column_with_a_cast_keeps_its_name() {
     let mut columns = EntityColumns::<labeled::Entity>::new();
     columns.restrict(&ColumnUses {
-        shown: Some(Vec::new()),
+        shown: Vec::new(),
+        reads_all: false,
         keys: vec!["id"],
     });
     for (backend, expression, constant) in [
