@@ -207,13 +207,13 @@ impl KeyKind {
 
     /// Returns whether values of both kinds can be equal.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
+        matches!(
+            (self, other),
             (Self::Bool, Self::Bool)
-            | (Self::Integer { .. }, Self::Integer { .. })
-            | (Self::Text | Self::Choice(_), Self::Text | Self::Choice(_))
-            | (Self::Uuid, Self::Uuid) => true,
-            _ => false,
-        }
+                | (Self::Integer { .. }, Self::Integer { .. })
+                | (Self::Text | Self::Choice(_), Self::Text | Self::Choice(_))
+                | (Self::Uuid, Self::Uuid)
+        )
     }
 
     /// Parses the value that a client sent. An integer may be sent as a string of its digits, and a
