@@ -172,7 +172,7 @@ impl Event {
 
     /// Marks a row that was read again as created, if it exists, because a write that created it
     /// was not published.
-    pub(crate) fn as_creation(mut self, creates: bool) -> Self {
+    pub(crate) fn with_creation(mut self, creates: bool) -> Self {
         if let EventKind::Row(change) = &mut self.kind
             && creates
             && change.new.is_some()

@@ -90,9 +90,8 @@ impl Publisher {
                 let creates = change.action == Action::Created;
                 let known_rows = change.old.into_iter().chain(change.new).collect();
                 match read.await? {
-                    Found::Row(row) => {
-                        Event::reread(label, change.key, known_rows, Some(row)).as_creation(creates)
-                    }
+                    Found::Row(row) => Event::reread(label, change.key, known_rows, Some(row))
+                        .with_creation(creates),
                     Found::Nothing => Event::reread(label, change.key, known_rows, None),
                     Found::Unknown(obstacle) => {
                         table.report(&label, obstacle);

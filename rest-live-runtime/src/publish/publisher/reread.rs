@@ -86,7 +86,7 @@ impl Publisher {
                     let RowId { model, key } = row.clone();
                     let ScopedModel { label, scope } = model;
                     let event = Event::reread(label, key, known_rows, found.clone());
-                    let event = event.in_scope(scope).as_creation(creates);
+                    let event = event.in_scope(scope).with_creation(creates);
                     self.append(vec![OrderedEvent { event, read_cursor }]).await;
                     found
                 }
