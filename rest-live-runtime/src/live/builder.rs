@@ -400,7 +400,6 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let publisher = Arc::new(Publisher::new(
             Arc::clone(&registry),
             Arc::clone(&self.log),
-            &self.db,
             RowReader::new(&self.db, self.read_db, self.prepare_reads),
             Arc::clone(&default_schema),
             Arc::clone(&metrics),

@@ -67,13 +67,17 @@ pub(crate) enum EncodedBy {
     Trigger,
 }
 
+type Encode = fn(&[ColumnCodec], &Row, &[&str]) -> Result<Box<RawValue>, ColumnError>;
+
+type Decode = fn(&[ColumnCodec], &RawValue, &[&str], EncodedBy) -> Result<Row, ColumnError>;
+
 /// Encodes and decodes the rows of one entity.
 #[derive(Clone)]
 pub(crate) struct RowCodec {
     columns: Arc<[ColumnCodec]>,
     has_default: fn(&str) -> bool,
-    encode: fn(&[ColumnCodec], &Row, &[&str]) -> Result<Box<RawValue>, ColumnError>,
-    decode: fn(&[ColumnCodec], &RawValue, &[&str], EncodedBy) -> Result<Row, ColumnError>,
+    encode: Encode,
+    decode: Decode,
     check: fn(&[ColumnCodec], &[&str]) -> Vec<ColumnError>,
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct RowReader {
     prepare: Option<Prepare>,
     /// Whether the application has set the connection or prepares the reads.
     has_settings: bool,
+    /// Whether the application's connection is a stand-in of a test.
+    is_stand_in: bool,
 }
 
 impl RowReader {
@@ -68,6 +70,7 @@ impl RowReader {
         prepare: Option<Prepare>,
     ) -> Self {
         Self {
+            is_stand_in: is_stand_in(application_db),
             has_settings: db.is_some() || prepare.is_some(),
             db: db.unwrap_or_else(|| application_db.clone()),
             prepare,
@@ -77,6 +80,12 @@ impl RowReader {
     /// Returns whether its transactions may have other rights than those of the application.
     pub(crate) fn has_settings(&self) -> bool {
         self.has_settings
+    }
+
+    /// Returns whether the application's connection is a stand-in of a test, which expects only the
+    /// statements of the application.
+    pub(crate) fn reads_stand_in(&self) -> bool {
+        self.is_stand_in
     }
 
     /// Reads the row with this primary key.
@@ -217,6 +226,14 @@ impl RowReader {
             },
         })
     }
+}
+
+/// Returns whether a connection is SeaORM's `MockDatabase` or `ProxyDatabase`.
+///
+/// Both answer the statements that a test expects. SeaORM's feature `proxy` does not compile
+/// together with `sqlx-sqlite`, so the name of the variant is compared, and not the variant.
+fn is_stand_in(db: &DatabaseConnection) -> bool {
+    db.is_mock_connection() || format!("{:?}", db.inner) == "ProxyDatabaseConnection"
 }
 
 /// Reads a row, whose column types are the application's code and may panic.

@@ -9,7 +9,7 @@ mod reread;
 use std::{mem, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -68,7 +68,6 @@ impl Publisher {
     pub(crate) fn new(
         registry: Arc<Registry>,
         log: Arc<dyn EventLog>,
-        db: &DatabaseConnection,
         reader: RowReader,
         default_schema: Arc<DefaultSchema>,
         metrics: Arc<Metrics>,
@@ -82,8 +81,8 @@ impl Publisher {
             order,
             node: random_name().into(),
             log,
+            is_stand_in: reader.reads_stand_in(),
             reader,
-            is_stand_in: is_stand_in(db),
             default_schema,
             metrics,
             runtime,
@@ -253,14 +252,6 @@ impl Publisher {
         let record = |OrderedEvent { event, read_cursor }| self.record(event, read_cursor);
         self.log.append(events.map(record).collect()).await
     }
-}
-
-/// Returns whether a connection is SeaORM's `MockDatabase` or `ProxyDatabase`.
-///
-/// Both answer the statements that a test expects. SeaORM's feature `proxy` does not compile
-/// together with `sqlx-sqlite`, so the name of the variant is compared, and not the variant.
-fn is_stand_in(db: &DatabaseConnection) -> bool {
-    db.is_mock_connection() || format!("{:?}", db.inner) == "ProxyDatabaseConnection"
 }
 
 impl OpenAppend {

@@ -219,7 +219,7 @@ fn column_with_a_cast_keeps_its_name() {
             "'' AS `label`",
         ),
     ] {
-        let returned = columns.returned(backend).pop().unwrap();
+        let returned = columns.returned(backend).pop().expect("the column");
         assert_eq!(returned.expression, expression);
         assert_eq!(returned.constant.as_deref(), Some(constant));
     }

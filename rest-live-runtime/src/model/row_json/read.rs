@@ -218,8 +218,11 @@ fn number<T: std::str::FromStr>(json: &str) -> Result<T, &'static str> {
 /// column with `serde_json`.
 fn exact(json: &str) -> Result<Json, &'static str> {
     let mut value = parse(json)?;
-    if has_float(&value) && value.to_string() != json {
-        correct(&mut value, json)?;
+    if has_float(&value) {
+        let rounded = value.to_string();
+        if rounded != json {
+            correct(&mut value, json)?;
+        }
     }
     Ok(value)
 }

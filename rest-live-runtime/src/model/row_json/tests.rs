@@ -161,7 +161,7 @@ fn an_error_names_the_column_but_not_its_value() {
 fn a_number_is_not_rounded_to_its_neighbor() {
     for bits in 0x3f50_1234_5678_9abc_u64..0x3f50_1234_5678_9abc + 2_000 {
         let real = f64::from_bits(bits);
-        let single = f32::from_bits(u32::try_from(bits & 0xffff_ffff).unwrap());
+        let single = f32::from_bits(u32::try_from(bits & 0xffff_ffff).expect("32 bits"));
         let expected = thing::Model {
             real,
             single,
