@@ -46,7 +46,7 @@ impl Audience {
         {
             return;
         }
-        future::pending().await
+        future::pending::<()>().await;
     }
 
     fn count(&mut self, is_waiting: bool) {
