@@ -89,8 +89,8 @@
 //!   `pg_restore --disable-triggers`) or while the triggers are disabled, a `TRUNCATE` of one
 //!   partition, and `ALTER TABLE`.
 //!
-//! A trigger never fails the write that fires it. If a row cannot be written as JSON, the clients of
-//! its model fetch again. If `live_event` refuses an event, all clients fetch again. Both are a
+//! A trigger never fails the write that fires it. If a row cannot be written as JSON, the clients
+//! of its model fetch again. If `live_event` refuses an event, all clients fetch again. Both are a
 //! `WARNING` of PostgreSQL.
 //!
 //! # Other databases

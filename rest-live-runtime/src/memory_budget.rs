@@ -5,7 +5,7 @@
 //!
 //! | part | of 16 | what is over it |
 //! |---|---:|---|
-//! | the event log: the ring in memory, or the queue for Redis | 8 | the oldest events are dropped |
+//! | the event log: ring in memory, or queue for Redis | 8 | the oldest events are dropped |
 //! | the history of past events, for clients that resume | 3 | the oldest events are forgotten |
 //! | events of open transactions, and the rows of one statement | 2 | they become resets |
 //! | cached replays | 1 | the replays that were not used longest are forgotten |

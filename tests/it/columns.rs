@@ -68,8 +68,8 @@ fn debug<T: std::fmt::Debug, S: serde::Serializer>(
     serializer.collect_str(&format_args!("{value:?}"))
 }
 
-/// A table with a column of each type. Each column has one or more values, as SQL. The first columns
-/// are `id` and `version`.
+/// A table with a column of each type. Each column has one or more values, as SQL. The first
+/// columns are `id` and `version`.
 struct Table {
     definitions: &'static str,
     columns: &'static [(&'static str, &'static [&'static str])],

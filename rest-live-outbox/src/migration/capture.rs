@@ -25,8 +25,8 @@ use crate::tables::TRIGGER_NAMES;
 /// ([`named`](Self::named)). It replaces the triggers.
 ///
 /// A trigger never fails a write. If PostgreSQL cannot write a row as JSON, for example because the
-/// text has more than 1 GB, the clients of the model fetch again instead. If the table of the events
-/// refuses an event, all clients fetch again. Both are a `WARNING` in the log of PostgreSQL.
+/// text has more than 1 GB, the clients of the model fetch again instead. If the table of the
+/// events refuses an event, all clients fetch again. Both are a `WARNING` in the log of PostgreSQL.
 ///
 /// Not captured: writes while `session_replication_role` is `replica` or the triggers are disabled,
 /// a `TRUNCATE` of a single partition, and changes to the table's definition.

@@ -324,14 +324,18 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// It bounds everything that holds rows or events for a while, in addition to the limits by
     /// number. If something exceeds its part, clients receive resets, never wrong changes:
     ///
-    /// | part | holds | beyond it |
-    /// |---|---|---|
-    /// | 1/2 | the ring of a [`MemoryLog`], or what waits for Redis | the log drops events, and a reader that needs them is reset |
-    /// | 3/16 | past events, for clients that resume | the oldest are forgotten, and clients with older cursors are reset |
-    /// | 1/8 | the events of open transactions; also the rows of one statement | they become resets of their models |
-    /// | 1/16 | replays for clients that resume | the replays that were not used longest are forgotten |
-    /// | 1/16 | states of rows that are being written | if writes of such a row overlap, its model is reset |
-    /// | 1/16 | past events of each row, in a log that other servers also append to | more rows are read again |
+    /// * 1/2: the ring of a [`MemoryLog`], or what waits for Redis. Beyond it, the log drops
+    ///   events, and a reader that needs them is reset.
+    /// * 3/16: past events, for clients that resume. Beyond it, the oldest are forgotten, and
+    ///   clients with older cursors are reset.
+    /// * 1/8: the events of open transactions, and the rows of one statement. Beyond it, they
+    ///   become resets of their models.
+    /// * 1/16: replays for clients that resume. Beyond it, the replays that were not used longest
+    ///   are forgotten.
+    /// * 1/16: states of rows that are being written. Beyond it, if writes of such a row overlap,
+    ///   its model is reset.
+    /// * 1/16: past events of each row, in a log that other servers also append to. Beyond it, more
+    ///   rows are read again.
     ///
     /// A row counts the size of its model and of its texts, bytes, JSON and arrays. Columns that no
     /// serializer, key or `check_permission` can read are not kept, and count nothing. An event

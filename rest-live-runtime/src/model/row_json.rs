@@ -116,8 +116,8 @@ impl RowCodec {
         (self.has_default)(name)
     }
 
-    /// Tries each column once, and returns the columns that cannot leave this process. Absent columns
-    /// need not.
+    /// Tries each column once, and returns the columns that cannot leave this process. Absent
+    /// columns need not.
     pub(crate) fn check(&self, absent: &[&str]) -> Vec<ColumnError> {
         (self.check)(&self.columns, absent)
     }

@@ -87,8 +87,8 @@ impl Order {
     const MAX_ROW_STATES: usize = 256;
 
     /// Creates an order that remembers at most this number of rows, and this number of bytes of
-    /// their states. If there are more bytes, states are forgotten: if writes of such a row overlap,
-    /// its model is reset.
+    /// their states. If there are more bytes, states are forgotten: if writes of such a row
+    /// overlap, its model is reset.
     pub(crate) fn new(max_rows: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(max_bytes)),

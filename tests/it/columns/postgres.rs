@@ -155,8 +155,8 @@ pub mod sample {
 
 super::serializer!(SampleSerializer, "it.Sample", sample);
 
-/// Debian has no package of pgvector for PostgreSQL 15. This type has pgvector's name, binary format
-/// and cast to JSON.
+/// Debian has no package of pgvector for PostgreSQL 15. This type has pgvector's name, binary
+/// format and cast to JSON.
 const VECTOR: &str = "CREATE TYPE vector;
 CREATE FUNCTION vector_in(cstring) RETURNS vector LANGUAGE internal IMMUTABLE STRICT AS 'byteain';
 CREATE FUNCTION vector_out(vector) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteaout';
