@@ -26,19 +26,23 @@ const WRITE_ONLY: &str = "\
 async fn insert_of_an_unreadable_row_succeeds() {
     let secured = Secured::start().await;
     secured.sql(WRITE_ONLY).await;
-    let live = secured.build(MemoryLog::default(), |builder| builder);
     let list = r#"{"model":"todolist.Task","list_id":1}"#;
-    let follower = Follower::of(&live, list).await;
     let insert = |id| task::Entity::insert(new_task(id, "x", 1));
-    insert(1).exec_without_returning(&live.db()).await.unwrap();
-    let transaction = begin(&live).await;
-    insert(2)
-        .exec_without_returning(&transaction)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
-    let received = follower.finish(&live).await;
-    assert_eq!(json!(received.counts), json!({"reset": 2}));
+    for (id, is_in_transaction) in [(1, false), (2, true)] {
+        let live = secured.build(MemoryLog::default(), |builder| builder);
+        let follower = Follower::of(&live, list).await;
+        if is_in_transaction {
+            let transaction = begin(&live).await;
+            let inserted = insert(id).exec_without_returning(&transaction).await;
+            inserted.unwrap();
+            transaction.commit().await.unwrap();
+        } else {
+            let inserted = insert(id).exec_without_returning(&live.db()).await;
+            inserted.unwrap();
+        }
+        let received = follower.finish(&live).await;
+        assert_eq!(json!(received.counts), json!({"reset": 1}));
+    }
 }
 
 /// With `RETURNING`, PostgreSQL skips the rows that the role may not read.
