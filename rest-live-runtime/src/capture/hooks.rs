@@ -106,8 +106,14 @@ where
     }
     // The write's interval begins before the row is read.
     let mut write = pending_write(sink, Verb::Update, Some(key), None);
-    if needs_old && (sink.wraps_writes_in_transaction() || !sink.may_read()) {
+    if needs_old && !sink.may_read() {
         write.was_missing = true;
+    } else if needs_old && sink.wraps_writes_in_transaction() {
+        if sink.may_read_table(db, model, false).await {
+            write.was_missing = true;
+        } else {
+            write.is_unreadable = true;
+        }
     } else if needs_old {
         read_old(active, db, sink, model, &mut write).await?;
     }
@@ -228,8 +234,19 @@ where
             .record(resets([ScopedModel::new(Arc::clone(&model.label), None)]))
             .await;
     }
-    let deleted = write.and_then(|write| write.into_deleted_event(model));
-    sink.record(Vec::from_iter(deleted)).await;
+    let Some(write) = write else { return };
+    // A policy or a trigger can keep the row, and SeaORM runs this hook in that case also.
+    match model.table.read(db, &key).await {
+        Ok(None) => {
+            let deleted = write.into_deleted_event(model);
+            sink.record(Vec::from_iter(deleted)).await;
+        }
+        Ok(Some(_)) => sink.reread(model, write),
+        Err(_) => {
+            let reset = ScopedModel::new(Arc::clone(&model.label), None);
+            sink.record(resets([reset])).await;
+        }
+    }
 }
 
 /// Creates a write whose interval begins now.
@@ -254,7 +271,8 @@ fn pending_write(
 /// so that the row does not change until the transaction ends. (SQLite has a single writer and
 /// needs no row locks.)
 ///
-/// A row that cannot be decoded does not fail the write.
+/// A row that cannot be decoded, or that the role may not be allowed to read, does not fail the
+/// write.
 ///
 /// # Errors
 /// The database's, if the row cannot be read.
@@ -269,6 +287,11 @@ where
     A: ActiveModelTrait<Entity: EntityTrait<Model: Sync>>,
     C: ConnectionTrait,
 {
+    if !sink.may_read_table(db, model, false).await {
+        // The role may have no right to read each column. The read would fail the write.
+        write.is_unreadable = true;
+        return Ok(());
+    }
     let mut select = A::Entity::find();
     if let Some(columns) = model.table.entity_columns::<A::Entity>() {
         select = columns.restrict_select(select);

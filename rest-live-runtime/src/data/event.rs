@@ -172,12 +172,18 @@ impl Event {
 
     /// Marks a row that was read again as created, if it exists, because a write that created it
     /// was not published.
-    pub(crate) fn with_creation(mut self, creates: bool) -> Self {
-        if let EventKind::Row(change) = &mut self.kind
-            && creates
-            && change.new.is_some()
-        {
-            change.action = Action::Created;
+    pub(crate) fn with_creation(self, creates: bool) -> Self {
+        if creates && self.as_row().is_some_and(|change| change.new.is_some()) {
+            self.with_action(Action::Created)
+        } else {
+            self
+        }
+    }
+
+    /// Sets what happened to the row. A reset stays as it is.
+    pub(crate) fn with_action(mut self, action: Action) -> Self {
+        if let EventKind::Row(change) = &mut self.kind {
+            change.action = action;
         }
         self
     }

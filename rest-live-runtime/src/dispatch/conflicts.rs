@@ -81,6 +81,9 @@ enum Outcome {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Publish,
+    /// Subscribers have received the row already: another node that could not know this has read
+    /// the created row again.
+    PublishAsUpdate,
     /// The node that wrote the event reads the row again.
     Withhold(Reread),
     /// This node reads the row again. Also the verdict if this node cannot know what the others
@@ -136,7 +139,11 @@ impl ConflictDetector {
             }
         };
         let row = event.row_id(&change.key);
-        let (outcome, verdict) = self.decide(&row, change, source);
+        let (outcome, mut verdict) = self.decide(&row, change, source);
+        let is_read_again = change.action == Action::Created && !change.old.is_empty();
+        if is_read_again && matches!(verdict, Verdict::Publish) && self.has_published(&row) {
+            verdict = Verdict::PublishAsUpdate;
+        }
         let known = KnownEvent {
             position,
             node: source.node.clone(),
@@ -207,6 +214,12 @@ impl ConflictDetector {
         } else {
             (Outcome::Published, Verdict::Publish)
         }
+    }
+
+    /// Returns whether the last known event of a row is published, and the row existed then.
+    fn has_published(&self, row: &RowId) -> bool {
+        let last = self.rows.get(row).and_then(VecDeque::back);
+        last.is_some_and(|last| last.outcome == Outcome::Published && !last.rows.is_empty())
     }
 
     fn forget_oldest(&mut self) {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     data::{
         cursor::{Cursor, EventPosition},
-        event::{Event, EventKind, RowChange},
+        event::{Action, Event, EventKind, RowChange},
     },
     hub::{Hub, groups::audience::Publication},
     log::{Entry, Tail},
@@ -150,13 +150,16 @@ impl Dispatcher {
         let mut events = Vec::with_capacity(entries.len());
         let mut rereads = Vec::new();
         for entry in entries {
-            let (event, source) = entry.event.resolve(&self.registry);
+            let (mut event, source) = entry.event.resolve(&self.registry);
             let verdict = match &mut conflicts {
                 Some(conflicts) => conflicts.check(entry.position, &event, &source),
                 None => Verdict::Publish,
             };
             match verdict {
-                Verdict::Publish => {
+                Verdict::Publish | Verdict::PublishAsUpdate => {
+                    if let Verdict::PublishAsUpdate = verdict {
+                        event = Arc::new(Event::clone(&event).with_action(Action::Updated));
+                    }
                     if !withheld.is_empty()
                         && let Some(change) = event.as_row()
                     {

@@ -58,6 +58,7 @@ pub(crate) struct RowReader {
     prepare: Option<Prepare>,
     /// Whether the application has set the connection or prepares the reads.
     has_settings: bool,
+    has_own_connection: bool,
     /// Whether the application's connection is a stand-in of a test.
     is_stand_in: bool,
 }
@@ -71,6 +72,7 @@ impl RowReader {
     ) -> Self {
         Self {
             is_stand_in: is_stand_in(application_db),
+            has_own_connection: db.is_some(),
             has_settings: db.is_some() || prepare.is_some(),
             db: db.unwrap_or_else(|| application_db.clone()),
             prepare,
@@ -80,6 +82,11 @@ impl RowReader {
     /// Returns whether its transactions may have other rights than those of the application.
     pub(crate) fn has_settings(&self) -> bool {
         self.has_settings
+    }
+
+    /// Returns whether the application has set another connection to read on.
+    pub(crate) fn has_own_connection(&self) -> bool {
+        self.has_own_connection
     }
 
     /// Returns whether the application's connection is a stand-in of a test, which expects only the

@@ -3,17 +3,19 @@
 
 mod visibility;
 
-use std::sync::OnceLock;
+use std::{collections::HashMap, sync::OnceLock};
 
+use parking_lot::Mutex;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
     QueryResult, sea_query::LockType,
 };
 
+pub(crate) use self::visibility::TableOf;
 use self::visibility::{ReportedObstacles, WriteOnly};
 use super::columns::{ColumnUses, Columns, EntityColumns, ReturnedColumn};
 use crate::{
-    data::{event::Row, key::KeyValue},
+    data::{event::Row, key::KeyValue, scope::Scope},
     user_code,
 };
 
@@ -28,6 +30,8 @@ pub(crate) struct Table {
     /// Whether it is a table, and not a view. Unknown before the first read that asks.
     is_base_table: OnceLock<bool>,
     write_only: OnceLock<WriteOnly>,
+    /// The same for the tables of scopes, if the entity names no schema.
+    write_only_in_scopes: Mutex<HashMap<Scope, WriteOnly>>,
     reported: ReportedObstacles,
 }
 
@@ -43,6 +47,7 @@ impl Table {
             returned: OnceLock::new(),
             is_base_table: OnceLock::new(),
             write_only: OnceLock::new(),
+            write_only_in_scopes: Mutex::default(),
             reported: ReportedObstacles::default(),
         }
     }

@@ -60,9 +60,9 @@ impl SessionReads {
         self.prepare = Some(Arc::new(prepare));
     }
 
-    /// Returns whether the application has chosen the connections, or prepares the reads.
-    pub(crate) fn has_settings(&self) -> bool {
-        self.choose.is_some() || self.prepare.is_some()
+    /// Returns whether the application has chosen the connections.
+    pub(crate) fn has_own_connections(&self) -> bool {
+        self.choose.is_some()
     }
 
     /// Returns the connection of a session.

@@ -166,7 +166,10 @@ impl Session {
         } = &*self.context;
         let (model, group) = (&*request.target.model.label, &request.target.group);
         let (table, scope) = (&request.target.model.table, group.scope.as_ref());
-        if scope.is_none() && !reads.has_settings() && !default_schema.finds(request.target.model) {
+        if scope.is_none()
+            && !reads.has_own_connections()
+            && !default_schema.finds(request.target.model)
+        {
             tracing::error!(
                 model,
                 "the row of a subscription cannot be read, because a statement has switched the search_path, role or database of a pooled connection: the request is refused with error 500"

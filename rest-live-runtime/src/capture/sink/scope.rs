@@ -1,9 +1,11 @@
 //! The scope of the events of a sink, and events that are withheld because it is unknown.
 
+use sea_orm::ConnectionTrait;
+
 use super::EventSink;
 use crate::{
     data::scope::Scope,
-    model::{default_schema::DefaultSchema, registry::ModelEntry},
+    model::{default_schema::DefaultSchema, registry::ModelEntry, table::TableOf},
     publish::publisher::Committed,
 };
 
@@ -83,6 +85,27 @@ impl EventSink {
     /// Returns whether statements that switch the schema matter.
     pub(crate) fn watches_schema(&self) -> bool {
         self.default_schema().is_watched() && !self.database.is_stand_in()
+    }
+
+    /// Returns whether every role may read all columns of the rows that it writes to a table, and,
+    /// if `rows`, all rows.
+    pub(crate) async fn may_read_table(
+        &self,
+        inner: &impl ConnectionTrait,
+        model: &ModelEntry,
+        rows: bool,
+    ) -> bool {
+        let scope = self.scope();
+        let is_default = || {
+            let index = self.registry().index_by_label(&model.label);
+            index.is_some_and(|index| self.is_default_table(index))
+        };
+        let name = match &scope {
+            Some(scope) => TableOf::Scope(scope),
+            None if self.may_be_foreign() && !is_default() => TableOf::Unknown,
+            None => TableOf::DefaultSchema,
+        };
+        model.table.may_read(inner, name, rows).await
     }
 
     fn may_be_foreign(&self) -> bool {

@@ -154,17 +154,17 @@ impl TableAnalysis {
                     && registry.model(*index).needs_old(&dml.set_columns),
             })
             .collect();
-        (!models.is_empty()).then(|| Self {
-            verb: dml.verb,
-            returning: returning_text(
-                sql,
-                &dml,
-                &all_columns(registry, &models, backend),
-                models.len(),
-            ),
-            models,
-            skips_existing_rows: dml.skips_existing_rows,
-            added_reading: AddedReading::of(&dml, backend),
+        (!models.is_empty()).then(|| {
+            let columns = all_columns(registry, &models, backend);
+            let returning = returning_text(sql, &dml, &columns, models.len());
+            let adds_columns = returning.as_deref().is_some_and(|changed| changed != sql);
+            Self {
+                verb: dml.verb,
+                returning,
+                models,
+                skips_existing_rows: dml.skips_existing_rows,
+                added_reading: AddedReading::of(&dml, adds_columns, backend),
+            }
         })
     }
 
@@ -175,10 +175,11 @@ impl TableAnalysis {
 }
 
 impl AddedReading {
-    fn of(dml: &Dml<'_>, backend: DbBackend) -> Self {
-        if backend != DbBackend::Postgres || !dml.returning.is_empty() {
+    fn of(dml: &Dml<'_>, adds_columns: bool, backend: DbBackend) -> Self {
+        let returns_rows = !dml.returning.is_empty();
+        if backend != DbBackend::Postgres || !adds_columns {
             Self::None
-        } else if dml.verb == Verb::Insert || !dml.is_filtered {
+        } else if !returns_rows && (dml.verb == Verb::Insert || !dml.is_filtered) {
             Self::Rows
         } else {
             Self::Columns

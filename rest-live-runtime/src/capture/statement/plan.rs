@@ -145,8 +145,11 @@ impl Plan {
         let Some(model) = plan.table.models.first() else {
             return self;
         };
-        let table = &sink.registry().model(model.index).table;
-        if table.may_read(inner, added == AddedReading::Rows).await {
+        let model = sink.registry().model(model.index);
+        if sink
+            .may_read_table(inner, model, added == AddedReading::Rows)
+            .await
+        {
             return self;
         }
         Self::Unknown {

@@ -33,6 +33,7 @@ impl ConflictDetector {
     fn verdict(&mut self, position: u64, row: i128, source: &EventSource) -> &'static str {
         match self.check(position, &event(row), source) {
             Verdict::Publish => "publish",
+            Verdict::PublishAsUpdate => "publish as update",
             Verdict::Withhold(_) => "withhold",
             Verdict::Reread(_) => "reread",
         }
@@ -107,7 +108,7 @@ fn reread_knows_of_a_creation() {
     let created = Arc::new(created);
     let creates = |verdict| match verdict {
         Verdict::Withhold(reread) | Verdict::Reread(reread) => Some(reread.creates),
-        Verdict::Publish => None,
+        Verdict::Publish | Verdict::PublishAsUpdate => None,
     };
     let mut log = detector(100);
     let first = log.check(11, &created, &source("there", 10));
@@ -122,6 +123,32 @@ fn reread_knows_of_a_creation() {
     // Its reread conflicts with this node's.
     let unknown = log.check(13, &event(1), &source("here", 9));
     assert_eq!(creates(unknown), Some(true));
+}
+
+#[test]
+fn published_row_is_not_created_again() {
+    let key = KeyValue::Integer(1);
+    let created = Arc::new(Event::created("a.B".into(), key.clone(), row(1, 0)));
+    let reread = |old| {
+        let reread = Event::reread("a.B".into(), key.clone(), old, Some(row(1, 0)));
+        Arc::new(reread.with_creation(true))
+    };
+    let again = reread(vec![row(1, 0)]);
+    let mut log = detector(100);
+    log.check(11, &created, &source("there", 10));
+    // Another node had not read enough of the log to know that the row is published.
+    let verdict = log.check(12, &again, &source("elsewhere", 11));
+    assert!(matches!(verdict, Verdict::PublishAsUpdate), "{verdict:?}");
+    // No node has published the row.
+    let mut log = detector(100);
+    let verdict = log.check(12, &again, &source("elsewhere", 11));
+    assert!(matches!(verdict, Verdict::Publish), "{verdict:?}");
+    // The row was deleted since.
+    let mut log = detector(100);
+    log.check(11, &created, &source("there", 10));
+    log.check(12, &event(1), &source("there", 11));
+    let verdict = log.check(13, &again, &source("elsewhere", 12));
+    assert!(matches!(verdict, Verdict::Publish), "{verdict:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::Table;
-use crate::model::row_reader::Obstacle;
+use crate::{data::scope::Scope, model::row_reader::Obstacle};
 
 /// Finds a table by its quoted name. Returns whether it is a table (also a partitioned one), and
 /// whether the server is a standby.
@@ -32,6 +32,17 @@ const POSTGRES_WRITE_ONLY: &str = "\
 pub(super) struct WriteOnly {
     rows: bool,
     columns: bool,
+}
+
+/// Which table an unqualified name stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TableOf<'a> {
+    /// The table of the default schema.
+    DefaultSchema,
+    /// The table of a tenant.
+    Scope(&'a Scope),
+    /// Any table: a statement has switched the schema of the connection.
+    Unknown,
 }
 
 /// The bit after those of the obstacles.
@@ -119,18 +130,51 @@ impl Table {
     }
 
     /// Returns whether every role may read all columns of the rows that it writes, and, if `rows`,
-    /// all rows. The answer of PostgreSQL is kept: later calls run no statement.
-    pub(crate) async fn may_read(&self, inner: &impl ConnectionTrait, rows: bool) -> bool {
-        let write_only = match self.write_only.get() {
-            Some(known) => *known,
+    /// all rows. The answer of PostgreSQL is kept: later calls for the same table run no statement.
+    pub(crate) async fn may_read(
+        &self,
+        inner: &impl ConnectionTrait,
+        name: TableOf<'_>,
+        rows: bool,
+    ) -> bool {
+        if inner.get_database_backend() != DbBackend::Postgres {
+            return true;
+        }
+        let write_only = match self.known_write_only(name) {
+            Some(known) => known,
             None => match self.query_write_only(inner).await {
-                Ok(Some(found)) => *self.write_only.get_or_init(|| found),
+                Ok(Some(found)) => {
+                    self.keep_write_only(name, found);
+                    found
+                }
                 // The write itself fails also, and reports the error.
                 Ok(None) | Err(_) => return true,
             },
         };
         let may_refuse = write_only.columns || rows && write_only.rows;
         !may_refuse
+    }
+
+    fn known_write_only(&self, name: TableOf<'_>) -> Option<WriteOnly> {
+        match name {
+            _ if self.schema.is_some() => self.write_only.get().copied(),
+            TableOf::DefaultSchema => self.write_only.get().copied(),
+            TableOf::Scope(scope) => self.write_only_in_scopes.lock().get(scope).copied(),
+            TableOf::Unknown => None,
+        }
+    }
+
+    fn keep_write_only(&self, name: TableOf<'_>, found: WriteOnly) {
+        match name {
+            TableOf::Scope(scope) if self.schema.is_none() => {
+                let mut in_scopes = self.write_only_in_scopes.lock();
+                in_scopes.insert(scope.clone(), found);
+            }
+            TableOf::Unknown if self.schema.is_none() => {}
+            TableOf::DefaultSchema | TableOf::Scope(_) | TableOf::Unknown => {
+                self.write_only.get_or_init(|| found);
+            }
+        }
     }
 
     async fn query_write_only(

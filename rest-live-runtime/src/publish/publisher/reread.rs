@@ -126,7 +126,7 @@ impl Publisher {
     /// Returns whether a read outside of scopes finds the model's default table.
     pub(super) fn finds(&self, model: &ModelEntry) -> bool {
         // The application answers for the connection that it has set.
-        self.reader.has_settings() || self.default_schema.finds(model)
+        self.reader.has_own_connection() || self.default_schema.finds(model)
     }
 
     /// Reads a row. Returns `None` if it is unknown how the row is, or whether it exists.
@@ -137,11 +137,14 @@ impl Publisher {
             // A mock database would take the read for a statement of the application.
             return None;
         }
-        if scope.is_none() && !self.finds(entry) {
+        let is_found = || scope.is_some() || self.finds(entry);
+        if !is_found() {
             return None;
         }
         let read = self.reader.read(&entry.table, scope.as_ref(), key);
         let error = match timeout(REREAD_TIMEOUT, read).await {
+            // A statement may have switched the connection of the read before it began.
+            Ok(Ok(_)) if !is_found() => return None,
             Ok(Ok(Found::Row(row))) => return Some(Some(row)),
             Ok(Ok(Found::Nothing)) => return Some(None),
             Ok(Ok(Found::Unknown(obstacle))) => {

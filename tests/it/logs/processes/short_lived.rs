@@ -144,7 +144,10 @@ async fn end_of_a_program_resets_no_client() {
     until(&redis, LEASES, 1).await;
     let mut created = ENDS.map(|end| format!("CREATED {end}"));
     created.sort();
-    assert_eq!(broadcasts(&server.frames().await), created);
+    // A program that starts during the write of another one reads its row again.
+    let mut received = broadcasts(&server.frames().await);
+    received.retain(|frame| !ENDS.iter().any(|end| *frame == format!("UPDATED {end}")));
+    assert_eq!(received, created);
     assert_eq!(redis.ask::<u64>(CLEAN).await, 1);
 }
 
