@@ -4,6 +4,7 @@
 mod country;
 mod fixture;
 mod interleaved;
+mod lasting;
 mod leak;
 mod mariadb;
 mod scopes;

@@ -117,7 +117,7 @@ macro_rules! forward_traits {
                         reset.announced().await;
                     }
                     if let Some(switch) = switch {
-                        self.begin_switch(switch).await;
+                        self.begin_switch(&switch).await;
                     }
                     let stream = self.inner.stream_raw(statement).await?;
                     Ok($crate::capture::LiveStream::new(stream, reset))

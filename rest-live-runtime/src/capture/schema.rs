@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use super::{
     EventSink, LiveConnection, LiveTransaction,
     sink::db_error::is_refusal,
-    sql::SchemaSwitch,
+    sql::{SchemaSwitch, SettingChanges},
     statement::{Call, Inner, answer::Answer, plan::SwitchPlan},
     transaction::guards::StatementGuard,
 };
@@ -32,8 +32,8 @@ impl LiveConnection {
     }
 
     /// Prepares a stream of rows of a text that switches the schema.
-    pub(super) async fn begin_switch(&self, switch: SchemaSwitch) {
-        begin_unfollowed(self.sink(), switch);
+    pub(super) async fn begin_switch(&self, plan: &SwitchPlan) {
+        begin_unfollowed(self.sink(), plan.switch);
     }
 }
 
@@ -47,11 +47,11 @@ impl LiveTransaction {
             guard.disarm();
             return answer;
         }
-        self.begin_switch(plan.switch).await;
+        self.begin_switch(&plan).await;
         let answer = call.pass_through(self.inner()).await;
         guard.disarm();
         match &answer {
-            Ok(_) => self.compare_tables(plan.switch).await,
+            Ok(_) => self.compare_tables(plan.settings).await,
             Err(error) => self.sink().note_failure(error),
         }
         if !plan.wrote_nothing(&answer) {
@@ -68,40 +68,51 @@ impl LiveTransaction {
     }
 
     /// Notes that a text is about to switch the schema.
-    pub(super) async fn begin_switch(&self, switch: SchemaSwitch) {
+    pub(super) async fn begin_switch(&self, plan: &SwitchPlan) {
+        let switch = plan.switch;
         if !self.follows_switches() {
             return begin_unfollowed(self.sink(), switch);
         }
         let Some(buffer) = self.sink().buffer() else {
             return;
         };
-        // In a scope, only what outlives the transaction matters.
-        if switch < SchemaSwitch::Reset && self.sink().scope().is_some() {
+        let default_tables = buffer.default_tables();
+        // In a scope, only what outlives the transaction matters. But the switch of a savepoint can
+        // outlive it in a transaction without a scope.
+        if switch < SchemaSwitch::Reset
+            && self.sink().scope().is_some()
+            && buffer.is_outermost_level()
+        {
+            _ = default_tables.set(None);
             return;
         }
-        if buffer.default_tables().get().is_none()
+        if default_tables.get().is_none()
             && let Ok(tables) = tables(self.inner(), self.sink().registry()).await
         {
-            _ = buffer.default_tables().set(tables);
+            _ = default_tables.set(Some(tables));
         }
-        buffer.begin_switch(switch);
+        buffer.begin_switch(switch, plan.settings);
     }
 
     /// Compares the tables, if a switch was not followed by a comparison.
     pub(super) async fn compare_tables_if_needed(&self) {
         if self.sink().has_unverified_switch() {
-            self.compare_tables(SchemaSwitch::Local).await;
+            self.compare_tables(SettingChanges::default()).await;
         }
     }
 
     /// Finds the models whose names stand for other tables than before the first switch. If the
     /// database returns an error, each may stand for another table.
-    async fn compare_tables(&self, switch: SchemaSwitch) {
+    async fn compare_tables(&self, settings: SettingChanges) {
         let sink = self.sink();
         let Some(buffer) = sink.buffer().filter(|buffer| buffer.has_switched()) else {
             return;
         };
         let Some(before) = buffer.default_tables().get() else {
+            return;
+        };
+        let Some(before) = before else {
+            buffer.finish_switch(None, settings);
             return;
         };
         let Ok(now) = tables(self.inner(), sink.registry()).await else {
@@ -110,7 +121,7 @@ impl LiveTransaction {
         let models = sink.registry().unqualified_models().enumerate();
         let foreign = models.filter(|(index, _)| before.get(*index) != now.get(*index));
         let foreign = foreign.map(|(_, (model, _))| model);
-        buffer.finish_switch(foreign.collect(), switch);
+        buffer.finish_switch(Some(foreign.collect()), settings);
     }
 }
 

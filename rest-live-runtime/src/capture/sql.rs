@@ -20,10 +20,12 @@ mod dml;
 mod effect;
 mod lexer;
 mod schema_switch;
+mod settings;
 
 pub(crate) use self::{
     dml::Verb,
     schema_switch::{SchemaSwitch, may_call_set_config},
+    settings::{SettingChanges, Settings},
 };
 
 #[cfg(test)]

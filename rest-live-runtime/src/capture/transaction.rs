@@ -257,6 +257,8 @@ async fn commit_with_events(
     log: &dyn TransactionalLog,
     is_aborted: bool,
 ) -> Result<(), DbErr> {
+    // Before the events: these close the level.
+    let switch = LastingSwitch::before_commit(sink);
     let events = sink.take_events();
     let events = if is_aborted {
         Vec::new()
@@ -267,9 +269,9 @@ async fn commit_with_events(
     if let Err(error) = publisher.publish_in(log, &inner, events).await {
         // Dropping the transaction also rolls it back, and the caller needs the first error.
         _ = inner.rollback().await;
+        switch.finish(true);
         return Err(error);
     }
-    let switch = LastingSwitch::before_commit(sink);
     let committed = inner.commit().await;
     switch.finish(is_aborted || committed.as_ref().is_err_and(is_refusal));
     log.committed();

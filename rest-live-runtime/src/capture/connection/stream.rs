@@ -11,7 +11,10 @@ use futures_util::Stream;
 use sea_orm::{DbErr, QueryResult, Statement};
 
 use crate::{
-    capture::{EventSink, sql::SchemaSwitch, statement::plan::Plan},
+    capture::{
+        EventSink,
+        statement::plan::{Plan, SwitchPlan},
+    },
     publish::open_writes::OpenWrite,
 };
 
@@ -64,7 +67,7 @@ impl ResetOnDrop {
     pub(crate) fn for_statement(
         sink: &Arc<EventSink>,
         statement: &Statement,
-    ) -> (Option<Self>, Option<SchemaSwitch>) {
+    ) -> (Option<Self>, Option<SwitchPlan>) {
         // Only the reader of the stream will learn whether the statement fails.
         sink.note_possible_failure();
         let plan = Plan::for_raw(sink, &statement.sql);
@@ -75,7 +78,7 @@ impl ResetOnDrop {
             models,
         });
         let switch = match plan {
-            Plan::Switch(plan) => Some(plan.switch),
+            Plan::Switch(plan) => Some(plan),
             _ => None,
         };
         (reset, switch)

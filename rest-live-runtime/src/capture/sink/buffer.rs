@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::schema::{ForeignModels, LevelSchema};
 use crate::{
-    capture::sql::SchemaSwitch,
+    capture::sql::{SchemaSwitch, SettingChanges, Settings},
     publish::{
         order::Interval,
         publisher::{Committed, resets_of},
@@ -55,8 +55,8 @@ struct Shared {
     /// Whether a statement may have switched the schema.
     has_switched: AtomicBool,
     /// The tables that unqualified names stood for before the first switch, as the database names
-    /// them.
-    default_tables: OnceLock<Vec<String>>,
+    /// them. `None` if an earlier switch was not followed.
+    default_tables: OnceLock<Option<Vec<String>>>,
 }
 
 /// What belongs to a transaction or to one savepoint in it.
@@ -254,37 +254,72 @@ impl EventBuffer {
     }
 
     /// Returns the tables that unqualified names stood for before the first switch.
-    pub(crate) fn default_tables(&self) -> &OnceLock<Vec<String>> {
+    /// They are `None` if an earlier switch was not followed.
+    pub(crate) fn default_tables(&self) -> &OnceLock<Option<Vec<String>>> {
         &self.shared.default_tables
     }
 
     /// Notes that a statement is about to switch the schema. Until the tables are compared, each
     /// unqualified name may stand for another table.
-    pub(crate) fn begin_switch(&self, switch: SchemaSwitch) {
+    pub(crate) fn begin_switch(&self, switch: SchemaSwitch, settings: SettingChanges) {
         self.shared.has_switched.store(true, Ordering::Relaxed);
-        self.with_schema(|schema| {
+        let mut added = settings.set;
+        let is_reset = switch == SchemaSwitch::Reset || !settings.reset.is_empty();
+        // If the tables cannot be compared, a reset counts as what it says.
+        if is_reset && !matches!(self.default_tables().get(), Some(None)) {
+            added = added.with(Settings::UNVERIFIED_RESET);
+        }
+        self.change_schema(|schema, lasting| {
             schema.foreign = Some(ForeignModels::Unverified);
-            if switch >= SchemaSwitch::Reset {
-                schema.stays = Some(true);
-            }
+            lasting.with(added)
         });
     }
 
-    /// Notes the models whose tables were found to be foreign after a switch.
-    pub(crate) fn finish_switch(&self, foreign: Arc<[usize]>, switch: SchemaSwitch) {
-        self.with_schema(|schema| {
-            if switch >= SchemaSwitch::Reset {
-                schema.stays = Some(!foreign.is_empty());
+    /// Notes the models whose tables were found to be foreign after a switch, and what the switch
+    /// left on the connection. `foreign` is `None` if the tables cannot be compared.
+    pub(crate) fn finish_switch(&self, foreign: Option<Arc<[usize]>>, settings: SettingChanges) {
+        // After a savepoint in raw SQL, a reset may be undone.
+        let is_reset_final = !self.may_have_ended();
+        self.change_schema(|schema, before| {
+            let mut lasting = before.without(Settings::UNVERIFIED_RESET);
+            if is_reset_final {
+                lasting = lasting.without(settings.reset);
             }
-            schema.foreign = Some(ForeignModels::Verified(foreign));
+            let has_foreign = foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
+            // Equal tables do not show that no setting stays: a `SET LOCAL` may hide it. Only a reset
+            // of the path also ends a `SET LOCAL` of the path.
+            if before.contains(Settings::UNVERIFIED_RESET) {
+                if has_foreign && lasting.is_empty() {
+                    lasting = Settings::OTHER_DEFAULT;
+                } else if !has_foreign
+                    && is_reset_final
+                    && settings.reset.contains(Settings::SEARCH_PATH)
+                {
+                    lasting = lasting.without(Settings::OTHER_DEFAULT);
+                }
+            }
+            if let Some(foreign) = foreign {
+                schema.foreign = Some(ForeignModels::Verified(foreign));
+            }
+            lasting
         });
     }
 
-    /// Changes the schema of the level that a statement belongs to.
-    fn with_schema(&self, change: impl FnOnce(&mut LevelSchema)) {
+    /// Returns whether no savepoint is open.
+    pub(crate) fn is_outermost_level(&self) -> bool {
+        self.shared.levels.lock().len() == 1
+    }
+
+    /// Changes the schema of the level that a statement belongs to. `change` receives and returns
+    /// the settings that stay on the connection.
+    fn change_schema(&self, change: impl FnOnce(&mut LevelSchema, Settings) -> Settings) {
         let mut levels = self.shared.levels.lock();
+        let before = lasting_settings(&levels);
         if let Some(level) = levels.last_mut() {
-            change(&mut level.schema);
+            let after = change(&mut level.schema, before);
+            if after != before {
+                level.schema.lasting = Some(after);
+            }
         }
     }
 
@@ -303,11 +338,7 @@ impl EventBuffer {
         if !self.has_switched() {
             return false;
         }
-        let levels = self.shared.levels.lock();
-        let mut innermost_first = levels.iter().rev();
-        innermost_first
-            .find_map(|level| level.schema.stays)
-            .unwrap_or(false)
+        !lasting_settings(&self.shared.levels.lock()).is_empty()
     }
 
     /// Returns the switches of its level and of all levels above.
@@ -322,8 +353,18 @@ impl EventBuffer {
 
     /// Adds the switches of a savepoint that was kept.
     pub(crate) fn merge_schema(&self, savepoint: LevelSchema) {
-        self.with_schema(|schema| schema.merge(savepoint));
+        let mut levels = self.shared.levels.lock();
+        if let Some(level) = levels.last_mut() {
+            level.schema.merge(savepoint);
+        }
     }
+}
+
+/// Returns the settings whose changes stay on the connection after a commit.
+fn lasting_settings(levels: &[Level]) -> Settings {
+    let mut innermost_first = levels.iter().rev();
+    let lasting = innermost_first.find_map(|level| level.schema.lasting);
+    lasting.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::capture::sql::Settings;
+
 /// The models whose names stand for another table than at the begin of the transaction.
 #[derive(Clone, Debug)]
 pub(crate) enum ForeignModels {
@@ -30,9 +32,9 @@ impl ForeignModels {
 pub(crate) struct LevelSchema {
     /// `None` if nothing was switched at this level.
     pub(crate) foreign: Option<ForeignModels>,
-    /// Whether a switch stays on the connection after a commit; `None` if this level changed
-    /// nothing about that.
-    pub(crate) stays: Option<bool>,
+    /// The settings whose changes stay on the connection after a commit, with those of the levels
+    /// below; `None` if this level changed none.
+    pub(crate) lasting: Option<Settings>,
 }
 
 impl LevelSchema {
@@ -48,6 +50,6 @@ impl LevelSchema {
         if savepoint.foreign.is_some() {
             self.foreign = savepoint.foreign;
         }
-        self.stays = savepoint.stays.or(self.stays);
+        self.lasting = savepoint.lasting.or(self.lasting);
     }
 }

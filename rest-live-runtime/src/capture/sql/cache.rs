@@ -13,6 +13,7 @@ use super::{
     dml::{Dml, Verb},
     effect::Effect,
     schema_switch::{SchemaSwitch, may_call_set_config},
+    settings::SettingChanges,
 };
 use crate::model::registry::Registry;
 
@@ -81,6 +82,11 @@ pub(crate) struct RawAnalysis {
     pub(crate) controls_transaction: bool,
     /// How the text switches the schema of unqualified tables.
     pub(crate) switch: Option<SchemaSwitch>,
+    /// The settings that the text changes past the end of the transaction.
+    pub(crate) settings: SettingChanges,
+    /// Whether unqualified names may stand for other tables after the text, although the text
+    /// switches no schema.
+    pub(crate) may_change_tables: bool,
 }
 
 /// The analyses of the texts that were sent last.
@@ -256,6 +262,8 @@ impl RawAnalysis {
             counts_all_rows: is_single && counts_rows(sql),
             controls_transaction: effect.controls_transaction,
             switch: effect.switch,
+            settings: effect.settings,
+            may_change_tables: effect.may_change_tables,
         }
     }
 }

@@ -4,7 +4,8 @@ use sea_orm::DbBackend;
 
 use super::{
     lexer::{Token, tokens},
-    schema_switch::{SchemaSwitch, schema_switch},
+    schema_switch::{SchemaSwitch, schema_switch, setting_changes},
+    settings::{SettingChanges, Settings},
 };
 
 /// What a text does to rows and transactions.
@@ -18,6 +19,11 @@ pub(super) struct Effect<'s> {
     pub(super) controls_transaction: bool,
     /// How the text switches the schema of unqualified tables.
     pub(super) switch: Option<SchemaSwitch>,
+    /// The settings that the text changes past the end of the transaction.
+    pub(super) settings: SettingChanges,
+    /// Whether unqualified names may stand for other tables after the text, although the text
+    /// switches no schema: it creates, moves or drops tables, or grants the use of a schema.
+    pub(super) may_change_tables: bool,
 }
 
 /// Statements that write no rows although they may contain verbs: function bodies, privileges,
@@ -49,6 +55,12 @@ const IMPLICIT_COMMIT_KEYWORDS: [&str; 13] = [
     "analyze", "optimize", "repair", "install",
 ];
 
+/// Keywords of statements that create, move or drop tables, or that change who may use a schema.
+/// `explain analyze` runs a statement.
+const DEFINITION_KEYWORDS: [&str; 8] = [
+    "create", "alter", "drop", "import", "grant", "revoke", "reassign", "explain",
+];
+
 /// Keywords that may stand between a verb and the table that it writes.
 const TARGET_MODIFIERS: [&str; 13] = [
     "into",
@@ -72,6 +84,7 @@ impl<'s> Effect<'s> {
         let tokens: Vec<_> = tokens(sql, backend).collect();
         let is_mysql = backend == DbBackend::MySql;
         let mut effect = Self::default();
+        let mut ever_set = Settings::NONE;
         for statement in tokens.split(|token| token.is(";")) {
             let Some(first) = statement.first() else {
                 continue;
@@ -83,7 +96,13 @@ impl<'s> Effect<'s> {
                 || first.is_any(&["prepare"]) && second("transaction")
                 || is_mysql
                     && (first.is_any(&IMPLICIT_COMMIT_KEYWORDS) || sets_autocommit(statement));
-            effect.switch = effect.switch.max(schema_switch(statement, backend));
+            let switch = schema_switch(statement, backend);
+            effect.switch = effect.switch.max(switch);
+            let settings = setting_changes(statement, switch);
+            ever_set = ever_set.with(settings.set);
+            effect.settings.add(settings);
+            effect.may_change_tables |=
+                first.is_any(&DEFINITION_KEYWORDS) || selects_into(statement);
             // A name with PostgreSQL's Unicode escapes, which are not decoded here.
             let is_escaped = |pair: &[Token<'_>]| pair[0].is_any(&["u"]) && pair[1].is("&");
             effect.may_write_anything |= statement.windows(2).any(is_escaped);
@@ -93,12 +112,23 @@ impl<'s> Effect<'s> {
         }
         // A procedure of MySQL may commit.
         effect.controls_transaction |= is_mysql && effect.may_write_anything;
+        if effect.controls_transaction {
+            // The rollback to a savepoint undoes a reset.
+            effect.settings = SettingChanges::set(ever_set);
+        }
         effect
     }
 }
 
 fn sets_autocommit(statement: &[Token<'_>]) -> bool {
     statement[0].is_any(&["set"]) && statement.iter().any(|token| token.is_any(&["autocommit"]))
+}
+
+/// Returns whether a statement may create a table with `select .. into`.
+fn selects_into(statement: &[Token<'_>]) -> bool {
+    let is_select_into =
+        |pair: &[Token<'_>]| pair[1].is_any(&["into"]) && !pair[0].is_any(&["insert", "merge"]);
+    statement.windows(2).any(is_select_into)
 }
 
 /// Collects the tables that one statement writes.

@@ -6,7 +6,10 @@
 
 use sea_orm::DbBackend;
 
-use super::lexer::{Token, tokens};
+use super::{
+    lexer::{Token, tokens},
+    settings::{SettingChanges, Settings},
+};
 
 /// How long a switch lasts. If a text contains several, the last variant counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,49 @@ pub(super) fn schema_switch(statement: &[Token<'_>], backend: DbBackend) -> Opti
             is_use.then_some(SchemaSwitch::Session)
         }
         _ => None,
+    }
+}
+
+/// Returns which settings one statement changes past the end of the transaction. `switch` is how it
+/// switches the schema.
+pub(super) fn setting_changes(
+    statement: &[Token<'_>],
+    switch: Option<SchemaSwitch>,
+) -> SettingChanges {
+    match switch {
+        Some(SchemaSwitch::Session) => SettingChanges::set(setting_of(statement)),
+        Some(SchemaSwitch::Reset) => {
+            SettingChanges::reset(setting_of(statement).without(Settings::UNKNOWN))
+        }
+        Some(SchemaSwitch::Local | SchemaSwitch::Possible) | None => SettingChanges::default(),
+    }
+}
+
+/// Returns the setting that a `set` or `reset` names.
+fn setting_of(statement: &[Token<'_>]) -> Settings {
+    let is_word = |index: usize, words: &[&str]| {
+        let token = statement.get(index);
+        token.is_some_and(|token| token.is_any(words))
+    };
+    let is_reset = is_word(0, &["reset"]);
+    if !is_reset && !is_word(0, &["set"]) {
+        return Settings::UNKNOWN;
+    }
+    let is_authorization = |index| is_word(index, &["authorization"]);
+    let is_session = is_word(1, &["session"]) && !is_authorization(2);
+    let start = if is_session { 2 } else { 1 };
+    let Some(name) = statement.get(start) else {
+        return Settings::UNKNOWN;
+    };
+    // `reset all` leaves the role.
+    if name.is_named("search_path") || name.is_any(&[if is_reset { "all" } else { "schema" }]) {
+        Settings::SEARCH_PATH
+    } else if name.is_named("role") {
+        Settings::ROLE
+    } else if name.is_named("session_authorization") || is_authorization(start + 1) {
+        Settings::SESSION_AUTHORIZATION
+    } else {
+        Settings::UNKNOWN
     }
 }
 
@@ -279,6 +325,42 @@ mod tests {
         }
         for sql in ["USE b", "use `b`", "/*!50000 USE b */", "SELECT 1; USE b"] {
             assert_eq!(switch(sql, DbBackend::MySql), Some(Session), "{sql}");
+        }
+    }
+
+    #[test]
+    fn lasting_settings_are_known() {
+        let path = Settings::SEARCH_PATH;
+        let role = Settings::ROLE;
+        let authorization = Settings::SESSION_AUTHORIZATION;
+        let none = Settings::NONE;
+        for (sql, set, reset) in [
+            ("SET LOCAL search_path TO b", none, none),
+            ("SET SESSION \"search_path\" TO b", path, none),
+            ("SET SCHEMA 'b'", path, none),
+            ("SET SESSION ROLE b", role, none),
+            ("SET SESSION AUTHORIZATION b", authorization, none),
+            ("SET SESSION session_authorization = b", authorization, none),
+            (
+                "SELECT set_config('role', 'b', false)",
+                Settings::UNKNOWN,
+                none,
+            ),
+            ("DO $$ BEGIN SET ROLE b; END $$", Settings::UNKNOWN, none),
+            ("SET U&\"role\" TO b", Settings::UNKNOWN, none),
+            ("RESET U&\"role\"", none, none),
+            ("RESET ALL", none, path),
+            ("DISCARD ALL", none, none),
+            ("SET ROLE NONE", none, role),
+            ("RESET SESSION AUTHORIZATION", none, authorization),
+            ("SET ROLE b; RESET ROLE", none, role),
+            ("RESET ROLE; SET ROLE b", role, none),
+            ("SET ROLE b; SET SCHEMA 'b'; RESET ROLE", path, role),
+            ("SET ROLE b; SAVEPOINT s; RESET ROLE", role, none),
+        ] {
+            let expected = SettingChanges { set, reset };
+            let changes = Effect::scan(sql, DbBackend::Postgres).settings;
+            assert_eq!(changes, expected, "{sql}");
         }
     }
 

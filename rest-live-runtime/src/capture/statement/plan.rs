@@ -12,7 +12,7 @@ use crate::capture::{
         pending::{PendingWrite, Writer},
     },
     sql::{
-        SchemaSwitch,
+        SchemaSwitch, SettingChanges,
         cache::{AddedReading, Analysis, RawAnalysis, TableAnalysis},
         may_call_set_config,
     },
@@ -48,6 +48,8 @@ pub(crate) enum Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct SwitchPlan {
     pub(crate) switch: SchemaSwitch,
+    /// The settings that the text changes past the end of the transaction.
+    pub(crate) settings: SettingChanges,
     /// Whether the text is a single statement.
     pub(crate) is_single: bool,
     /// What else the text does: nothing, or unknown writes.
@@ -181,15 +183,20 @@ impl Plan {
         match raw.switch.filter(|_| sink.watches_schema()) {
             Some(switch) => Self::Switch(SwitchPlan {
                 switch,
+                settings: raw.settings,
                 is_single: raw.is_single,
                 then: Box::new(plan),
             }),
-            // The rollback to a savepoint undoes switches.
-            None if raw.controls_transaction && sink.has_switched() => Self::Switch(SwitchPlan {
-                switch: SchemaSwitch::Possible,
-                is_single: raw.is_single,
-                then: Box::new(plan),
-            }),
+            // The rollback to a savepoint undoes switches. In another schema, a table that is
+            // created takes the name of the default one.
+            None if (raw.controls_transaction || raw.may_change_tables) && sink.has_switched() => {
+                Self::Switch(SwitchPlan {
+                    switch: SchemaSwitch::Possible,
+                    settings: raw.settings,
+                    is_single: raw.is_single,
+                    then: Box::new(plan),
+                })
+            }
             None => plan,
         }
     }
