@@ -14,6 +14,9 @@
 //! executes them in order. The connection is a blocking one, because an asynchronous one does not
 //! report when a command is in the socket. A send that the socket has no room for fails after
 //! [`SEND_TIMEOUT`].
+//!
+//! A node that was suspended may have lost its lease. So a report of "not clean" also
+//! [adds](Scripts::rejoin) the node to the leases again, before its next refresh.
 
 use std::{io, thread, time::Duration};
 
@@ -74,7 +77,8 @@ impl Lease {
             return None;
         }
         if state.holds == 1 {
-            self.send(&mut state, &scripts.unclean(&self.node));
+            let unclean = scripts.unclean(&self.node);
+            self.send(&mut state, &[unclean, scripts.rejoin(&self.node)]);
         }
         if state.connection.is_some() {
             return None;
@@ -113,6 +117,26 @@ impl Lease {
     pub(crate) fn check(&self, executed: u64, expected: u64) {
         if executed < expected {
             self.close(&mut self.state.lock());
+        }
+    }
+
+    /// Waits until Redis has executed the reports so far, after [`leave`](Self::leave): a late one
+    /// would take a lease again.
+    pub(crate) async fn finish(&self) {
+        let Some(mut connection) = self.state.lock().connection.take() else {
+            return;
+        };
+        let (sender, executed) = oneshot::channel();
+        let wait = move || {
+            let reply = connection
+                .set_read_timeout(Some(CONNECT_TIMEOUT))
+                .and_then(|()| connection.req_command(redis::cmd("CLIENT").arg("REPLY").arg("ON")));
+            sender.send(reply)
+        };
+        // Not in tokio's pool: see `open`. If it fails, a late lease expires.
+        let thread = thread::Builder::new().name("rest-live-redis".to_owned());
+        if thread.spawn(wait).is_ok() {
+            _ = executed.await;
         }
     }
 
@@ -158,19 +182,24 @@ impl Lease {
     fn report(&self, state: &mut State, scripts: &Scripts) {
         let is_clean = state.holds == 0;
         let report = scripts.report(&self.node, state.connections, state.last_check, is_clean);
-        self.send(state, &report);
+        if is_clean {
+            self.send(state, &[report]);
+        } else {
+            self.send(state, &[report, scripts.rejoin(&self.node)]);
+        }
     }
 
-    fn send(&self, state: &mut State, command: &Cmd) {
+    fn send(&self, state: &mut State, commands: &[Cmd]) {
         let Some(connection) = &mut state.connection else {
             return;
         };
-        // Without a reply, nothing has to read from this connection.
-        let mut bytes = redis::cmd("CLIENT")
+        // Without replies, nothing has to read from this connection.
+        let skip = redis::cmd("CLIENT")
             .arg("REPLY")
             .arg("SKIP")
             .get_packed_command();
-        bytes.extend(command.get_packed_command());
+        let with_skip = |command: &Cmd| [&*skip, &command.get_packed_command()].concat();
+        let bytes: Vec<u8> = commands.iter().flat_map(with_skip).collect();
         if let Err(error) = connection.send_packed_command(&bytes) {
             tracing::debug!(%error, "the connection for leases is broken: it is opened again");
             self.close(state);
