@@ -21,14 +21,15 @@
 use std::{io, thread, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{Client, Cmd, Connection, ConnectionLike, RedisResult};
+use redis::{Client, Cmd, Connection, ConnectionAddr, ConnectionLike, RedisResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::script::Scripts;
 
 /// How long opening the connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long sending a report may take, if the socket has no room for it.
+/// How long sending a report may take, if the socket has no room for it. Over TLS, up to four times
+/// as long, because rustls also waits to read.
 const SEND_TIMEOUT: Duration = Duration::from_millis(20);
 /// Number of waiting writes from which on those that no longer wait are removed.
 const MAX_WAITING: usize = 64;
@@ -38,6 +39,7 @@ const MAX_WAITING: usize = 64;
 pub(crate) struct Lease {
     client: Client,
     node: String,
+    is_tls: bool,
     state: Mutex<State>,
     /// Notified when the connection is broken.
     pub(crate) broken: Notify,
@@ -61,6 +63,10 @@ struct State {
 impl Lease {
     pub(crate) fn new(client: Client, node: String) -> Self {
         Self {
+            is_tls: matches!(
+                client.get_connection_info().addr(),
+                ConnectionAddr::TcpTls { .. }
+            ),
             client,
             node,
             state: Mutex::default(),
@@ -200,7 +206,13 @@ impl Lease {
             .get_packed_command();
         let with_skip = |command: &Cmd| [&*skip, &command.get_packed_command()].concat();
         let bytes: Vec<u8> = commands.iter().flat_map(with_skip).collect();
-        if let Err(error) = connection.send_packed_command(&bytes) {
+        let mut sent = connection.send_packed_command(&bytes);
+        if self.is_tls && sent.is_ok() {
+            // rustls keeps what it could not write, and reports the error with the next write
+            // (`rustls::Stream::write`). Redis ignores an empty line.
+            sent = connection.send_packed_command(b"\r\n");
+        }
+        if let Err(error) = sent {
             tracing::debug!(%error, "the connection for leases is broken: it is opened again");
             self.close(state);
         }
@@ -220,6 +232,8 @@ fn connect(client: &Client, report: &Cmd) -> RedisResult<Connection> {
     connection.set_write_timeout(Some(SEND_TIMEOUT))?;
     connection.req_command(redis::cmd("CLIENT").arg("REPLY").arg("ON"))?;
     connection.req_command(report)?;
+    // rustls also reads if it cannot write.
+    connection.set_read_timeout(Some(SEND_TIMEOUT))?;
     Ok(connection)
 }
 
