@@ -54,6 +54,8 @@ pub(crate) struct Queue {
     max_bytes: usize,
     /// The number of the last entry that was ever pushed.
     last_number: u64,
+    /// The number of the last entry that a batch had. Redis may have it already.
+    last_sent: u64,
     is_unavailable: bool,
     /// Callers that wait until the queue is empty.
     flush_waiters: Vec<oneshot::Sender<()>>,
@@ -78,6 +80,7 @@ impl Default for Queue {
             bytes: 0,
             max_bytes: MAX_BYTES,
             last_number: 0,
+            last_sent: 0,
             is_unavailable: false,
             flush_waiters: Vec::new(),
         }
@@ -126,8 +129,10 @@ impl Queue {
     }
 
     fn push_lost(&mut self) {
-        let is_marked =
-            matches!(self.appends.back(), Some(append) if matches!(append.content, Content::Lost));
+        // A mark that Redis may have does not cover this loss.
+        let is_marked = self.appends.back().is_some_and(|append| {
+            matches!(append.content, Content::Lost) && append.first_number > self.last_sent
+        });
         if !is_marked {
             self.add(Content::Lost, 0, None);
         }
@@ -148,7 +153,7 @@ impl Queue {
 
     /// Returns the next batch, or `None` if the queue is empty. The batch stays in the queue until
     /// it is [acknowledged](Self::acknowledge).
-    pub(crate) fn batch(&self) -> Option<Batch> {
+    pub(crate) fn batch(&mut self) -> Option<Batch> {
         let (mut events, mut bytes) = (0, 0);
         let appends: Vec<_> = self
             .appends
@@ -163,9 +168,11 @@ impl Queue {
             .collect();
         let first_number = self.appends.front()?.first_number;
         let count: usize = appends.iter().map(Content::count).sum();
+        let last_number = first_number + count as u64 - 1;
+        self.last_sent = self.last_sent.max(last_number);
         Some(Batch {
             first_number,
-            last_number: first_number + count as u64 - 1,
+            last_number,
             appends,
         })
     }
@@ -272,7 +279,7 @@ mod tests {
         vec!["event".to_owned(); count]
     }
 
-    fn fields(queue: &Queue) -> Vec<&'static str> {
+    fn fields(queue: &mut Queue) -> Vec<&'static str> {
         let batch = queue.batch().expect("the queue is not empty");
         batch.entries().map(|(field, _)| field).collect()
     }
@@ -325,10 +332,10 @@ mod tests {
         };
         assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
         assert!(first.try_recv().is_err());
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         // A late acknowledgment of dropped entries does not cover the later ones.
         queue.acknowledge(MAX_EVENTS as u64);
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         assert!(matches!(
             queue.push(events(MAX_EVENTS + 1)),
             PushOutcome::Dropped(_)
@@ -337,7 +344,7 @@ mod tests {
             queue.push(vec!["e".repeat(MAX_BYTES + 1)]),
             PushOutcome::Dropped(_)
         ));
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
         let last = queue.batch().expect("the queue is not empty").last_number;
         queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
@@ -349,16 +356,30 @@ mod tests {
         queue.set_max_bytes(10 * "event".len());
         queue.push(events(6));
         queue.push(events(4));
-        assert_eq!(fields(&queue), [EVENT_FIELD; 10]);
+        assert_eq!(fields(&mut queue), [EVENT_FIELD; 10]);
         queue.push(events(1));
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         let PushOutcome::Dropped(reason) = queue.push(events(11)) else {
             panic!("it is larger than the queue")
         };
         assert!(reason.contains("50 bytes"), "{reason}");
         // The events that are queued stay, and no more fit.
         queue.set_max_bytes(0);
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
         assert!(matches!(queue.push(events(1)), PushOutcome::Dropped(_)));
+    }
+
+    #[test]
+    fn loss_after_a_sent_mark_is_marked_again() {
+        let mut queue = Queue::default();
+        for _ in 0..2 {
+            queue.push(events(MAX_EVENTS + 1));
+        }
+        // Redis may append this mark, although its reply is lost.
+        assert_eq!(fields(&mut queue), [LOST_FIELD]);
+        for _ in 0..2 {
+            queue.push(events(MAX_EVENTS + 1));
+        }
+        assert_eq!(fields(&mut queue), [LOST_FIELD; 2]);
     }
 }
