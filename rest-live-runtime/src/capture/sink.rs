@@ -182,10 +182,9 @@ impl EventSink {
     /// must be open: the announcement holds until it ends.
     pub(super) async fn announce_unseen_write(&self) {
         if !self.sees_statements()
-            && let Some(mut open) = self.database.publisher.open_writes.begin()
+            && let Some(announcing) = self.database.publisher.open_writes.announce()
         {
-            open.announced().await;
-            open.end();
+            announcing.await;
         }
     }
 
