@@ -371,7 +371,13 @@ impl Drop for EventSink {
                     self.default_schema().confirm_switch();
                 }
                 self.database.publisher.publish_later(resets_of(events));
+            } else {
+                drop(events);
             }
+            // The intervals of the transaction have kept the announcement of other writes.
+            drop(self.pending.take_all());
+            self.kind = Kind::Autocommit;
+            self.database.publisher.open_writes.retract_if_idle();
         }
     }
 }
