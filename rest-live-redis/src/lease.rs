@@ -56,6 +56,8 @@ struct State {
     /// For what the node is not clean: open writes, and a queue with events.
     holds: usize,
     has_left: bool,
+    /// Whether a write has waited in vain since the connection broke. No other write waits then.
+    is_abandoned: bool,
     /// Writes that wait until a connection is open.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -86,7 +88,7 @@ impl Lease {
             let unclean = scripts.unclean(&self.node);
             self.send(&mut state, &[unclean, scripts.rejoin(&self.node)]);
         }
-        if state.connection.is_some() {
+        if state.connection.is_some() || state.is_abandoned {
             return None;
         }
         if state.waiting.len() >= MAX_WAITING {
@@ -96,6 +98,20 @@ impl Lease {
         let (sender, receiver) = oneshot::channel();
         state.waiting.push(sender);
         Some(receiver)
+    }
+
+    /// Records that a write has waited in vain for the connection. The next writes do not wait
+    /// until it is open.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        if state.connection.is_none() && !state.is_abandoned && !state.has_left {
+            state.is_abandoned = true;
+            state.waiting.clear();
+            tracing::warn!(
+                "the connection to Redis for leases cannot be opened: until it is, the other nodes \
+                 may not notice what this process loses if it dies during a write"
+            );
+        }
     }
 
     /// Takes one hold back. After the last one, the node is clean.
@@ -177,6 +193,7 @@ impl Lease {
         state.connection = Some(connection);
         self.report(&mut state, scripts);
         if state.connection.is_some() {
+            state.is_abandoned = false;
             for waiting in state.waiting.drain(..) {
                 // The write may have timed out.
                 _ = waiting.send(());
