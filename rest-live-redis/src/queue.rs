@@ -93,12 +93,12 @@ impl Queue {
         self.max_bytes = bytes;
     }
 
-    /// Queues the events of one append, unless they alone exceed the limits. If the queue has no
-    /// room for them, everything in it is dropped. A gap of any size makes every client fetch
-    /// again, so keeping a part would gain nothing.
+    /// Queues the events of one append, unless they alone exceed the limits. A single event may have
+    /// any size. If the queue has no room for the events, everything in it is dropped. A gap of any
+    /// size makes every client fetch again, so keeping a part would gain nothing.
     pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
-        if events.len() > MAX_EVENTS || bytes > self.max_bytes {
+        if events.len() > MAX_EVENTS || events.len() > 1 && bytes > self.max_bytes {
             self.push_lost();
             return PushOutcome::Dropped(format!(
                 "one append of {} events and {bytes} bytes is larger than the queue for Redis \
@@ -108,7 +108,8 @@ impl Queue {
                 self.max_bytes,
             ));
         }
-        if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > self.max_bytes {
+        let has_no_room = self.bytes > 0 && self.bytes + bytes > self.max_bytes;
+        if self.events + events.len() > MAX_EVENTS || has_no_room {
             tracing::error!(
                 events = self.events,
                 "the queue for Redis overflowed, and all queued events were dropped: all \
@@ -341,7 +342,7 @@ mod tests {
             PushOutcome::Dropped(_)
         ));
         assert!(matches!(
-            queue.push(vec!["e".repeat(MAX_BYTES + 1)]),
+            queue.push(vec!["e".repeat(MAX_BYTES), "e".to_owned()]),
             PushOutcome::Dropped(_)
         ));
         assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
@@ -366,7 +367,17 @@ mod tests {
         // The events that are queued stay, and no more fit.
         queue.set_max_bytes(0);
         assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
-        assert!(matches!(queue.push(events(1)), PushOutcome::Dropped(_)));
+        assert!(matches!(queue.push(events(2)), PushOutcome::Dropped(_)));
+    }
+
+    #[test]
+    fn single_event_may_exceed_the_budget() {
+        let mut queue = Queue::default();
+        queue.set_max_bytes(1);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
+        assert_eq!(fields(&mut queue), [EVENT_FIELD]);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
     }
 
     #[test]
