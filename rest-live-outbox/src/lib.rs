@@ -44,8 +44,9 @@
 //! then commits all transactions of the database one after the other.
 //!
 //! A node finds events without a notification by polling. While no client is subscribed, it polls
-//! every three minutes. While a client is subscribed, the interval depends on which notifications
-//! the node receives; [`Options::poll`] overrides it:
+//! every three minutes, or after half of the retention time if that is shorter. While a client is
+//! subscribed, the interval depends on which notifications the node receives; [`Options::poll`]
+//! overrides it:
 //! - every second if the node receives notifications;
 //! - every 100 ms if it receives notifications and triggers also write events. A row that `psql`
 //!   changes is delivered after about 50 ms, at most 100 ms;

@@ -29,11 +29,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long [`Node::head`] waits if no horizon is proven yet.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often a tail polls for whose events no client waits. Less than once a minute, so that a
-/// database that is suspended while it is idle stays suspended; and before the retention time ends,
-/// so that a page does not load with a cursor that has expired.
-const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(180);
-
 /// One node of the log. [`OutboxLog`](crate::OutboxLog) is a handle to it.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -86,7 +81,7 @@ impl Node {
     /// Returns how long a tail waits if it is not woken.
     pub(crate) fn poll_interval(&self, is_awaited: bool) -> Duration {
         if !is_awaited {
-            return IDLE_POLL_INTERVAL;
+            return self.options.idle_poll_interval();
         }
         let is_listening = self.is_listening.load(Ordering::Relaxed);
         self.options

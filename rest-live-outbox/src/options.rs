@@ -16,6 +16,10 @@ const POLL_INTERVAL_WITH_LISTEN: Duration = Duration::from_secs(1);
 /// which send no notification.
 const POLL_INTERVAL_WITH_TRIGGERS: Duration = Duration::from_millis(100);
 
+/// How often a tail polls for whose events no client waits. Less than once a minute, so that a
+/// database that is suspended while it is idle stays suspended.
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(180);
+
 /// The options with which a node opens the outbox. [`OutboxLog::open`](crate::OutboxLog::open) uses
 /// [`Options::default`].
 #[derive(Clone, Debug)]
@@ -69,7 +73,8 @@ impl Options {
     /// notifications, and every second if it receives them. If triggers also write events, it polls
     /// every 100 ms, because triggers send no notifications.
     ///
-    /// While no client is subscribed, the node polls every three minutes.
+    /// While no client is subscribed, the node polls every three minutes, or after half of the
+    /// retention time if that is shorter.
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = Some(every.max(Duration::from_millis(1)));
@@ -78,6 +83,13 @@ impl Options {
 
     pub(crate) fn retention(&self) -> Duration {
         self.keep
+    }
+
+    /// Returns how often a tail polls for whose events no client waits: before the retention time
+    /// ends, so that a page does not load with a cursor that has expired.
+    pub(crate) fn idle_poll_interval(&self) -> Duration {
+        let before_expiry = (self.keep / 2).max(Duration::from_millis(1));
+        before_expiry.min(IDLE_POLL_INTERVAL)
     }
 
     pub(crate) fn poll_interval(&self, is_listening: bool, has_triggers: bool) -> Duration {
@@ -116,5 +128,19 @@ impl Default for Options {
             poll: None,
             listen: Listen::SameServer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_poll_comes_before_retention_ends() {
+        let interval = |keep| Options::default().keep(keep).idle_poll_interval();
+        assert_eq!(interval(Options::DEFAULT_KEEP), IDLE_POLL_INTERVAL);
+        let minute = Duration::from_secs(60);
+        assert_eq!(interval(minute), minute / 2);
+        assert_eq!(interval(Duration::ZERO), Duration::from_millis(1));
     }
 }

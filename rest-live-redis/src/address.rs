@@ -35,6 +35,20 @@ impl Address {
     pub(crate) fn parse(text: &str, options: &Options) -> Result<Self, RedisLogError> {
         let mut url =
             Url::parse(text).map_err(|error| url_error(format!("no URL ({error})"), URL_FORM))?;
+        let after_host = [Some(url.path()), url.query(), url.fragment()];
+        if after_host
+            .into_iter()
+            .flatten()
+            .any(|part| part.contains('@'))
+        {
+            // The password contains `/`, `?` or `#`, so a part of it was parsed as something else.
+            let instead = "%2F, %3F and %23 for /, ? and # in the password, and %40 for @ in the \
+                           prefix";
+            return Err(url_error(
+                "there is an `@` after the host".to_owned(),
+                instead,
+            ));
+        }
         let scheme = url.scheme();
         match scheme {
             "redis" => {}
@@ -202,6 +216,21 @@ mod tests {
                 .to_string();
             assert!(error.contains(mistake), "{url}: {error}");
             assert!(error.contains(": write "), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_never_contain_the_password() {
+        for url in [
+            "redis://me:1/secret@localhost",
+            "redis://me:1?secret@localhost/0",
+            "redis://me:1#secret@localhost",
+            "redis://me:secret/1@localhost",
+            "redis://secret/1:2@localhost",
+        ] {
+            let error = Address::parse(url, &Options::default()).expect_err(url);
+            let error = format!("{error} {error:?}");
+            assert!(!error.contains("secret"), "{url}: {error}");
         }
     }
 

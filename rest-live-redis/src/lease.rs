@@ -14,18 +14,22 @@
 //! executes them in order. The connection is a blocking one, because an asynchronous one does not
 //! report when a command is in the socket. A send that the socket has no room for fails after
 //! [`SEND_TIMEOUT`].
+//!
+//! A node that was suspended may have lost its lease. So a report of "not clean" also
+//! [adds](Scripts::rejoin) the node to the leases again, before its next refresh.
 
 use std::{io, thread, time::Duration};
 
 use parking_lot::Mutex;
-use redis::{Client, Cmd, Connection, ConnectionLike, RedisResult};
+use redis::{Client, Cmd, Connection, ConnectionAddr, ConnectionLike, RedisResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::script::Scripts;
 
 /// How long opening the connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long sending a report may take, if the socket has no room for it.
+/// How long sending a report may take, if the socket has no room for it. Over TLS, up to four times
+/// as long, because rustls also waits to read.
 const SEND_TIMEOUT: Duration = Duration::from_millis(20);
 /// Number of waiting writes from which on those that no longer wait are removed.
 const MAX_WAITING: usize = 64;
@@ -35,6 +39,7 @@ const MAX_WAITING: usize = 64;
 pub(crate) struct Lease {
     client: Client,
     node: String,
+    is_tls: bool,
     state: Mutex<State>,
     /// Notified when the connection is broken.
     pub(crate) broken: Notify,
@@ -51,6 +56,8 @@ struct State {
     /// For what the node is not clean: open writes, and a queue with events.
     holds: usize,
     has_left: bool,
+    /// Whether a write has waited in vain since the connection broke. No other write waits then.
+    is_abandoned: bool,
     /// Writes that wait until a connection is open.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -58,6 +65,10 @@ struct State {
 impl Lease {
     pub(crate) fn new(client: Client, node: String) -> Self {
         Self {
+            is_tls: matches!(
+                client.get_connection_info().addr(),
+                ConnectionAddr::TcpTls { .. }
+            ),
             client,
             node,
             state: Mutex::default(),
@@ -74,9 +85,10 @@ impl Lease {
             return None;
         }
         if state.holds == 1 {
-            self.send(&mut state, &scripts.unclean(&self.node));
+            let unclean = scripts.unclean(&self.node);
+            self.send(&mut state, &[unclean, scripts.rejoin(&self.node)]);
         }
-        if state.connection.is_some() {
+        if state.connection.is_some() || state.is_abandoned {
             return None;
         }
         if state.waiting.len() >= MAX_WAITING {
@@ -86,6 +98,20 @@ impl Lease {
         let (sender, receiver) = oneshot::channel();
         state.waiting.push(sender);
         Some(receiver)
+    }
+
+    /// Records that a write has waited in vain for the connection. The next writes do not wait
+    /// until it is open.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        if state.connection.is_none() && !state.is_abandoned && !state.has_left {
+            state.is_abandoned = true;
+            state.waiting.clear();
+            tracing::warn!(
+                "the connection to Redis for leases cannot be opened: until it is, the other nodes \
+                 may not notice what this process loses if it dies during a write"
+            );
+        }
     }
 
     /// Takes one hold back. After the last one, the node is clean.
@@ -113,6 +139,26 @@ impl Lease {
     pub(crate) fn check(&self, executed: u64, expected: u64) {
         if executed < expected {
             self.close(&mut self.state.lock());
+        }
+    }
+
+    /// Waits until Redis has executed the reports so far, after [`leave`](Self::leave): a late one
+    /// would take a lease again.
+    pub(crate) async fn finish(&self) {
+        let Some(mut connection) = self.state.lock().connection.take() else {
+            return;
+        };
+        let (sender, executed) = oneshot::channel();
+        let wait = move || {
+            let reply = connection
+                .set_read_timeout(Some(CONNECT_TIMEOUT))
+                .and_then(|()| connection.req_command(redis::cmd("CLIENT").arg("REPLY").arg("ON")));
+            sender.send(reply)
+        };
+        // Not in tokio's pool: see `open`. If it fails, a late lease expires.
+        let thread = thread::Builder::new().name("rest-live-redis".to_owned());
+        if thread.spawn(wait).is_ok() {
+            _ = executed.await;
         }
     }
 
@@ -147,6 +193,7 @@ impl Lease {
         state.connection = Some(connection);
         self.report(&mut state, scripts);
         if state.connection.is_some() {
+            state.is_abandoned = false;
             for waiting in state.waiting.drain(..) {
                 // The write may have timed out.
                 _ = waiting.send(());
@@ -158,20 +205,31 @@ impl Lease {
     fn report(&self, state: &mut State, scripts: &Scripts) {
         let is_clean = state.holds == 0;
         let report = scripts.report(&self.node, state.connections, state.last_check, is_clean);
-        self.send(state, &report);
+        if is_clean {
+            self.send(state, &[report]);
+        } else {
+            self.send(state, &[report, scripts.rejoin(&self.node)]);
+        }
     }
 
-    fn send(&self, state: &mut State, command: &Cmd) {
+    fn send(&self, state: &mut State, commands: &[Cmd]) {
         let Some(connection) = &mut state.connection else {
             return;
         };
-        // Without a reply, nothing has to read from this connection.
-        let mut bytes = redis::cmd("CLIENT")
+        // Without replies, nothing has to read from this connection.
+        let skip = redis::cmd("CLIENT")
             .arg("REPLY")
             .arg("SKIP")
             .get_packed_command();
-        bytes.extend(command.get_packed_command());
-        if let Err(error) = connection.send_packed_command(&bytes) {
+        let with_skip = |command: &Cmd| [&*skip, &command.get_packed_command()].concat();
+        let bytes: Vec<u8> = commands.iter().flat_map(with_skip).collect();
+        let mut sent = connection.send_packed_command(&bytes);
+        if self.is_tls && sent.is_ok() {
+            // rustls keeps what it could not write, and reports the error with the next write
+            // (`rustls::Stream::write`). Redis ignores an empty line.
+            sent = connection.send_packed_command(b"\r\n");
+        }
+        if let Err(error) = sent {
             tracing::debug!(%error, "the connection for leases is broken: it is opened again");
             self.close(state);
         }
@@ -191,6 +249,8 @@ fn connect(client: &Client, report: &Cmd) -> RedisResult<Connection> {
     connection.set_write_timeout(Some(SEND_TIMEOUT))?;
     connection.req_command(redis::cmd("CLIENT").arg("REPLY").arg("ON"))?;
     connection.req_command(report)?;
+    // rustls also reads if it cannot write.
+    connection.set_read_timeout(Some(SEND_TIMEOUT))?;
     Ok(connection)
 }
 

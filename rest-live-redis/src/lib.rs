@@ -29,7 +29,9 @@
 //!   reports to Redis that it begins to write, before the write can be committed, and that all its
 //!   events are appended, before the write returns. It does not wait for replies to these reports.
 //! - **One loss is not detected**: the network between a node and Redis fails while the node is
-//!   idle, and the node then commits a change and dies before it reaches Redis again.
+//!   idle, or Redis or a proxy closes the connection of the reports, and the node then commits a
+//!   change and dies before it reaches Redis again. The node notices a closed connection within two
+//!   seconds, also while it is idle.
 //! - **Redis may lose acknowledged events** if it is killed or fails over. The log always detects
 //!   this: every start of Redis and every promotion of a replica begins a new epoch, and all
 //!   clients fetch again. All clients also fetch again after a clean restart. The same happens when

@@ -219,14 +219,20 @@ impl EventLog for RedisLog {
 
     /// Reports to Redis that this node is about to commit changes. The writes wait only if the
     /// connection for such reports is broken: at most 250 ms, and not at all while Redis is known
-    /// to be unavailable.
+    /// to be unavailable, or after a write has waited in vain for this connection.
     fn begin_writes(&self) -> Option<BoxFuture<'static, ()>> {
         let Shared { lease, scripts, .. } = &*self.node.shared;
         let sent = lease.hold(scripts)?;
         if self.node.shared.queue.lock().is_unavailable() {
             return None;
         }
-        Some(async { _ = timeout(APPEND_TIMEOUT, sent).await }.boxed())
+        let shared = Arc::clone(&self.node.shared);
+        let wait = async move {
+            if timeout(APPEND_TIMEOUT, sent).await.is_err() {
+                shared.lease.abandon();
+            }
+        };
+        Some(wait.boxed())
     }
 
     fn end_writes(&self) {

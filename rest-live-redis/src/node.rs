@@ -64,6 +64,7 @@ impl Node {
         lease_task.shutdown().await;
         self.shared.lease.leave();
         if is_flushed {
+            self.shared.lease.finish().await;
             let leave = self.shared.scripts.leave(&self.shared.name);
             if let Err(error) = self.shared.connection.query::<u64>(&leave).await {
                 tracing::warn!(

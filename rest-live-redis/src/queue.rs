@@ -54,6 +54,8 @@ pub(crate) struct Queue {
     max_bytes: usize,
     /// The number of the last entry that was ever pushed.
     last_number: u64,
+    /// The number of the last entry that a batch had. Redis may have it already.
+    last_sent: u64,
     is_unavailable: bool,
     /// Callers that wait until the queue is empty.
     flush_waiters: Vec<oneshot::Sender<()>>,
@@ -78,6 +80,7 @@ impl Default for Queue {
             bytes: 0,
             max_bytes: MAX_BYTES,
             last_number: 0,
+            last_sent: 0,
             is_unavailable: false,
             flush_waiters: Vec::new(),
         }
@@ -90,12 +93,12 @@ impl Queue {
         self.max_bytes = bytes;
     }
 
-    /// Queues the events of one append, unless they alone exceed the limits. If the queue has no
-    /// room for them, everything in it is dropped. A gap of any size makes every client fetch
-    /// again, so keeping a part would gain nothing.
+    /// Queues the events of one append, unless they alone exceed the limits. A single event may have
+    /// any size. If the queue has no room for the events, everything in it is dropped. A gap of any
+    /// size makes every client fetch again, so keeping a part would gain nothing.
     pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
-        if events.len() > MAX_EVENTS || bytes > self.max_bytes {
+        if events.len() > MAX_EVENTS || events.len() > 1 && bytes > self.max_bytes {
             self.push_lost();
             return PushOutcome::Dropped(format!(
                 "one append of {} events and {bytes} bytes is larger than the queue for Redis \
@@ -105,7 +108,8 @@ impl Queue {
                 self.max_bytes,
             ));
         }
-        if self.events + events.len() > MAX_EVENTS || self.bytes + bytes > self.max_bytes {
+        let has_no_room = self.bytes > 0 && self.bytes + bytes > self.max_bytes;
+        if self.events + events.len() > MAX_EVENTS || has_no_room {
             tracing::error!(
                 events = self.events,
                 "the queue for Redis overflowed, and all queued events were dropped: all \
@@ -126,8 +130,10 @@ impl Queue {
     }
 
     fn push_lost(&mut self) {
-        let is_marked =
-            matches!(self.appends.back(), Some(append) if matches!(append.content, Content::Lost));
+        // A mark that Redis may have does not cover this loss.
+        let is_marked = self.appends.back().is_some_and(|append| {
+            matches!(append.content, Content::Lost) && append.first_number > self.last_sent
+        });
         if !is_marked {
             self.add(Content::Lost, 0, None);
         }
@@ -148,7 +154,7 @@ impl Queue {
 
     /// Returns the next batch, or `None` if the queue is empty. The batch stays in the queue until
     /// it is [acknowledged](Self::acknowledge).
-    pub(crate) fn batch(&self) -> Option<Batch> {
+    pub(crate) fn batch(&mut self) -> Option<Batch> {
         let (mut events, mut bytes) = (0, 0);
         let appends: Vec<_> = self
             .appends
@@ -163,9 +169,11 @@ impl Queue {
             .collect();
         let first_number = self.appends.front()?.first_number;
         let count: usize = appends.iter().map(Content::count).sum();
+        let last_number = first_number + count as u64 - 1;
+        self.last_sent = self.last_sent.max(last_number);
         Some(Batch {
             first_number,
-            last_number: first_number + count as u64 - 1,
+            last_number,
             appends,
         })
     }
@@ -272,7 +280,7 @@ mod tests {
         vec!["event".to_owned(); count]
     }
 
-    fn fields(queue: &Queue) -> Vec<&'static str> {
+    fn fields(queue: &mut Queue) -> Vec<&'static str> {
         let batch = queue.batch().expect("the queue is not empty");
         batch.entries().map(|(field, _)| field).collect()
     }
@@ -325,19 +333,19 @@ mod tests {
         };
         assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
         assert!(first.try_recv().is_err());
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         // A late acknowledgment of dropped entries does not cover the later ones.
         queue.acknowledge(MAX_EVENTS as u64);
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         assert!(matches!(
             queue.push(events(MAX_EVENTS + 1)),
             PushOutcome::Dropped(_)
         ));
         assert!(matches!(
-            queue.push(vec!["e".repeat(MAX_BYTES + 1)]),
+            queue.push(vec!["e".repeat(MAX_BYTES), "e".to_owned()]),
             PushOutcome::Dropped(_)
         ));
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
         let last = queue.batch().expect("the queue is not empty").last_number;
         queue.acknowledge(last);
         assert_eq!((queue.events, queue.bytes), (0, 0));
@@ -349,16 +357,40 @@ mod tests {
         queue.set_max_bytes(10 * "event".len());
         queue.push(events(6));
         queue.push(events(4));
-        assert_eq!(fields(&queue), [EVENT_FIELD; 10]);
+        assert_eq!(fields(&mut queue), [EVENT_FIELD; 10]);
         queue.push(events(1));
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD]);
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
         let PushOutcome::Dropped(reason) = queue.push(events(11)) else {
             panic!("it is larger than the queue")
         };
         assert!(reason.contains("50 bytes"), "{reason}");
         // The events that are queued stay, and no more fit.
         queue.set_max_bytes(0);
-        assert_eq!(fields(&queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
-        assert!(matches!(queue.push(events(1)), PushOutcome::Dropped(_)));
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD, LOST_FIELD]);
+        assert!(matches!(queue.push(events(2)), PushOutcome::Dropped(_)));
+    }
+
+    #[test]
+    fn single_event_may_exceed_the_budget() {
+        let mut queue = Queue::default();
+        queue.set_max_bytes(1);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
+        assert_eq!(fields(&mut queue), [EVENT_FIELD]);
+        assert!(matches!(queue.push(events(1)), PushOutcome::Waiting(_)));
+        assert_eq!(fields(&mut queue), [LOST_FIELD, EVENT_FIELD]);
+    }
+
+    #[test]
+    fn loss_after_a_sent_mark_is_marked_again() {
+        let mut queue = Queue::default();
+        for _ in 0..2 {
+            queue.push(events(MAX_EVENTS + 1));
+        }
+        // Redis may append this mark, although its reply is lost.
+        assert_eq!(fields(&mut queue), [LOST_FIELD]);
+        for _ in 0..2 {
+            queue.push(events(MAX_EVENTS + 1));
+        }
+        assert_eq!(fields(&mut queue), [LOST_FIELD; 2]);
     }
 }

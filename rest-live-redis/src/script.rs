@@ -46,6 +46,10 @@ impl Scripts {
         format!("{}:nodes:clean", self.prefix)
     }
 
+    fn leases_key(&self) -> String {
+        format!("{}:nodes", self.prefix)
+    }
+
     fn connections_key(&self) -> String {
         format!("{}:nodes:connections", self.prefix)
     }
@@ -53,9 +57,8 @@ impl Scripts {
     fn eval(&self, script: &str, node: &str) -> Cmd {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(7).arg(self.stream_key());
-        for key in ["epoch", "nodes"] {
-            command.arg(format!("{}:{key}", self.prefix));
-        }
+        command.arg(format!("{}:epoch", self.prefix));
+        command.arg(self.leases_key());
         command.arg(format!("{}:nodes:{node}:appended", self.prefix));
         command.arg(format!("{}:nodes:refreshed", self.prefix));
         command.arg(self.clean_key()).arg(self.connections_key());
@@ -103,6 +106,14 @@ impl Scripts {
     pub(crate) fn unclean(&self, node: &str) -> Cmd {
         let mut command = redis::cmd("SREM");
         command.arg(self.clean_key()).arg(node);
+        command
+    }
+
+    /// Takes a lease for a node that has none: its lease expired while it was suspended. The next
+    /// refresh of any node sets when the lease expires.
+    pub(crate) fn rejoin(&self, node: &str) -> Cmd {
+        let mut command = redis::cmd("ZADD");
+        command.arg(self.leases_key()).arg("NX").arg(0).arg(node);
         command
     }
 

@@ -19,6 +19,10 @@ if pause < 0 or pause > tonumber(ARGV[5]) then
     end
     return {0, report}
 end
+-- Nodes that took a lease with a report, because theirs had expired.
+for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], 0, 0)) do
+    redis.call('ZADD', KEYS[3], now + ARGV[4], node)
+end
 local lost = {}
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now)) do
     -- A clean node has lost nothing.

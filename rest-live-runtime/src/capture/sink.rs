@@ -182,10 +182,9 @@ impl EventSink {
     /// must be open: the announcement holds until it ends.
     pub(super) async fn announce_unseen_write(&self) {
         if !self.sees_statements()
-            && let Some(mut open) = self.database.publisher.open_writes.begin()
+            && let Some(announcing) = self.database.publisher.open_writes.announce()
         {
-            open.announced().await;
-            open.end();
+            announcing.await;
         }
     }
 
@@ -372,7 +371,13 @@ impl Drop for EventSink {
                     self.default_schema().confirm_switch();
                 }
                 self.database.publisher.publish_later(resets_of(events));
+            } else {
+                drop(events);
             }
+            // The intervals of the transaction have kept the announcement of other writes.
+            drop(self.pending.take_all());
+            self.kind = Kind::Autocommit;
+            self.database.publisher.open_writes.retract_if_idle();
         }
     }
 }

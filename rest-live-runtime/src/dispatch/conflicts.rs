@@ -39,6 +39,8 @@ pub(crate) struct ConflictDetector {
     rows: HashMap<RowId, VecDeque<KnownEvent>>,
     /// The last reset of each model by each node.
     resets: HashMap<ScopedModel, Vec<ModelReset>>,
+    /// Number of models that the last sweep of the resets left.
+    resets_after_sweep: usize,
     /// The known events, oldest first, by position and row.
     ring: VecDeque<(u64, RowId)>,
 }
@@ -115,6 +117,7 @@ impl ConflictDetector {
             start,
             rows: HashMap::new(),
             resets: HashMap::new(),
+            resets_after_sweep: 0,
             ring: VecDeque::new(),
         }
     }
@@ -129,8 +132,10 @@ impl ConflictDetector {
         let change = match &event.kind {
             EventKind::Row(change) => change,
             EventKind::Reset => {
+                self.sweep_resets();
+                let start = self.start.position;
                 let resets = self.resets.entry(event.scoped_model()).or_default();
-                resets.retain(|reset| reset.node != source.node);
+                resets.retain(|reset| reset.position > start && reset.node != source.node);
                 resets.push(ModelReset {
                     position,
                     node: source.node.clone(),
@@ -222,14 +227,25 @@ impl ConflictDetector {
         last.is_some_and(|last| last.outcome == Outcome::Published && !last.rows.is_empty())
     }
 
+    /// Forgets resets from before the start, which decide nothing. As this visits all models, it
+    /// runs only after their number has doubled.
+    fn sweep_resets(&mut self) {
+        if self.resets.len() < 2 * self.resets_after_sweep + 64 {
+            return;
+        }
+        let start = self.start.position;
+        self.resets.retain(|_, resets| {
+            resets.retain(|reset| reset.position > start);
+            !resets.is_empty()
+        });
+        self.resets_after_sweep = self.resets.len();
+    }
+
     fn forget_oldest(&mut self) {
         let Some((position, row)) = self.ring.pop_front() else {
             return;
         };
         self.start.position = position;
-        for resets in self.resets.values_mut() {
-            resets.retain(|reset| reset.position > position);
-        }
         if let Some(events) = self.rows.get_mut(&row) {
             let forgotten = events.pop_front();
             self.bytes -= forgotten.map_or(0, |event| event.bytes());

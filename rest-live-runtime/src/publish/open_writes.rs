@@ -79,6 +79,15 @@ impl OpenWrites {
         })
     }
 
+    /// Announces a write that has an open interval: the announcement holds until the interval ends.
+    /// Returns the announcement if it is still being sent.
+    pub(crate) fn announce(self: &Arc<Self>) -> Option<Shared<BoxFuture<'static, ()>>> {
+        let open = self.begin()?;
+        let announcing = open.announcing.clone();
+        open.end();
+        announcing
+    }
+
     /// Retracts the announcement if nothing is open. The interval of a write whose statement ran,
     /// but whose second hook did not, is still open.
     pub(crate) fn retract_if_idle(&self) {

@@ -116,6 +116,17 @@ fn open_interval_stays_announced() {
 }
 
 #[test]
+fn canceled_announcement_leaves_nothing_open() {
+    let (log, order, writes) = open_writes();
+    let interval = order.begin();
+    drop(writes.announce().expect("it is being sent"));
+    assert_eq!(log.counts(), (1, 0));
+    drop(interval);
+    writes.retract_if_idle();
+    assert_eq!(log.counts(), (1, 1));
+}
+
+#[test]
 fn log_in_this_process_needs_none() {
     let log: Arc<dyn EventLog> = Arc::new(crate::log::MemoryLog::default());
     assert!(

@@ -192,6 +192,9 @@ impl State {
         {
             return;
         }
+        // A reset decides about writes that began before it.
+        self.resets
+            .retain(|_, reset_at| oldest.is_some_and(|oldest| *reset_at > oldest));
         self.forget_published_until(oldest.unwrap_or(u64::MAX));
         if self.known_bytes.is_too_large() {
             self.forget_published_states();

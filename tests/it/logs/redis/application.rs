@@ -1,10 +1,10 @@
 //! Two servers of one application.
 
 use rest_live::{Live, testing::Client};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel, ModelTrait, TransactionTrait};
 use serde_json::json;
 
-use super::{Redis, append, node};
+use super::{Redis, append, node, until};
 use crate::support::{Engine, database_of, task};
 
 #[tokio::test]
@@ -34,6 +34,26 @@ async fn write_reaches_clients_of_another_server() {
     append(&node(&redis).await, 1, 0..1).await;
     bread.delete(&writer).await.unwrap();
     assert_received(&mut clients, "DELETED", "bread").await;
+}
+
+#[tokio::test]
+async fn rolled_back_transaction_leaves_a_clean_node() {
+    const CLEAN: &str = "SCARD rest-live:nodes:clean";
+    let redis = Redis::start().await;
+    for engine in [Engine::Postgres, Engine::MariaDb] {
+        let (db, _database) = database_of(engine).await;
+        let log = node(&redis).await;
+        let live: Live = Live::builder(db.clone()).log(log).build().unwrap();
+        until(&redis, CLEAN, 1).await;
+        let transaction = live.db().begin().await.unwrap();
+        task(1, "milk", 1).insert(&transaction).await.unwrap();
+        // Its announcement holds while the transaction is open.
+        task(2, "bread", 1).insert(&live.db()).await.unwrap();
+        until(&redis, CLEAN, 0).await;
+        transaction.rollback().await.unwrap();
+        until(&redis, CLEAN, 1).await;
+        live.shutdown().await;
+    }
 }
 
 async fn assert_received(clients: &mut [Client], action: &str, text: &str) {

@@ -98,6 +98,21 @@ async fn report_survives_a_broken_connection() {
 }
 
 #[tokio::test]
+async fn loss_after_an_expired_lease_is_noticed() {
+    let redis = Redis::start().await;
+    let log = node(&redis).await;
+    let (mut tail, _) = Watch::begin(&log).await;
+    let dying = node(&redis).await;
+    until(&redis, "SCARD rest-live:nodes:clean", 2).await;
+    // As if the node had been suspended: the other nodes have removed it. It writes before its next
+    // refresh.
+    let _: u64 = redis.ask("DEL rest-live:nodes rest-live:nodes:clean").await;
+    assert!(dying.begin_writes().is_none(), "the connection is open");
+    drop(dying);
+    tail.node_lost().await;
+}
+
+#[tokio::test]
 async fn leaving_node_delivers_its_events() {
     let redis = Redis::start().await;
     let [leaving, log] = [node(&redis).await, node(&redis).await];

@@ -82,6 +82,12 @@ async fn works(log: &RedisLog) {
     append(log, 1, 0..3).await;
     log.end_writes();
     assert_eq!(tail.events(3).await, states(1, 0..3));
+    // Refreshes check that Redis executes the reports; else the connection is opened again.
+    for _ in 0..2 {
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert!(log.begin_writes().is_none(), "the connection is open");
+        log.end_writes();
+    }
     soon("the departure", log.leave()).await;
 }
 
