@@ -93,9 +93,9 @@ impl Queue {
         self.max_bytes = bytes;
     }
 
-    /// Queues the events of one append, unless they alone exceed the limits. A single event may have
-    /// any size. If the queue has no room for the events, everything in it is dropped. A gap of any
-    /// size makes every client fetch again, so keeping a part would gain nothing.
+    /// Queues the events of one append, unless they alone exceed the limits. A single event may
+    /// have any size. If the queue has no room for the events, everything in it is dropped. A gap
+    /// of any size makes every client fetch again, so keeping a part would gain nothing.
     pub(crate) fn push(&mut self, events: Vec<String>) -> PushOutcome {
         let bytes = events.iter().map(String::len).sum();
         if events.len() > MAX_EVENTS || events.len() > 1 && bytes > self.max_bytes {

@@ -286,8 +286,8 @@ impl EventBuffer {
                 lasting = lasting.without(settings.reset);
             }
             let has_foreign = foreign.as_ref().is_some_and(|foreign| !foreign.is_empty());
-            // Equal tables do not show that no setting stays: a `SET LOCAL` may hide it. Only a reset
-            // of the path also ends a `SET LOCAL` of the path.
+            // Equal tables do not show that no setting stays: a `SET LOCAL` may hide it. Only a
+            // reset of the path also ends a `SET LOCAL` of the path.
             if before.contains(Settings::UNVERIFIED_RESET) {
                 if has_foreign && lasting.is_empty() {
                     lasting = Settings::OTHER_DEFAULT;
