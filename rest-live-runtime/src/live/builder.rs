@@ -1,5 +1,8 @@
 //! Builds a `Live` from a database connection, the registrations and the settings.
 
+mod reads;
+mod scopes;
+
 use std::{
     any::{self, TypeId},
     fmt,
@@ -7,14 +10,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use futures_util::FutureExt;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait};
+use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{BuildError, Inner, Live, ScopeOfUser, UserKey};
 use crate::{
     capture::{Database, EventSink, LiveConnection},
-    data::scope::Scope,
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
     hub::Hub,
     limits::Limits,
@@ -189,133 +190,6 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// should be larger than this limit.
     pub fn max_rows_per_statement(mut self, rows: usize) -> Self {
         self.max_rows_per_statement = rows;
-        self
-    }
-
-    /// Sets the function that returns the scope of a user's sessions. Default: none, so that all
-    /// sessions receive only what is written outside of scopes.
-    ///
-    /// A session receives only the changes that were written in its scope. If the tenant depends on
-    /// the request and not on the user, set [`Handshake::scope`](crate::Handshake::scope) instead,
-    /// which takes precedence. The scope of a session never changes.
-    pub fn scope(mut self, scope: impl Fn(&U) -> Option<Scope> + Send + Sync + 'static) -> Self {
-        self.scope_of = Some(Box::new(move |user: &Identity| {
-            user.downcast().and_then(&scope)
-        }));
-        self
-    }
-
-    /// Declares that all scopes share the table of an entity, such as a list of countries. Its
-    /// changes reach the sessions of all scopes, whatever scope they were written in.
-    ///
-    /// Every other table belongs to the scope that writes it, also if the entity names its schema.
-    pub fn share_between_scopes<E: EntityTrait>(mut self) -> Self {
-        self.shared.push((TypeId::of::<E>(), any::type_name::<E>()));
-        self
-    }
-
-    /// Sets whether statements may change the `search_path` or role (PostgreSQL) or the database
-    /// (MySQL) of live connections that are bound to no scope. Default: `false`.
-    ///
-    /// After such a statement, an unqualified table can be that of another tenant. So rest-live
-    /// withholds the changes of these tables and reports an error: until the transaction ends, or
-    /// for good if the statement changed a pooled connection. Set `true` if all connections of the
-    /// application find the same tables in any case, for example because it always sets the same
-    /// path.
-    pub fn allow_search_path_changes(mut self, allow: bool) -> Self {
-        self.allows_search_path_changes = allow;
-        self
-    }
-
-    /// Sets the connection on which rest-live reads rows again. Default: the connection of the
-    /// `Live`.
-    ///
-    /// rest-live reads a row again if several writes of it overlapped, or if a request was canceled
-    /// during a write. Set this if PostgreSQL's row security hides rows from the role of the
-    /// application: pass a connection of a role that has `BYPASSRLS`. The connection must reach the
-    /// primary server of the same database, because a replica may return an older row.
-    ///
-    /// The role needs the privilege `SELECT` on the tables of the models. With a log in the
-    /// application's database (the outbox), it also needs `UPDATE`, because rest-live locks the
-    /// row.
-    pub fn read_db(mut self, db: DatabaseConnection) -> Self {
-        self.read_db = Some(db);
-        self
-    }
-
-    /// Sets a function that prepares each transaction in which rest-live reads a row again, for
-    /// databases whose rows depend on settings of the session. Default: none.
-    ///
-    /// The function receives the scope of the row and a new transaction. It changes what the
-    /// transaction sees, and returns the transaction. rest-live reads the row in it, and then rolls
-    /// it back.
-    ///
-    /// The prepared transaction must show every row of every model (in the given scope). A row that
-    /// it does not show counts as deleted: subscribers receive `DELETED`. Without this function and
-    /// [`read_db`](Self::read_db), a row that row security may hide is never reported as deleted;
-    /// subscribers of the model receive a reset instead. They also receive one if the function
-    /// fails.
-    ///
-    /// ```no_run
-    /// # use rest_live_runtime as rest_live;
-    /// # use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
-    /// use rest_live::Live;
-    ///
-    /// # fn build(db: DatabaseConnection) -> Result<(), Box<dyn std::error::Error>> {
-    /// let live = Live::<()>::builder(db)
-    ///     .prepare_reads(|_scope, txn: DatabaseTransaction| async move {
-    ///         // The policy of each table allows this role to see all rows.
-    ///         txn.execute_unprepared("SET LOCAL ROLE live_reader").await?;
-    ///         Ok(txn)
-    ///     })
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn prepare_reads<F, R>(mut self, prepare: F) -> Self
-    where
-        F: Fn(Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
-    {
-        self.prepare_reads = Some(Box::new(move |scope, txn| prepare(scope, txn).boxed()));
-        self
-    }
-
-    /// Sets the function that returns the connection of a session: `authorize` receives it, and
-    /// `retrieve` of the 0.7 dialect reads its row on it. Default: the connection of the `Live`.
-    ///
-    /// The function receives the user and the scope of the session. It must return at once: open
-    /// the pools before.
-    pub fn session_db<F>(mut self, db: F) -> Self
-    where
-        F: Fn(&U, Option<&Scope>) -> DatabaseConnection + Send + Sync + 'static,
-    {
-        self.session_reads.set_db(move |user, scope| {
-            let user = user.downcast()?;
-            Some(db(user, scope))
-        });
-        self
-    }
-
-    /// Sets a function that prepares the transaction in which `retrieve` of the 0.7 dialect reads
-    /// its row, such as for row security. Default: none.
-    ///
-    /// The function receives the user, the scope of the session, and a new transaction on the
-    /// connection of [`session_db`](Self::session_db). It returns the transaction. rest-live reads
-    /// the row in it, and then rolls it back. If the function fails, the request is refused with
-    /// error 500.
-    ///
-    /// An `authorize` function receives a connection. If it needs settings, it begins a transaction
-    /// itself.
-    pub fn prepare_session_reads<F, R>(mut self, prepare: F) -> Self
-    where
-        F: Fn(Arc<U>, Option<Scope>, DatabaseTransaction) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<DatabaseTransaction, DbErr>> + Send + 'static,
-    {
-        self.session_reads.set_prepare(move |user, scope, txn| {
-            let user = user.downcast_arc()?;
-            Some(prepare(user, scope, txn).boxed())
-        });
         self
     }
 
