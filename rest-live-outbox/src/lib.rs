@@ -70,7 +70,9 @@
 //!   captured.
 //! - If the application's role does not own the tables, grant it `SELECT, INSERT, DELETE` on
 //!   `live_event`, `SELECT, UPDATE` on `live_meta` and `SELECT` on `live_event_seq_seq`. A role
-//!   that only changes captured tables needs none of these.
+//!   that only changes captured tables needs none of these. A trigger runs with the rights of the
+//!   role that ran the migration [`Capture`](migration::Capture). This role needs `INSERT` on
+//!   `live_event` and on `live_meta`.
 //!
 //! The log works with PostgreSQL 13 and later. The tests run on PostgreSQL 15.
 //!
