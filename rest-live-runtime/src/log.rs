@@ -10,7 +10,7 @@ mod memory;
 mod record;
 mod stored_event;
 
-use std::fmt;
+use std::{any, fmt};
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sea_orm::{DatabaseTransaction, DbErr};
@@ -85,6 +85,13 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// [`ReadError`] if the log cannot return all requested events. It never returns only a part of
     /// them.
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>>;
+
+    /// Returns the name of the log for the application log. Default: the name of the type.
+    fn name(&self) -> &'static str {
+        let name = any::type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit(':').next().unwrap_or(name)
+    }
 
     /// Returns the head if it is known without a request, because the log is in this process.
     fn known_head(&self) -> Option<Cursor> {

@@ -4,7 +4,7 @@ mod reads;
 mod scopes;
 
 use std::{
-    any::{self, TypeId},
+    any::TypeId,
     fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock},
@@ -53,8 +53,6 @@ pub struct LiveBuilder<U = ()> {
     trusts_forwarded_host: bool,
     user_key: Option<UserKey>,
     log: Arc<dyn EventLog>,
-    /// The name of the type of the log.
-    log_name: &'static str,
     replay_capacity: usize,
     max_rows_per_statement: usize,
     scope_of: Option<ScopeOfUser>,
@@ -82,7 +80,6 @@ impl<U> LiveBuilder<U> {
             trusts_forwarded_host: false,
             user_key: None,
             log: Arc::new(MemoryLog::default()),
-            log_name: name_of::<MemoryLog>(),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
             scope_of: None,
@@ -164,9 +161,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     }
 
     /// Sets the event log. Default: a [`MemoryLog`], which serves one process.
-    pub fn log<L: EventLog>(mut self, log: L) -> Self {
+    pub fn log(mut self, log: impl EventLog) -> Self {
         self.log = Arc::new(log);
-        self.log_name = name_of::<L>();
         self
     }
 
@@ -257,7 +253,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         tracing::info!(
             models = registry.summary(),
-            log = self.log_name,
+            log = self.log.name(),
             "rest-live has started, and these models are live. The event log serves {}",
             Reach(&*self.log)
         );
@@ -350,13 +346,6 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             users: PhantomData,
         })
     }
-}
-
-/// Returns the name of a type without its path and its parameters, `RedisLog` also for an `Arc` of
-/// it.
-fn name_of<L: EventLog>() -> &'static str {
-    let name = any::type_name::<L>().trim_end_matches('>');
-    name.rsplit(':').next().unwrap_or(name)
 }
 
 impl<U> fmt::Debug for LiveBuilder<U> {

@@ -35,6 +35,10 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
         (**self).read(after, limit)
     }
 
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
     fn known_head(&self) -> Option<Cursor> {
         (**self).known_head()
     }
@@ -171,6 +175,8 @@ mod tests {
         let log: Arc<dyn EventLog> = other.clone();
         // The form in which `LiveBuilder::log` takes a log.
         let log: &dyn EventLog = &log;
+        assert_eq!(log.name(), other.name());
+        assert_ne!(log.name(), "EventLog");
         assert!(log.is_shared() && log.transactional().is_some());
         assert_eq!(log.known_head(), Some(head.clone()));
         assert_eq!(log.head().await.ok(), Some(head.clone()));

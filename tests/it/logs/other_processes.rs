@@ -1,6 +1,12 @@
 //! What a server logs about other processes on the same database.
 
-use rest_live::{Live, log::MemoryLog, testing};
+use std::sync::Arc;
+
+use rest_live::{
+    Live,
+    log::{EventLog, MemoryLog},
+    testing,
+};
 use rest_live_redis::RedisLog;
 use sea_orm::ActiveModelTrait;
 use tokio::net::TcpSocket;
@@ -16,11 +22,13 @@ async fn start_names_the_log_and_its_reach() {
         .log(MemoryLog::default())
         .build()
         .unwrap();
+    let chosen: Arc<dyn EventLog> = Arc::new(MemoryLog::default());
+    Live::<()>::builder(db.clone()).log(chosen).build().unwrap();
     let text = log.end();
-    assert_eq!(text.matches("log=\"MemoryLog\"").count(), 2, "{text}");
+    assert_eq!(text.matches("log=\"MemoryLog\"").count(), 3, "{text}");
     assert_eq!(
         text.matches("serves this process only").count(),
-        2,
+        3,
         "{text}"
     );
 
