@@ -24,13 +24,8 @@ use super::{
     sql::Verb,
 };
 use crate::{
-    data::{
-        event::{Event, Row},
-        key::KeyValue,
-        scoped_model::ScopedModel,
-    },
+    data::{event::Row, key::KeyValue},
     model::{registry::ModelEntry, table::row_lock},
-    publish::publisher::resets,
     user_code,
 };
 
@@ -150,9 +145,7 @@ where
                 %panic,
                 "the key of a written row could not be read: the model's subscribers receive a reset"
             );
-            let reset = Event::reset(Arc::clone(&model.label));
-            sink.record(vec![(reset, None)]).await;
-            return;
+            return sink.record_reset(model).await;
         }
     };
     let verb = if insert { Verb::Insert } else { Verb::Update };
@@ -162,8 +155,7 @@ where
     match write {
         Some(write) if write.stage == Stage::Unchanged => {}
         Some(write) if write.was_missing && !sink.may_read() => {
-            sink.record(resets([ScopedModel::new(Arc::clone(&model.label), None)]))
-                .await;
+            sink.record_reset(model).await;
         }
         Some(write) => {
             let event = write.into_written_event(model, key, new);
@@ -230,9 +222,7 @@ where
         .pending
         .take_finished(Writer::current(), model.entity, Verb::Delete, &key);
     if !sink.may_read() {
-        return sink
-            .record(resets([ScopedModel::new(Arc::clone(&model.label), None)]))
-            .await;
+        return sink.record_reset(model).await;
     }
     let Some(write) = write else { return };
     // A policy or a trigger can keep the row, and SeaORM runs this hook in that case also.
@@ -242,10 +232,7 @@ where
             sink.record(Vec::from_iter(deleted)).await;
         }
         Ok(Some(_)) => sink.reread(model, write),
-        Err(_) => {
-            let reset = ScopedModel::new(Arc::clone(&model.label), None);
-            sink.record(resets([reset])).await;
-        }
+        Err(_) => sink.record_reset(model).await,
     }
 }
 

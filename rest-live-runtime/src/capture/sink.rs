@@ -27,7 +27,7 @@ use super::{
     sql::{SchemaSwitch, Verb},
 };
 use crate::{
-    data::{row_id::RowId, scope::Scope, scoped_model::ScopedModel},
+    data::{event::Event, row_id::RowId, scope::Scope, scoped_model::ScopedModel},
     model::registry::{ModelEntry, Registry},
     publish::{
         open_writes::OpenWrite,
@@ -226,7 +226,13 @@ impl EventSink {
         self.record(self.resets(models)).await;
     }
 
-    /// Records the same without waiting, for callers that cannot await.
+    /// Records that unknown rows of a model changed.
+    pub(super) async fn record_reset(&self, model: &ModelEntry) {
+        let reset = Event::reset(Arc::clone(&model.label));
+        self.record(vec![(reset, None)]).await;
+    }
+
+    /// Records that unknown rows of these models changed, without waiting, for callers that cannot await.
     pub(super) fn record_resets_later(&self, models: &[usize]) {
         let resets = self.admit(self.resets(models));
         match self.buffer() {
