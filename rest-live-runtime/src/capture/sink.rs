@@ -232,7 +232,8 @@ impl EventSink {
         self.record(vec![(reset, None)]).await;
     }
 
-    /// Records that unknown rows of these models changed, without waiting, for callers that cannot await.
+    /// Records that unknown rows of these models changed, without waiting, for callers that
+    /// cannot await.
     pub(super) fn record_resets_later(&self, models: &[usize]) {
         let resets = self.admit(self.resets(models));
         match self.buffer() {
