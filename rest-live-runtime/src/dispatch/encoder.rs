@@ -170,6 +170,7 @@ impl<'e> Encoder<'e> {
             action: variant.action,
             payload,
             cursor,
+            unit: None,
         };
         Some(match dialect {
             Dialect::Plain => Frame::broadcast(&plain::broadcast(&broadcast), event.captured),

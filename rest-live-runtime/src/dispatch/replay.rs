@@ -272,7 +272,7 @@ impl Replay {
         let last = frames.len().saturating_sub(1);
         let replayed = frames.iter().enumerate().map(|(index, frame)| {
             let cursor = if index == last { upto } else { since };
-            v1::with_cursor(frame.as_str(), cursor)
+            v1::with_cursor(frame.as_str(), cursor, None)
         });
         Some(replayed.collect())
     }

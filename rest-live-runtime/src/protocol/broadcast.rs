@@ -14,6 +14,8 @@ pub(crate) struct Broadcast<'a> {
     /// The serialized row.
     pub(crate) payload: &'a RawValue,
     pub(crate) cursor: &'a Cursor,
+    /// The end of its unit, if it does not stand alone. Only v1 shows it.
+    pub(crate) unit: Option<&'a Cursor>,
 }
 
 /// A group, written as an object of one key: `{"list_id":1}`.

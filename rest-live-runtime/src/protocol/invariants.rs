@@ -195,6 +195,7 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
         action: Action::Deleted,
         payload,
         cursor,
+        unit: None,
     };
     let (broadcast, keys) = match (dialect, id) {
         (Dialect::Plain, _) => (plain::broadcast(broadcast), &["payload"][..]),

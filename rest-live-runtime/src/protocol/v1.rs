@@ -103,6 +103,8 @@ pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
         action: &'static str,
         payload: &'a RawValue,
         cursor: Text<&'a Cursor>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unit: Option<Text<&'a Cursor>>,
     }
     encode(&Encoded {
         r#type: "broadcast",
@@ -111,15 +113,32 @@ pub(crate) fn broadcast(broadcast: &Broadcast<'_>) -> String {
         action: broadcast.action.as_str(),
         payload: broadcast.payload,
         cursor: Text(broadcast.cursor),
+        unit: broadcast.unit.map(Text),
     })
 }
 
-/// Replaces the cursor of a broadcast, for a replay.
-pub(crate) fn with_cursor(broadcast: &str, cursor: &Cursor) -> Frame {
+/// Replaces the cursor and the unit of a broadcast, for a replay.
+pub(crate) fn with_cursor(broadcast: &str, cursor: &Cursor, unit: Option<&Cursor>) -> Frame {
     // The last occurrence is the cursor. Earlier ones are part of the payload.
     let end = broadcast.rfind(CURSOR).unwrap_or(broadcast.len());
     let broadcast = &broadcast[..end];
-    Frame::answer(&format!("{broadcast}{CURSOR}{cursor}\"}}"))
+    Frame::answer(&match unit {
+        Some(unit) => format!(r#"{broadcast}{CURSOR}{cursor}","unit":"{unit}"}}"#),
+        None => format!(r#"{broadcast}{CURSOR}{cursor}"}}"#),
+    })
+}
+
+/// Encodes the message that ends a unit. `cursor` is what its broadcasts have as their `unit`.
+pub(crate) fn unit(cursor: &Cursor) -> Frame {
+    #[derive(Serialize)]
+    struct Unit<'a> {
+        r#type: &'static str,
+        cursor: Text<&'a Cursor>,
+    }
+    answer(&Unit {
+        r#type: "unit",
+        cursor: Text(cursor),
+    })
 }
 
 /// The text before the cursor of a broadcast. No cursor contains it.
