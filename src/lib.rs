@@ -314,8 +314,8 @@ pub mod log {
 
     pub use rest_live_runtime::{
         Action, Cursor, Entry, Epoch, Event, EventKind, EventLog, EventSource, LogError,
-        LoggedEvent, MemoryLog, Operation, ParseCursorError, ReadError, Record, Row, RowChange,
-        StoredEvent, Tail, TransactionalLog,
+        LoggedEvent, MemoryLog, Operation, ParseCursorError, Present, ReadError, Record, Row,
+        RowChange, StoredEvent, Tail, TransactionalLog,
     };
 }
 

@@ -171,7 +171,11 @@ impl TailReader {
         if moved || !entries.is_empty() {
             self.node.changes.send_replace(());
             let watermark = position.watermark();
-            self.pending.push_back(Tail::Entries { entries, watermark });
+            self.pending.push_back(Tail::Entries {
+                entries,
+                watermark,
+                as_of: None,
+            });
         }
         Ok(())
     }

@@ -232,7 +232,11 @@ impl TailReader {
     fn push_entries(&mut self, entries: &mut Vec<Entry>, watermark: Cursor) {
         if !entries.is_empty() {
             let entries = std::mem::take(entries);
-            self.pending.push_back(Tail::Entries { entries, watermark });
+            self.pending.push_back(Tail::Entries {
+                entries,
+                watermark,
+                as_of: None,
+            });
         }
     }
 }

@@ -41,8 +41,8 @@ pub use self::{
     limits::Limits,
     live::{BuildError, Live, LiveBuilder},
     log::{
-        Entry, EventLog, EventSource, LogError, LoggedEvent, MemoryLog, Operation, ReadError,
-        Record, StoredEvent, Tail, TransactionalLog,
+        Entry, EventLog, EventSource, LogError, LoggedEvent, MemoryLog, Operation, Present,
+        ReadError, Record, StoredEvent, Tail, TransactionalLog,
     },
     model::{
         declaration::{LiveModel, Subscribable},

@@ -10,7 +10,7 @@ mod memory;
 mod record;
 mod stored_event;
 
-use std::{any, fmt};
+use std::{any, fmt, time::Instant};
 
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sea_orm::{DatabaseTransaction, DbErr};
@@ -74,6 +74,27 @@ pub trait EventLog: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`LogError`] if the log cannot be reached.
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>>;
+
+    /// Returns what the tail must have yielded so that nothing is missing that was committed before
+    /// this call, on any node. A tail that waits must then read soon.
+    ///
+    /// The default is the [head](Self::head). A log whose head can be before a committed event,
+    /// because an earlier transaction is still open, returns [`Present::Moment`].
+    ///
+    /// # Errors
+    /// [`LogError`] if the log cannot be reached.
+    fn present(&self) -> BoxFuture<'_, Result<Present, LogError>> {
+        self.head().map(|head| head.map(Present::Position)).boxed()
+    }
+
+    /// Returns a cursor at or after every event that this process appended or committed before this
+    /// call; `None` if the log cannot know it now. It must return soon even if the server of the
+    /// log cannot be reached.
+    ///
+    /// The default is the [head](Self::head).
+    fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+        self.head().map(Result::ok).boxed()
+    }
 
     /// Returns the first `limit` events after a cursor, in ascending order.
     ///
@@ -187,6 +208,10 @@ pub enum Tail {
         entries: Vec<Entry>,
         /// Every event up to this cursor has been yielded. The watermark never goes back.
         watermark: Cursor,
+        /// A moment such that every event that was committed before it has been yielded, if the log
+        /// knows one. Only logs whose [`present`](EventLog::present) is a
+        /// [`Present::Moment`] need it.
+        as_of: Option<Instant>,
     },
     /// The log can be reached, but some events up to this cursor are missing: all subscribers must
     /// fetch again.
@@ -198,6 +223,18 @@ pub enum Tail {
     Away,
     /// The log can be reached again, and no event was missed.
     Back,
+}
+
+/// What a tail must have yielded so that nothing is missing that was committed until now. See
+/// [`EventLog::present`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Present {
+    /// Everything up to this cursor: the watermark must reach it.
+    Position(Cursor),
+    /// Everything that was committed before this moment: [`Tail::Entries`] must have an `as_of`
+    /// that is not earlier.
+    Moment(Instant),
 }
 
 /// The log cannot be reached.

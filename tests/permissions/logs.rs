@@ -77,7 +77,11 @@ impl EventLog for SharedFakeLog {
             let entries = vec![Entry::new(watermark.position, Arc::new(event.into_event()))];
             self.0
                 .send
-                .send(Tail::Entries { entries, watermark })
+                .send(Tail::Entries {
+                    entries,
+                    watermark,
+                    as_of: None,
+                })
                 .unwrap();
         }
         async { Ok(()) }.boxed()

@@ -103,7 +103,9 @@ impl Dispatcher {
                     self.hub.begin(&cursor, self.forget(&cursor));
                     self.progress.send_replace(Some(cursor));
                 }
-                Tail::Entries { entries, watermark } => {
+                Tail::Entries {
+                    entries, watermark, ..
+                } => {
                     let conflicts = conflicts.as_mut();
                     let events = self.resolve(&entries, &watermark, conflicts, &mut withheld);
                     self.dispatch(&events, &watermark).await;

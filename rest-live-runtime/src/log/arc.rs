@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use tokio::sync::watch;
 
-use super::{Entry, EventLog, LogError, ReadError, Record, Tail, TransactionalLog};
+use super::{Entry, EventLog, LogError, Present, ReadError, Record, Tail, TransactionalLog};
 use crate::data::cursor::Cursor;
 
 // Includes the methods with a default. Otherwise every log behind an `Arc` would appear to be in
@@ -29,6 +29,14 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
 
     fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
         (**self).head()
+    }
+
+    fn present(&self) -> BoxFuture<'_, Result<Present, LogError>> {
+        (**self).present()
+    }
+
+    fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+        (**self).appended()
     }
 
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
@@ -70,7 +78,10 @@ impl<T: EventLog + ?Sized> EventLog for Arc<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::Instant,
+    };
 
     use futures_util::{
         FutureExt, StreamExt,
@@ -120,6 +131,14 @@ mod tests {
 
         fn head(&self) -> BoxFuture<'_, Result<Cursor, LogError>> {
             ready(Ok(self.head.clone())).boxed()
+        }
+
+        fn present(&self) -> BoxFuture<'_, Result<Present, LogError>> {
+            ready(Ok(Present::Moment(Instant::now()))).boxed()
+        }
+
+        fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+            ready(None).boxed()
         }
 
         fn read(&self, _: Cursor, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
@@ -180,6 +199,8 @@ mod tests {
         assert!(log.is_shared() && log.transactional().is_some());
         assert_eq!(log.known_head(), Some(head.clone()));
         assert_eq!(log.head().await.ok(), Some(head.clone()));
+        assert!(matches!(log.present().await, Ok(Present::Moment(_))));
+        assert_eq!(log.appended().await, None);
         assert!(log.append(Vec::new()).await.is_err());
         log.set_memory_budget(9);
         assert_eq!(other.budget.load(Ordering::Relaxed), 9);

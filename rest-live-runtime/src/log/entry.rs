@@ -29,6 +29,9 @@ pub struct Entry {
     pub position: u64,
     /// The event.
     pub event: LoggedEvent,
+    /// The unit of the event: entries of one [`Tail`](super::Tail) item with the same number were
+    /// committed together, by one write or one transaction.
+    pub unit: u64,
 }
 
 /// An event in the form in which a log yields it.
@@ -42,20 +45,29 @@ pub enum LoggedEvent {
 }
 
 impl Entry {
-    /// Creates the entry of an event that never left this process.
+    /// Creates the entry of an event that never left this process. It is a unit of its own.
     pub fn new(position: u64, event: Arc<Event>) -> Self {
         Self {
             position,
             event: LoggedEvent::Event(event),
+            unit: position,
         }
     }
 
-    /// Creates the entry of an event that was read from outside the process.
+    /// Creates the entry of an event that was read from outside the process. It is a unit of its
+    /// own.
     pub fn stored(position: u64, event: StoredEvent) -> Self {
         Self {
             position,
             event: LoggedEvent::Stored(Arc::new(event)),
+            unit: position,
         }
+    }
+
+    /// Sets the [unit](Self::unit).
+    #[must_use]
+    pub fn in_unit(self, unit: u64) -> Self {
+        Self { unit, ..self }
     }
 }
 

@@ -115,7 +115,15 @@ impl Shared {
             Some(entries) => {
                 let position = entries.last().map_or(position, |entry| entry.position);
                 let watermark = self.cursor(position);
-                (Tail::Entries { entries, watermark }, position)
+                let as_of = None;
+                (
+                    Tail::Entries {
+                        entries,
+                        watermark,
+                        as_of,
+                    },
+                    position,
+                )
             }
             None => {
                 let head = *self.head.borrow();

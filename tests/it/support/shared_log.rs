@@ -86,7 +86,14 @@ impl EventLog for SharedLog {
                 let entries = log.entries_after(position, usize::MAX);
                 let position = entries.last().unwrap().position;
                 let watermark = log.cursor(position);
-                Some((Tail::Entries { entries, watermark }, (log, head, position)))
+                Some((
+                    Tail::Entries {
+                        entries,
+                        watermark,
+                        as_of: None,
+                    },
+                    (log, head, position),
+                ))
             },
         );
         begin.chain(rest).boxed()

@@ -50,7 +50,9 @@ impl TailChecker {
     /// Waits for the next item of the tail. Returns whether it is a reset.
     pub(super) async fn step(&mut self) -> bool {
         match next(&mut self.tail).await {
-            Tail::Entries { entries, watermark } => {
+            Tail::Entries {
+                entries, watermark, ..
+            } => {
                 assert_eq!(
                     watermark.epoch, self.watermark.epoch,
                     "a new epoch must begin with a reset"

@@ -39,7 +39,9 @@ impl Follower {
     /// Waits for the next item of the tail, without a deadline, and checks it.
     pub(crate) async fn step(&mut self) {
         match self.tail.next().await.expect("a tail never ends") {
-            Tail::Entries { entries, watermark } => {
+            Tail::Entries {
+                entries, watermark, ..
+            } => {
                 assert_eq!(watermark.epoch, self.watermark.epoch);
                 assert!(
                     watermark.position >= self.watermark.position,
