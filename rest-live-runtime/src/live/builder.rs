@@ -338,6 +338,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                     other_processes: OtherProcesses::of(&*log),
+                    runtime: runtime.clone(),
                 }),
                 user_key: self.user_key,
                 scope_of: self.scope_of,

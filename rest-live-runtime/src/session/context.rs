@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
@@ -36,4 +36,6 @@ pub(crate) struct SessionContext {
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) other_processes: OtherProcesses,
+    /// Runs the tasks of sessions that must not delay their requests.
+    pub(crate) runtime: Handle,
 }

@@ -32,6 +32,11 @@ impl Session {
                 self.answer(v1::pong(id));
                 Ok(())
             }
+            Request::Sync { cursor } => match id {
+                Some(id) => self.sync(id, cursor).await,
+                // The parser refuses it.
+                None => Ok(()),
+            },
             Request::UnsubscribeFrom(target) => {
                 let target = self.resolve(target)?;
                 self.handle.unsubscribe(&target.group);
