@@ -3,7 +3,9 @@
 mod enum_keys;
 mod golden;
 mod keys;
+mod pings;
 mod python_client;
 mod react_hook;
+mod sync;
 mod v0_7;
 mod v1;

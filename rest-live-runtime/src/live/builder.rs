@@ -327,6 +327,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     replays,
                     published,
                     present: SharedRequest::default(),
+                    appended: SharedRequest::default(),
                     default_schema,
                     reads: self.session_reads,
                     authorize_limiter: AuthorizeLimiter::new(

@@ -30,7 +30,9 @@ pub(crate) enum Request {
     Unsubscribe,
     Ping,
     /// Asks for an answer when everything up to a cursor was sent; without one, up to the present.
-    Sync { cursor: Option<String> },
+    Sync {
+        cursor: Option<String>,
+    },
     /// The server does nothing and does not answer.
     Ignored,
 }

@@ -10,6 +10,7 @@ use super::{
     shared_request::SharedRequest,
 };
 use crate::{
+    data::cursor::Cursor,
     dispatch::{history::History, replay::Replays},
     hub::{Hub, published::Published},
     limits::Limits,
@@ -28,6 +29,8 @@ pub(crate) struct SessionContext {
     pub(crate) published: watch::Receiver<Option<Published>>,
     /// The requests for the present of the log; `None` if the log could not be reached.
     pub(crate) present: SharedRequest<Option<Present>>,
+    /// The requests for what this node has appended; `None` if that is not known.
+    pub(crate) appended: SharedRequest<Option<Cursor>>,
     pub(crate) default_schema: Arc<DefaultSchema>,
     pub(crate) reads: SessionReads,
     pub(crate) authorize_limiter: AuthorizeLimiter,

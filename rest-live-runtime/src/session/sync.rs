@@ -7,7 +7,11 @@ use futures_util::{
     future::{BoxFuture, poll_immediate},
 };
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{
+    runtime::Handle,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{Session, barrier::NotReached, context::SessionContext};
 use crate::{
@@ -19,6 +23,9 @@ use crate::{
 
 /// How long a barrier waits for the log.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a barrier waits before it asks an unreachable log again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Maximum number of barriers of a connection that wait at the same time.
 const MAX_WAITING: usize = 16;
@@ -71,15 +78,17 @@ impl Session {
 }
 
 /// Waits until a cursor is reached, and queues the answer after the broadcasts.
-async fn wait(
-    context: Arc<SessionContext>,
-    handle: SessionHandle,
-    id: Id,
-    cursor: Option<Cursor>,
-) {
-    let reached = context.reach(cursor.as_ref(), SYNC_TIMEOUT).await;
-    let refusal = match reached {
-        Ok(()) => {
+async fn wait(context: Arc<SessionContext>, handle: SessionHandle, id: Id, cursor: Option<Cursor>) {
+    let reach = async {
+        loop {
+            match context.reach(cursor.as_ref()).await {
+                Err(NotReached::Unavailable) => sleep(RETRY_INTERVAL).await,
+                reached => return reached,
+            }
+        }
+    };
+    let refusal = match timeout(SYNC_TIMEOUT, reach).await {
+        Ok(Ok(())) => {
             // Read before the answer is queued: everything up to it is in the queue by then.
             let published = context.published.borrow().clone();
             if let Some(published) = published {
@@ -87,8 +96,8 @@ async fn wait(
             }
             return;
         }
-        Err(NotReached::UnknownCursor) => unknown_cursor(),
-        Err(NotReached::Unavailable) => Refusal::new(
+        Ok(Err(NotReached::UnknownCursor)) => unknown_cursor(),
+        Ok(Err(NotReached::Unavailable | NotReached::Ended)) | Err(_) => Refusal::new(
             ErrorCode::Unavailable,
             "the server cannot read its event log so far now: try again later",
         ),
