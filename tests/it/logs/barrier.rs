@@ -4,6 +4,7 @@
 mod contested;
 mod http;
 mod proof;
+mod writes;
 
 use rest_live::testing::Client;
 use sea_orm::{ActiveModelTrait, TransactionTrait};

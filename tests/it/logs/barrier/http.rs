@@ -45,11 +45,16 @@ impl HttpServer {
         }
     }
 
-    /// Sends a request that writes, and returns the cursor of its response.
-    pub async fn write(&self, method: &str, row: i32, how: &str) -> String {
+    /// Sends a request that writes.
+    pub async fn respond(&self, method: &str, row: i32, how: &str) -> reqwest::Response {
         let url = format!("http://{}/{row}/{how}", self.addr);
         let request = self.http.request(method.parse().unwrap(), url);
-        let response = request.send().await.unwrap();
+        request.send().await.unwrap()
+    }
+
+    /// Sends a request that writes, and returns the cursor of its response.
+    pub async fn write(&self, method: &str, row: i32, how: &str) -> String {
+        let response = self.respond(method, row, how).await;
         assert!(response.status().is_success(), "{response:?}");
         let headers = response.headers();
         assert_eq!(headers["access-control-expose-headers"], "Live-Cursor");
