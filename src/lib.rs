@@ -415,8 +415,8 @@ pub mod warp {
     //! and for cursors.
 
     pub use rest_live_warp::{
-        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_from,
-        with_cursor, with_stored_cursor, without_cursor,
+        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_by_token,
+        subscriptions_from, with_cursor, with_stored_cursor, without_cursor,
     };
 }
 

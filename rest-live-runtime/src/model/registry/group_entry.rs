@@ -61,7 +61,8 @@ impl GroupEntry {
         })
     }
 
-    pub(super) fn has_permission(&self) -> bool {
+    /// Returns whether a `check_permission` decides which rows a user may see.
+    pub(crate) fn has_permission(&self) -> bool {
         self.serializers
             .iter()
             .any(|shown| shown.serializer.permission.is_some())
