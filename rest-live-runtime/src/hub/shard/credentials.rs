@@ -80,6 +80,8 @@ impl State {
     /// client receives resets instead: in v1 one for each id, otherwise one for each model.
     fn renew(&mut self, client: usize, keys: &[SubscriberKey]) {
         let cursor = self.last_cursor();
+        let queue = &self.clients[client].queue;
+        let is_slow = queue.ignores_changes() || queue.is_behind();
         for key in keys {
             self.drop_subscription_queue(client, *key);
             let grant = self.clients.next_grant();
@@ -98,7 +100,14 @@ impl State {
                 }
                 Dialect::Plain | Dialect::V0_7 => (None, vec![frame(None)]),
             };
-            self.push_resets(client, &model, grant, frames);
+            if !is_slow {
+                self.push_resets(client, &model, grant, frames);
+            }
+        }
+        if is_slow && !keys.is_empty() {
+            // What was dropped cannot be sent to this user.
+            self.clients[client].queue.reset(ResetReason::Bulk);
+            self.clients.wake(client);
         }
     }
 
