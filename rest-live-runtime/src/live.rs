@@ -179,10 +179,10 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// socket, and grants no subscription because of an older answer. On a connection that is not
     /// plain TCP (TLS in this process, a Unix socket), a write that has begun still completes.
     ///
-    /// This method does not call `check_permission`, which always receives the user of the
-    /// handshake. If that user is out of date, close the user's connections with
-    /// [`disconnect`](Self::disconnect). Only connections of this server are affected. `predicate`
-    /// must not block.
+    /// This method does not call `check_permission`, which receives the user of the handshake, or
+    /// of the last token that the client has sent. If that user is out of date, close the user's
+    /// connections with [`disconnect`](Self::disconnect). Only connections of this server are
+    /// affected, and none without a user. `predicate` must not block.
     ///
     /// # Cancel safety
     /// Safe: the work starts when the method is called. It completes even if the future is dropped.
@@ -209,7 +209,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Closes the connections of the users that `predicate` selects, with code 4403. Clients do not
     /// reconnect by themselves after this code. Returns how many connections it closes. Only
-    /// connections of this server are affected.
+    /// connections of this server are affected, and none without a user.
     pub fn disconnect(&self, predicate: impl Fn(&U) -> bool) -> usize {
         let sessions = self.sessions_of(predicate);
         for session in &sessions {

@@ -6,28 +6,32 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use reqwest::Client as Http;
 use rest_live::{
     Limits, Live,
-    warp::{SignInError, bearer_token},
+    transport::{Handshake, Io},
+    warp::{SignInError, bearer_token, subscriptions_by_token, subscriptions_from},
 };
+use sea_orm::ActiveModelTrait;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tokio_tungstenite::{
-    connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest},
+    WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, protocol::Role},
 };
 use warp::{Filter, Rejection, Reply, http::StatusCode, reply::Response};
 
 use crate::{
     entities::task::TaskSerializer,
-    support::{Client, Log, TICK, TestDatabase, database, soon},
+    support::{Client, Log, TICK, TestDatabase, database, soon, task},
 };
 
 const TOKEN: &str = "swordfish-7_token.of~ada";
@@ -48,6 +52,26 @@ async fn explain(rejection: Rejection) -> Result<Response, Infallible> {
     })
 }
 
+/// Returns the user of a token, and when it expires: `short` expires after half a second.
+async fn expiring_user_of(token: String) -> Result<(String, Option<SystemTime>), SignInError> {
+    match &*token {
+        TOKEN => Ok(("ada".to_owned(), None)),
+        "bob" => Ok(("bob".to_owned(), None)),
+        "short" => {
+            let expires_at = SystemTime::now() + Duration::from_millis(500);
+            Ok(("ada".to_owned(), Some(expires_at)))
+        }
+        "past" => Ok(("ada".to_owned(), Some(SystemTime::UNIX_EPOCH))),
+        _ => Err(SignInError::Unauthenticated),
+    }
+}
+
+fn auth(token: &str) -> String {
+    json!({"type": "auth", "id": 3, "token": token}).to_string()
+}
+
+const SUBSCRIBE: &str = r#"{"id":1,"model":"todolist.Task","group":{"list_id":1}}"#;
+
 struct App {
     live: Live<String>,
     addr: String,
@@ -63,6 +87,7 @@ impl App {
             .discover(false)
             .register::<TaskSerializer>()
             .limits(limits)
+            .authenticate(expiring_user_of)
             .build()
             .unwrap();
         let sign_ins = Arc::new(AtomicUsize::new(0));
@@ -73,10 +98,18 @@ impl App {
         });
         let ws = rest_live::warp::subscriptions_as(&live, user.clone());
         let ws = warp::path!("ws").and(ws);
+        let by_token = warp::path!("by-token").and(subscriptions_by_token(&live));
+        // Over the header `Authorization` also, with an expiry.
+        let expiring = bearer_token().and_then(async |token: Option<String>| {
+            let found = expiring_user_of(token.unwrap_or_default()).await;
+            let (user, expires_at) = found.map_err(warp::reject::custom)?;
+            Ok::<_, Rejection>(Handshake::new(user).expires_at(expires_at))
+        });
+        let expiring = warp::path!("expiring").and(subscriptions_from(&live, expiring));
         let me = warp::path!("me").and(user).map(|user: String| user);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
-        let routes = ws.or(me).recover(explain);
+        let routes = ws.or(by_token).or(expiring).or(me).recover(explain);
         tokio::spawn(warp::serve(routes).incoming(listener).run());
         Self {
             live,
@@ -88,6 +121,15 @@ impl App {
 
     fn url(&self) -> String {
         format!("ws://{}/ws", self.addr)
+    }
+
+    /// Connects a page that has no user until it authenticates.
+    async fn page_without_user(&self) -> Client {
+        let url = format!("ws://{}/by-token", self.addr);
+        let (mut page, selected) = Client::connect_offering(&url, Some("rest-live.v1")).await;
+        assert_eq!(selected.as_deref(), Some("rest-live.v1"));
+        assert_eq!(page.json().await["type"], "hello");
+        page
     }
 
     async fn offering(&self, subprotocols: &str) -> (Client, Option<String>) {
@@ -255,4 +297,111 @@ async fn token_is_neither_sent_back_nor_logged() {
     let log = log.end();
     assert!(log.contains("a user could not sign in"), "{log}");
     assert!(!log.contains("swordfish"), "{log}");
+}
+
+#[tokio::test]
+async fn page_without_user_signs_in_by_message() {
+    let log = Log::start();
+    let app = App::start(Limits::default()).await;
+    let mut page = app.page_without_user().await;
+    page.send(SUBSCRIBE).await;
+    page.expect_error(401, "unauthenticated", false).await;
+    page.send(&auth("swordfish-wrong")).await;
+    page.expect_error(401, "invalid_token", false).await;
+    page.send(&auth(TOKEN)).await;
+    page.expect(r#"{"type":"authenticated","id":3}"#).await;
+    page.send(SUBSCRIBE).await;
+    assert_eq!(page.json().await["type"], "subscribed");
+    let row = task(1, "milk", 1).insert(&app.live.db()).await;
+    assert_eq!(page.json().await["payload"]["id"], row.unwrap().id);
+    assert_eq!(app.live.disconnect(|user| user == "ada"), 1);
+    assert_eq!(page.closed().await.0, 4403);
+    let log = log.end();
+    assert!(log.contains("a client authenticated"), "{log}");
+    assert!(!log.contains("swordfish"), "{log}");
+}
+
+#[tokio::test]
+async fn message_replaces_the_user_of_the_request() {
+    let app = App::start(Limits::default()).await;
+    let (mut page, _) = app.offering(&format!("rest-live.v1, bearer.{TOKEN}")).await;
+    assert_eq!(page.json().await["type"], "hello");
+    page.send(&auth("bob")).await;
+    page.expect(r#"{"type":"authenticated","id":3}"#).await;
+    assert_eq!(app.live.disconnect(|user| user == "ada"), 0);
+    assert_eq!(app.live.disconnect(|user| user == "bob"), 1);
+    assert_eq!(page.closed().await.0, 4403);
+}
+
+#[tokio::test]
+async fn expired_token_of_the_request_closes_with_4401() {
+    let app = App::start(Limits::default()).await;
+    let url = format!("ws://{}/expiring", app.addr);
+    for (token, warnings) in [("past", 0), ("short", 1)] {
+        let offer = format!("rest-live.v1, bearer.{token}");
+        let (mut page, _) = Client::connect_offering(&url, Some(&offer)).await;
+        for _ in 0..warnings {
+            assert_eq!(page.json().await["type"], "hello");
+            assert_eq!(page.json().await["type"], "expiring");
+        }
+        assert_eq!(page.closed().await.0, 4401, "{token}");
+    }
+}
+
+/// While rows are written, each of them arrives exactly once.
+#[tokio::test]
+async fn refresh_on_a_socket_has_no_gap() {
+    let app = App::start(Limits::default().auth_rate(1000, 1000)).await;
+    let mut page = app.page_without_user().await;
+    page.send(&auth("short")).await;
+    let answer = page.json().await;
+    assert!(answer["expires_ms"].as_u64().unwrap() <= 500, "{answer}");
+    page.send(SUBSCRIBE).await;
+    assert_eq!(page.json().await["type"], "subscribed");
+    let db = app.live.db();
+    let writer = tokio::spawn(async move {
+        for id in 1..=300 {
+            task(id, "row", 1).insert(&db).await.unwrap();
+        }
+    });
+    let (mut rows, mut refreshes) = (Vec::new(), 0);
+    while rows.len() < 300 || refreshes < 30 {
+        if refreshes < 30 {
+            page.send(&auth(TOKEN)).await;
+        }
+        let frame = page.json().await;
+        match frame["type"].as_str().unwrap() {
+            "broadcast" => rows.push(frame["payload"]["id"].as_i64().unwrap()),
+            "authenticated" => refreshes += 1,
+            "expiring" => {}
+            other => panic!("{other}: {frame}"),
+        }
+    }
+    writer.await.unwrap();
+    assert_eq!(rows, (1..=300).collect::<Vec<_>>());
+}
+
+/// On a stream that is not a TCP connection, its own task serves the session.
+#[tokio::test]
+async fn stream_expires_after_its_warning() {
+    let app = App::start(Limits::default()).await;
+    let (here, there) = tokio::io::duplex(4096);
+    let handshake = Handshake::without_user();
+    app.live
+        .accept(handshake, async { Ok((there, Vec::new())) });
+    let mut socket = websocket(here).await;
+    socket.send(Message::text(auth("short"))).await.unwrap();
+    let mut next = async || match soon("a frame", socket.next()).await {
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text).unwrap(),
+        Some(Ok(Message::Close(Some(close)))) => json!(u16::from(close.code)),
+        other => panic!("{other:?}"),
+    };
+    let authenticated: Value = next().await;
+    assert_eq!(authenticated["type"], "authenticated");
+    assert_eq!(next().await["type"], "expiring");
+    assert_eq!(next().await, 4401);
+}
+
+async fn websocket(stream: impl Io) -> WebSocketStream<impl Io> {
+    WebSocketStream::from_raw_socket(stream, Role::Client, None).await
 }

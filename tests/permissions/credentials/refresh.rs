@@ -156,6 +156,8 @@ async fn a_resume_from_the_reset_loses_nothing() {
     let vault = open().await;
     let mut client = vault.client(ada());
     expect_subscribed(&mut client, owner(1, &bob())).await;
+    vault.insert_note(1, "so that the log has a position").await;
+    client.receive_nothing().await;
     client.send_json(auth("bob")).await;
     let reset = client.receive_json().await;
     assert_eq!(reset["type"], "reset");

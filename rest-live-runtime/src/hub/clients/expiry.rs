@@ -102,3 +102,127 @@ impl Clients {
         Some((id, DueExpiry::Warning(at - now)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        hub::{
+            context::HubContext,
+            shard::{Shard, drain::Outgoing},
+        },
+        limits::Limits,
+        metrics::Metrics,
+        model::permission::Identity,
+        protocol::{code::CloseCode, dialect::Dialect, frame::Frame},
+    };
+
+    const LIFETIME: Duration = Duration::from_secs(600);
+
+    fn shard() -> Shard {
+        let context = HubContext::new(Limits::default(), Metrics::new().into());
+        Shard::new(context.into())
+    }
+
+    fn credentials(remaining: Duration, by_message: bool) -> Lifetime {
+        Lifetime::Credentials {
+            remaining,
+            by_message,
+        }
+    }
+
+    fn taken(shard: &Shard, id: ClientId) -> Option<Result<String, CloseCode>> {
+        let taken = shard.with(|state| state.outgoing(id))?;
+        Some(match taken {
+            Outgoing::Frames(frames) => {
+                let texts: Vec<_> = frames.iter().map(Frame::as_str).collect();
+                Ok(texts.concat())
+            }
+            Outgoing::Close(code) => Err(code),
+        })
+    }
+
+    #[test]
+    fn long_lifetime_is_announced_30_s_before_its_end() {
+        let (shard, now) = (shard(), Instant::now());
+        let v1 = shard.join(Identity::new(()), Some(Dialect::V1));
+        let plain = shard.join(Identity::new(()), Some(Dialect::Plain));
+        for id in [v1, plain] {
+            shard.with(|s| {
+                s.clients
+                    .set_lifetime(id, credentials(LIFETIME, false), now)
+            });
+        }
+        let due = now + LIFETIME - WARNING;
+        assert_eq!(shard.with(|s| s.clients.next_due()), Some(due));
+        shard.with(|s| s.expire(due - Duration::from_millis(1)));
+        assert_eq!(taken(&shard, v1), None);
+        for _ in 0..2 {
+            shard.with(|s| s.expire(due));
+        }
+        let warning = r#"{"type":"expiring","in_ms":30000}"#;
+        assert_eq!(taken(&shard, v1), Some(Ok(warning.to_owned())));
+        assert_eq!(taken(&shard, plain), None);
+        shard.with(|s| s.expire(now + LIFETIME));
+        for id in [v1, plain] {
+            assert_eq!(taken(&shard, id), Some(Err(CloseCode::Unauthenticated)));
+            assert!(shard.with(|s| s.rights(id)).is_none());
+        }
+        assert_eq!(shard.with(|s| s.clients.next_due()), None);
+    }
+
+    #[test]
+    fn short_lifetime_is_announced_at_its_half() {
+        let (shard, now) = (shard(), Instant::now());
+        let id = shard.join(Identity::new(()), None);
+        let short = Duration::from_secs(10);
+        shard.with(|s| s.clients.set_lifetime(id, credentials(short, true), now));
+        shard.with(|s| s.expire(now + short / 2));
+        let warning = r#"{"type":"expiring","in_ms":5000}"#;
+        assert_eq!(taken(&shard, id), Some(Ok(warning.to_owned())));
+    }
+
+    #[test]
+    fn later_credentials_replace_earlier_ones() {
+        let (shard, now) = (shard(), Instant::now());
+        let id = shard.join(Identity::new(()), Some(Dialect::V1));
+        for lifetime in [
+            credentials(LIFETIME, true),
+            Lifetime::Unauthenticated(LIFETIME),
+            credentials(LIFETIME * 2, true),
+        ] {
+            shard.with(|s| s.clients.set_lifetime(id, lifetime, now));
+        }
+        shard.with(|s| s.expire(now + LIFETIME));
+        assert_eq!(taken(&shard, id), None);
+        let due = now + LIFETIME * 2 - WARNING;
+        assert_eq!(shard.with(|s| s.clients.next_due()), Some(due));
+        shard.with(|s| s.clients.set_lifetime(id, Lifetime::Unlimited, now));
+        assert_eq!(shard.with(|s| s.clients.next_due()), None);
+    }
+
+    #[test]
+    fn client_that_leaves_is_forgotten() {
+        let (shard, now) = (shard(), Instant::now());
+        let id = shard.join(Identity::new(()), None);
+        shard.with(|s| s.clients.set_lifetime(id, credentials(LIFETIME, true), now));
+        shard.leave(id);
+        assert_eq!(shard.with(|s| s.clients.next_due()), None);
+        // Another client has the same index.
+        let other = shard.join(Identity::new(()), None);
+        assert_eq!(other.index, id.index);
+        shard.with(|s| s.expire(now + LIFETIME));
+        assert_eq!(taken(&shard, other), None);
+    }
+
+    #[test]
+    fn endless_lifetime_never_ends() {
+        let (shard, now) = (shard(), Instant::now());
+        let id = shard.join(Identity::new(()), None);
+        shard.with(|s| {
+            s.clients
+                .set_lifetime(id, credentials(Duration::MAX, true), now)
+        });
+        assert_eq!(shard.with(|s| s.clients.next_due()), None);
+    }
+}
