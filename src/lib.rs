@@ -96,6 +96,7 @@
 //! * [`guide::groups_and_serializers`]: keys, several serializers for one group, secret columns
 //! * [`guide::filters`]: soft deletes and drafts
 //! * [`guide::permissions`]: `check_permission`, `authorize`, and rights that end
+//! * [`guide::tokens`]: tokens on an open connection, and when they expire
 //! * [`guide::what_is_captured`]: each kind of write on each database, and what it costs
 //! * [`guide::resume`]: no gap while a page loads or a connection is down
 //! * [`guide::several_servers`]: Redis or the outbox, guarantees, operation
