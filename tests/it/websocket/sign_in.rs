@@ -304,10 +304,15 @@ async fn page_without_user_signs_in_by_message() {
     let log = Log::start();
     let app = App::start(Limits::default()).await;
     let mut page = app.page_without_user().await;
-    page.send(SUBSCRIBE).await;
-    page.expect_error(401, "unauthenticated", false).await;
-    page.send(&auth("swordfish-wrong")).await;
-    page.expect_error(401, "invalid_token", false).await;
+    for (request, id, error) in [
+        (SUBSCRIBE, 1, "unauthenticated"),
+        (&auth("swordfish-wrong"), 3, "invalid_token"),
+    ] {
+        page.send(request).await;
+        let answer = page.json().await;
+        assert_eq!((&answer["id"], &answer["code"]), (&json!(id), &json!(401)));
+        assert_eq!(answer["error"], error);
+    }
     page.send(&auth(TOKEN)).await;
     page.expect(r#"{"type":"authenticated","id":3}"#).await;
     page.send(SUBSCRIBE).await;

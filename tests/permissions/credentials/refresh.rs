@@ -122,7 +122,6 @@ async fn downgraded_user_loses_what_they_may_not_see() {
     assert_eq!(rows, expected, "{text}");
 }
 
-/// In the dialects without ids, the reset names the model.
 #[tokio::test]
 async fn another_user_resets_rows_of_a_permission() {
     let vault = open().await;

@@ -77,7 +77,8 @@ impl State {
     }
 
     /// Drops what is queued for subscriptions, and what the dispatcher is preparing for them. Their
-    /// client receives resets instead: in v1 one for each id, otherwise one for each model.
+    /// client receives a reset for each id instead. It speaks v1, because in the other dialects no
+    /// request that changes the user follows a subscription.
     fn renew(&mut self, client: usize, keys: &[SubscriberKey]) {
         let cursor = self.last_cursor();
         let queue = &self.clients[client].queue;
@@ -90,18 +91,12 @@ impl State {
             subscriber.grant = grant;
             // The reset covers everything up to the cursor.
             subscriber.min_position = subscriber.min_position.max(cursor.position);
-            let dialect = subscriber.dialect;
-            let frame = |id| dialect.reset(id, &model, ResetReason::Bulk, &cursor);
-            let (grant, frames) = match dialect {
-                Dialect::V1 => {
-                    let subscription = self.clients[client].subscription(*key);
-                    let ids = subscription.into_iter().flat_map(Subscription::ids);
-                    (Some(grant), ids.map(|id| frame(Some(id))).collect())
-                }
-                Dialect::Plain | Dialect::V0_7 => (None, vec![frame(None)]),
-            };
+            let subscription = self.clients[client].subscription(*key);
+            let ids = subscription.into_iter().flat_map(Subscription::ids);
+            let reset = |id| v1::reset(id, ResetReason::Bulk, &cursor);
+            let frames = ids.map(reset).collect();
             if !is_slow {
-                self.push_resets(client, &model, grant, frames);
+                self.push_resets(client, &model, Some(grant), frames);
             }
         }
         if is_slow && !keys.is_empty() {
