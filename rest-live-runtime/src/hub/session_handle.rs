@@ -147,7 +147,7 @@ impl SessionHandle {
     }
 
     /// Replaces the user: see [`State::set_user`](super::shard::State::set_user).
-    pub(crate) fn set_user(&self, new: NewUser, is_decided: impl Fn(&GroupId) -> bool) -> bool {
+    pub(crate) fn set_user(&self, new: &NewUser, is_decided: impl Fn(&GroupId) -> bool) -> bool {
         let is_set = self
             .shard
             .with(|state| state.set_user(self.client, new, is_decided));

@@ -84,7 +84,7 @@ impl Session {
         };
         let registry = &context.registry;
         let is_decided = |group: &_| registry.group_entry(group).1.has_permission();
-        if !self.handle.set_user(new, is_decided) {
+        if !self.handle.set_user(&new, is_decided) {
             return Ok(());
         }
         reauthorize::ask_all(context, &self.handle).await;

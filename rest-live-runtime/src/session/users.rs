@@ -16,13 +16,19 @@ pub(crate) type Authenticated = (Identity, Option<SystemTime>);
 type Authenticate =
     dyn Fn(String) -> BoxFuture<'static, Result<Authenticated, AuthError>> + Send + Sync;
 
+type KeyOfUser = dyn Fn(&Identity) -> Option<String> + Send + Sync;
+
+type ScopeOfUser = dyn Fn(&Identity) -> Option<Scope> + Send + Sync;
+
+type CompareUsers = dyn Fn(&Identity, &Identity) -> bool + Send + Sync;
+
 /// The functions of the builder about users, type-erased.
 #[derive(Default)]
 pub(crate) struct Users {
     /// Returns what identifies a user when connections per user are counted.
-    pub(crate) key: Option<Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>>,
+    pub(crate) key: Option<Box<KeyOfUser>>,
     /// Returns the scope of a user's sessions.
-    pub(crate) scope: Option<Box<dyn Fn(&Identity) -> Option<Scope> + Send + Sync>>,
+    pub(crate) scope: Option<Box<ScopeOfUser>>,
     pub(crate) tokens: Option<Tokens>,
 }
 
@@ -31,7 +37,7 @@ pub(crate) struct Tokens {
     /// Returns the user of a token.
     pub(crate) authenticate: Box<Authenticate>,
     /// Returns whether two users are equal, so that the second one may see the same rows.
-    pub(crate) is_same: Box<dyn Fn(&Identity, &Identity) -> bool + Send + Sync>,
+    pub(crate) is_same: Box<CompareUsers>,
 }
 
 impl Users {

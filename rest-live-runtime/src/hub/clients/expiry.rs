@@ -105,6 +105,8 @@ impl Clients {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
     use crate::{
         hub::{
@@ -120,7 +122,8 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(600);
 
     fn shard() -> Shard {
-        let context = HubContext::new(Limits::default(), Metrics::new().into());
+        let (_, published) = watch::channel(None);
+        let context = HubContext::new(Limits::default(), Metrics::new().into(), published);
         Shard::new(context.into())
     }
 

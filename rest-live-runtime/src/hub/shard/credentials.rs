@@ -55,7 +55,7 @@ impl State {
     pub(crate) fn set_user(
         &mut self,
         id: ClientId,
-        new: NewUser,
+        new: &NewUser,
         is_decided: impl Fn(&GroupId) -> bool,
     ) -> bool {
         let client = self.clients.get_mut(id);

@@ -1,7 +1,9 @@
 //! Another user of a client, at the moments at which something is on its way to it.
 
-use super::{credentials::NewUser, *};
-use crate::hub::{clients::expiry::Lifetime, groups::audience::Viewer};
+use super::*;
+use crate::hub::{
+    clients::expiry::Lifetime, groups::audience::Viewer, shard::credentials::NewUser,
+};
 
 /// Begins an event of group 1, up to where the dispatcher knows who is to receive it.
 fn begin(f: &Fixture) -> Vec<Viewer> {
@@ -40,7 +42,7 @@ fn set_user(f: &Fixture, client: ClientId, is_same: bool) -> bool {
         lifetime: Lifetime::Unlimited,
     };
     f.shard
-        .with(|s| s.set_user(client, new, |g| *g == group(1)))
+        .with(|s| s.set_user(client, &new, |g| *g == group(1)))
 }
 
 fn user_of(viewers: &[Viewer]) -> Vec<Option<&&str>> {
