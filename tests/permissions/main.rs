@@ -19,6 +19,7 @@ mod authorize_limit;
 mod clients;
 mod credentials;
 mod entities;
+mod filters;
 mod gauges;
 mod isolation;
 mod limits;
