@@ -84,13 +84,16 @@ where
 /// route needs no filter that identifies a user.
 ///
 /// [`LiveBuilder::authenticate`](rest_live_runtime::LiveBuilder::authenticate) sets the function
-/// that returns the user of a token. With [`subscriptions_as`], a connection begins with the user of
-/// its request, and a client may also authenticate as another user.
+/// that returns the user of a token. With [`subscriptions_as`], a connection begins with the user
+/// of its request, and a client may also authenticate as another user.
 ///
 /// ```no_run
 /// # #[derive(PartialEq)] struct User;
-/// # async fn user_of(token: String) -> Result<(User, Option<std::time::SystemTime>), std::fmt::Error> { Ok((User, None)) }
-/// # async fn run(builder: rest_live_runtime::LiveBuilder<User>) -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::{error::Error, fmt, time::SystemTime};
+/// # async fn user_of(token: String) -> Result<(User, Option<SystemTime>), fmt::Error> {
+/// #     Ok((User, None))
+/// # }
+/// # async fn run(builder: rest_live_runtime::LiveBuilder<User>) -> Result<(), Box<dyn Error>> {
 /// use warp::Filter;
 ///
 /// let live = builder.authenticate(user_of).build()?;

@@ -67,7 +67,7 @@ struct TokenRequest {
     session: Option<String>,
 }
 
-/// Signs in without a cookie. The page keeps the id of the session, and sends it for each new token.
+/// Signs in without a cookie. The page keeps the id of the session, and sends it for each token.
 async fn token(app: App, body: Bytes) -> ApiResult<impl Reply> {
     let TokenRequest { name, session } = parse(&body)?;
     let id = match (session, name) {

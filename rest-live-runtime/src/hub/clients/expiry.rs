@@ -134,6 +134,10 @@ mod tests {
         }
     }
 
+    fn set(shard: &Shard, id: ClientId, lifetime: Lifetime, now: Instant) {
+        shard.with(|state| state.clients.set_lifetime(id, lifetime, now));
+    }
+
     fn taken(shard: &Shard, id: ClientId) -> Option<Result<String, CloseCode>> {
         let taken = shard.with(|state| state.outgoing(id))?;
         Some(match taken {
@@ -151,10 +155,7 @@ mod tests {
         let v1 = shard.join(Identity::new(()), Some(Dialect::V1));
         let plain = shard.join(Identity::new(()), Some(Dialect::Plain));
         for id in [v1, plain] {
-            shard.with(|s| {
-                s.clients
-                    .set_lifetime(id, credentials(LIFETIME, false), now)
-            });
+            set(&shard, id, credentials(LIFETIME, false), now);
         }
         let due = now + LIFETIME - WARNING;
         assert_eq!(shard.with(|s| s.clients.next_due()), Some(due));
@@ -179,7 +180,7 @@ mod tests {
         let (shard, now) = (shard(), Instant::now());
         let id = shard.join(Identity::new(()), None);
         let short = Duration::from_secs(10);
-        shard.with(|s| s.clients.set_lifetime(id, credentials(short, true), now));
+        set(&shard, id, credentials(short, true), now);
         shard.with(|s| s.expire(now + short / 2));
         let warning = r#"{"type":"expiring","in_ms":5000}"#;
         assert_eq!(taken(&shard, id), Some(Ok(warning.to_owned())));
@@ -194,13 +195,13 @@ mod tests {
             Lifetime::Unauthenticated(LIFETIME),
             credentials(LIFETIME * 2, true),
         ] {
-            shard.with(|s| s.clients.set_lifetime(id, lifetime, now));
+            set(&shard, id, lifetime, now);
         }
         shard.with(|s| s.expire(now + LIFETIME));
         assert_eq!(taken(&shard, id), None);
         let due = now + LIFETIME * 2 - WARNING;
         assert_eq!(shard.with(|s| s.clients.next_due()), Some(due));
-        shard.with(|s| s.clients.set_lifetime(id, Lifetime::Unlimited, now));
+        set(&shard, id, Lifetime::Unlimited, now);
         assert_eq!(shard.with(|s| s.clients.next_due()), None);
     }
 
@@ -208,7 +209,7 @@ mod tests {
     fn client_that_leaves_is_forgotten() {
         let (shard, now) = (shard(), Instant::now());
         let id = shard.join(Identity::new(()), None);
-        shard.with(|s| s.clients.set_lifetime(id, credentials(LIFETIME, true), now));
+        set(&shard, id, credentials(LIFETIME, true), now);
         shard.leave(id);
         assert_eq!(shard.with(|s| s.clients.next_due()), None);
         // Another client has the same index.
@@ -222,10 +223,7 @@ mod tests {
     fn endless_lifetime_never_ends() {
         let (shard, now) = (shard(), Instant::now());
         let id = shard.join(Identity::new(()), None);
-        shard.with(|s| {
-            s.clients
-                .set_lifetime(id, credentials(Duration::MAX, true), now)
-        });
+        set(&shard, id, credentials(Duration::MAX, true), now);
         assert_eq!(shard.with(|s| s.clients.next_due()), None);
     }
 }

@@ -58,7 +58,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// # }
     /// # impl std::error::Error for Wrong {}
     /// # impl Keys { fn verify(&self, _: &str) -> Result<Claims, Wrong> { Err(Wrong) } }
-    /// # fn build(db: sea_orm::DatabaseConnection, keys: Keys) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use sea_orm::DatabaseConnection;
+    /// # fn build(db: DatabaseConnection, keys: Keys) -> Result<(), Box<dyn std::error::Error>> {
     /// use std::time::{Duration, SystemTime};
     ///
     /// use rest_live::Live;
