@@ -1,5 +1,7 @@
 //! A client's request, in the form that all dialects share.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::{dialect::Dialect, id::Id, refusal::Refusal};
@@ -33,6 +35,8 @@ pub(crate) enum Request {
     Sync {
         cursor: Option<String>,
     },
+    /// Authenticates the connection.
+    Auth(Token),
     /// The server does nothing and does not answer.
     Ignored,
 }
@@ -52,4 +56,14 @@ pub(crate) enum GroupSelector {
     Key(String, Value),
     /// By the only one of these keys that is a group key of the model.
     AmongKwargs(Map<String, Value>),
+}
+
+/// A token of a client. Its `Debug` does not show it, because it must not appear in logs.
+#[derive(PartialEq)]
+pub(crate) struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }

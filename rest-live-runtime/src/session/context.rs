@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, sync::watch};
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
     origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
-    shared_request::SharedRequest,
+    shared_request::SharedRequest, users::Users,
 };
 use crate::{
     data::cursor::Cursor,
@@ -35,6 +35,7 @@ pub(crate) struct SessionContext {
     pub(crate) reads: SessionReads,
     pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
+    pub(crate) users: Users,
     pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use rest_live::Live;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 
 use super::HttpServer;
 use crate::{
@@ -43,7 +43,7 @@ async fn unknown_cursor_is_no_header() {
 async fn cursor_covers_a_row_that_is_read_again() {
     let (db, _database) = database().await;
     let log = GateLog::default();
-    let live = Live::builder(db).log(log.clone()).build().unwrap();
+    let live: Live = Live::builder(db).log(log.clone()).build().unwrap();
     let db = live.db();
     new_task(1, "first", 1).insert(&db).await.unwrap();
     log.shut();
@@ -68,7 +68,7 @@ async fn cursor_covers_a_row_that_is_read_again() {
 async fn slow_append_makes_the_cursor_unknown() {
     let (db, _database) = database().await;
     let log = GateLog::default();
-    let live = Live::builder(db).log(log.clone()).build().unwrap();
+    let live: Live = Live::builder(db).log(log.clone()).build().unwrap();
     let db = live.db();
     new_task(1, "first", 1).insert(&db).await.unwrap();
     log.shut();
