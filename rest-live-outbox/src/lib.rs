@@ -117,5 +117,6 @@ mod statements;
 mod tables;
 mod tail;
 mod tasks;
+mod unit_buffer;
 
 pub use self::{error::OutboxError, log::OutboxLog, options::Options};

@@ -26,6 +26,7 @@ use crate::{
     log_state::LogState,
     node::{Node, QUERY_TIMEOUT, with_timeout},
     rows,
+    unit_buffer::UnitBuffer,
 };
 
 /// Maximum number of rows that one statement returns.
@@ -61,6 +62,7 @@ pub(crate) fn tail(
         pending: VecDeque::new(),
         last_read: Instant::now(),
         is_truncated: false,
+        units: UnitBuffer::default(),
         gap_interval: GAP_INTERVAL,
         failing_since: None,
         retry_interval: RETRY_INTERVAL,
@@ -82,6 +84,8 @@ struct TailReader {
     last_read: Instant,
     /// Whether the last statement stopped at its row limit.
     is_truncated: bool,
+    /// Events that were read and are not yielded yet.
+    units: UnitBuffer,
     gap_interval: Duration,
     /// The time of the first read that failed in a row.
     failing_since: Option<Instant>,
@@ -156,6 +160,7 @@ impl TailReader {
         let Some(position) = &mut self.position else {
             return self.start().await;
         };
+        let reads_new_rows = position.tracker.has_room();
         let (state, entries) = with_timeout(read_rows(&self.node, &mut position.tracker)).await?;
         if !position.continues_in(&state) {
             self.node.forget_watermark();
@@ -168,9 +173,14 @@ impl TailReader {
             self.gap_interval = GAP_INTERVAL;
             self.node.record_watermark(&position.watermark());
         }
+        let is_whole = reads_new_rows && !self.is_truncated;
+        let entries = self.units.complete(entries, is_whole);
         if moved || !entries.is_empty() {
             self.node.changes.send_replace(());
-            let watermark = position.watermark();
+            let mut watermark = position.watermark();
+            if let Some(first) = self.units.first() {
+                watermark.position = watermark.position.min(first - 1);
+            }
             self.pending.push_back(Tail::Entries {
                 entries,
                 watermark,
@@ -188,6 +198,7 @@ impl TailReader {
             epoch: horizon.state.epoch,
         };
         let cursor = position.watermark();
+        self.units.clear();
         self.pending.push_back(if self.has_started {
             Tail::Reset(cursor)
         } else {

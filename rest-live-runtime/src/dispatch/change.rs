@@ -90,6 +90,12 @@ pub(crate) fn affected_groups(
         .collect()
 }
 
+/// Returns whether a row moves between groups of one group key. The changes of a key are adjacent.
+pub(crate) fn moves(changes: &[Change<'_>]) -> bool {
+    let mut pairs = changes.array_windows();
+    pairs.any(|[one, other]| std::ptr::eq(one.entry, other.entry))
+}
+
 /// Returns what the change of a row means to the groups of one group key.
 fn changes_of_key<'e>(
     entry: &'e GroupEntry,

@@ -29,8 +29,8 @@ pub struct Entry {
     pub position: u64,
     /// The event.
     pub event: LoggedEvent,
-    /// The unit of the event: entries of one [`Tail`](super::Tail) item with the same number were
-    /// committed together, by one write or one transaction.
+    /// The unit of the event: entries with the same number were committed together, by one write or
+    /// one transaction. The numbers mean nothing else: they need not ascend.
     pub unit: u64,
 }
 

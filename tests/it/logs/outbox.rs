@@ -102,6 +102,7 @@ fn event(model: &str) -> StoredEvent {
         node: Some("n\"1".to_owned()),
         began: Some("now.3".to_owned()),
         scope: Some("a \\ \"tenant\"".to_owned()),
+        following: 0,
     }
 }
 

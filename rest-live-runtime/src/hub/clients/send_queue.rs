@@ -96,6 +96,8 @@ pub(crate) enum MessageKind {
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
+    /// The message that ends a unit; not counted, because it follows a broadcast that is.
+    UnitEnd,
     /// A ping or pongs of the websocket protocol; not counted.
     Control,
     /// The close frame, always the last.
@@ -108,13 +110,13 @@ impl MessageKind {
         match self {
             Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
             Self::Reset(_, grant) => grant,
-            Self::Begun | Self::Answer | Self::Control | Self::Close => None,
+            Self::Begun | Self::Answer | Self::UnitEnd | Self::Control | Self::Close => None,
         }
     }
 
     /// Returns whether a reset covers it.
     pub(crate) fn is_covered(self) -> bool {
-        matches!(self, Self::Broadcast(_) | Self::Reset(..))
+        matches!(self, Self::Broadcast(_) | Self::Reset(..) | Self::UnitEnd)
     }
 }
 
@@ -148,7 +150,9 @@ impl SendQueue {
             MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control => {
                 !self.is_urgent
             }
-            MessageKind::Broadcast(_) | MessageKind::Reset(..) => !self.is_urgent && !self.lagging,
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) | MessageKind::UnitEnd => {
+                !self.is_urgent && !self.lagging
+            }
         }
     }
 
@@ -242,6 +246,16 @@ impl SendQueue {
             || self.answer_bytes * 2 >= limits.max_pending_bytes
     }
 
+    /// Queues the message that ends a unit.
+    pub(crate) fn push_unit_end(&mut self, end: Frame, after_event: u64) {
+        self.bytes += end.bytes().len();
+        self.queued.push_back(Queued {
+            kind: MessageKind::UnitEnd,
+            content: Content::Frame(end),
+            after_event,
+        });
+    }
+
     /// Queues a control frame.
     pub(crate) fn push_control(&mut self, kind: MessageKind, bytes: Bytes, after_event: u64) {
         self.bytes += bytes.len();
@@ -265,7 +279,10 @@ impl SendQueue {
                 self.answer_bytes += bytes.len();
             }
             MessageKind::Broadcast(_) | MessageKind::Reset(..) => self.messages += 1,
-            MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
+            MessageKind::Begun
+            | MessageKind::UnitEnd
+            | MessageKind::Control
+            | MessageKind::Close => {}
         }
         self.bytes += bytes.len();
         self.queued.push_front(Queued {
@@ -300,7 +317,10 @@ impl SendQueue {
                         *answer_bytes -= length;
                     }
                     MessageKind::Broadcast(_) | MessageKind::Reset(..) => *messages -= 1,
-                    MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
+                    MessageKind::Begun
+                    | MessageKind::UnitEnd
+                    | MessageKind::Control
+                    | MessageKind::Close => {}
                 }
             }
             kept

@@ -142,6 +142,8 @@ impl State {
     }
 
     fn resets(&mut self, client: usize, reason: ResetReason) -> Vec<Frame> {
+        // The client drops what it has received of a unit.
+        self.clients[client].open_unit = None;
         // No log has a random epoch, so that resuming from this cursor is another reset.
         let cursor = self.progress.cursor().cloned().unwrap_or_else(|| Cursor {
             epoch: Epoch::random(),

@@ -183,6 +183,7 @@ impl Fixture {
         let broadcast = |frame: Frame| BroadcastFrame {
             removes: frame.as_str().starts_with('-'),
             frame,
+            unit: None,
         };
         let mut publications = Vec::new();
         for (group, (_, text)) in groups.into_iter().zip(texts) {
@@ -221,6 +222,7 @@ impl Fixture {
             frames: Arc::new([BroadcastFrame {
                 frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
                 removes: false,
+                unit: None,
             }]),
             delivery: Delivery::Each(seeing.map(|viewer| viewer.receives(0)).collect()),
         };
