@@ -318,7 +318,14 @@ impl Dispatcher {
         (at, unit): (&EventPosition, Option<&Arc<Unit>>),
         batch: &mut Batch,
     ) {
-        let changes: Vec<_> = group_changes(model, event.scope.as_ref(), row).collect();
+        let changes = match group_changes(model, event.scope.as_ref(), row) {
+            Ok(changes) => changes,
+            Err(unknown) => {
+                let consequence = "the model's subscribers receive a reset";
+                unknown.report(model, consequence, &self.metrics);
+                return batch.add_reset(&event.scoped_model(), at);
+            }
+        };
         // A row that moves between two groups leaves one and enters the other together.
         let moved = (unit.is_none() && moves(&changes)).then(|| Unit::new(at.cursor.clone()));
         let shards = self.hub.shards().iter();
