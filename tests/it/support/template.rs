@@ -46,6 +46,8 @@ enum Piece<'t> {
     Cursor,
     /// `<cursor:name>` and `<cursor:name+5>`.
     Named(&'t str, u64),
+    /// `<unit:name>`.
+    Unit(&'t str),
 }
 
 fn pieces(template: &str) -> Vec<Piece<'_>> {
@@ -60,6 +62,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
                 Some((name, more)) => Piece::Named(name, more.parse().unwrap()),
                 None => Piece::Named(name, 0),
             },
+            Some(("unit", name)) => Piece::Unit(name),
             None if placeholder == "cursor" => Piece::Cursor,
             None if ["session", "message"].contains(&placeholder) => Piece::Any,
             _ => panic!("unknown placeholder <{placeholder}>"),
@@ -79,7 +82,9 @@ impl Template {
                 cursor.position += more;
                 cursor.to_string()
             }
-            Piece::Any | Piece::Cursor => panic!("placeholder without a value: {template}"),
+            Piece::Any | Piece::Cursor | Piece::Unit(_) => {
+                panic!("placeholder without a value: {template}")
+            }
         });
         filled.collect()
     }
@@ -107,6 +112,11 @@ impl Template {
                         self.cursors.insert(name.to_owned(), cursor);
                     }
                 },
+                Piece::Unit(name) => {
+                    // Frames with smaller cursors follow.
+                    let cursor = self.parse_next(value);
+                    self.cursors.insert(name.to_owned(), cursor);
+                }
                 Piece::Named(..) => panic!("an expected frame cannot add to a cursor: {template}"),
             }
         }
@@ -115,8 +125,14 @@ impl Template {
 
     /// Parses a cursor, and asserts that it has the epoch of the last one and is not before it.
     fn next(&mut self, text: &str) -> Cursor {
+        let cursor = self.parse_next(text);
+        self.last = Some(cursor.clone());
+        cursor
+    }
+
+    fn parse_next(&self, text: &str) -> Cursor {
         let cursor = Cursor::parse(text);
-        if let Some(last) = self.last.replace(cursor.clone()) {
+        if let Some(last) = &self.last {
             assert_eq!(cursor.epoch, last.epoch, "the log is the same");
             assert!(cursor.position >= last.position, "{cursor} after {last}");
         }

@@ -68,7 +68,8 @@ impl State {
             if let Some(unit) = unit
                 && ends.ends(unit, &self.open_unit)
             {
-                take(MessageKind::UnitEnd, Message::Broadcast(&unit.end));
+                let kind = MessageKind::UnitEnd { is_begun: false };
+                take(kind, Message::Broadcast(&unit.end));
             }
         };
         let is_ordered = match (&self.clients[client].backlogs[..], queue.iter().next()) {

@@ -133,9 +133,8 @@ impl State {
                 for frame in replayed {
                     self.clients.replay(id, grant, frame.clone());
                 }
-                // Not dropped with the subscription: the client may have received a part.
                 if let Some(end) = unit_end {
-                    self.clients.answer(id, end.clone());
+                    self.clients.end_replay(id, end.clone());
                 }
             }
             StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),

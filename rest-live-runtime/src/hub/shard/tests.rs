@@ -9,6 +9,7 @@ mod model;
 mod queues;
 mod sockets;
 mod subscriptions;
+mod units;
 
 use std::time::{Instant, SystemTime};
 

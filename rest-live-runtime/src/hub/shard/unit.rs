@@ -89,6 +89,7 @@ impl State {
             self.open_unit.clients.push(self.clients.id_at(client));
             self.clients[client].open_unit = Some(open);
         } else if begun.is_some_and(|begun| !self.open_unit.is(&begun)) {
+            // Its end was in the queue, or a reset ends it.
             self.clients[client].open_unit = None;
         }
     }
