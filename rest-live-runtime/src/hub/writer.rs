@@ -217,7 +217,8 @@ impl State {
         bytes: usize,
         heads: &[u8],
     ) {
-        // A unit of which a frame is written must end.
+        // A unit of which a frame is written must end. If the last frame was of no unit, an end may
+        // come although all frames of its unit are dropped; it then means nothing to the client.
         let mut sent = done.iter().chain(&rest[..usize::from(bytes > 0)]).rev();
         let sent = sent.find(|chunk| chunk.kind.is_frame() || chunk.kind.is_unit_end());
         let has_begun = sent.is_some_and(|chunk| chunk.kind.is_frame());

@@ -291,8 +291,7 @@ async fn dropped_frames_of_a_blocked_socket() {
         if is_begun {
             f.publish_in(&unit, &[(2, &large)]);
         } else {
-            f.publish(&[(2, &large)]);
-            f.begin_events(2);
+            f.answer(client, &large);
         }
         f.publish_in(&unit, &[(1, "a")]);
         f.publish_in(&unit, &[(1, "b")]);
