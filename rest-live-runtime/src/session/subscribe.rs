@@ -47,6 +47,7 @@ impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
         let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
             if permit.as_ref().is_some_and(|permit| permit.has_waited) && self.handle.is_gone() {
@@ -59,6 +60,10 @@ impl Session {
                 self.require_row(&request, granted).await?;
             }
             drop(permit);
+            if !is_at_present {
+                self.reach_present().await?;
+                is_at_present = true;
+            }
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
@@ -132,16 +137,16 @@ impl Session {
         new: &mut NewSubscription,
     ) -> Result<Result<(), SubscribeError>, Refusal> {
         let mut replays = 0;
-        let mut progress = self.context.progress.clone();
+        let mut published = self.context.published.clone();
         loop {
-            progress.mark_unchanged();
+            published.mark_unchanged();
             let batch_id = match self.handle.subscribe(new) {
                 Err(SubscribeError::Advanced(batch_id)) => batch_id,
                 Err(SubscribeError::UnitOpen) if replays < MAX_REPLAY_ATTEMPTS => {
                     replays += 1;
                     // The dispatcher waits for no client, so the unit ends soon. An error means
                     // that the dispatcher has ended, and closes the connection.
-                    progress.changed().await.map_err(|_| unavailable())?;
+                    published.changed().await.map_err(|_| unavailable())?;
                     continue;
                 }
                 Err(SubscribeError::UnitOpen) => {
