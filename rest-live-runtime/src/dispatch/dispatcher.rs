@@ -18,7 +18,7 @@ use super::{
     history::History,
     idle_tail::idle_tail,
     replay::Replays,
-    units::{PositionedEvent, sort_by_unit, units},
+    units::{PositionedEvent, arrange, units},
     withheld::WithheldRows,
 };
 use crate::{
@@ -201,11 +201,9 @@ impl Dispatcher {
                     continue;
                 }
             }
-            let at = EventPosition::new(entry.position, watermark);
-            let unit = entry.unit;
-            events.push(PositionedEvent { at, event, unit });
+            events.push(PositionedEvent::new(entry, event, watermark));
         }
-        sort_by_unit(&mut events, watermark);
+        let events = arrange(events, watermark, &self.registry);
         self.publisher.order.set_read_cursor(watermark.clone());
         // After it: otherwise the rows that are read would seem to conflict with all these events.
         for row in rereads {

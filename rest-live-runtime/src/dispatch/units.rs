@@ -7,9 +7,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::data::{
-    cursor::{Cursor, EventPosition},
-    event::Event,
+use crate::{
+    data::{
+        cursor::{Cursor, EventPosition},
+        event::Event,
+    },
+    log::Entry,
+    model::{conflate::conflate, registry::Registry},
 };
 
 /// An event, its position in the log, and its unit.
@@ -18,11 +22,47 @@ pub(super) struct PositionedEvent {
     pub(super) at: EventPosition,
     pub(super) event: Arc<Event>,
     pub(super) unit: u64,
+    is_from_trigger: bool,
 }
 
-/// Sorts the events of an item of the tail by unit, and sets the cursor of each: all events up to
-/// the cursor come before it or are itself.
-pub(super) fn sort_by_unit(events: &mut [PositionedEvent], watermark: &Cursor) {
+impl PositionedEvent {
+    /// Creates the event of an entry, as it was decoded.
+    pub(super) fn new(entry: &Entry, event: Arc<Event>, watermark: &Cursor) -> Self {
+        Self {
+            at: EventPosition::new(entry.position, watermark),
+            event,
+            unit: entry.unit,
+            is_from_trigger: entry.event.is_from_trigger(),
+        }
+    }
+}
+
+/// Sorts the events of an item of the tail by unit, conflates those that triggers wrote, and sets
+/// the cursor of each: all events up to the cursor come before it or are itself.
+pub(super) fn arrange(
+    mut events: Vec<PositionedEvent>,
+    watermark: &Cursor,
+    registry: &Registry,
+) -> Vec<PositionedEvent> {
+    sort_by_unit(&mut events);
+    let mut uncut = Vec::new();
+    if has_trigger_units(&events) {
+        uncut = spans_of_trigger_units(&events);
+        events = conflate_triggers(events, registry);
+    }
+    let mut next = u64::MAX;
+    for event in events.iter_mut().rev() {
+        let position = event.at.position.min(watermark.position).min(next - 1);
+        event.at.cursor = Cursor {
+            epoch: watermark.epoch.clone(),
+            position: before_spans(position, &uncut),
+        };
+        next = next.min(event.at.position);
+    }
+    events
+}
+
+fn sort_by_unit(events: &mut [PositionedEvent]) {
     // The usual case: the numbers of the units ascend with the positions.
     if !events.is_sorted_by_key(|event| event.unit) {
         let mut last: HashMap<u64, u64> = HashMap::new();
@@ -32,14 +72,83 @@ pub(super) fn sort_by_unit(events: &mut [PositionedEvent], watermark: &Cursor) {
         }
         events.sort_by_key(|event| (last[&event.unit], event.at.position));
     }
-    let mut next = u64::MAX;
-    for event in events.iter_mut().rev() {
-        let position = event.at.position.min(watermark.position).min(next - 1);
-        event.at.cursor = Cursor {
-            epoch: watermark.epoch.clone(),
-            position,
-        };
-        next = next.min(event.at.position);
+}
+
+/// Conflates the events of each unit in which triggers wrote some: one event for each row of a model
+/// whose rows are decided about. Units must be next to each other.
+pub(super) fn conflate_triggers(
+    events: Vec<PositionedEvent>,
+    registry: &Registry,
+) -> Vec<PositionedEvent> {
+    let mut conflated = Vec::with_capacity(events.len());
+    let mut events = events.into_iter().peekable();
+    while let Some(first) = events.next() {
+        let number = first.unit;
+        let mut unit = vec![first];
+        unit.extend(std::iter::from_fn(|| {
+            events.next_if(|event| event.unit == number)
+        }));
+        if is_trigger_unit(&unit) {
+            let split = |e: PositionedEvent| {
+                let event = Arc::unwrap_or_clone(e.event);
+                (event, (e.at, e.is_from_trigger))
+            };
+            // At the position of the last.
+            let merged = conflate(
+                unit.into_iter().map(split).collect(),
+                registry,
+                |_, last| last,
+            );
+            conflated.extend(merged.into_iter().map(|(event, (at, is_from_trigger))| {
+                PositionedEvent {
+                    at,
+                    event: Arc::new(event),
+                    unit: number,
+                    is_from_trigger,
+                }
+            }));
+        } else {
+            conflated.append(&mut unit);
+        }
+    }
+    conflated
+}
+
+fn is_trigger_unit(unit: &[PositionedEvent]) -> bool {
+    unit.len() > 1 && unit.iter().any(|event| event.is_from_trigger)
+}
+
+fn has_trigger_units(events: &[PositionedEvent]) -> bool {
+    units(events).any(is_trigger_unit)
+}
+
+/// Returns the first and the last positions of the units that are conflated. No cursor may be
+/// between them: a replay from there would contain a part of the unit, and so a state that was never
+/// committed. Spans that overlap are one.
+fn spans_of_trigger_units(events: &[PositionedEvent]) -> Vec<(u64, u64)> {
+    let span =
+        |unit: &[PositionedEvent]| Some((unit.first()?.at.position, unit.last()?.at.position));
+    let mut spans: Vec<_> = units(events)
+        .filter(|unit| is_trigger_unit(unit))
+        .filter_map(span)
+        .collect();
+    spans.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::with_capacity(spans.len());
+    for (first, last) in spans {
+        match joined.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
+/// Returns the last position up to this one that is in no span, or is the last of its span.
+fn before_spans(position: u64, spans: &[(u64, u64)]) -> u64 {
+    let after = spans.partition_point(|(first, _)| *first <= position);
+    match after.checked_sub(1).map(|index| spans[index]) {
+        Some((first, last)) if position < last => first - 1,
+        _ => position,
     }
 }
 
@@ -51,25 +160,59 @@ pub(super) fn units(events: &[PositionedEvent]) -> impl Iterator<Item = &[Positi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::cursor::Epoch;
+    use crate::{data::cursor::Epoch, model::permission::UserType};
 
-    /// Sorts events, given by positions and units. Returns the positions, the units and the cursors.
-    fn sorted(events: &[(u64, u64)], watermark: u64) -> Vec<(u64, u64, u64)> {
-        let watermark = Cursor {
-            epoch: Epoch::named("now"),
-            position: watermark,
-        };
-        let positioned = events.iter().map(|(position, unit)| PositionedEvent {
-            at: EventPosition::new(*position, &watermark),
-            event: Arc::new(Event::reset("a.B".into())),
+    fn positioned(
+        events: &[(u64, u64)],
+        watermark: &Cursor,
+        is_from_trigger: bool,
+    ) -> Vec<PositionedEvent> {
+        let events = events.iter().map(|(position, unit)| PositionedEvent {
+            at: EventPosition::new(*position, watermark),
+            event: Arc::new(Event::reset(format!("a.B{position}").into())),
             unit: *unit,
+            is_from_trigger,
         });
-        let mut positioned: Vec<_> = positioned.collect();
-        sort_by_unit(&mut positioned, &watermark);
-        let sorted = positioned.iter();
+        events.collect()
+    }
+
+    fn at(position: u64) -> Cursor {
+        Cursor {
+            epoch: Epoch::named("now"),
+            position,
+        }
+    }
+
+    fn arranged(
+        events: &[(u64, u64)],
+        watermark: u64,
+        is_from_trigger: bool,
+    ) -> Vec<(u64, u64, u64)> {
+        let registry = Registry::new([], UserType::of::<()>()).expect("it is empty");
+        let watermark = at(watermark);
+        let positioned = positioned(events, &watermark, is_from_trigger);
+        let sorted = arrange(positioned, &watermark, &registry);
+        let sorted = sorted.iter();
         sorted
             .map(|event| (event.at.position, event.unit, event.at.cursor.position))
             .collect()
+    }
+
+    /// Arranges events, given by positions and units. Returns the positions, the units and the
+    /// cursors.
+    fn sorted(events: &[(u64, u64)], watermark: u64) -> Vec<(u64, u64, u64)> {
+        arranged(events, watermark, false)
+    }
+
+    #[test]
+    fn cursor_is_not_inside_a_unit_of_triggers() {
+        let events = [(2, 7), (3, 5), (4, 7), (5, 6), (6, 5), (8, 9), (9, 9)];
+        let positions = |cursors: Vec<(u64, u64, u64)>| cursors.into_iter().map(|(.., c)| c);
+        let cursors = positions(arranged(&events, 9, true));
+        assert!(cursors.eq([1, 1, 1, 1, 6, 7, 9]));
+        let cursors = positions(arranged(&events, 9, false));
+        assert!(cursors.eq([2, 2, 2, 3, 6, 8, 9]));
+        assert_eq!(before_spans(3, &[]), 3);
     }
 
     #[test]
@@ -107,20 +250,7 @@ mod tests {
 
     #[test]
     fn units_are_split_where_the_number_changes() {
-        let events: Vec<_> = [(1, 4), (2, 4), (3, 9)]
-            .into_iter()
-            .map(|(position, unit)| PositionedEvent {
-                at: EventPosition::new(
-                    position,
-                    &Cursor {
-                        epoch: Epoch::named("now"),
-                        position,
-                    },
-                ),
-                event: Arc::new(Event::reset("a.B".into())),
-                unit,
-            })
-            .collect();
+        let events = positioned(&[(1, 4), (2, 4), (3, 9)], &at(3), false);
         assert!(units(&events).map(<[_]>::len).eq([2, 1]));
     }
 }

@@ -72,6 +72,14 @@ impl Entry {
 }
 
 impl LoggedEvent {
+    /// Returns whether a trigger wrote the event: one for each statement of a transaction.
+    pub(crate) fn is_from_trigger(&self) -> bool {
+        match self {
+            Self::Event(_) => false,
+            Self::Stored(stored) => stored.node.is_none(),
+        }
+    }
+
     /// Returns the event and its source.
     ///
     /// If a stored event cannot be decoded, this is an error in the application log, and the result

@@ -16,6 +16,7 @@ mod retention;
 mod storm;
 mod transactional;
 mod trigger_faults;
+mod trigger_units;
 
 use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{
