@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::task,
+    entities::{post, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -34,6 +34,8 @@ enum Step {
     Insert(Task),
     Update(Task),
     Delete(i32),
+    InsertPost(Post),
+    UpdatePost(Post),
     /// Writes rows in one transaction.
     Transaction(Vec<Write>),
     Shutdown,
@@ -119,6 +121,29 @@ impl Task {
     }
 }
 
+/// A row of the model that has a filter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Post {
+    id: i32,
+    text: Option<String>,
+    blog_id: Option<i32>,
+    published: Option<bool>,
+    deleted: Option<bool>,
+}
+
+impl Post {
+    fn into_active_model(self) -> post::ActiveModel {
+        post::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            blog_id: self.blog_id.map(Set).unwrap_or_default(),
+            published: self.published.map(Set).unwrap_or_default(),
+            deleted: self.deleted.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn plain_matches_its_golden_frames() {
     play_all(
@@ -197,6 +222,8 @@ impl Player {
             }
             Step::Insert(task) => Write::Insert(task).perform(&app.db()).await,
             Step::Update(task) => Write::Update(task).perform(&app.db()).await,
+            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
+            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
             Step::Delete(id) => Write::Delete(id).perform(&app.db()).await,
             Step::Transaction(writes) => {
                 let transaction = app.db().begin().await.unwrap();
