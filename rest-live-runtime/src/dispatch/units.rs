@@ -50,16 +50,20 @@ pub(super) fn arrange(
         uncut = spans_of_trigger_units(&events);
         events = conflate_triggers(events, registry);
     }
+    set_cursors(&mut events, watermark, &uncut);
+    events
+}
+
+fn set_cursors(events: &mut [PositionedEvent], watermark: &Cursor, uncut: &[(u64, u64)]) {
     let mut next = u64::MAX;
     for event in events.iter_mut().rev() {
         let position = event.at.position.min(watermark.position).min(next - 1);
         event.at.cursor = Cursor {
             epoch: watermark.epoch.clone(),
-            position: before_spans(position, &uncut),
+            position: before_spans(position, uncut),
         };
         next = next.min(event.at.position);
     }
-    events
 }
 
 fn sort_by_unit(events: &mut [PositionedEvent]) {
@@ -160,7 +164,7 @@ pub(super) fn units(events: &[PositionedEvent]) -> impl Iterator<Item = &[Positi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{data::cursor::Epoch, model::permission::UserType};
+    use crate::data::cursor::Epoch;
 
     fn positioned(
         events: &[(u64, u64)],
@@ -188,10 +192,11 @@ mod tests {
         watermark: u64,
         is_from_trigger: bool,
     ) -> Vec<(u64, u64, u64)> {
-        let registry = Registry::new([], UserType::of::<()>()).expect("it is empty");
         let watermark = at(watermark);
-        let positioned = positioned(events, &watermark, is_from_trigger);
-        let sorted = arrange(positioned, &watermark, &registry);
+        let mut sorted = positioned(events, &watermark, is_from_trigger);
+        sort_by_unit(&mut sorted);
+        let uncut = spans_of_trigger_units(&sorted);
+        set_cursors(&mut sorted, &watermark, &uncut);
         let sorted = sorted.iter();
         sorted
             .map(|event| (event.at.position, event.unit, event.at.cursor.position))

@@ -127,9 +127,9 @@ impl MessageKind {
         }
     }
 
-    /// Returns whether it shows a row, or is the rest of a frame that may.
+    /// Returns whether it shows a row.
     pub(crate) fn is_frame(self) -> bool {
-        matches!(self, Self::Broadcast(_) | Self::Replayed(_) | Self::Begun)
+        matches!(self, Self::Broadcast(_) | Self::Replayed(_))
     }
 
     /// Returns whether it ends a unit.
