@@ -26,7 +26,8 @@
 //! With both:
 //! - Events of one transaction are delivered together, also those of different tables and of
 //!   triggers. Only if a node has more than 10,000 events to catch up with, or 32 MiB, it may deliver
-//!   a transaction in parts.
+//!   a transaction in parts. Then clients of models with a filter or a permission fetch again, if
+//!   triggers write their events.
 //! - Events of one row are delivered in the order in which they were committed. Events of different
 //!   rows may reach two nodes in different orders.
 //! - An event is delivered as soon as it can be read. It never waits for another open transaction.

@@ -17,6 +17,8 @@ const MAX_BYTES: usize = 32 << 20;
 pub(crate) struct UnitBuffer {
     held: Vec<Entry>,
     bytes: usize,
+    /// The units that were yielded although more of them may follow.
+    cut: HashSet<u64>,
 }
 
 impl UnitBuffer {
@@ -24,23 +26,39 @@ impl UnitBuffer {
     /// result, by ascending positions. `is_whole` is whether the statement saw no further event.
     ///
     /// If too many are held, the result contains the units that the last statement did not see, as
-    /// the events of a transaction are usually near each other, or else everything.
+    /// the events of a transaction are usually near each other, or else everything. Then the units
+    /// are marked as cut.
     pub(crate) fn complete(&mut self, entries: Vec<Entry>, is_whole: bool) -> Vec<Entry> {
-        if is_whole && self.held.is_empty() {
+        if is_whole && self.held.is_empty() && self.cut.is_empty() {
             return entries;
         }
+        let mark = |entry: Entry| {
+            if self.cut.contains(&entry.unit) {
+                entry.cut()
+            } else {
+                entry
+            }
+        };
+        let entries: Vec<_> = entries.into_iter().map(mark).collect();
         let seen: HashSet<u64> = entries.iter().map(|entry| entry.unit).collect();
         self.bytes += bytes_of(&entries);
         self.held.extend(entries);
         let mut complete = Vec::new();
         if !is_whole && self.is_full() {
             let is_past = |entry: &mut Entry| !seen.contains(&entry.unit);
-            complete.extend(self.held.extract_if(.., is_past));
+            complete.extend(self.held.extract_if(.., is_past).map(Entry::cut));
             self.bytes -= bytes_of(&complete);
         }
-        if is_whole || self.is_full() {
+        if is_whole {
             complete.append(&mut self.held);
             self.bytes = 0;
+            self.cut.clear();
+        } else if self.is_full() {
+            complete.extend(self.held.drain(..).map(Entry::cut));
+            self.bytes = 0;
+        }
+        if !is_whole {
+            self.cut.extend(complete.iter().map(|entry| entry.unit));
         }
         complete.sort_unstable_by_key(|entry| entry.position);
         complete
@@ -129,6 +147,7 @@ mod tests {
         // Unit 9 may continue, the others were not seen any more.
         let complete = buffer.complete(page(10_001, 9), false);
         assert_eq!(complete.len(), 9_000);
+        assert!(complete.iter().all(|entry| entry.is_cut));
         assert_eq!(buffer.first(), Some(9_001));
         // One transaction that is too large.
         let mut complete = Vec::new();
@@ -140,5 +159,11 @@ mod tests {
         let complete = positions(buffer.complete(large, false));
         assert_eq!(complete.last(), Some(&50_000));
         assert_eq!(buffer.bytes, 0);
+        // The rest of a unit that was yielded, and another one.
+        let rest = vec![entry(50_001, 7, 9), entry(50_002, 8, 9)];
+        let rest = buffer.complete(rest, true);
+        assert!(rest.iter().map(|entry| entry.is_cut).eq([true, false]));
+        let next = buffer.complete(vec![entry(50_003, 7, 9)], true);
+        assert!(!next[0].is_cut);
     }
 }

@@ -206,7 +206,7 @@ pub enum Tail {
     Begin(Cursor),
     /// Events, in ascending order of their positions. A unit is in one item: the log waits until it
     /// has read all of it. Only a unit that is too large to wait for may be in several items, which
-    /// then count as several units.
+    /// then count as several units. Its entries are marked as [cut](Entry::is_cut).
     Entries {
         /// The events. Their positions may be past `watermark`. A later item may contain smaller
         /// positions than this item, but none up to this watermark.

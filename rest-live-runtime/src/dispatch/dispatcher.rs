@@ -201,7 +201,8 @@ impl Dispatcher {
                     continue;
                 }
             }
-            events.push(PositionedEvent::new(entry, event, watermark));
+            let event = PositionedEvent::new(entry, event, watermark, &self.registry);
+            events.push(event);
         }
         let events = arrange(events, watermark, &self.registry);
         self.publisher.order.set_read_cursor(watermark.clone());

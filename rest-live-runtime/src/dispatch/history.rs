@@ -297,7 +297,7 @@ impl History {
             loaded.extend(missing.map(|entry| {
                 let (event, _) = entry.event.resolve(&self.registry);
                 bytes += event.bytes();
-                PositionedEvent::new(&entry, event, since)
+                PositionedEvent::new(&entry, event, since, &self.registry)
             }));
             if loaded.len() > self.capacity || bytes > self.max_bytes {
                 return Err(ReadError::Expired);

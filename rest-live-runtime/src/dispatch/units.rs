@@ -27,12 +27,31 @@ pub(super) struct PositionedEvent {
 
 impl PositionedEvent {
     /// Creates the event of an entry, as it was decoded.
-    pub(super) fn new(entry: &Entry, event: Arc<Event>, watermark: &Cursor) -> Self {
+    ///
+    /// If a trigger wrote it, and its unit may be in parts, the row may have a state that was never
+    /// committed. If rows of the model are decided about, the event becomes a reset.
+    pub(super) fn new(
+        entry: &Entry,
+        event: Arc<Event>,
+        watermark: &Cursor,
+        registry: &Registry,
+    ) -> Self {
+        let is_from_trigger = entry.event.is_from_trigger();
+        let is_decided_about = || {
+            let model = registry.model_by_label(&event.model);
+            model.is_some_and(|model| model.decides_by_row())
+        };
+        let event = if entry.is_cut && is_from_trigger && is_decided_about() {
+            let reset = Event::reset(Arc::clone(&event.model));
+            Arc::new(reset.in_scope(event.scope.clone()))
+        } else {
+            event
+        };
         Self {
             at: EventPosition::new(entry.position, watermark),
             event,
             unit: entry.unit,
-            is_from_trigger: entry.event.is_from_trigger(),
+            is_from_trigger,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Entry {
     /// The unit of the event: entries with the same number were committed together, by one write or
     /// one transaction. The numbers mean nothing else: they need not ascend.
     pub unit: u64,
+    /// Whether the log may yield its unit in parts, because it is too large to wait for.
+    pub is_cut: bool,
 }
 
 /// An event in the form in which a log yields it.
@@ -51,6 +53,7 @@ impl Entry {
             position,
             event: LoggedEvent::Event(event),
             unit: position,
+            is_cut: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Entry {
             position,
             event: LoggedEvent::Stored(Arc::new(event)),
             unit: position,
+            is_cut: false,
         }
     }
 
@@ -68,6 +72,15 @@ impl Entry {
     #[must_use]
     pub fn in_unit(self, unit: u64) -> Self {
         Self { unit, ..self }
+    }
+
+    /// Sets that its unit [may be in parts](Self::is_cut).
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self {
+            is_cut: true,
+            ..self
+        }
     }
 }
 
