@@ -86,8 +86,10 @@ impl State {
     pub(super) fn note_units(&mut self, client: usize, ends: UnitEnds) {
         let UnitEnds { begun, open } = ends;
         if let Some(open) = open {
-            self.open_unit.clients.push(self.clients.id_at(client));
-            self.clients[client].open_unit = Some(open);
+            if !self.clients[client].has_begun(&open) {
+                self.open_unit.clients.push(self.clients.id_at(client));
+                self.clients[client].open_unit = Some(open);
+            }
         } else if begun.is_some_and(|begun| !self.open_unit.is(&begun)) {
             // Its end was in the queue, or a reset ends it.
             self.clients[client].open_unit = None;
@@ -96,8 +98,11 @@ impl State {
 
     /// Returns whether the frames that a subscription replays would come between those of a unit.
     pub(super) fn would_interrupt_unit(&self, client: &Client, start: &StartPoint) -> bool {
-        self.open_unit.unit.is_some()
-            && !client.subscriptions.is_empty()
+        let Some(unit) = &self.open_unit.unit else {
+            return false;
+        };
+        let may_receive_it = !client.subscriptions.is_empty() || client.has_begun(unit);
+        may_receive_it
             && matches!(start, StartPoint::Resumed { replayed, .. } if !replayed.is_empty())
     }
 }
