@@ -33,7 +33,7 @@ impl Session {
                 Ok(())
             }
             Request::UnsubscribeFrom(target) => {
-                let target = self.resolve(target)?;
+                let target = self.resolve(dialect, target)?;
                 self.handle.unsubscribe(&target.group);
                 Ok(())
             }
@@ -64,7 +64,7 @@ impl Session {
                 let request = SubscribeRequest {
                     dialect,
                     id,
-                    target: self.resolve(target)?,
+                    target: self.resolve(dialect, target)?,
                     since,
                     must_exist,
                 };
@@ -86,10 +86,10 @@ impl Session {
         ))
     }
 
-    fn resolve(&self, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
+    fn resolve(&self, dialect: Dialect, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
         let SessionContext {
             registry, limits, ..
         } = &*self.context;
-        ResolvedTarget::new(registry, limits, self.scope.as_ref(), target)
+        ResolvedTarget::new(registry, limits, self.scope.as_ref(), dialect, target)
     }
 }

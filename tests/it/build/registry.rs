@@ -53,11 +53,8 @@ async fn two_serializers_of_one_group_need_ranks() {
     let errors = registry_errors(|b| b.register::<TaskSerializer>().register::<SecondTask>()).await;
     assert!(
         matches!(
-            errors[..],
-            [RegistryError::DuplicateGroupKey {
-                group_key: "pk",
-                ..
-            }]
+            &errors[..],
+            [RegistryError::DuplicateGroupKey { group_key, .. }] if group_key == "pk"
         ),
         "{errors:?}"
     );
@@ -69,11 +66,8 @@ async fn unsupported_primary_key_is_an_error() {
     let errors = registry_errors(|b| b.register::<OfHash>()).await;
     assert!(
         matches!(
-            errors[..],
-            [RegistryError::NotAKey {
-                group_key: "pk",
-                ..
-            }]
+            &errors[..],
+            [RegistryError::NotAKey { group_key, .. }] if group_key == "pk"
         ),
         "{errors:?}"
     );

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rest_live::{
-    __private::{Declaration, GroupDeclaration},
+    __private::{Declaration, GroupDeclaration, GroupKey},
     Live, Subscribable,
     testing::Client,
 };
@@ -67,8 +67,7 @@ impl Subscribable for WorkerTask {
         check_permission: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],

@@ -12,7 +12,7 @@ use crate::{
     },
     log::{EventSource, Record},
     model::{
-        declaration::{Declaration, GroupDeclaration, Subscribable},
+        declaration::{Declaration, GroupDeclaration, GroupKey, Subscribable},
         permission::UserType,
         registration::Registration,
         registry::Registry,
@@ -60,8 +60,7 @@ impl Subscribable for Serializer {
         check_permission: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],
