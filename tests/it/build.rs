@@ -90,6 +90,25 @@ unlinked!(Levelled, badge::Entity, model: None, rank: 0, check_permission: None,
 unlinked!(Keyless, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[group(key!())], secret: &[badge::Column::Id]);
 unlinked!(ByPin, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[group(key!("pin": badge::Column::Pin))]);
 
+unlinked!(ByListAndDone, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 0, check_permission: None, groups: &[
+    group(key!("list_id": crate::entities::task::Column::ListId, "done": crate::entities::task::Column::Done)),
+]);
+unlinked!(ByDoneAndList, crate::entities::task::Entity, model: Some("todolist.Task"), rank: 1, check_permission: None, groups: &[
+    group(key!("done": crate::entities::task::Column::Done, "list_id": crate::entities::task::Column::ListId)),
+]);
+unlinked!(OpenToAll, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
+    GroupDeclaration { group_key: key!("list_id": crate::entities::task::Column::ListId), authorize: Some(guard), public: false },
+    group(rest_live::__private::GroupKey::Columns(&[])),
+]);
+unlinked!(WrongTuple, crate::entities::task::Entity, model: None, rank: 2, check_permission: None, groups: &[
+    GroupDeclaration { group_key: key!("list_id": crate::entities::task::Column::ListId, "text": crate::entities::task::Column::Text), authorize: Some(guard), public: false },
+    GroupDeclaration { group_key: rest_live::__private::GroupKey::Columns(&[]), authorize: Some(guard), public: false },
+]);
+unlinked!(ByPinAndId, badge::Entity, model: None, rank: 0, check_permission: None, groups: &[
+    group(key!("id": badge::Column::Id, "pin": badge::Column::Pin)),
+    group(key!("pin": badge::Column::Pin)),
+], secret: &[badge::Column::Pin]);
+
 /// A type of users that permissions are declared for.
 struct Guard;
 

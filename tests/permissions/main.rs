@@ -19,6 +19,7 @@ mod authorize_limit;
 mod clients;
 mod entities;
 mod gauges;
+mod groups;
 mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]

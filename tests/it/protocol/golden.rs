@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::task,
+    entities::{question, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -34,6 +34,9 @@ enum Step {
     Insert(Task),
     Update(Task),
     Delete(i32),
+    InsertQuestion(Question),
+    UpdateQuestion(Question),
+    DeleteQuestion(i32),
     Shutdown,
 }
 
@@ -89,6 +92,36 @@ impl Task {
             text: self.text.map(Set).unwrap_or_default(),
             done: self.done.map(Set).unwrap_or_default(),
             list_id: self.list_id.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
+/// The course and the queue are the columns of its groups. Without a queue, it is in no group of
+/// both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    id: i32,
+    text: Option<String>,
+    course_id: Option<i32>,
+    #[serde(default, deserialize_with = "some")]
+    queue_id: Option<Option<i32>>,
+}
+
+/// Reads a value that is given, which may be null.
+fn some<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<i32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Question {
+    fn into_active_model(self) -> question::ActiveModel {
+        question::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            course_id: self.course_id.map(Set).unwrap_or_default(),
+            queue_id: self.queue_id.map(Set).unwrap_or_default(),
         }
     }
 }
@@ -179,6 +212,21 @@ impl Player {
                 .delete(&app.db())
                 .await
                 .unwrap();
+            }
+            Step::InsertQuestion(question) => {
+                let question = question.into_active_model();
+                question.insert(&app.db()).await.unwrap();
+            }
+            Step::UpdateQuestion(question) => {
+                let question = question.into_active_model();
+                question.update(&app.db()).await.unwrap();
+            }
+            Step::DeleteQuestion(id) => {
+                let question = question::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                };
+                question.delete(&app.db()).await.unwrap();
             }
             Step::Shutdown => {
                 let live = app.live.clone();

@@ -182,8 +182,10 @@ impl ModelEntry {
             }
         }
         let group_columns = self.groups.iter().flat_map(|group| &group.columns).copied();
+        // Several groups can have a column.
+        let mut checked = HashSet::new();
         for column in group_columns.chain(self.table.key_columns()) {
-            if self.secret.contains(&column) {
+            if self.secret.contains(&column) && checked.insert(column) {
                 errors.push(RegistryError::SecretKey {
                     label: self.label.to_string(),
                     column,
