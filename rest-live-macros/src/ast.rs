@@ -25,6 +25,7 @@ pub(crate) struct Serializer {
     pub(crate) model: Option<LitStr>,
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
+    pub(crate) filter: Option<Path>,
     /// The columns that never leave the process.
     pub(crate) secret: Vec<SecretColumn>,
     /// Whether to generate the model's hooks.
@@ -103,6 +104,7 @@ impl Serializer {
             |a| a.check_permission.clone(),
             errors,
         );
+        let filter = agree(&attrs, "filter", |a| a.filter.clone(), errors);
         let secret = agree(&attrs, "secret", |a| a.secret.clone(), errors);
         let hooks = agree(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
         check_keys(&attrs, errors);
@@ -120,6 +122,7 @@ impl Serializer {
             model,
             rank,
             check_permission,
+            filter,
             secret: secret.map(|secret| secret.columns).unwrap_or_default(),
             hooks,
             from_model,
@@ -181,9 +184,15 @@ fn agree<T: ToTokens>(
 
 /// Reports two attributes for the same group.
 fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
+    // An attribute whose group is wrong does not stand for the primary key.
+    let is_wrong = |attr: &Attr| {
+        attr.mistaken
+            .iter()
+            .any(|m| ["all", "group_key"].contains(m))
+    };
     let attrs: Vec<_> = attrs
         .iter()
-        .filter(|a| a.group_key.is_some() || a.all.is_some() || !a.mistaken.contains(&"group_key"))
+        .filter(|a| a.group_key.is_some() || a.all.is_some() || !is_wrong(a))
         .collect();
     let set = |attr: &Attr| {
         (

@@ -84,6 +84,7 @@ pub mod __private {
                 Declaration, GroupColumn, GroupDeclaration, GroupKey, LiveModel, ShownField,
                 assert_live,
             },
+            filter::Filter,
             permission::{Authorization, Permission},
             registration::Registration,
         },

@@ -4,7 +4,7 @@ use syn::Meta;
 
 use crate::column::is_column;
 
-const ARGUMENTS: [&str; 13] = [
+const ARGUMENTS: [&str; 14] = [
     "all",
     "group_key",
     "column",
@@ -13,6 +13,7 @@ const ARGUMENTS: [&str; 13] = [
     "entity",
     "model",
     "check_permission",
+    "filter",
     "rank",
     "secret",
     "hooks",
@@ -70,6 +71,7 @@ mod tests {
             ("groupkey", Some("group_key")),
             ("check_permissions", Some("check_permission")),
             ("autorize", Some("authorize")),
+            ("filtr", Some("filter")),
             ("modell", Some("model")),
             ("colour", None),
         ] {

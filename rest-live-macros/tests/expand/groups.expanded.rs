@@ -31,6 +31,7 @@ impl ::rest_live::Subscribable for TaskSerializer {
         model: ::core::option::Option::None,
         rank: 0i32,
         check_permission: ::core::option::Option::None,
+        filter: ::core::option::Option::None,
         secret: &[],
         groups: &[
             ::rest_live::__private::GroupDeclaration {
