@@ -93,10 +93,11 @@ fn by_keys<'m>(
     dialect: Dialect,
     requested: &[RequestedKey],
 ) -> Result<&'m GroupEntry, Refusal> {
-    let names: Vec<_> = requested.iter().map(|(name, _)| &**name).collect();
-    if let Some(group) = model.group(&names) {
+    let names = requested.iter().map(|(name, _)| &**name);
+    if let Some(group) = model.group(names.clone()) {
         return Ok(group);
     }
+    let names: Vec<_> = names.collect();
     let (label, keys) = (&model.label, model.key_names());
     let message = match names[..] {
         [key] => format!("{label} has no key {}; its keys are: {keys}", quoted(key)),

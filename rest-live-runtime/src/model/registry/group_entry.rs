@@ -101,9 +101,12 @@ impl GroupEntry {
             .any(|shown| shown.authorize.is_some())
     }
 
-    /// Returns whether the names of its keys are these, in any order.
-    pub(crate) fn has_names<N: PartialEq<&'static str>>(&self, names: &[N]) -> bool {
-        let has = |name: &&'static str| names.iter().any(|other| other == name);
+    /// Returns whether the names of its keys are these, in any order. No name may come twice.
+    pub(crate) fn has_names<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+    ) -> bool {
+        let has = |name: &&'static str| names.clone().any(|other| other == *name);
         self.names.len() == names.len() && self.names.iter().all(has)
     }
 

@@ -49,7 +49,7 @@ impl ModelEntry {
     /// Adds a group key, or adds its serializers to the key if the model already has it.
     pub(super) fn add(&mut self, mut group: GroupEntry, errors: &mut Vec<RegistryError>) {
         let mut groups = self.groups.iter_mut();
-        let Some(present) = groups.find(|g| g.has_names(&group.names)) else {
+        let Some(present) = groups.find(|g| g.has_names(group.names.iter().copied())) else {
             self.groups.push(group);
             return;
         };
@@ -319,9 +319,13 @@ impl ModelEntry {
         matches!(self.pk_kind, KeyKind::Integer { .. })
     }
 
-    /// Returns the group key with these names, in any order.
-    pub(crate) fn group<N: PartialEq<&'static str>>(&self, names: &[N]) -> Option<&GroupEntry> {
-        self.groups.iter().find(|group| group.has_names(names))
+    /// Returns the group key with these names, in any order. No name may come twice.
+    pub(crate) fn group<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+    ) -> Option<&GroupEntry> {
+        let mut groups = self.groups.iter();
+        groups.find(|group| group.has_names(names.clone()))
     }
 
     /// Returns whether a request can name a group by another number of keys than one.
