@@ -2,7 +2,7 @@
 //! that was never committed.
 
 use rest_live::{
-    __private::{Declaration, GroupDeclaration, Permission},
+    __private::{Declaration, GroupDeclaration, GroupKey, Permission},
     Live, Subscribable,
     testing::Client,
 };
@@ -38,8 +38,7 @@ impl Subscribable for OpenTask {
         filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],
