@@ -25,7 +25,7 @@
 //!
 //! With both:
 //! - Events of one transaction are delivered together, also those of different tables and of
-//!   triggers. Only if a node has more than 10,000 events to catch up with, or 32 MiB, it may deliver
+//!   triggers. Only if a node must catch up with more than 10,000 events, or 32 MiB, it may deliver
 //!   a transaction in parts. Then clients of models with a filter or a permission fetch again, if
 //!   triggers write their events.
 //! - Events of one row are delivered in the order in which they were committed. Events of different

@@ -1,7 +1,8 @@
 //! Migrations for the application's own `Migrator`.
 //!
-//! [`Outbox`] creates the tables; [`OutboxUnits`] updates those of an earlier version. [`Capture`] adds triggers to one table. The triggers write the
-//! events of this table, no matter which program changes it.
+//! [`Outbox`] creates the tables; [`OutboxUnits`] updates those of an earlier version. [`Capture`]
+//! adds triggers to one table. The triggers write the events of this table, no matter which program
+//! changes it.
 //!
 //! ```no_run
 //! use rest_live_outbox::migration::{Capture, Outbox};

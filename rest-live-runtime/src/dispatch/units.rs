@@ -97,8 +97,9 @@ fn sort_by_unit(events: &mut [PositionedEvent]) {
     }
 }
 
-/// Conflates the events of each unit in which triggers wrote some: one event for each row of a model
-/// whose rows are decided about. Units must be next to each other.
+/// Conflates the events of each unit in which triggers wrote some. If a filter or a permission
+/// decides about the rows of a model, one event for each row is left. Units must be next to each
+/// other.
 pub(super) fn conflate_triggers(
     events: Vec<PositionedEvent>,
     registry: &Registry,
@@ -146,8 +147,8 @@ fn has_trigger_units(events: &[PositionedEvent]) -> bool {
 }
 
 /// Returns the first and the last positions of the units that are conflated. No cursor may be
-/// between them: a replay from there would contain a part of the unit, and so a state that was never
-/// committed. Spans that overlap are one.
+/// between them: a replay from there would contain a part of the unit, and so a state that was
+/// never committed. Spans that overlap are one.
 fn spans_of_trigger_units(events: &[PositionedEvent]) -> Vec<(u64, u64)> {
     let span =
         |unit: &[PositionedEvent]| Some((unit.first()?.at.position, unit.last()?.at.position));

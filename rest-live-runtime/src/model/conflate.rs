@@ -2,8 +2,8 @@
 //!
 //! If a filter or a permission decides who sees a row, it must not be asked about a state that was
 //! never committed. Such a state could be shown to users who may see neither the row before the
-//! transaction nor the row after it. A commit calls [`conflate`] before it publishes; the dispatcher
-//! calls it for events that triggers wrote.
+//! transaction nor the row after it. A commit calls [`conflate`] before it publishes, and the
+//! dispatcher calls it for events that triggers wrote.
 
 use std::collections::HashMap;
 

@@ -97,8 +97,9 @@ pub(crate) enum MessageKind {
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
-    /// The message that ends a unit; not counted, because it follows a broadcast that is. `is_begun`
-    /// is whether frames of the unit may have been sent: then it is not dropped with the others.
+    /// The message that ends a unit; not counted, because it follows a broadcast that is counted.
+    /// `is_begun` is whether frames of the unit may have been sent: then it is not dropped with the
+    /// others.
     UnitEnd {
         is_begun: bool,
     },
