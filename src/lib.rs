@@ -187,7 +187,8 @@ pub use rest_live_runtime::{
 ///   NULL, the row is in no group of that key. Requests may write the keys in any order; messages
 ///   write them in the order of the declaration. All serializers of a model must declare the key in
 ///   one order.
-/// * A client subscribes to `all` without a key: `{"model":"todolist.Task"}`, or `"group":{}` in v1.
+/// * A client subscribes to `all` without a key: `{"model":"todolist.Task"}`, in v1 with
+///   `"group":{}`.
 /// * `column` is required if the field has `#[sea_orm(enum_name = "...")]`, or if its name begins
 ///   with an uppercase letter. It may be a path, such as `task::Column::ListId`. For several
 ///   columns, write an array with one variant for each: `column = [CourseId, Queue]`.
