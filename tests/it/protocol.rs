@@ -2,6 +2,7 @@
 
 mod enum_keys;
 mod golden;
+mod groups;
 mod keys;
 mod pings;
 mod python_client;

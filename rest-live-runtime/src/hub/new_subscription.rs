@@ -16,8 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NewSubscription {
     pub(crate) group: GroupId,
-    /// Name of the group key, as clients write it.
-    pub(crate) group_key: &'static str,
+    /// The names of the group's keys, as clients write them.
+    pub(crate) group_names: Arc<[&'static str]>,
     /// Label of the model.
     pub(crate) model: Arc<str>,
     pub(crate) id: Option<Id>,
@@ -40,6 +40,8 @@ pub(crate) enum StartPoint {
         since: Cursor,
         /// What the client missed, encoded.
         replayed: Vec<Frame>,
+        /// The message after it, if it is a unit.
+        unit_end: Option<Frame>,
         /// Number of the last batch that `replayed` covers.
         batch_id: u64,
     },
@@ -61,7 +63,7 @@ impl NewSubscription {
     /// Encodes the answers to the request: the subscription starts at `cursor`.
     pub(crate) fn answers(&self, cursor: &Cursor) -> Vec<Frame> {
         let group = GroupName {
-            key: self.group_key,
+            names: &self.group_names,
             value: &self.group.value,
         };
         let id = self.id.as_ref();
@@ -95,6 +97,8 @@ pub(crate) enum SubscribeError {
     /// The dispatcher has begun this batch, which is later than the last one that the replay
     /// covers.
     Advanced(u64),
+    /// A unit is being published: the replay would come between its frames.
+    UnitOpen,
     /// The session has ended.
     Gone,
 }

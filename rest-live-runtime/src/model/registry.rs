@@ -205,9 +205,7 @@ impl Registry {
         {
             self.captured_by_triggers.insert(model.entity);
             let label = model.label.to_string();
-            if model.has_permission() {
-                errors.push(RegistryError::CapturedPermission { label });
-            } else if self
+            if self
                 .models_of_table(&model.table.name)
                 .iter()
                 .any(|other| *other != index)
@@ -326,6 +324,18 @@ impl Registry {
         let (model, index) = self.by_group[group.index.0];
         let model = &self.models[model];
         (model, &model.groups[index])
+    }
+
+    /// Returns the order in which a message names the keys of a request that has not exactly one:
+    /// that of the declaration, or none for undeclared keys. `None` if the model has no group that
+    /// the request can mean.
+    pub(crate) fn order_of_keys(&self, model: &str, keys: &[&str]) -> Option<Arc<[&'static str]>> {
+        let model = self.model_by_label(model)?;
+        match model.group(keys.iter().copied()) {
+            Some(group) => Some(Arc::clone(&group.names)),
+            None if keys.is_empty() || !model.has_other_than_single_keys() => None,
+            None => Some([].into()),
+        }
     }
 
     /// Returns the labels for a message, such as `todolist.List, todolist.Task`. The list is

@@ -49,7 +49,7 @@ pub(super) struct SubscribeRequest<'r> {
 impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
-        let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let (model, group_key) = (&*request.target.model.label, &*request.target.entry.label);
         let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
@@ -70,7 +70,7 @@ impl Session {
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
-                group_key,
+                group_names: Arc::clone(&request.target.entry.names),
                 model: Arc::clone(&request.target.model.label),
                 id: request.id.cloned(),
                 dialect: request.dialect,
@@ -86,7 +86,11 @@ impl Session {
                     return Ok(());
                 }
                 // If the log began a new epoch, the dispatcher must process that first.
-                Err(SubscribeError::Outdated | SubscribeError::Advanced(_)) => yield_now().await,
+                Err(
+                    SubscribeError::Outdated
+                    | SubscribeError::Advanced(_)
+                    | SubscribeError::UnitOpen,
+                ) => yield_now().await,
                 Err(SubscribeError::Gone) => return Ok(()),
                 Err(SubscribeError::IdInUse) => return Err(id_in_use()),
                 Err(SubscribeError::TooMany) => {
@@ -136,9 +140,22 @@ impl Session {
         new: &mut NewSubscription,
     ) -> Result<Result<(), SubscribeError>, Refusal> {
         let mut replays = 0;
+        let mut published = self.context.published.clone();
         loop {
+            published.mark_unchanged();
             let batch_id = match self.handle.subscribe(new) {
                 Err(SubscribeError::Advanced(batch_id)) => batch_id,
+                Err(SubscribeError::UnitOpen) if replays < MAX_REPLAY_ATTEMPTS => {
+                    replays += 1;
+                    // The dispatcher waits for no client, so the unit ends soon. An error means
+                    // that the dispatcher has ended, and closes the connection.
+                    published.changed().await.map_err(|_| unavailable())?;
+                    continue;
+                }
+                Err(SubscribeError::UnitOpen) => {
+                    new.start = self.reset(ResetReason::TooFar);
+                    continue;
+                }
                 applied => return Ok(applied),
             };
             if self.is_complete_up_to(new, batch_id) {

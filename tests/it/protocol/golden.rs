@@ -1,11 +1,11 @@
 //! Plays the golden frames of `protocol/*.json`: what a client sends and receives, verbatim.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, TransactionTrait};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::{post, task},
+    entities::{post, question, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -39,7 +39,36 @@ enum Step {
     Delete(i32),
     InsertPost(Post),
     UpdatePost(Post),
+    InsertQuestion(Question),
+    UpdateQuestion(Question),
+    DeleteQuestion(i32),
+    /// Writes rows in one transaction.
+    Transaction(Vec<Write>),
     Shutdown,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Write {
+    Insert(Task),
+    Update(Task),
+    Delete(i32),
+}
+
+impl Write {
+    async fn perform(self, db: &impl ConnectionTrait) {
+        match self {
+            Self::Insert(task) => _ = task.into_active_model().insert(db).await.unwrap(),
+            Self::Update(task) => _ = task.into_active_model().update(db).await.unwrap(),
+            Self::Delete(id) => {
+                let task = task::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                };
+                task.delete(db).await.unwrap();
+            }
+        }
+    }
 }
 
 /// An error frame has these keys in this order, with the message after `error`.
@@ -121,6 +150,36 @@ impl Post {
     }
 }
 
+/// The course and the queue are the columns of its groups. Without a queue, it is in no group of
+/// both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    id: i32,
+    text: Option<String>,
+    course_id: Option<i32>,
+    #[serde(default, deserialize_with = "some")]
+    queue_id: Option<Option<i32>>,
+}
+
+/// Reads a value that is given, which may be null.
+fn some<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<i32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Question {
+    fn into_active_model(self) -> question::ActiveModel {
+        question::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            course_id: self.course_id.map(Set).unwrap_or_default(),
+            queue_id: self.queue_id.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn plain_matches_its_golden_frames() {
     play_all(
@@ -133,7 +192,7 @@ async fn plain_matches_its_golden_frames() {
 
 #[tokio::test]
 async fn v1_matches_its_golden_frames() {
-    play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 20).await;
+    play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 23).await;
 }
 
 #[tokio::test]
@@ -198,18 +257,32 @@ impl Player {
                 assert_eq!(client.closed().await.0, code);
                 self.is_closed = true;
             }
-            Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
-            Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
+            Step::Insert(task) => Write::Insert(task).perform(&app.db()).await,
+            Step::Update(task) => Write::Update(task).perform(&app.db()).await,
+            Step::Delete(id) => Write::Delete(id).perform(&app.db()).await,
+            Step::Transaction(writes) => {
+                let transaction = app.db().begin().await.unwrap();
+                for write in writes {
+                    write.perform(&transaction).await;
+                }
+                transaction.commit().await.unwrap();
+            }
             Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
             Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
-            Step::Delete(id) => {
-                task::ActiveModel {
+            Step::InsertQuestion(question) => {
+                let question = question.into_active_model();
+                question.insert(&app.db()).await.unwrap();
+            }
+            Step::UpdateQuestion(question) => {
+                let question = question.into_active_model();
+                question.update(&app.db()).await.unwrap();
+            }
+            Step::DeleteQuestion(id) => {
+                let question = question::ActiveModel {
                     id: Set(id),
                     ..Default::default()
-                }
-                .delete(&app.db())
-                .await
-                .unwrap();
+                };
+                question.delete(&app.db()).await.unwrap();
             }
             Step::Shutdown => {
                 let live = app.live.clone();

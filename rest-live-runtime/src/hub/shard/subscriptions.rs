@@ -82,6 +82,9 @@ impl State {
         {
             return Err(SubscribeError::Advanced(batch_id));
         }
+        if self.would_interrupt_unit(client, &new.start) {
+            return Err(SubscribeError::UnitOpen);
+        }
         let min_position = match present {
             // It continues after what was dispatched; the log's head may be further.
             Some(present) => {
@@ -125,10 +128,15 @@ impl State {
         }
         match &new.start {
             StartPoint::Now(_) => {}
-            StartPoint::Resumed { replayed, .. } => {
+            StartPoint::Resumed {
+                replayed, unit_end, ..
+            } => {
                 let grant = self.groups.subscriber(key).grant;
                 for frame in replayed {
                     self.clients.replay(id, grant, frame.clone());
+                }
+                if let Some(end) = unit_end {
+                    self.clients.end_replay(id, end.clone());
                 }
             }
             StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),
@@ -146,7 +154,10 @@ impl State {
     ) -> usize {
         let (subscription, grant) = (self.clients.next_subscription(), self.clients.next_grant());
         let client = &mut self.clients[id.index];
-        let create = || Group::new(new.group.clone(), new.group_key, Arc::clone(&new.model));
+        let create = || {
+            let names = Arc::clone(&new.group_names);
+            Group::new(new.group.clone(), names, Arc::clone(&new.model))
+        };
         let subscriber = Subscriber {
             grant,
             client: id.index,
