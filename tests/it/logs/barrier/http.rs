@@ -160,6 +160,7 @@ pub async fn draw_position(servers: &Servers, transaction: &impl ConnectionTrait
         captured: 0,
         node: None,
         began: None,
+        following: 0,
     };
     log.append_stored_in(transaction, &[event]).await.unwrap();
 }
