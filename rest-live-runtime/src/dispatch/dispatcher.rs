@@ -292,7 +292,14 @@ impl Dispatcher {
         at: &EventPosition,
         batch: &mut Batch,
     ) {
-        let changes: Vec<_> = group_changes(model, event.scope.as_ref(), row).collect();
+        let changes = match group_changes(model, event.scope.as_ref(), row) {
+            Ok(changes) => changes,
+            Err(unknown) => {
+                let consequence = "the model's subscribers receive a reset";
+                unknown.report(model, consequence, &self.metrics);
+                return batch.add_reset(&event.scoped_model(), at);
+            }
+        };
         let shards = self.hub.shards().iter();
         let audiences = shards.map(|shard| {
             shard.with(|state| {

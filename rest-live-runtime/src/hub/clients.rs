@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod send_queue;
+pub(crate) mod slow;
 pub(crate) mod socket;
 
 use std::{
@@ -193,6 +194,21 @@ impl Clients {
     /// Queues what a subscription missed.
     pub(crate) fn replay(&mut self, id: ClientId, grant: GrantId, frame: Frame) {
         self.push_answer(id, MessageKind::Replayed(grant), frame);
+    }
+
+    /// Queues a frame that must not be sent before the client has received what was dropped: after
+    /// the catch-up of a client that is behind, after the reset if one is due, else as an answer.
+    pub(crate) fn after_catch_up(&mut self, id: ClientId, frame: Frame) {
+        let context = Arc::clone(&self.context);
+        let Some(client) = self.get_mut(id) else {
+            return;
+        };
+        if !client.queue.is_behind() && client.queue.reset.is_none() {
+            return self.answer(id, frame);
+        }
+        client.queue.hold(&context.limits, frame);
+        self.gauge(id.index);
+        self.wake(id.index);
     }
 
     fn push_answer(&mut self, id: ClientId, kind: MessageKind, frame: Frame) {

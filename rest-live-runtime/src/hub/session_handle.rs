@@ -64,6 +64,13 @@ impl SessionHandle {
             .with(|state| state.clients.answer(self.client, frame));
     }
 
+    /// Queues a frame that must not be sent before the client has received what was dropped because
+    /// it was slow.
+    pub(crate) fn after_catch_up(&self, frame: Frame) {
+        self.shard
+            .with(|state| state.clients.after_catch_up(self.client, frame));
+    }
+
     /// Returns how far the dispatcher has come, and the number of the batch that it has begun.
     pub(crate) fn dispatched(&self) -> Option<(Cursor, u64)> {
         self.shard.with(|state| state.progress.dispatched())

@@ -126,6 +126,9 @@ impl State {
         for frame in self.take_resets(index) {
             batch.push_frame(MessageKind::Answer, &frame);
         }
+        for frame in self.clients[index].queue.release() {
+            batch.push_frame(MessageKind::Answer, &frame);
+        }
         let client = &mut self.clients[index];
         if let Some(code) = client.queue.close_code()
             && let Some(socket) = client.socket()

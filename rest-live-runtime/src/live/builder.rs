@@ -208,8 +208,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     ///   rows are read again.
     ///
     /// A row counts the size of its model and of its texts, bytes, JSON and arrays. Columns that no
-    /// serializer, key or `check_permission` can read are not kept, and count nothing. An event
-    /// that is in the ring and in the history is in memory once, but counts in both.
+    /// serializer, key, `filter` or `check_permission` can read are not kept, and count nothing. An
+    /// event that is in the ring and in the history is in memory once, but counts in both.
     ///
     /// The budget does not include what is queued for clients: see
     /// [`Limits::max_pending_bytes`](crate::Limits::max_pending_bytes).

@@ -65,16 +65,16 @@ impl Session {
             MissedEvents::TooMany => return Ok(self.reset(ResetReason::TooFar)),
             MissedEvents::NotLoaded => return Ok(self.reset(ResetReason::Expired)),
         };
-        let Some(replay) = context
+        let replay = context
             .replays
-            .get(&since.epoch, request.target.entry, group, &events)
-        else {
-            context.metrics.panics.increment(1);
-            tracing::error!(
-                model = &**model,
-                "the application's code panicked while a replay was prepared: the client receives a reset"
-            );
-            return Ok(self.reset(ResetReason::Bulk));
+            .get(&since.epoch, request.target.entry, group, &events);
+        let replay = match replay {
+            Ok(replay) => replay,
+            Err(unknown) => {
+                let consequence = "a client that resumes receives a reset";
+                unknown.report(request.target.model, consequence, &context.metrics);
+                return Ok(self.reset(ResetReason::Bulk));
+            }
         };
         // Replayed frames are queued like answers. Above half of the limits, answers stop the
         // server from reading further requests.

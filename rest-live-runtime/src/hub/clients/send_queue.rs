@@ -15,6 +15,7 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Bytes;
 
+use super::slow::Slow;
 use crate::{
     hub::ids::GrantId,
     limits::Limits,
@@ -45,8 +46,8 @@ pub(crate) struct SendQueue {
     pub(crate) reset: Option<ResetReason>,
     /// Whether new broadcasts are dropped, because the reset covers them.
     lagging: bool,
-    /// When the last lags started, oldest first.
-    lags: Vec<Instant>,
+    /// What only slow clients need.
+    slow: Option<Box<Slow>>,
     close: Option<CloseCode>,
     /// Whether the close is sent before what is queued.
     is_urgent: bool,
@@ -129,7 +130,48 @@ impl SendQueue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queued.is_empty() && self.reset.is_none()
+        self.queued.is_empty() && self.reset.is_none() && !self.releases()
+    }
+
+    /// Returns whether the client is behind: its broadcasts were dropped, and a replay has not yet
+    /// brought it to the present.
+    pub(crate) fn is_behind(&self) -> bool {
+        let slow = self.slow.as_deref();
+        slow.is_some_and(|slow| slow.behind.is_some())
+    }
+
+    /// Returns whether frames that were held can be sent, after the reset if there is one.
+    fn releases(&self) -> bool {
+        let slow = self.slow.as_deref();
+        slow.is_some_and(|slow| slow.behind.is_none() && !slow.held.is_empty())
+    }
+
+    /// Keeps a frame until the client is no longer behind and has received its reset. It counts as
+    /// an answer.
+    pub(crate) fn hold(&mut self, limits: &Limits, frame: Frame) {
+        if self.count_answer(limits, frame.bytes().len()) {
+            self.slow.get_or_insert_default().held.push(frame);
+        }
+    }
+
+    /// Takes the frames that were held, if they can be sent now.
+    pub(crate) fn release(&mut self) -> Vec<Frame> {
+        if self.reset.is_none() && self.releases() {
+            self.drop_held()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Removes the frames that are held.
+    fn drop_held(&mut self) -> Vec<Frame> {
+        let slow = self.slow.as_deref_mut();
+        let held = slow.map_or_else(Vec::new, |slow| mem::take(&mut slow.held));
+        let bytes: usize = held.iter().map(|frame| frame.bytes().len()).sum();
+        self.answers -= held.len();
+        self.answer_bytes -= bytes;
+        self.bytes -= bytes;
+        held
     }
 
     pub(crate) fn close_code(&self) -> Option<CloseCode> {
@@ -215,25 +257,31 @@ impl SendQueue {
         frame: Frame,
         after_event: u64,
     ) {
-        if self.close.is_some() {
-            return;
+        if self.count_answer(limits, frame.bytes().len()) {
+            self.queued.push_back(Queued {
+                kind,
+                content: Content::Frame(frame),
+                after_event,
+            });
         }
-        let length = frame.bytes().len();
+    }
+
+    /// Counts an answer, or closes the session if there are too many. Returns whether it is queued.
+    fn count_answer(&mut self, limits: &Limits, length: usize) -> bool {
+        if self.close.is_some() {
+            return false;
+        }
         let is_full = self.answers >= limits.max_pending_messages
             || self.answer_bytes + length > limits.max_pending_bytes;
         if self.answers > 0 && is_full {
             self.reset = None;
             self.close = Some(CloseCode::TooSlow);
-            return;
+            return false;
         }
         self.bytes += length;
         self.answer_bytes += length;
         self.answers += 1;
-        self.queued.push_back(Queued {
-            kind,
-            content: Content::Frame(frame),
-            after_event,
-        });
+        true
     }
 
     /// Returns whether the queue of answers is half full.
@@ -321,10 +369,10 @@ impl SendQueue {
         self.retain(|kind| !kind.is_covered());
         self.lagging = true;
         self.reset = Some(ResetReason::Lagged);
-        self.lags
-            .retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
-        self.lags.push(now);
-        if self.lags.len() >= MAX_LAGS {
+        let lags = &mut self.slow.get_or_insert_default().lags;
+        lags.retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
+        lags.push(now);
+        if lags.len() >= MAX_LAGS {
             self.reset = None;
             self.close = Some(CloseCode::TooSlow);
         }
@@ -341,18 +389,21 @@ impl SendQueue {
         self.recount(QueuedSize::default());
         self.reset = None;
         self.retain(|kind| matches!(kind, MessageKind::Begun | MessageKind::Close));
+        self.drop_held();
         self.close = Some(code);
         self.is_urgent = true;
     }
 
-    /// Removes everything, after it was taken.
+    /// Removes everything that was taken: all but the frames that are held.
     pub(crate) fn clear(&mut self) {
+        let slow = self.slow.as_deref();
+        let held = slow.map_or(&[][..], |slow| &slow.held);
+        self.answers = held.len();
+        self.answer_bytes = held.iter().map(|frame| frame.bytes().len()).sum();
+        self.bytes = self.answer_bytes;
         self.queued.clear();
         self.logged = QueuedSize::default();
         self.messages = 0;
-        self.answers = 0;
-        self.answer_bytes = 0;
-        self.bytes = 0;
         self.lagging = false;
     }
 }

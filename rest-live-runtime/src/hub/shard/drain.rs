@@ -132,6 +132,7 @@ impl State {
                 Message::Own(Content::Raw(..)) => {}
             });
             frames.extend(self.take_resets(id.index));
+            frames.extend(self.clients[id.index].queue.release());
             // There is nothing to send about a subscription that has ended since.
             if !frames.is_empty() {
                 return Some(Outgoing::Frames(frames));
