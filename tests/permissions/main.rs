@@ -27,8 +27,28 @@ mod logs;
 mod metrics;
 mod model;
 mod pressure;
+mod property;
 mod rights;
-mod support;
+mod tables;
 mod transactions;
 mod vault;
 mod writes;
+
+/// The servers that the tests start.
+#[allow(dead_code, reason = "`it` needs more of it")]
+#[path = "../it/support"]
+mod support {
+    use std::time::Duration;
+
+    pub mod engine;
+    mod port;
+    pub mod redis;
+
+    use self::port::free_port;
+
+    /// How long a test waits for an expected event before it fails.
+    pub const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// Interval at which a condition is polled that cannot be awaited.
+    pub const TICK: Duration = Duration::from_millis(5);
+}
