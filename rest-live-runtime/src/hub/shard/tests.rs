@@ -5,6 +5,7 @@
     reason = "a test fails where something is not as expected"
 )]
 
+mod credentials;
 mod model;
 mod queues;
 mod sockets;
