@@ -87,9 +87,9 @@
 //!   once.
 //! * **Session.** Each connection has a session, bounded by [`Limits`]. Its first subscription
 //!   selects the *dialect*, the form of the messages: the plain dialect above, v1 with
-//!   acknowledgements, cursors and whole transactions, or 0.7, the dialect of django-rest-live 0.4
-//!   to 0.7. A slow client does not delay other clients. When it reads again, the server replays
-//!   what it missed. If it accepts no data for a while, the server closes its connection.
+//!   acknowledgements and cursors, or 0.7, the dialect of django-rest-live 0.4 to 0.7. A slow
+//!   client does not delay other clients. It receives a reset. If it stays slow, the server closes
+//!   its connection.
 //!
 //! # Guide
 //! * [`guide::first_steps`]: what clients send and receive
