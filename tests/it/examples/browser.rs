@@ -139,6 +139,34 @@ async fn states(page: &Page) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn each_transaction_is_drawn_in_one_step() {
+    let app = Example::start("todolist").await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    app.post("/api/lists", r#"{"name":"Work"}"#).await;
+    let chromium = Chromium::launch().await;
+    let (page, _) = open(&chromium, &app).await;
+    page.evaluate(RECORD_STATES).await.unwrap();
+    let tasks = vec![r#"{"text":"x","list_id":1}"#; 20].join(",");
+    app.post("/api/tasks/bulk", &format!("[{tasks}]")).await;
+    app.http("PATCH", "/api/tasks?list_id=1", r#"{"done":true}"#)
+        .await;
+    app.http("PATCH", "/api/tasks/1", r#"{"list_id":2,"done":false}"#)
+        .await;
+    app.http("POST", "/api/lists/1/move", r#"{"to":2}"#).await;
+    app.http("DELETE", "/api/tasks?done=true", "").await;
+    app.http("DELETE", "/api/lists/2", "").await;
+    wait_for(&page, "states.at(-1) === '0,0,0' && states.length > 1").await;
+    wait_for(&page, r#"!document.querySelector('[data-list-id="2"]')"#).await;
+    assert_eq!(
+        states(&page).await,
+        [
+            "0,0,0", "20,0,0", "20,0,20", "19,1,19", "0,20,19", "0,1,0", "0,0,0"
+        ]
+    );
+    chromium.close().await;
+}
+
+#[tokio::test]
 async fn page_resumes_in_one_step_without_loading() {
     let app = Example::start("todolist").await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
