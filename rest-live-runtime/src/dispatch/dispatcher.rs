@@ -128,11 +128,11 @@ impl Dispatcher {
                     tracing::warn!(
                         "the event log cannot be reached: clients receive no changes until it is back"
                     );
-                    self.hub.set_stale(true);
+                    self.set_away(true);
                 }
                 Tail::Back => {
                     tracing::info!("the event log can be reached again");
-                    self.hub.set_stale(false);
+                    self.set_away(false);
                 }
             }
         }
@@ -251,12 +251,24 @@ impl Dispatcher {
     /// Records that an item of the tail is published.
     fn complete(&self, watermark: Cursor, as_of: Option<StdInstant>, first_withheld: Option<u64>) {
         self.published.send_modify(|published| {
-            let before = published.as_ref().and_then(|published| published.as_of);
+            let before = published.as_ref();
             *published = Some(Published {
                 cursor: watermark,
-                as_of: as_of.max(before),
+                as_of: as_of.max(before.and_then(|published| published.as_of)),
                 first_withheld,
+                is_away: before.is_some_and(|published| published.is_away),
             });
+        });
+    }
+
+    /// Records whether the log has been unreachable for some seconds.
+    fn set_away(&self, is_away: bool) {
+        // Before the sessions learn it: a client that resumes because of it must also be stale.
+        self.hub.set_stale(is_away);
+        self.published.send_modify(|published| {
+            if let Some(published) = published {
+                published.is_away = is_away;
+            }
         });
     }
 

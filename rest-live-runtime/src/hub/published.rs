@@ -15,6 +15,8 @@ pub(crate) struct Published {
     /// The position of the first event that is withheld, because its row is read again, and that no
     /// later event covers.
     pub(crate) first_withheld: Option<u64>,
+    /// Whether the log has been unreachable for some seconds, so that clients are stale.
+    pub(crate) is_away: bool,
 }
 
 impl Published {
@@ -24,6 +26,7 @@ impl Published {
             cursor,
             as_of: None,
             first_withheld: None,
+            is_away: false,
         }
     }
 

@@ -1,5 +1,8 @@
 //! Finds where a subscription starts: now, or after the client's last cursor.
 
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 use tokio::time::timeout;
 
 use super::{Session, refusal::unavailable, subscribe::SubscribeRequest};
@@ -162,9 +165,21 @@ impl Session {
     /// Waits until everything that was committed before the request is in the queues and in the
     /// history. Otherwise the client would receive states between those that it holds and those of
     /// the request.
+    ///
+    /// While the log is away, the history has all that the client can get, and the client also
+    /// receives `stale`.
     pub(super) async fn reach_present(&self) -> Result<(), Refusal> {
-        let present = self.context.reach(None);
-        if let Ok(Ok(())) = timeout(self.context.limits.authorize_timeout, present).await {
+        let present = timeout(
+            self.context.limits.authorize_timeout,
+            self.context.reach(None),
+        );
+        let mut published = self.context.published.clone();
+        let away = published.wait_for(|p| p.as_ref().is_some_and(|p| p.is_away));
+        let may_resume = match select(pin!(away), pin!(present)).await {
+            Either::Left((away, _)) => away.is_ok(),
+            Either::Right((present, _)) => matches!(present, Ok(Ok(()))),
+        };
+        if may_resume {
             return Ok(());
         }
         tracing::warn!(

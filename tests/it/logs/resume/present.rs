@@ -208,3 +208,27 @@ async fn resume_without_the_log_is_unavailable() {
         (&json!(2), &json!(503), &json!(true))
     );
 }
+
+/// The history has what this server read before the outage.
+#[tokio::test]
+async fn resume_during_an_outage_is_stale() {
+    let (db, _database) = database().await;
+    let start = Cursor {
+        epoch: Epoch::random(),
+        position: 7,
+    };
+    let log = ScriptedLog::new(start.clone());
+    let live = Live::builder(db).log(log.clone()).build().unwrap();
+    log.tell(Tail::Begin(start.clone()));
+    let since = json!(start.to_string());
+    let mut witness = Client::connect(&live, ());
+    witness.send_json(list(1, Some(&since))).await;
+    witness.receive_json().await;
+    log.break_down();
+    log.tell(Tail::Away);
+    assert_eq!(witness.receive_json().await, json!({"type": "stale"}));
+    let mut client = Client::connect(&live, ());
+    client.send_json(list(2, Some(&since))).await;
+    assert_eq!(client.receive_json().await["recovered"], true);
+    assert_eq!(client.receive_json().await, json!({"type": "stale"}));
+}
