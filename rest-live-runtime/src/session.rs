@@ -6,6 +6,7 @@
 
 mod authorize;
 pub(crate) mod authorize_limiter;
+pub(crate) mod catch_up;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
@@ -239,6 +240,11 @@ impl Session {
             ErrorCode::TooManyMessages,
             format!("too many messages: at most {per_second} a second are allowed"),
         ))
+    }
+
+    /// Returns whether the client is too slow, and what it missed has not been replayed to it.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.handle.is_behind()
     }
 
     fn answer(&self, frame: Frame) {

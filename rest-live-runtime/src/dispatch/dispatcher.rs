@@ -249,22 +249,25 @@ impl Dispatcher {
                 }
             }
             if batch.is_full(self.hub.limits()) {
-                self.publish(&mut batch).await;
+                self.publish(&mut batch, false).await;
             }
         }
-        self.publish(&mut batch).await;
+        self.publish(&mut batch, true).await;
         self.progress.send_replace(Some(watermark.clone()));
     }
 
     /// Publishes a batch to each shard when its writer has caught up: a client that reads must not
     /// lag because a transaction was large.
-    async fn publish(&self, batch: &mut Batch) {
+    async fn publish(&self, batch: &mut Batch, is_end: bool) {
         for (shard, events) in self.hub.shards().iter().zip(batch.take()) {
             if !events.is_empty() {
                 shard.room().await;
                 shard.with(|state| {
                     for (event, at) in events {
                         state.publish(event, &at);
+                    }
+                    if is_end {
+                        state.end_batch();
                     }
                 });
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{limits::Limits, metrics::Metrics};
 
@@ -14,6 +14,8 @@ pub(crate) struct HubContext {
     /// Number of groups with a subscriber, in all shards.
     groups: Mutex<usize>,
     has_subscribers: watch::Sender<bool>,
+    /// Notified when a client that is behind can take the next portion of a replay.
+    pub(super) catching_up: Notify,
 }
 
 impl HubContext {
@@ -23,6 +25,7 @@ impl HubContext {
             metrics,
             groups: Mutex::new(0),
             has_subscribers: watch::Sender::new(false),
+            catching_up: Notify::new(),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The messages queued for one client, apart from the frames in the logs of its groups, and the
 //! limits of both.
 //!
-//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped for
-//! one reset. Broadcasts that follow are dropped until the reset has been sent, because the reset
-//! covers them. So a long lag costs no more than a short one, and the client learns about every
-//! gap. Answers to requests are never dropped. The queue does not encode a reset; the code that
-//! drains the queue does.
+//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped. The
+//! client is then *behind*: broadcasts that follow are also dropped, until the history has been
+//! replayed to it. If a reset is due already, they are dropped until the reset has been sent, which
+//! covers them. So a long lag costs no more than a short one, and no gap is silent. Answers to
+//! requests are never dropped. The queue does not encode a reset; the code that drains the queue
+//! does.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,7 @@ use std::{
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::slow::Slow;
+use super::slow::{Behind, Mark, Slow};
 use crate::{
     hub::ids::GrantId,
     limits::Limits,
@@ -25,8 +26,8 @@ use crate::{
     },
 };
 
-/// Maximum number of lags within [`LAG_WINDOW`]: at this number the connection is closed, because
-/// its client is slow all the time.
+/// Maximum number of lags within [`LAG_WINDOW`] that end with a reset: at this number the
+/// connection is closed, because its client would do nothing but fetch again.
 const MAX_LAGS: usize = 3;
 /// How long a lag counts.
 const LAG_WINDOW: Duration = Duration::from_secs(60);
@@ -44,13 +45,31 @@ pub(crate) struct SendQueue {
     bytes: usize,
     /// Why the client must reset, after it has received what is queued.
     pub(crate) reset: Option<ResetReason>,
-    /// Whether new broadcasts are dropped, because the reset covers them.
-    lagging: bool,
+    /// Whether new broadcasts are dropped.
+    drops: Drops,
     /// What only slow clients need.
     slow: Option<Box<Slow>>,
     close: Option<CloseCode>,
     /// Whether the close is sent before what is queued.
     is_urgent: bool,
+}
+
+/// Which new broadcasts are dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Drops {
+    #[default]
+    None,
+    /// Those that come before the reset is sent, which covers them.
+    UntilReset,
+    /// Those that come while the client is behind.
+    WhileBehind,
+}
+
+/// The limit that a lagging client has exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PendingLimit {
+    Messages,
+    Bytes,
 }
 
 /// How much is queued.
@@ -97,6 +116,9 @@ pub(crate) enum MessageKind {
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
+    /// A change that the client missed while it was behind, of the subscription with this grant, or
+    /// the end of their unit. It is counted like a broadcast, but a lag does not drop it.
+    CatchUp(Option<GrantId>),
     /// A ping or pongs of the websocket protocol; not counted.
     Control,
     /// The close frame, always the last.
@@ -108,12 +130,12 @@ impl MessageKind {
     pub(crate) fn grant(self) -> Option<GrantId> {
         match self {
             Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
-            Self::Reset(_, grant) => grant,
+            Self::Reset(_, grant) | Self::CatchUp(grant) => grant,
             Self::Begun | Self::Answer | Self::Control | Self::Close => None,
         }
     }
 
-    /// Returns whether a reset covers it.
+    /// Returns whether a lag drops it: a replay or a reset covers it.
     pub(crate) fn is_covered(self) -> bool {
         matches!(self, Self::Broadcast(_) | Self::Reset(..))
     }
@@ -178,19 +200,23 @@ impl SendQueue {
         self.close
     }
 
-    /// Returns whether new changes are dropped: the client is to be closed, or a reset covers them.
+    /// Returns whether new changes are dropped: the client is to be closed, or a replay or a reset
+    /// covers them.
     pub(crate) fn ignores_changes(&self) -> bool {
-        self.lagging || self.close.is_some()
+        self.drops != Drops::None || self.close.is_some()
     }
 
     /// Returns whether a message that the socket did not accept stays queued.
     pub(crate) fn keeps(&self, kind: MessageKind) -> bool {
         match kind {
             MessageKind::Begun | MessageKind::Close => true,
-            MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control => {
-                !self.is_urgent
+            MessageKind::Answer
+            | MessageKind::Replayed(_)
+            | MessageKind::CatchUp(_)
+            | MessageKind::Control => !self.is_urgent,
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) => {
+                !self.is_urgent && self.drops == Drops::None
             }
-            MessageKind::Broadcast(_) | MessageKind::Reset(..) => !self.is_urgent && !self.lagging,
         }
     }
 
@@ -205,25 +231,33 @@ impl SendQueue {
         })
     }
 
-    pub(crate) fn has_room(&self, limits: &Limits, more: QueuedSize) -> bool {
+    /// Returns the limit that would be exceeded if more were queued. A single message is always
+    /// allowed, whatever its length.
+    pub(crate) fn exceeded(&self, limits: &Limits, more: QueuedSize) -> Option<PendingLimit> {
         let is_alone = self.frames() == 0;
         let has_room = self.messages + more.messages <= limits.max_pending_messages;
         let has_bytes = self.bytes + more.bytes <= limits.max_pending_bytes;
-        is_alone && more.messages == 1 || has_room && (is_alone || has_bytes)
+        match (has_room, has_bytes) {
+            _ if is_alone && more.messages == 1 => None,
+            (false, _) => Some(PendingLimit::Messages),
+            (true, false) if !is_alone => Some(PendingLimit::Bytes),
+            (true, _) => None,
+        }
     }
 
-    /// Counts broadcasts that are queued in a log, if the limits allow it. A single message is
-    /// always allowed, whatever its length.
-    #[must_use]
-    pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> bool {
-        let has_room = self.has_room(limits, more);
-        if has_room {
-            self.recount(QueuedSize {
-                messages: self.logged.messages + more.messages,
-                bytes: self.logged.bytes + more.bytes,
-            });
+    /// Counts broadcasts that are queued in a log.
+    ///
+    /// # Errors
+    /// The limit that they would exceed. Nothing is counted then.
+    pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> Result<(), PendingLimit> {
+        if let Some(limit) = self.exceeded(limits, more) {
+            return Err(limit);
         }
-        has_room
+        self.recount(QueuedSize {
+            messages: self.logged.messages + more.messages,
+            bytes: self.logged.bytes + more.bytes,
+        });
+        Ok(())
     }
 
     /// Replaces the count of what is queued in logs.
@@ -233,20 +267,37 @@ impl SendQueue {
         self.bytes = self.bytes - before.bytes + logged.bytes;
     }
 
-    /// Queues the reset of a model, if the limits allow it.
-    #[must_use]
-    pub(crate) fn push_reset(&mut self, limits: &Limits, reset: Queued) -> bool {
+    /// Queues the reset of a model.
+    ///
+    /// # Errors
+    /// The limit that it would exceed. It is not queued then.
+    pub(crate) fn push_reset(
+        &mut self,
+        limits: &Limits,
+        reset: Queued,
+    ) -> Result<(), PendingLimit> {
         let one = QueuedSize {
             messages: 1,
             bytes: reset.content.len(),
         };
-        let has_room = self.has_room(limits, one);
-        if has_room {
-            self.messages += one.messages;
-            self.bytes += one.bytes;
-            self.queued.push_back(reset);
+        if let Some(limit) = self.exceeded(limits, one) {
+            return Err(limit);
         }
-        has_room
+        self.messages += one.messages;
+        self.bytes += one.bytes;
+        self.queued.push_back(reset);
+        Ok(())
+    }
+
+    /// Queues a part of what the client missed while it was behind, whatever the limits are.
+    pub(crate) fn push_catch_up(&mut self, grant: Option<GrantId>, frame: Frame, after_event: u64) {
+        self.messages += 1;
+        self.bytes += frame.bytes().len();
+        self.queued.push_back(Queued {
+            kind: MessageKind::CatchUp(grant),
+            content: Content::Frame(frame),
+            after_event,
+        });
     }
 
     /// Queues the answer to a request. A client that sends requests and reads no answers is closed.
@@ -312,7 +363,9 @@ impl SendQueue {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
-            MessageKind::Broadcast(_) | MessageKind::Reset(..) => self.messages += 1,
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) | MessageKind::CatchUp(_) => {
+                self.messages += 1;
+            }
             MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
         }
         self.bytes += bytes.len();
@@ -347,7 +400,9 @@ impl SendQueue {
                         *answers -= 1;
                         *answer_bytes -= length;
                     }
-                    MessageKind::Broadcast(_) | MessageKind::Reset(..) => *messages -= 1,
+                    MessageKind::Broadcast(_)
+                    | MessageKind::Reset(..)
+                    | MessageKind::CatchUp(_) => *messages -= 1,
                     MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
                 }
             }
@@ -363,12 +418,103 @@ impl SendQueue {
         }
     }
 
-    /// Drops the queued broadcasts for a reset. The caller has dropped those in the logs.
-    pub(crate) fn start_lag(&mut self, now: Instant) {
+    /// Drops the queued broadcasts because the client is slow. The caller has dropped those in the
+    /// logs. Everything up to a position of the event log has been sent.
+    ///
+    /// The client is then behind, unless a reset is due, which covers what was dropped.
+    pub(crate) fn start_lag(&mut self, position: u64, now: Instant) {
         self.recount(QueuedSize::default());
         self.retain(|kind| !kind.is_covered());
-        self.lagging = true;
-        self.reset = Some(ResetReason::Lagged);
+        if self.reset.is_some() {
+            self.drops = Drops::UntilReset;
+            return self.count_lag(now);
+        }
+        let front = self.queued.front();
+        let begun = front.map_or(0, |front| match front.kind {
+            MessageKind::Begun => front.content.len(),
+            _ => 0,
+        });
+        let slow = self.slow.get_or_insert_default();
+        let mark = slow.mark.take();
+        // What is left of a message that is sent in part is not dropped.
+        let reached = mark.filter(|mark| mark.bytes <= begun);
+        let since = reached.map_or(position, |mark| mark.position.max(position));
+        slow.behind = Some(Behind::new(since));
+        self.drops = Drops::WhileBehind;
+    }
+
+    /// Returns the state of a client that is behind.
+    pub(crate) fn behind(&mut self) -> Option<&mut Behind> {
+        self.slow.as_deref_mut()?.behind.as_mut()
+    }
+
+    /// Ends that a client is behind. It receives new broadcasts again.
+    pub(crate) fn end_behind(&mut self) -> Option<Behind> {
+        let behind = self.slow.as_deref_mut()?.behind.take()?;
+        self.drops = Drops::None;
+        Some(behind)
+    }
+
+    /// Records that the subscriptions of the client have changed: a portion of a replay that is
+    /// being prepared is not sent. Some ids may have ended.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        if let Some(behind) = self.behind() {
+            behind.version += 1;
+            if let Some(replay) = &mut behind.replay {
+                replay.sent.ids = 0;
+            }
+        }
+    }
+
+    /// Returns whether the next portion of a replay can be prepared: what was queued before it has
+    /// been taken.
+    pub(crate) fn takes_portion(&self) -> bool {
+        let behind = self.slow.as_deref().and_then(|slow| slow.behind.as_ref());
+        let is_portion = |queued: &Queued| matches!(queued.kind, MessageKind::CatchUp(_));
+        behind.is_some_and(|behind| !behind.is_served)
+            && self.close.is_none()
+            && !self.queued.iter().any(is_portion)
+    }
+
+    /// Records that bytes were written, and that others wait until the socket accepts them; when
+    /// these are written, everything up to `position` has been sent. Returns the position that was
+    /// reached before.
+    pub(crate) fn mark(&mut self, written: usize, waiting: usize, position: u64) -> Option<u64> {
+        if self.is_behind() {
+            return None;
+        }
+        let mark = &mut self.slow.get_or_insert_default().mark;
+        let reached = match mark {
+            Some(mark) if written < mark.bytes => {
+                mark.bytes -= written;
+                return None;
+            }
+            Some(mark) => Some(mark.position),
+            None => None,
+        };
+        *mark = Some(Mark {
+            bytes: waiting,
+            position,
+        });
+        reached
+    }
+
+    /// Forgets the mark, because everything is written or the positions have changed.
+    pub(crate) fn unmark(&mut self) {
+        if let Some(slow) = &mut self.slow {
+            slow.mark = None;
+        }
+    }
+
+    /// Queues a reset of a client that was behind, because the history cannot be replayed to it. If
+    /// that happens too often, the session is closed.
+    pub(crate) fn lagged(&mut self, now: Instant) {
+        self.reset(ResetReason::Lagged);
+        self.count_lag(now);
+    }
+
+    /// Counts a lag that ends with a reset.
+    fn count_lag(&mut self, now: Instant) {
         let lags = &mut self.slow.get_or_insert_default().lags;
         lags.retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
         lags.push(now);
@@ -404,7 +550,9 @@ impl SendQueue {
         self.queued.clear();
         self.logged = QueuedSize::default();
         self.messages = 0;
-        self.lagging = false;
+        if self.drops == Drops::UntilReset {
+            self.drops = Drops::None;
+        }
     }
 }
 
@@ -417,12 +565,12 @@ mod tests {
         let mut queue = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
-            queue.start_lag(start + LAG_WINDOW * minute);
+            queue.lagged(start + LAG_WINDOW * minute);
             assert_eq!(queue.close_code(), None);
         }
-        queue.start_lag(start + LAG_WINDOW * 9);
+        queue.lagged(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), None);
-        queue.start_lag(start + LAG_WINDOW * 9);
+        queue.lagged(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), Some(CloseCode::TooSlow));
     }
 }

@@ -103,6 +103,7 @@ impl State {
             }
             None => self.add(id, new, min_position),
         };
+        self.extend_catch_up(id.index);
         // The name also misses what the dispatcher has begun.
         let min_event = self.progress.last_event();
         let client = &mut self.clients[id.index];
@@ -188,6 +189,7 @@ impl State {
                 subscription.names.retain(|name| name.id != *id);
                 let (names, key) = (subscription.names.len(), subscription.key);
                 self.set_names(key, names);
+                self.clients[client.index].queue.subscriptions_changed();
                 self.drop_addressed(client, key);
                 // What is queued for the subscription was counted with this id.
                 self.recount(client.index);
@@ -273,6 +275,7 @@ impl State {
         }
         let grant = self.clients.next_grant();
         self.drop_subscription_queue(client, key);
+        self.clients[client].queue.subscriptions_changed();
         let subscriber = self.groups.subscriber_mut(key);
         subscriber.granted = granted;
         subscriber.grant = grant;
@@ -315,6 +318,7 @@ impl State {
         let key = self.clients[id.index].subscriptions[index].key;
         self.drop_subscription_queue(id.index, key);
         let client = &mut self.clients[id.index];
+        client.queue.subscriptions_changed();
         let subscription = client.subscriptions.swap_remove(index);
         let count = subscription.count();
         client.subscription_count -= count as u32;
