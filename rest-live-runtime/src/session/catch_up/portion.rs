@@ -94,9 +94,9 @@ pub(super) async fn prepare(
     };
     let mut is_last = true;
     'events: for of_event in events.chunk_by(|(a, ..), (b, ..)| a == b) {
-        let changes = of_event.iter().filter_map(|(at, index, missed)| {
-            visible(context, *at, *index, missed)
-        });
+        let changes = of_event
+            .iter()
+            .filter_map(|(at, index, missed)| visible(context, *at, *index, missed));
         let mut changes: Vec<_> = changes.collect();
         changes.sort_by_key(|change| change.at);
         for change in changes {
