@@ -94,6 +94,7 @@
 //! # Guide
 //! * [`guide::first_steps`]: what clients send and receive
 //! * [`guide::groups_and_serializers`]: keys, several serializers for one group, secret columns
+//! * [`guide::filters`]: soft deletes and drafts
 //! * [`guide::permissions`]: `check_permission`, `authorize`, and rights that end
 //! * [`guide::what_is_captured`]: each kind of write on each database, and what it costs
 //! * [`guide::resume`]: no gap while a page loads or a connection is down
@@ -118,7 +119,8 @@
 //!   [`Live::capture_plain_connections`] also captures writes of single rows on plain connections.
 //!   On PostgreSQL, triggers can capture all these writes: see [`guide::several_servers`].
 //! * If a transaction changes a row and then moves it to another group, subscribers of the old
-//!   group receive the state between the two writes, unless the model has a `check_permission`.
+//!   group receive the state between the two writes, unless the model has a `filter` or a
+//!   `check_permission`.
 //! * [`Live::reauthorize`] and [`Live::disconnect`] affect only the connections of the server on
 //!   which they are called.
 //! * Only the v1 dialect has cursors. With a cursor, a client that reconnects can resume. In the
@@ -194,6 +196,7 @@ pub use rest_live_runtime::{
 /// | `model = "todolist.Task"` | the model's label in the protocol | package and table, see below |
 /// | `rank = 1` | priority among the serializers of one group | 0 |
 /// | `check_permission = path` | decides which users may see a row | all users may |
+/// | `filter = path` | decides which rows are shown, see [`guide::filters`] | all rows are |
 /// | `hooks = false` | generates no hooks | the hooks are generated |
 /// | `from_model = false` | generates no `From<&Model>` | the conversion is generated |
 /// | `secret = ["password_hash"]` | columns that stay in the process, see below | none |
@@ -204,8 +207,10 @@ pub use rest_live_runtime::{
 ///   labels. Programs of several packages that share a log, and include the same serializers by
 ///   `mod`, must write `model`.
 /// * `rank`: if several serializers show one group, each subscriber receives the payload of the
-///   serializer with the highest rank whose permission passes.
+///   serializer with the highest rank whose filter and permission pass.
 /// * `check_permission` is a `fn(&User, &Model) -> bool`. It applies to every key of the struct.
+/// * `filter` is a `fn(&Model) -> bool`. It applies to every key of the struct. A row that does not
+///   pass does not exist for subscribers: when a write hides it, they receive `DELETED`.
 /// * `hooks = false` is for an entity that has its hooks from [`#[live]`](macro@live) or from
 ///   another serializer.
 /// * `from_model`: the generated conversion copies each field from the field of the same name. It
@@ -216,8 +221,8 @@ pub use rest_live_runtime::{
 /// share is outside the process. `secret` names columns that are not written to such a log.
 /// Use the names of the fields of the entity's `Model`. In events that a server reads from the log,
 /// these columns have their type's default: an empty string, zero, `None`. This also applies to the
-/// server that wrote the row. So with a shared log, serializers and `check_permission` functions
-/// must not use secret columns.
+/// server that wrote the row. So with a shared log, serializers, `check_permission` functions and
+/// filters must not use secret columns.
 ///
 /// A column that is secret in one serializer is secret for the whole model. Its type must have a
 /// default. Primary keys and group keys cannot be secret. Otherwise [`LiveBuilder::build`] returns
@@ -391,6 +396,7 @@ pub mod guide {
     pages! {
         first_steps: "first-steps.md";
         groups_and_serializers: "groups-and-serializers.md";
+        filters: "filters.md";
         permissions: "permissions.md";
         what_is_captured: "what-is-captured.md";
         resume: "resume.md";

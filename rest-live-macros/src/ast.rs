@@ -25,6 +25,7 @@ pub(crate) struct Serializer {
     pub(crate) model: Option<LitStr>,
     pub(crate) rank: i32,
     pub(crate) check_permission: Option<Path>,
+    pub(crate) filter: Option<Path>,
     /// The columns that never leave the process.
     pub(crate) secret: Vec<SecretColumn>,
     /// Whether to generate the model's hooks.
@@ -73,6 +74,7 @@ impl Serializer {
             |a| a.check_permission.clone(),
             errors,
         );
+        let filter = agree(&attrs, "filter", |a| a.filter.clone(), errors);
         let secret = agree(&attrs, "secret", |a| a.secret.clone(), errors);
         let hooks = agree(&attrs, "hooks", |a| a.hooks.clone(), errors).is_none_or(|h| h.value);
         check_keys(&attrs, errors);
@@ -90,6 +92,7 @@ impl Serializer {
             model,
             rank,
             check_permission,
+            filter,
             secret: secret.map(|secret| secret.columns).unwrap_or_default(),
             hooks,
             from_model,

@@ -81,6 +81,7 @@ pub mod __private {
             choices::{AnyChoices, EnumChoices, FieldType, OptionChoices},
             columns::heap::heap_bytes,
             declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
+            filter::Filter,
             permission::{Authorization, Permission},
             registration::Registration,
         },

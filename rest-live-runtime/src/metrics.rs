@@ -230,7 +230,7 @@ fn describe() {
     );
     describe_counter!(
         "rest_live_panics_total",
-        "Panics in the application's permissions and serializers"
+        "Panics in the application's filters, permissions and serializers"
     );
     describe_histogram!(
         "rest_live_write_to_send_seconds",

@@ -1,5 +1,5 @@
-//! The models, serializers and permissions that the application has registered, and how rows of
-//! these models are read and written.
+//! The models, serializers, filters and permissions that the application has registered, and how
+//! rows of these models are read and written.
 //!
 //! `LiveBuilder::build` creates the [`Registry`](registry::Registry). Capture, the dispatcher and
 //! the sessions look up models in it.
@@ -10,6 +10,7 @@ pub(crate) mod columns;
 pub(crate) mod declaration;
 pub(crate) mod default_schema;
 pub(crate) mod description;
+pub(crate) mod filter;
 pub(crate) mod key_column;
 pub(crate) mod permission;
 pub(crate) mod registration;

@@ -16,6 +16,7 @@ macro_rules! unlinked {
                     model: $model,
                     rank: $rank,
                     check_permission: $check,
+                    filter: None,
                     secret: unlinked!(@ $($secret)?),
                     groups: $groups,
                 };

@@ -35,6 +35,7 @@ macro_rules! serializer {
                     model: Some($model),
                     rank: 0,
                     check_permission: None,
+                    filter: None,
                     secret: &[],
                     groups: &[
                         rest_live::__private::GroupDeclaration {

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use proptest::{collection::vec, prelude::*};
 use rest_live::{
     Limits, Live,
+    log::MemoryLog,
     testing::Client,
     transport::{CloseCode, Frame, Handshake, Outgoing, Session},
 };
@@ -21,7 +22,8 @@ use crate::{
     clients::{Dialect, users},
     entities::{Table, User, Values},
     gauges::Gauges,
-    support::{Tables, assert_property},
+    property::assert_property,
+    tables::Tables,
     writes::{Kind, Rows, Write, writes},
 };
 
@@ -55,14 +57,15 @@ fn any_message_gets_valid_bounded_answers() {
         bursts,
         vec(steps(), 1..=60),
     );
-    assert_property(256, &cases, &async |tables,
-                                         (
+    assert_property(256, &cases, Tables::open(), &async |tables: &Tables,
+                                                         (
         user,
         v1,
         never_reads,
         burst,
         steps,
     )| {
+        tables.clear().await;
         let mut conversation = Conversation::start(tables, user, v1, burst);
         for mut step in steps {
             if let Step::Send(_, reads) = &mut step {
@@ -104,7 +107,8 @@ impl Conversation {
             .max_pending_messages(PENDING_MESSAGES)
             .max_pending_bytes(2000);
         let gauges = Gauges::default();
-        let live = metrics::with_local_recorder(&gauges, || tables.live(limits));
+        let live =
+            metrics::with_local_recorder(&gauges, || tables.live(limits, MemoryLog::default()));
         Self {
             session: live.connect(Handshake::new(user).v1(v1)),
             witness: Client::connect(&live, User::Anonymous),

@@ -18,6 +18,7 @@ mod authorize;
 mod authorize_limit;
 mod clients;
 mod entities;
+mod filters;
 mod gauges;
 mod isolation;
 mod limits;
@@ -27,8 +28,28 @@ mod logs;
 mod metrics;
 mod model;
 mod pressure;
+mod property;
 mod rights;
-mod support;
+mod tables;
 mod transactions;
 mod vault;
 mod writes;
+
+/// The servers that the tests start.
+#[allow(dead_code, reason = "`it` needs more of it")]
+#[path = "../it/support"]
+mod support {
+    use std::time::Duration;
+
+    pub mod engine;
+    mod port;
+    pub mod redis;
+
+    use self::port::free_port;
+
+    /// How long a test waits for an expected event before it fails.
+    pub const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// Interval at which a condition is polled that cannot be awaited.
+    pub const TICK: Duration = Duration::from_millis(5);
+}

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rest_live::Limits;
+use rest_live::{Limits, log::MemoryLog};
 use sea_orm::TransactionTrait;
 
 use crate::{
     entities::{Patch, Values, document},
-    support::Tables,
+    tables::Tables,
 };
 
 fn values() -> Values {
@@ -34,7 +34,7 @@ fn patch(text: &str) -> Patch {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_write_transactions_wait() {
     let tables = Tables::open().await;
-    let live = tables.live(Limits::default());
+    let live = tables.live(Limits::default(), MemoryLog::default());
     let writers = [1, 2].map(|id| {
         let db = live.db();
         tokio::spawn(async move {

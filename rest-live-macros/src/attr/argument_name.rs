@@ -4,7 +4,7 @@ use syn::Meta;
 
 use crate::column::is_column;
 
-const ARGUMENTS: [&str; 12] = [
+const ARGUMENTS: [&str; 13] = [
     "group_key",
     "column",
     "authorize",
@@ -12,6 +12,7 @@ const ARGUMENTS: [&str; 12] = [
     "entity",
     "model",
     "check_permission",
+    "filter",
     "rank",
     "secret",
     "hooks",
@@ -69,6 +70,7 @@ mod tests {
             ("groupkey", Some("group_key")),
             ("check_permissions", Some("check_permission")),
             ("autorize", Some("authorize")),
+            ("filtr", Some("filter")),
             ("modell", Some("model")),
             ("colour", None),
         ] {

@@ -18,6 +18,7 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         krate,
         rank,
         check_permission,
+        filter,
         secret,
         groups,
         ..
@@ -28,6 +29,11 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
         // With the span of the path, where the compiler then shows the expected signature.
         let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
         quote_spanned!(path.span()=> || #krate::__private::Permission::of::<#model, _>(#path))
+    }));
+    let filter = expand_option(filter.as_ref().map(|path| {
+        // With the span of the path, as above.
+        let model = quote_spanned!(path.span()=> <#entity as #krate::__private::sea_orm::EntityTrait>::Model);
+        quote_spanned!(path.span()=> || #krate::__private::Filter::of::<#model>(#path))
     }));
     let fields = serializer.from_model.then(|| expand_fields(serializer));
     let secret = secret.iter().map(|column| match column {
@@ -55,6 +61,7 @@ pub(super) fn expand_subscribable(serializer: &Serializer) -> TokenStream {
                     model: #model,
                     rank: #rank,
                     check_permission: #permission,
+                    filter: #filter,
                     secret: &[#(#secret),*],
                     groups: &[#(#declarations),*],
                 };

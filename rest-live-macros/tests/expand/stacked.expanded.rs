@@ -42,6 +42,7 @@ impl ::rest_live::Subscribable for TaskSerializer {
         model: ::core::option::Option::None,
         rank: 0i32,
         check_permission: ::core::option::Option::None,
+        filter: ::core::option::Option::None,
         secret: &[
             <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::Text,
             <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::PasswordHash,

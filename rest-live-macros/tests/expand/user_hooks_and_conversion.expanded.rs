@@ -22,6 +22,9 @@ impl ::rest_live::Subscribable for TaskSerializer {
             <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
             _,
         >(permissions::may_see)),
+        filter: ::core::option::Option::Some(|| ::rest_live::__private::Filter::of::<
+            <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Model,
+        >(is_listed)),
         secret: &[],
         groups: &[
             ::rest_live::__private::GroupDeclaration {

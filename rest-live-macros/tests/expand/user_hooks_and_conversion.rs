@@ -4,6 +4,7 @@
     hooks = false,
     from_model = false,
     check_permission = permissions::may_see,
+    filter = is_listed,
     public,
     rank = -1,
 )]

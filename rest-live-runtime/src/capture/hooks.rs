@@ -32,7 +32,7 @@ use crate::{
 type Model<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
 /// Runs before an insert or update. Reads the old row if the write could move it to another group,
-/// or if a permission decides who may see it. Otherwise it runs no statement.
+/// or if a filter or a permission decides who sees it. Otherwise it runs no statement.
 ///
 /// # Errors
 /// The database's, if the old row cannot be read.

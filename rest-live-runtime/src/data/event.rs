@@ -34,7 +34,7 @@ impl Action {
 /// One row of a model: a SeaORM `Model`, shared and type-erased.
 ///
 /// In the rows that rest-live captures, *unused* columns have the default of their type: texts,
-/// bytes, JSON and arrays that no serializer, key or permission of the model uses.
+/// bytes, JSON and arrays that no serializer, key, filter or permission of the model uses.
 #[derive(Clone)]
 pub struct Row {
     model: Arc<dyn Any + Send + Sync>,
@@ -126,7 +126,8 @@ pub enum EventKind {
 /// A row that was read again counts as created if one of these writes created it and was not
 /// published itself: subscribers may lack the row then.
 ///
-/// The second case occurs only if the model has no permission and the update sets no group column.
+/// The second case occurs only if the model has no filter and no permission, and the update sets no
+/// group column.
 /// The last case is [`Event::reread`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -12,8 +12,16 @@ impl SerializerSet {
 
     pub(crate) const NONE: Self = Self(0);
 
+    /// Every serializer of any group.
+    pub(crate) const ALL: Self = Self(u64::MAX);
+
     pub(crate) const fn with(self, index: usize) -> Self {
         Self(self.0 | 1 << index)
+    }
+
+    /// Returns the serializers that are in both sets.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     pub(crate) const fn has(self, index: usize) -> bool {

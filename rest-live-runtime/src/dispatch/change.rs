@@ -4,9 +4,12 @@
 //! The dispatcher asks it for each event, and [`replay`](super::replay) for what a client missed.
 
 pub(crate) mod conflated;
+mod filtered;
 
 use std::cell::Cell;
 
+use self::filtered::FilteredRows;
+pub(crate) use self::filtered::UnknownChange;
 use crate::{
     data::{
         event::{Action, Row, RowChange},
@@ -27,6 +30,7 @@ pub(crate) struct Change<'e> {
     pub(crate) group: GroupId,
     pub(crate) entry: &'e GroupEntry,
     row_change: &'e RowChange,
+    filtered: FilteredRows,
     transition: Transition<'e>,
     /// Number of permission checks that panicked; [`report_panics`](Self::report_panics) logs them.
     panics: Cell<u32>,
@@ -39,9 +43,10 @@ pub(crate) struct Change<'e> {
 enum Transition<'e> {
     Appeared(&'e Row),
     Disappeared(Vec<usize>),
-    /// There are no old rows if nothing depends on them. `may_be_missing`: the row was read again
-    /// after overlapping writes, and not in each state that subscribers may hold is it in the
-    /// group. To a subscriber who lacks the row it appears.
+    /// There are no old rows if nothing depends on them, or if the writer did not read them.
+    /// `may_be_missing`: not in each state that subscribers may hold is the row in the group,
+    /// because it was read again after overlapping writes, or because that state is not known. To
+    /// a subscriber who lacks the row it appears.
     Stayed {
         old: Vec<usize>,
         new: &'e Row,
@@ -68,50 +73,61 @@ pub(crate) struct Variant {
 }
 
 /// Returns what the change of a row in a scope means to the groups of its model.
+///
+/// # Errors
+/// A filter does not decide: the model's subscribers must fetch again.
 pub(crate) fn group_changes<'e>(
     model: &'e ModelEntry,
     scope: Option<&'e Scope>,
     row_change: &'e RowChange,
-) -> impl Iterator<Item = Change<'e>> {
-    model
-        .groups
-        .iter()
-        .flat_map(move |entry| changes_of_key(entry, scope, row_change))
+) -> Result<Vec<Change<'e>>, UnknownChange> {
+    let mut changes = Vec::with_capacity(model.groups.len());
+    for entry in &model.groups {
+        changes.extend(changes_of_key(entry, scope, row_change)?);
+    }
+    Ok(changes)
 }
 
 /// Returns the groups that the change of a row affects.
+///
+/// # Errors
+/// As [`group_changes`].
 pub(crate) fn affected_groups(
     model: &ModelEntry,
     scope: Option<&Scope>,
     row_change: &RowChange,
-) -> Box<[GroupId]> {
-    group_changes(model, scope, row_change)
-        .map(|change| change.group)
-        .collect()
+) -> Result<Box<[GroupId]>, UnknownChange> {
+    let changes = group_changes(model, scope, row_change)?;
+    Ok(changes.into_iter().map(|change| change.group).collect())
 }
 
-/// Returns what the change of a row means to the groups of one group key.
+/// Returns what the change of a row means to the groups of one group key. A row that passes no
+/// filter of the key is in none of its groups.
 fn changes_of_key<'e>(
     entry: &'e GroupEntry,
     scope: Option<&Scope>,
     row_change: &'e RowChange,
-) -> Vec<Change<'e>> {
+) -> Result<Vec<Change<'e>>, UnknownChange> {
+    let filtered = FilteredRows::new(entry, row_change)?;
     let change = |group, transition| Change {
         group,
         entry,
         row_change,
+        filtered: filtered.clone(),
         transition,
         panics: Cell::new(0),
     };
+    let group_of = |version, row| filtered.group_of(version, row, entry, scope);
     let new = row_change
         .new
         .as_ref()
-        .and_then(|new| Some((entry.group_of(new, scope)?, new)));
-    // The row stayed in its group: this is why its old state was not read.
+        .and_then(|new| Some((group_of(RowVersion::New, new)?, new)));
+    // The row stayed in its group: this is why its old state was not read. Only with a filter is
+    // it not known whether subscribers hold the row.
     if row_change.old.is_empty() && row_change.action == Action::Updated {
         let stayed = new.map(|(group, new)| {
             let old = Vec::new();
-            let may_be_missing = false;
+            let may_be_missing = entry.has_filter();
             change(
                 group,
                 Transition::Stayed {
@@ -121,11 +137,11 @@ fn changes_of_key<'e>(
                 },
             )
         });
-        return stayed.into_iter().collect();
+        return Ok(stayed.into_iter().collect());
     }
     let mut before: Vec<(GroupId, Vec<usize>)> = Vec::new();
     for (index, old) in row_change.old.iter().enumerate() {
-        let Some(group) = entry.group_of(old, scope) else {
+        let Some(group) = group_of(RowVersion::Old(index), old) else {
             continue;
         };
         match before.iter_mut().find(|(known, _)| *known == group) {
@@ -152,7 +168,7 @@ fn changes_of_key<'e>(
         };
         change(group, transition)
     });
-    left.chain(now).collect()
+    Ok(left.chain(now).collect())
 }
 
 impl<'e> Change<'e> {
@@ -193,21 +209,25 @@ impl<'e> Change<'e> {
         let created = |serializer| Variant::new(serializer, Action::Created, RowVersion::New);
         let updated = |serializer| Variant::new(serializer, Action::Updated, RowVersion::New);
         let variant = match &self.transition {
-            Transition::Appeared(new) => self
-                .serializer_of_row(new, user, granted)
+            Transition::Appeared(_) => self
+                .serializer_of(RowVersion::New, user, granted)
                 .map(|serializer| serializer.map(created)),
             Transition::Disappeared(old) => self
                 .last_visible(old, user, granted)
                 .map(|last| last.map(Variant::deleted)),
-            Transition::Stayed { old, new, .. } if old.is_empty() => self
-                .serializer_of_row(new, user, granted)
-                .map(|serializer| serializer.map(updated)),
             Transition::Stayed {
                 old,
-                new,
                 may_be_missing,
+                ..
+            } if old.is_empty() => self
+                .serializer_of(RowVersion::New, user, granted)
+                .map(|serializer| serializer.map(if *may_be_missing { created } else { updated })),
+            Transition::Stayed {
+                old,
+                may_be_missing,
+                ..
             } => self.last_visible(old, user, granted).and_then(|before| {
-                let after = self.serializer_of_row(new, user, granted)?;
+                let after = self.serializer_of(RowVersion::New, user, granted)?;
                 Ok(match (before, after) {
                     (None, None) => None,
                     (None, Some(serializer)) => Some(created(serializer)),
@@ -234,13 +254,19 @@ impl<'e> Change<'e> {
         })
     }
 
-    fn serializer_of_row(
+    /// Returns the index of the serializer by which a user sees a row: the highest rank that was
+    /// granted, and whose filter and permission pass.
+    fn serializer_of(
         &self,
-        row: &Row,
+        version: RowVersion,
         user: &Identity,
         granted: SerializerSet,
     ) -> Result<Option<usize>, UserPanic> {
-        self.entry.serializer_for(user, granted, row)
+        let Some(row) = self.row(version) else {
+            return Ok(None);
+        };
+        let serializers = granted.and(self.filtered.serializers(version));
+        self.entry.permitted_serializer(user, serializers, row)
     }
 
     /// Returns the last of these old rows that a user may see: its index, and its serializer's.
@@ -251,8 +277,8 @@ impl<'e> Change<'e> {
         granted: SerializerSet,
     ) -> Result<Option<(usize, usize)>, UserPanic> {
         for index in old.iter().rev() {
-            let row = &self.row_change.old[*index];
-            if let Some(serializer) = self.serializer_of_row(row, user, granted)? {
+            let version = RowVersion::Old(*index);
+            if let Some(serializer) = self.serializer_of(version, user, granted)? {
                 return Ok(Some((*index, serializer)));
             }
         }
@@ -306,25 +332,5 @@ impl Variant {
     }
 }
 
-impl GroupEntry {
-    /// Returns the index of the serializer by which a user sees a row: the highest rank that was
-    /// granted and whose permission passes.
-    pub(crate) fn serializer_for(
-        &self,
-        user: &Identity,
-        granted: SerializerSet,
-        row: &Row,
-    ) -> Result<Option<usize>, UserPanic> {
-        for (index, shown) in self.serializers.iter().enumerate() {
-            let passes = granted.has(index)
-                && match &shown.serializer.permission {
-                    None => true,
-                    Some(permission) => permission.check(user, row)?,
-                };
-            if passes {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -188,7 +188,8 @@ impl History {
                 };
                 // Reading a column runs application code.
                 let scope = event.scope.as_ref();
-                user_code::call(|| affected_groups(model, scope, change)).ok()
+                let groups = user_code::call(|| affected_groups(model, scope, change));
+                groups.ok()?.ok()
             }
         }
     }

@@ -16,7 +16,7 @@ use hashlink::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    change::{Variant, conflated::ConflatedChange},
+    change::{UnknownChange, Variant, conflated::ConflatedChange},
     encoder::Encoder,
     history::GroupEvent,
 };
@@ -141,16 +141,19 @@ impl Replays {
         self.cache.lock()
     }
 
-    /// Returns the replay of events of a group, oldest first; `None` if application code panics.
+    /// Returns the replay of events of a group, oldest first.
+    ///
+    /// # Errors
+    /// Application code panicked, or a filter does not decide.
     pub(crate) fn get(
         &self,
         epoch: &Epoch,
         entry: &GroupEntry,
         group: &GroupId,
         events: &[GroupEvent],
-    ) -> Option<Arc<Replay>> {
+    ) -> Result<Arc<Replay>, UnknownChange> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Some(Arc::new(Replay::default()));
+            return Ok(Arc::new(Replay::default()));
         };
         let key = ReplayKey {
             epoch: epoch.clone(),
@@ -160,11 +163,11 @@ impl Replays {
             events: events.len(),
         };
         if let Some(replay) = self.cache().replays.get(&key) {
-            return Some(Arc::clone(replay));
+            return Ok(Arc::clone(replay));
         }
         // Reading a column runs application code.
         let replay = user_code::call(|| Replay::new(entry, group, events, &self.bytes));
-        let replay = Arc::new(replay.ok()?);
+        let replay = Arc::new(replay.unwrap_or_else(|panic| Err(panic.into()))?);
         // Dropped after the lock: rows belong to the application.
         let mut dropped = Vec::new();
         let mut cache = self.cache();
@@ -194,7 +197,7 @@ impl Replays {
         cache.rows -= rows_of(&dropped);
         drop(cache);
         drop(dropped);
-        Some(replay)
+        Ok(replay)
     }
 
     /// Forgets all replays: the log starts again after another cursor.
@@ -213,7 +216,7 @@ impl Replay {
         group: &GroupId,
         events: &[GroupEvent],
         all: &Arc<AtomicUsize>,
-    ) -> Self {
+    ) -> Result<Self, UnknownChange> {
         let mut rows: HashMap<&KeyValue, (usize, Vec<&RowChange>)> = HashMap::new();
         for (index, GroupEvent { event, .. }) in events.iter().enumerate() {
             if let Some(row_change) = event.as_row() {
@@ -224,25 +227,27 @@ impl Replay {
         }
         let mut rows: Vec<_> = rows.into_values().collect();
         rows.sort_unstable_by_key(|(last, _)| *last);
-        let changes = rows.into_iter().filter_map(|(last, row_changes)| {
-            let last = &events[last];
-            Some(ReplayedChange {
-                conflated: ConflatedChange::new(entry, group, &row_changes)?,
-                event: Arc::clone(&last.event),
-                at: (last.batch_id, last.position),
-            })
-        });
-        let changes: Vec<_> = changes.collect();
+        let mut changes = Vec::with_capacity(rows.len());
+        for (last, row_changes) in rows {
+            if let Some(conflated) = ConflatedChange::new(entry, group, &row_changes)? {
+                let last = &events[last];
+                changes.push(ReplayedChange {
+                    conflated,
+                    event: Arc::clone(&last.event),
+                    at: (last.batch_id, last.position),
+                });
+            }
+        }
         let size = ReplaySize {
             own: AtomicUsize::default(),
             all: Arc::clone(all),
         };
         size.add(events.iter().map(|event| event.event.bytes()).sum());
-        Self {
+        Ok(Self {
             size,
             changes,
             encoded: Mutex::default(),
-        }
+        })
     }
 
     /// Returns how many bytes it takes. The history may have the same rows.

@@ -1,7 +1,7 @@
 //! The columns of a model that events keep, and how many bytes a row takes.
 //!
-//! A text, byte string, JSON or array may be large. If no serializer, key or permission of the
-//! model can read such a column, the column is *unused*: capture replaces its value by the default
+//! A text, byte string, JSON or array may be large. If no serializer, key, filter or permission
+//! of the model can read such a column, the column is *unused*: capture replaces its value by the default
 //! of its type where it takes a row, and no statement of rest-live asks the database for it. All
 //! rows of a model are treated alike, so they can be compared.
 
@@ -30,7 +30,7 @@ pub(crate) type ShownFields = Arc<dyn Any + Send + Sync>;
 pub(crate) struct ColumnUses {
     /// The fields that the serializers show, as far as they are known.
     pub(crate) shown: Vec<ShownFields>,
-    /// Whether a serializer or a permission may read any column.
+    /// Whether a serializer, a filter or a permission may read any column.
     pub(crate) reads_all: bool,
     /// The columns of the primary key and of the group keys.
     pub(crate) keys: Vec<&'static str>,

@@ -7,7 +7,10 @@
 use sea_orm::{EntityTrait, TryIntoModel, Value};
 use serde::Serialize;
 
-use super::permission::{Authorization, Permission};
+use super::{
+    filter::Filter,
+    permission::{Authorization, Permission},
+};
 
 /// A serializer whose model clients can subscribe to. `#[subscribable]` implements it.
 #[diagnostic::on_unimplemented(
@@ -70,11 +73,13 @@ pub struct Declaration<C: 'static> {
     pub module: &'static str,
     /// The model's label, if it is given.
     pub model: Option<&'static str>,
-    /// The priority among the serializers of one group: the highest whose permission passes is
-    /// used.
+    /// The priority among the serializers of one group: the highest whose filter and permission
+    /// pass is used.
     pub rank: i32,
     /// `check_permission`, if it is given.
     pub check_permission: Option<fn() -> Permission>,
+    /// `filter`, if it is given.
+    pub filter: Option<fn() -> Filter>,
     /// The columns that must not leave this process.
     pub secret: &'static [C],
     /// The groups, one for each attribute.

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     columns::ShownFields,
     declaration::Subscribable,
+    filter::Filter,
     key_column::{WrongKey, column_kind, with_choices},
     permission::{Authorization, Permission},
     row_json::RowCodec,
@@ -36,6 +37,8 @@ pub(crate) struct Serializer {
     pub(crate) rank: i32,
     /// Decides which users may see a row; `None` if all may.
     pub(crate) permission: Option<Permission>,
+    /// Decides which rows are shown at all; `None` if all are.
+    pub(crate) filter: Option<Filter>,
     pub(crate) serialize: SerializeFn,
 }
 
@@ -109,6 +112,7 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
             name: format!("{}::{}", declaration.module, declaration.serializer).into(),
             rank: declaration.rank,
             permission: declaration.check_permission.map(|check| check()),
+            filter: declaration.filter.map(|filter| filter()),
             serialize: |row| match downcast::<S::Entity>(row) {
                 Some(row) => serde_json::value::to_raw_value(&S::from_row(row)),
                 None => Err(serde::ser::Error::custom("the row is of another model")),

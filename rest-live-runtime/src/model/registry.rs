@@ -19,7 +19,10 @@ use parking_lot::Mutex;
 use sea_orm::EntityTrait;
 
 pub use self::error::RegistryError;
-pub(crate) use self::{group_entry::GroupEntry, model_entry::ModelEntry};
+pub(crate) use self::{
+    group_entry::{FilterPanic, GroupEntry},
+    model_entry::ModelEntry,
+};
 use super::{description::SerializerDescription, permission::UserType, registration::Registration};
 use crate::data::{
     group_id::{GroupId, GroupIndex},

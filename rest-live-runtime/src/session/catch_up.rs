@@ -88,12 +88,11 @@ async fn send_portion(context: &SessionContext, permits: &Semaphore, session: &S
                 drop(permit);
                 yield_now().await;
             }
-            Err(PrepareError::Impossible(reason)) => {
+            Err(PrepareError::TooOld) => {
                 tracing::debug!(
                     ?session,
                     since = %catch_up.since,
-                    reason,
-                    "what a slow client missed cannot be replayed: it receives a reset"
+                    "the history does not reach back to where a slow client stopped: it receives a reset"
                 );
                 return session.give_up_catch_up();
             }

@@ -65,16 +65,16 @@ impl Session {
             MissedEvents::TooMany => return Ok(self.reset(ResetReason::TooFar)),
             MissedEvents::NotLoaded => return Ok(self.reset(ResetReason::Expired)),
         };
-        let Some(replay) = context
+        let replay = context
             .replays
-            .get(&since.epoch, request.target.entry, group, &events)
-        else {
-            context.metrics.panics.increment(1);
-            tracing::error!(
-                model = &**model,
-                "the application's code panicked while a replay was prepared: the client receives a reset"
-            );
-            return Ok(self.reset(ResetReason::Bulk));
+            .get(&since.epoch, request.target.entry, group, &events);
+        let replay = match replay {
+            Ok(replay) => replay,
+            Err(unknown) => {
+                let consequence = "a client that resumes receives a reset";
+                unknown.report(request.target.model, consequence, &context.metrics);
+                return Ok(self.reset(ResetReason::Bulk));
+            }
         };
         // Replayed frames are queued like answers. Above half of the limits, answers stop the
         // server from reading further requests.
@@ -162,10 +162,19 @@ impl Session {
         }))
     }
 
+    /// Waits until everything that was committed before the request is in the queues and in the
+    /// history. Otherwise the client would receive states between those that it holds and those of
+    /// the request.
+    pub(super) async fn reach_present(&self) -> Result<(), Refusal> {
+        let within = self.context.limits.authorize_timeout;
+        let reached = self.context.reach(None, within).await;
+        reached.map_err(|_| unavailable())
+    }
+
     /// Waits until the log has reported where it begins.
     async fn wait_for_log(&self) -> Result<(), Refusal> {
-        let mut progress = self.context.progress.clone();
-        let begin = progress.wait_for(Option::is_some);
+        let mut published = self.context.published.clone();
+        let begin = published.wait_for(Option::is_some);
         match timeout(self.context.limits.authorize_timeout, begin).await {
             Ok(Ok(_)) => Ok(()),
             // The log cannot be reached, or the dispatcher has ended.

@@ -14,7 +14,7 @@ use super::{
     target::ResolvedTarget,
 };
 use crate::{
-    data::serializer_set::SerializerSet,
+    data::{event::Row, serializer_set::SerializerSet},
     hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
     protocol::{
@@ -47,6 +47,7 @@ impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
         let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
             if permit.as_ref().is_some_and(|permit| permit.has_waited) && self.handle.is_gone() {
@@ -59,6 +60,10 @@ impl Session {
                 self.require_row(&request, granted).await?;
             }
             drop(permit);
+            if !is_at_present {
+                self.reach_present().await?;
+                is_at_present = true;
+            }
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
@@ -190,27 +195,41 @@ impl Session {
             }
             Err(_) => return Err(unavailable()),
         };
-        let serializer = |row| {
-            request
-                .target
-                .entry
-                .serializer_for(&self.user, granted, row)
+        let is_visible = match row {
+            Some(row) => self.is_visible(&row, request, granted),
+            None => false,
         };
-        let visible = row.as_ref().map(serializer);
-        if let Some(Err(panicked)) = &visible {
-            tracing::error!(
-                model,
-                %panicked,
-                "check_permission panicked: the subscription is refused, as if the row did not exist"
-            );
-            self.context.metrics.panics.increment(1);
-        }
-        match visible {
-            Some(Ok(Some(_))) => Ok(()),
-            Some(Ok(None) | Err(_)) | None => Err(Refusal::new(
+        if is_visible {
+            Ok(())
+        } else {
+            Err(Refusal::new(
                 ErrorCode::UnknownRow,
                 format!("there is no such row of {model}"),
-            )),
+            ))
         }
+    }
+
+    /// Returns whether a granted serializer shows the row of a group to the user. A panic hides it.
+    fn is_visible(
+        &self,
+        row: &Row,
+        request: &SubscribeRequest<'_>,
+        granted: SerializerSet,
+    ) -> bool {
+        let entry = request.target.entry;
+        let panicked = match entry.filter_row(row) {
+            Ok(passed) => match entry.permitted_serializer(&self.user, granted.and(passed), row) {
+                Ok(serializer) => return serializer.is_some(),
+                Err(panic) => format!("check_permission: {panic}"),
+            },
+            Err(panic) => panic.to_string(),
+        };
+        tracing::error!(
+            model = &*request.target.model.label,
+            panicked,
+            "the application's code panicked: the subscription is refused, as if the row did not exist"
+        );
+        self.context.metrics.panics.increment(1);
+        false
     }
 }

@@ -65,6 +65,7 @@ impl Subscribable for WorkerTask {
         model: Some("worker.Task"),
         rank: 0,
         check_permission: None,
+        filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: None,

@@ -1,7 +1,7 @@
 //! Conflates the events of a transaction: one event per row, without the states between.
 //!
-//! If a permission decides who sees a row, it must not be asked about a state that was never
-//! committed. Such a state could be shown to users who may see neither the row before the
+//! If a filter or a permission decides who sees a row, it must not be asked about a state that was
+//! never committed. Such a state could be shown to users who may see neither the row before the
 //! transaction nor the row after it. A commit calls [`conflate`] before it publishes.
 
 use std::collections::HashMap;
@@ -16,8 +16,9 @@ use crate::{
     publish::publisher::Committed,
 };
 
-/// Merges the events of each row of a model with a permission into one, at the position of the
-/// last. Also keeps only the last reset of each model. Events of other models stay as they are.
+/// Merges the events of each row of a model with a filter or a permission into one, at the position
+/// of the last. Also keeps only the last reset of each model. Events of other models stay as they
+/// are.
 pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Committed> {
     if events.len() < 2 {
         return events;
@@ -26,9 +27,9 @@ pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Commi
     let mut positions: HashMap<(ScopedModel, Option<KeyValue>), usize> = HashMap::new();
     for (event, interval) in events {
         let model = registry.model_by_label(&event.model);
-        let has_permission = model.is_some_and(|model| model.has_permission());
+        let is_conflated = model.is_some_and(|model| model.decides_by_row());
         let key = event.as_row().map(|row| row.key.clone());
-        if key.is_some() && !has_permission {
+        if key.is_some() && !is_conflated {
             conflated.push(Some((event, interval)));
             continue;
         }

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use super::{Change, RowVersion, Transition, Variant, changes_of_key};
+use super::{
+    Change, RowVersion, Transition, UnknownChange, Variant, changes_of_key, filtered::FilteredRows,
+};
 use crate::{
     data::{
         event::{Action, RowChange},
@@ -19,6 +21,7 @@ pub(crate) struct ConflatedChange {
     /// The old rows are all that were in the group, oldest first. The new one is the row as it is,
     /// if it is in the group.
     pub(crate) row_change: RowChange,
+    filtered: FilteredRows,
     /// Number of old rows that show how the row was when the client left.
     initial: usize,
     /// Whether the row was in the group when the client left, but was not read because nothing
@@ -27,18 +30,24 @@ pub(crate) struct ConflatedChange {
 }
 
 impl ConflatedChange {
-    /// Combines changes of a row, oldest first; `None` if they do not concern the group.
+    /// Combines changes of a row that concern a group, oldest first; `None` if there are none.
+    ///
+    /// # Errors
+    /// A filter does not decide, or returned another result when the changes were dispatched.
     pub(crate) fn new(
         entry: &GroupEntry,
         group: &GroupId,
         row_changes: &[&RowChange],
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, UnknownChange> {
         let (mut old, mut new) = (Vec::new(), None);
+        let mut filtered = FilteredRows::default();
         let (mut initial, mut was_present) = (None, false);
         for row_change in row_changes {
             let scope = group.scope.as_ref();
-            let mut changes = changes_of_key(entry, scope, row_change).into_iter();
-            let change = changes.find(|change| change.group == *group)?;
+            let mut changes = changes_of_key(entry, scope, row_change)?.into_iter();
+            let Some(change) = changes.find(|change| change.group == *group) else {
+                return Err(UnknownChange::Inconsistent);
+            };
             let (left, now) = match &change.transition {
                 Transition::Appeared(now) => (&[][..], Some(*now)),
                 Transition::Disappeared(left) => (&left[..], None),
@@ -46,6 +55,13 @@ impl ConflatedChange {
             };
             old.extend(new.take());
             old.extend(left.iter().map(|index| row_change.old[*index].clone()));
+            if entry.has_filter() {
+                filtered.old.extend(filtered.new);
+                let serializers =
+                    |index: &usize| change.filtered.serializers(RowVersion::Old(*index));
+                filtered.old.extend(left.iter().map(serializers));
+                filtered.new = now.map(|_| change.filtered.serializers(RowVersion::New));
+            }
             new = now.cloned();
             if initial.is_none() {
                 let may_be_missing = matches!(
@@ -56,25 +72,29 @@ impl ConflatedChange {
                     }
                 );
                 initial = Some(if may_be_missing { 0 } else { left.len() });
-                was_present =
-                    left.is_empty() && matches!(change.transition, Transition::Stayed { .. });
+                was_present = left.is_empty()
+                    && !may_be_missing
+                    && matches!(change.transition, Transition::Stayed { .. });
             }
         }
-        let last = row_changes.last()?;
+        let (Some(last), Some(initial)) = (row_changes.last(), initial) else {
+            return Ok(None);
+        };
         let action = match new {
             Some(_) => Action::Updated,
             None => Action::Deleted,
         };
-        Some(Self {
+        Ok(Some(Self {
             row_change: RowChange {
                 action,
                 key: last.key.clone(),
                 old,
                 new,
             },
-            initial: initial?,
+            filtered,
+            initial,
             was_present,
-        })
+        }))
     }
 
     /// Returns it as a change of the group.
@@ -84,6 +104,7 @@ impl ConflatedChange {
             group: group.clone(),
             entry,
             row_change: &self.row_change,
+            filtered: self.filtered.clone(),
             transition: match &self.row_change.new {
                 Some(new) => Transition::Stayed {
                     old,
@@ -105,9 +126,7 @@ impl ConflatedChange {
         granted: SerializerSet,
     ) -> Option<Variant> {
         let variant = || {
-            if let Some(new) = &self.row_change.new
-                && let Some(serializer) = change.serializer_of_row(new, user, granted)?
-            {
+            if let Some(serializer) = change.serializer_of(RowVersion::New, user, granted)? {
                 let initial: Vec<_> = (0..self.initial).collect();
                 let was_visible =
                     self.was_present || change.last_visible(&initial, user, granted)?.is_some();

@@ -40,6 +40,7 @@ impl Subscribable for Shown {
         model: Some("a.Item"),
         rank: 0,
         check_permission: None,
+        filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: Some(("list_id", item::Column::ListId)),

@@ -1,5 +1,7 @@
 //! The registry's entry for one group key of a model.
 
+use std::sync::Arc;
+
 use super::RegistryError;
 use crate::{
     data::{
@@ -7,11 +9,13 @@ use crate::{
         group_id::{GroupId, GroupIndex},
         key::{KeyKind, KeyValue},
         scope::Scope,
+        serializer_set::SerializerSet,
     },
     model::{
         description::{GroupDescription, ReadKey, Serializer},
-        permission::Authorization,
+        permission::{Authorization, Identity},
     },
+    user_code::UserPanic,
 };
 
 /// A key that clients can use to subscribe to a model.
@@ -32,6 +36,14 @@ pub(crate) struct GroupSerializer {
     /// Decides which users may subscribe; `None` if all may.
     pub(crate) authorize: Option<Authorization>,
     pub(super) public: bool,
+}
+
+/// The filter of a serializer panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("filter of {serializer}: {panic}")]
+pub(crate) struct FilterPanic {
+    serializer: Arc<str>,
+    panic: UserPanic,
 }
 
 impl GroupEntry {
@@ -61,6 +73,13 @@ impl GroupEntry {
         })
     }
 
+    /// Returns whether the row alone decides whether some serializer shows it.
+    pub(crate) fn has_filter(&self) -> bool {
+        self.serializers
+            .iter()
+            .any(|shown| shown.serializer.filter.is_some())
+    }
+
     pub(super) fn has_permission(&self) -> bool {
         self.serializers
             .iter()
@@ -87,6 +106,51 @@ impl GroupEntry {
     /// NULL.
     pub(crate) fn group_of(&self, row: &Row, scope: Option<&Scope>) -> Option<GroupId> {
         self.value_of(row).map(|value| self.group_id(value, scope))
+    }
+
+    /// Returns the serializers whose filters a row passes.
+    ///
+    /// # Errors
+    /// A filter panicked.
+    pub(crate) fn filter_row(&self, row: &Row) -> Result<SerializerSet, FilterPanic> {
+        let mut passed = SerializerSet::NONE;
+        for (index, GroupSerializer { serializer, .. }) in self.serializers.iter().enumerate() {
+            let passes = match &serializer.filter {
+                None => true,
+                Some(filter) => filter.passes(row).map_err(|panic| FilterPanic {
+                    serializer: Arc::clone(&serializer.name),
+                    panic,
+                })?,
+            };
+            if passes {
+                passed = passed.with(index);
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Returns the index of the serializer by which a user sees a row that passes its filter: the
+    /// highest rank of a set whose permission passes.
+    ///
+    /// # Errors
+    /// A permission panicked.
+    pub(crate) fn permitted_serializer(
+        &self,
+        user: &Identity,
+        serializers: SerializerSet,
+        row: &Row,
+    ) -> Result<Option<usize>, UserPanic> {
+        for (index, shown) in self.serializers.iter().enumerate() {
+            let passes = serializers.has(index)
+                && match &shown.serializer.permission {
+                    None => true,
+                    Some(permission) => permission.check(user, row)?,
+                };
+            if passes {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the value of a row in the column of the key, or `None` if it is NULL.

@@ -101,8 +101,8 @@ impl ModelEntry {
         let groups = self.groups.iter().filter_map(|group| group.column);
         let uses = ColumnUses {
             shown: mem::take(&mut self.shown),
-            // A permission receives the whole row.
-            reads_all: self.reads_all || self.has_permission(),
+            // A filter or a permission receives the whole row.
+            reads_all: self.reads_all || self.decides_by_row(),
             keys: groups.chain(self.table.key_columns()).collect(),
         };
         self.table.restrict(&uses);
@@ -186,10 +186,17 @@ impl ModelEntry {
         }
     }
 
-    /// Returns whether a permission decides which users see a row, so that every change needs the
-    /// old row.
+    /// Returns whether a permission decides which users see a row.
     pub(crate) fn has_permission(&self) -> bool {
         self.groups.iter().any(GroupEntry::has_permission)
+    }
+
+    /// Returns whether a filter or a permission decides who sees a row. Then every change needs the
+    /// old row, every column may matter, and neither must receive a row that was never committed.
+    pub(crate) fn decides_by_row(&self) -> bool {
+        self.groups
+            .iter()
+            .any(|group| group.has_filter() || group.has_permission())
     }
 
     /// Returns the name of one of its serializers, to identify the model in an error.
@@ -263,8 +270,8 @@ impl ModelEntry {
         let mut distinct: Vec<Row> = Vec::new();
         for row in rows.into_iter().rev() {
             let groups: Vec<_> = self.groups.iter().map(|g| g.value_of(&row)).collect();
-            // If a permission decides, every column may matter.
-            let content = if self.has_permission() {
+            // If a filter or a permission decides, every column may matter.
+            let content = if self.decides_by_row() {
                 let Ok(json) = self.codec.encode(&row, &[]) else {
                     distinct.push(row);
                     continue;
@@ -302,10 +309,10 @@ impl ModelEntry {
     }
 
     /// Returns whether an update of these columns needs the old rows, because it may move a row to
-    /// another group, or because a permission decides which users saw it.
+    /// another group, or because a filter or a permission decides whether it was visible.
     pub(crate) fn needs_old(&self, columns: &[&str]) -> bool {
         let is_group_column = |column: &str| self.groups.iter().any(|g| g.column == Some(column));
-        self.has_permission()
+        self.decides_by_row()
             || columns
                 .iter()
                 .any(|column| is_group_column(column) || self.table.is_key_column(column))

@@ -24,8 +24,8 @@ use crate::{
 /// Why no portion can be prepared.
 #[derive(Debug)]
 pub(super) enum PrepareError {
-    /// The history does not reach back, or application code panicked.
-    Impossible(&'static str),
+    /// The history does not reach back.
+    TooOld,
     /// The event log cannot be read now.
     Unavailable(LogError),
 }
@@ -110,7 +110,8 @@ pub(super) async fn prepare(
     Ok(frames.into_portion(catch_up, resets, is_last))
 }
 
-/// Returns what a subscription missed up to the end of the replay; `None` if unknown rows changed.
+/// Returns what a subscription missed up to the end of the replay; `None` if unknown rows changed,
+/// or if application code does not allow to decide what changed.
 async fn find_missed<'c>(
     context: &'c SessionContext,
     catch_up: &CatchUp,
@@ -133,7 +134,7 @@ async fn find_missed<'c>(
         match timeout(context.limits.authorize_timeout, load).await {
             Ok(Ok(())) => missed = find(),
             Ok(Err(ReadError::Unavailable(error))) => return Err(PrepareError::Unavailable(error)),
-            Ok(Err(_)) => return Err(TOO_OLD),
+            Ok(Err(_)) => return Err(PrepareError::TooOld),
             Err(_) => {
                 let late = "the event log did not answer within authorize_timeout";
                 return Err(PrepareError::Unavailable(LogError::new(late)));
@@ -143,12 +144,15 @@ async fn find_missed<'c>(
     let events = match missed {
         MissedEvents::Found(events) => events,
         MissedEvents::Unknown => return Ok(None),
-        MissedEvents::NotLoaded | MissedEvents::TooMany => return Err(TOO_OLD),
+        MissedEvents::NotLoaded | MissedEvents::TooMany => return Err(PrepareError::TooOld),
     };
-    let replay = context.replays.get(&since.epoch, entry, group, &events);
-    let Some(replay) = replay else {
-        context.metrics.panics.increment(1);
-        return Err(PrepareError::Impossible("the application's code panicked"));
+    let replay = match context.replays.get(&since.epoch, entry, group, &events) {
+        Ok(replay) => replay,
+        Err(unknown) => {
+            let consequence = "a slow client receives a reset";
+            unknown.report(model, consequence, &context.metrics);
+            return Ok(None);
+        }
     };
     Ok(Some(MissedChanges {
         subscription,
@@ -160,8 +164,6 @@ async fn find_missed<'c>(
         replay,
     }))
 }
-
-const TOO_OLD: PrepareError = PrepareError::Impossible("the history does not reach back that far");
 
 /// Returns a change as the client sees it; `None` if it sees nothing of it.
 fn visible<'c>(

@@ -58,6 +58,7 @@ impl Subscribable for Serializer {
         model: Some(LABEL),
         rank: 0,
         check_permission: None,
+        filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: None,

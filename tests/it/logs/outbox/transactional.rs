@@ -163,6 +163,7 @@ impl Subscribable for Guarded {
         model: Some("todolist.Task"),
         rank: 0,
         check_permission: Some(|| Permission::of::<task::Model, ()>(|(), row| !row.done)),
+        filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
             group_key: None,

@@ -1,0 +1,85 @@
+//! Three servers of one application, on one database and one event log.
+
+use rest_live::{Limits, Live, log::MemoryLog};
+use rest_live_outbox::{OutboxLog, migration::Outbox};
+use rest_live_redis::RedisLog;
+use sea_orm_migration::{MigrationTrait, SchemaManager};
+
+use crate::{entities::User, support::redis::Redis, tables::Tables};
+
+/// Number of servers.
+pub const SERVERS: usize = 3;
+
+pub struct Servers {
+    log: SharedLog,
+    pub tables: Tables,
+}
+
+/// The servers on a log that other processes can share are started once, because that takes longer
+/// than a case.
+enum SharedLog {
+    Memory,
+    Redis {
+        lives: Vec<Live<User>>,
+        /// Declared last, so that it is dropped after the servers.
+        _redis: Redis,
+    },
+    Outbox(Vec<Live<User>>),
+}
+
+impl Servers {
+    /// The servers are in one process, and share a log in its memory.
+    pub async fn on_memory() -> Self {
+        Self {
+            log: SharedLog::Memory,
+            tables: Tables::open().await,
+        }
+    }
+
+    pub async fn on_redis() -> Self {
+        let tables = Tables::open().await;
+        let redis = Redis::start().await;
+        let mut lives = Vec::new();
+        for _ in 0..SERVERS {
+            let log = RedisLog::connect(&redis.url()).await.unwrap();
+            lives.push(tables.live(limits(), log));
+        }
+        let log = SharedLog::Redis {
+            lives,
+            _redis: redis,
+        };
+        Self { log, tables }
+    }
+
+    pub async fn on_outbox() -> Self {
+        let tables = Tables::start_postgres().await;
+        let connection = &tables.connection;
+        Outbox.up(&SchemaManager::new(connection)).await.unwrap();
+        let mut lives = Vec::new();
+        for _ in 0..SERVERS {
+            let log = OutboxLog::open(connection.clone()).await.unwrap();
+            lives.push(tables.live(limits(), log));
+        }
+        Self {
+            log: SharedLog::Outbox(lives),
+            tables,
+        }
+    }
+
+    /// Empties the tables, and returns the servers.
+    pub async fn begin_case(&self) -> Vec<Live<User>> {
+        self.tables.clear().await;
+        match &self.log {
+            SharedLog::Memory => {
+                let log = MemoryLog::default();
+                let live = |_| self.tables.live(limits(), log.clone());
+                (0..SERVERS).map(live).collect()
+            }
+            SharedLog::Redis { lives, .. } | SharedLog::Outbox(lives) => lives.clone(),
+        }
+    }
+}
+
+fn limits() -> Limits {
+    Limits::default()
+}
