@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) writes: Counter,
     pub(crate) blocked: Gauge,
     pub(crate) pending: Gauge,
+    behind: Gauge,
     pub(crate) panics: Counter,
     write_to_send: Histogram,
     lags: [(PendingLimit, Counter); 2],
@@ -77,6 +78,7 @@ impl Metrics {
             writes: counter!("rest_live_writes_total"),
             blocked: gauge!("rest_live_blocked_connections"),
             pending: gauge!("rest_live_pending_frames"),
+            behind: gauge!("rest_live_behind_connections"),
             panics: counter!("rest_live_panics_total"),
             write_to_send: histogram!("rest_live_write_to_send_seconds"),
             lags: [PendingLimit::Messages, PendingLimit::Bytes].map(|limit| {
@@ -127,8 +129,14 @@ impl Metrics {
         count(&self.lags, limit, 1);
     }
 
+    /// Counts that a client is behind from now on.
+    pub(crate) fn count_behind(&self) {
+        self.behind.increment(1.0);
+    }
+
     /// Counts that a client is no longer behind.
     pub(crate) fn count_catch_up(&self, end: CatchUpEnd) {
+        self.behind.decrement(1.0);
         count(&self.catch_ups, end, 1);
     }
 
@@ -211,6 +219,10 @@ fn describe() {
     describe_gauge!(
         "rest_live_pending_frames",
         "Frames that are queued for clients now"
+    );
+    describe_gauge!(
+        "rest_live_behind_connections",
+        "Connections whose queue was dropped, and whose clients have not yet been replayed what they missed"
     );
     describe_counter!(
         "rest_live_lags_total",

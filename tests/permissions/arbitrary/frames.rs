@@ -111,8 +111,13 @@ impl Object {
             }
             Some("broadcast") => {
                 self.assert_visible(&self.get("payload"), user, history);
-                "action cursor group model payload type"
+                if self.has("unit") {
+                    "action cursor group model payload type unit"
+                } else {
+                    "action cursor group model payload type"
+                }
             }
+            Some("unit") => "cursor type",
             Some("hello") => "max_message_bytes max_subscriptions ping_ms session type",
             Some("subscribed") => "cursor group model recovered type",
             Some("unsubscribed" | "pong") => "type",

@@ -47,6 +47,9 @@ impl State {
             lagging.position
         };
         lagging.queue.start_lag(position, Instant::now());
+        if lagging.queue.is_behind() {
+            self.context.metrics.count_behind();
+        }
         self.context.metrics.count_lag(limit);
         self.clients.gauge(client);
         self.clients.wake(client);

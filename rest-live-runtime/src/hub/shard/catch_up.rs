@@ -246,17 +246,14 @@ impl State {
         }
     }
 
-    /// Records that the rights or the subscriptions of a client have changed to its advantage: the
-    /// replay also covers what was dispatched meanwhile, because the client may have received, or
-    /// may fetch, a later state of a row than the replay shows.
+    /// Lets the replay of a client that subscribes also cover what was dispatched meanwhile: with
+    /// the subscription, the client may receive later states of rows than the replay would show.
     pub(super) fn extend_catch_up(&mut self, client: usize) {
-        let Some((dispatched, batch_id)) = self.progress.dispatched() else {
-            return;
-        };
         let queue = &mut self.clients[client].queue;
         queue.subscriptions_changed();
         if let Some(behind) = queue.behind()
             && let Some(replay) = &mut behind.replay
+            && let Some((dispatched, batch_id)) = self.progress.dispatched()
         {
             replay.up_to = dispatched;
             replay.batch_id = batch_id;
