@@ -96,6 +96,7 @@
 //! * [`guide::groups_and_serializers`]: keys, several serializers for one group, secret columns
 //! * [`guide::filters`]: soft deletes and drafts
 //! * [`guide::permissions`]: `check_permission`, `authorize`, and rights that end
+//! * [`guide::tokens`]: tokens on an open connection, and when they expire
 //! * [`guide::what_is_captured`]: each kind of write on each database, and what it costs
 //! * [`guide::resume`]: no gap while a page loads or a connection is down
 //! * [`guide::several_servers`]: Redis or the outbox, guarantees, operation
@@ -421,8 +422,8 @@ pub mod warp {
     //! and for cursors.
 
     pub use rest_live_warp::{
-        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_from,
-        with_cursor, with_stored_cursor, without_cursor,
+        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_by_token,
+        subscriptions_from, with_cursor, with_stored_cursor, without_cursor,
     };
 }
 

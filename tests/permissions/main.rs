@@ -17,6 +17,7 @@ mod arbitrary;
 mod authorize;
 mod authorize_limit;
 mod clients;
+mod credentials;
 mod entities;
 mod filters;
 mod gauges;

@@ -139,6 +139,13 @@ fn assert_request(message: &Message, request: &Request) {
     match request {
         Request::Ignored => {}
         Request::Ping => assert_echoed(&v1::pong(id), id),
+        Request::Auth(token) => {
+            assert_eq!(dialect, Dialect::V1);
+            assert_eq!(format!("{token:?}"), "Token(..)");
+            let answer = v1::authenticated(id, Some(600_000));
+            assert_keys(&object(&answer), &["expires_ms", "type"], id);
+            assert_echoed(&answer, id);
+        }
         Request::Unsubscribe => {
             let answer = dialect.unsubscribed(id);
             assert_eq!(answer.is_some(), dialect == Dialect::V1);

@@ -16,6 +16,9 @@ struct Scenario {
     #[expect(dead_code, reason = "for the reader of the file")]
     says: String,
     subprotocol: Option<String>,
+    /// Whether the connection has no user until the client authenticates.
+    #[serde(default)]
+    without_user: bool,
     steps: Vec<Step>,
 }
 
@@ -152,6 +155,7 @@ async fn play_all(file: &str, dialect: Dialect, at_least: usize) {
         let app = App::start().await;
         let client = match &scenario.subprotocol {
             Some(subprotocol) => app.client_of(subprotocol).await,
+            None if scenario.without_user => app.client_without_user().await,
             None => app.client().await,
         };
         let mut player = Player {

@@ -6,6 +6,7 @@
 )]
 
 mod catch_up;
+mod credentials;
 mod model;
 mod queues;
 mod sockets;

@@ -80,7 +80,8 @@ impl GroupEntry {
             .any(|shown| shown.serializer.filter.is_some())
     }
 
-    pub(super) fn has_permission(&self) -> bool {
+    /// Returns whether a `check_permission` decides which rows a user may see.
+    pub(crate) fn has_permission(&self) -> bool {
         self.serializers
             .iter()
             .any(|shown| shown.serializer.permission.is_some())

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::protocol::{
     invariants,
-    request::{GroupSelector, Target},
+    request::{GroupSelector, Target, Token},
 };
 
 /// Parses the first message of a connection.
@@ -83,6 +83,9 @@ fn other_json_is_refused() {
         r#"{"id":1,"model":"a","group":{"pk":1},"since":7}"#,
         r#"{"id":1,"model":"a","group":{"pk":1},"action":"list"}"#,
         r#"{"id":1,"type":"publish"}"#,
+        r#"{"id":1,"type":"auth"}"#,
+        r#"{"id":1,"type":"auth","token":7}"#,
+        r#"{"type":"auth","token":"secret"}"#,
         r#"{"id":1,"type":7}"#,
         r#"{"id":1,"type":"subscribe","action":"create","model":"a"}"#,
         r#"{"id":1,"type":"subscribe","action":"retrieve","model":"a"}"#,
@@ -119,6 +122,10 @@ fn v1_requests_have_an_id_and_maybe_a_type() {
     }
     for (text, request) in [
         (r#"{"id":7,"type":"unsubscribe"}"#, Request::Unsubscribe),
+        (
+            r#"{"id":7,"type":"auth","token":"abc"}"#,
+            Request::Auth(Token("abc".to_owned())),
+        ),
         (r#"{"id":7,"type":"ping"}"#, Request::Ping),
         (r#"{"type":"ping"}"#, Request::Ping),
         (r#"{"type":"pong"}"#, Request::Ignored),
