@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use super::slow::{Behind, Mark, Slow};
 use crate::{
+    data::cursor::Cursor,
     hub::ids::GrantId,
     limits::Limits,
     protocol::{
@@ -446,6 +447,13 @@ impl SendQueue {
     /// Returns the state of a client that is behind.
     pub(crate) fn behind(&mut self) -> Option<&mut Behind> {
         self.slow.as_deref_mut()?.behind.as_mut()
+    }
+
+    /// Returns the unit of the replay of which a part has been queued, if the client is behind.
+    pub(crate) fn catch_up_unit(&self) -> Option<&Cursor> {
+        let behind = self.slow.as_deref()?.behind.as_ref()?;
+        let replay = behind.replay.as_ref().filter(|replay| replay.is_open);
+        replay.map(|replay| &replay.unit)
     }
 
     /// Ends that a client is behind. It receives new broadcasts again.

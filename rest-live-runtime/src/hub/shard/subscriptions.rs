@@ -22,6 +22,7 @@ use crate::{
         dialect::Dialect,
         frame::Frame,
         id::Id,
+        v1,
     },
 };
 
@@ -126,10 +127,18 @@ impl State {
         }
         match &new.start {
             StartPoint::Now(_) => {}
-            StartPoint::Resumed { replayed, .. } => {
+            StartPoint::Resumed {
+                since, replayed, ..
+            } => {
                 let grant = self.groups.subscriber(key).grant;
+                // No other unit may come between the frames of one.
+                let unit = self.clients[id.index].queue.catch_up_unit().cloned();
                 for frame in replayed {
-                    self.clients.replay(id, grant, frame.clone());
+                    let frame = match &unit {
+                        Some(unit) => v1::with_cursor(frame.as_str(), since, Some(unit)),
+                        None => frame.clone(),
+                    };
+                    self.clients.replay(id, grant, frame);
                 }
             }
             StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),

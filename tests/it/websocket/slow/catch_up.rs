@@ -389,12 +389,21 @@ async fn no_row_goes_back_after_a_resume() {
     for id in 1..=6 {
         f.update(id, "2", 1).await;
     }
-    let mut request =
-        json!({"id": 2, "model": "todolist.Task", "group": {"pk": 5}, "since": since});
-    request["since"] = since;
+    let group = json!({"pk": 5});
+    let request = json!({"id": 2, "model": "todolist.Task", "group": group, "since": since});
     slow.send_json(request).await;
     let mut frames = vec![first];
     frames.extend(slow.received().await);
+    // The client applies all of them at once, or none.
+    let unit = frames[0]["unit"].clone();
+    let end = json!({"type": "unit", "cursor": unit});
+    let replay = frames.iter().take_while(|frame| **frame != end);
+    let replay = replay.filter(|frame| frame["type"] == "broadcast");
+    assert!(replay.clone().all(|frame| frame["unit"] == unit));
+    assert!(
+        replay.count() > 6,
+        "the rows, and the one of the new subscription"
+    );
     let texts = frames.iter().map(shown).filter(|(_, id, _)| *id == 5);
     let texts: Vec<_> = texts.map(|(.., text)| text).collect();
     assert!(texts.len() >= 2, "{texts:?}");
