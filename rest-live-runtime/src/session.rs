@@ -256,7 +256,9 @@ impl Session {
         if let Err(refusal) = result {
             let _entered = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
-            self.answer(dialect.error(&refusal, id.as_ref(), text));
+            let registry = &self.context.registry;
+            let order = |model: &str, keys: &[&str]| registry.order_of_keys(model, keys);
+            self.answer(dialect.error(&refusal, id.as_ref(), text, &order));
         }
     }
 

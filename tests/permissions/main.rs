@@ -21,6 +21,7 @@ mod credentials;
 mod entities;
 mod filters;
 mod gauges;
+mod groups;
 mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]

@@ -15,7 +15,7 @@ use super::{
     shard::{
         Shard,
         catch_up::{CatchUp, Portion, PortionError},
-        credentials::{NewUser, Rights},
+        credentials::{NewUser, Rights, SetUser},
         drain::Outgoing,
         subscriptions::Subscribed,
     },
@@ -176,12 +176,17 @@ impl SessionHandle {
     }
 
     /// Replaces the user: see [`State::set_user`](super::shard::State::set_user).
-    pub(crate) fn set_user(&self, new: &NewUser, is_decided: impl Fn(&GroupId) -> bool) -> bool {
-        let is_set = self
+    pub(crate) fn set_user(
+        &self,
+        new: &NewUser,
+        is_current: impl FnOnce() -> bool,
+        is_decided: impl Fn(&GroupId) -> bool,
+    ) -> SetUser {
+        let set = self
             .shard
-            .with(|state| state.set_user(self.client, new, is_decided));
+            .with(|state| state.set_user(self.client, new, is_current, is_decided));
         self.shard.work.notify_one();
-        is_set
+        set
     }
 
     /// Sets how long the session may stay: until its credentials expire.

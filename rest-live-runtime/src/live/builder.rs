@@ -8,7 +8,7 @@ use std::{
     any::TypeId,
     fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use sea_orm::DatabaseConnection;
@@ -321,6 +321,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             ),
             limits: self.limits,
             users: self.users,
+            disconnects: AtomicU64::new(0),
             origins,
             connection_limiter: Arc::<ConnectionLimiter>::default(),
             metrics,

@@ -48,11 +48,14 @@ pub(crate) struct Target {
 /// The way in which a request names a group.
 #[derive(Debug, PartialEq)]
 pub(crate) enum GroupSelector {
-    /// By its key and value.
-    Key(String, Value),
-    /// By the only one of these keys that is a group key of the model.
+    /// By exactly these keys.
+    Keys(Vec<RequestedKey>),
+    /// By those of these keys that are a group key of the model.
     AmongKwargs(Map<String, Value>),
 }
+
+/// The name of a key, and its value, unless that cannot be parsed.
+pub(crate) type RequestedKey = (String, Result<Value, Refusal>);
 
 /// A token of a client. Its `Debug` does not show it, because it must not appear in logs.
 #[derive(PartialEq)]

@@ -88,13 +88,13 @@ fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
             r#"`group` is missing: write {"pk":1} for a row, or {"list_id":1} for a group"#,
         ));
     };
-    let mut entries = group.into_iter();
-    match (entries.next(), entries.next()) {
-        (Some((key, value)), None) => Ok(GroupSelector::Key(key, value)),
-        _ => Err(Refusal::shape(
-            r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#,
-        )),
-    }
+    let keys = group.into_iter().map(|(key, value)| (key, Ok(value)));
+    Ok(GroupSelector::Keys(keys.collect()))
+}
+
+/// Creates the refusal of a group that has no key, or several, if the model has no such group.
+pub(super) fn not_one_key() -> Refusal {
+    Refusal::shape(r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#)
 }
 
 /// Encodes a change for the subscribers of a group.

@@ -1,6 +1,6 @@
 //! What the sessions of one `Live` share.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::watch;
 
@@ -33,6 +33,9 @@ pub(crate) struct SessionContext {
     pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
     pub(crate) users: Users,
+    /// Number of calls of [`Live::disconnect`](crate::Live::disconnect): a token that was checked
+    /// before the last one is checked again.
+    pub(crate) disconnects: AtomicU64,
     pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,

@@ -38,7 +38,7 @@ impl Session {
             Request::Auth(token) => self.authenticate(id, token).await,
             Request::UnsubscribeFrom(target) => {
                 self.current_user()?;
-                let target = self.resolve(target)?;
+                let target = self.resolve(dialect, target)?;
                 self.handle.unsubscribe(&target.group);
                 Ok(())
             }
@@ -72,7 +72,7 @@ impl Session {
                     dialect,
                     id,
                     user,
-                    target: self.resolve(target)?,
+                    target: self.resolve(dialect, target)?,
                     since,
                     must_exist,
                 };
@@ -108,10 +108,10 @@ impl Session {
         }
     }
 
-    fn resolve(&self, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
+    fn resolve(&self, dialect: Dialect, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
         let SessionContext {
             registry, limits, ..
         } = &*self.context;
-        ResolvedTarget::new(registry, limits, self.scope(), target)
+        ResolvedTarget::new(registry, limits, self.scope(), dialect, target)
     }
 }

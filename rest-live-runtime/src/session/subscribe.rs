@@ -49,7 +49,7 @@ pub(super) struct SubscribeRequest<'r> {
 impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
-        let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let (model, group_key) = (&*request.target.model.label, &*request.target.entry.label);
         let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
@@ -70,7 +70,7 @@ impl Session {
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
-                group_key,
+                group_names: Arc::clone(&request.target.entry.names),
                 model: Arc::clone(&request.target.model.label),
                 id: request.id.cloned(),
                 dialect: request.dialect,

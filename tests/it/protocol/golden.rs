@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::{post, task},
+    entities::{post, question, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -39,6 +39,9 @@ enum Step {
     Delete(i32),
     InsertPost(Post),
     UpdatePost(Post),
+    InsertQuestion(Question),
+    UpdateQuestion(Question),
+    DeleteQuestion(i32),
     Shutdown,
 }
 
@@ -117,6 +120,36 @@ impl Post {
             blog_id: self.blog_id.map(Set).unwrap_or_default(),
             published: self.published.map(Set).unwrap_or_default(),
             deleted: self.deleted.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
+/// The course and the queue are the columns of its groups. Without a queue, it is in no group of
+/// both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    id: i32,
+    text: Option<String>,
+    course_id: Option<i32>,
+    #[serde(default, deserialize_with = "some")]
+    queue_id: Option<Option<i32>>,
+}
+
+/// Reads a value that is given, which may be null.
+fn some<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<i32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Question {
+    fn into_active_model(self) -> question::ActiveModel {
+        question::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            course_id: self.course_id.map(Set).unwrap_or_default(),
+            queue_id: self.queue_id.map(Set).unwrap_or_default(),
         }
     }
 }
@@ -200,8 +233,6 @@ impl Player {
             }
             Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
             Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
-            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
-            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
             Step::Delete(id) => {
                 task::ActiveModel {
                     id: Set(id),
@@ -210,6 +241,23 @@ impl Player {
                 .delete(&app.db())
                 .await
                 .unwrap();
+            }
+            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
+            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
+            Step::InsertQuestion(question) => {
+                let question = question.into_active_model();
+                question.insert(&app.db()).await.unwrap();
+            }
+            Step::UpdateQuestion(question) => {
+                let question = question.into_active_model();
+                question.update(&app.db()).await.unwrap();
+            }
+            Step::DeleteQuestion(id) => {
+                let question = question::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                };
+                question.delete(&app.db()).await.unwrap();
             }
             Step::Shutdown => {
                 let live = app.live.clone();

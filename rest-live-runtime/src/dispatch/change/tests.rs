@@ -6,7 +6,7 @@ use super::{conflated::ConflatedChange, *};
 use crate::{
     data::{event::Event, key::KeyValue},
     model::{
-        declaration::{Declaration, GroupDeclaration, Subscribable},
+        declaration::{Declaration, GroupColumn, GroupDeclaration, GroupKey, Subscribable},
         filter::Filter,
         permission::{Permission, UserType},
         registration::Registration,
@@ -69,8 +69,11 @@ macro_rules! serializer {
                 filter: $filter,
                 secret: &[],
                 groups: &[GroupDeclaration {
-                    group_key: Some(("list_id", item::Column::ListId)),
-                    choices: || None,
+                    group_key: GroupKey::Columns(&[GroupColumn {
+                        name: "list_id",
+                        column: item::Column::ListId,
+                        choices: || None,
+                    }]),
                     authorize: None,
                     public: false,
                 }],

@@ -156,7 +156,10 @@ impl State {
     ) -> usize {
         let (subscription, grant) = (self.clients.next_subscription(), self.clients.next_grant());
         let client = &mut self.clients[id.index];
-        let create = || Group::new(new.group.clone(), new.group_key, Arc::clone(&new.model));
+        let create = || {
+            let names = Arc::clone(&new.group_names);
+            Group::new(new.group.clone(), names, Arc::clone(&new.model))
+        };
         let subscriber = Subscriber {
             grant,
             client: id.index,

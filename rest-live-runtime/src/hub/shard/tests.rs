@@ -121,7 +121,7 @@ impl Fixture {
     ) -> NewSubscription {
         NewSubscription {
             group: group(value),
-            group_key: "key",
+            group_names: ["key"].into(),
             model: Arc::clone(&self.label),
             id: id.map(id_of),
             dialect,
