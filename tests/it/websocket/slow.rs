@@ -174,23 +174,23 @@ async fn stalled_reader_catches_up_and_delays_no_client() {
     );
 }
 
-/// Returns how often clients have exceeded a limit since the last call.
-fn lags(recorder: &DebuggingRecorder, limit: &str) -> u64 {
-    count(recorder, "rest_live_lags_total", limit)
-}
-
-/// Returns how much a counter with this label has counted since the last call.
-fn count(recorder: &DebuggingRecorder, name: &str, label: &str) -> u64 {
-    let counters = recorder.snapshotter().snapshot().into_vec().into_iter();
-    let counts = counters.filter_map(|(key, _, _, value)| match value {
-        DebugValue::Counter(count) => {
-            let mut labels = key.key().labels();
-            let is_it = key.key().name() == name && labels.any(|l| l.value() == label);
-            is_it.then_some(count)
+/// Returns how often clients exceeded the limit of bytes, and how often a client stopped being
+/// behind in this way, since the last call.
+fn lags_and_ends(recorder: &DebuggingRecorder, end: &str) -> (u64, u64) {
+    let (mut lags, mut ends) = (0, 0);
+    for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
+        let has_label = |value| key.key().labels().any(|label| label.value() == value);
+        match (key.key().name(), value) {
+            ("rest_live_lags_total", DebugValue::Counter(count)) if has_label("bytes") => {
+                lags += count;
+            }
+            ("rest_live_catch_ups_total", DebugValue::Counter(count)) if has_label(end) => {
+                ends += count;
+            }
+            _ => {}
         }
-        _ => None,
-    });
-    counts.sum()
+    }
+    (lags, ends)
 }
 
 /// With the system's default send buffer, the server would notice a client that reads nothing only
@@ -216,7 +216,7 @@ async fn stalled_reader_is_noticed_early() {
         witness.json().await;
     }
     soon("a lag", async {
-        while lags(&recorder, "bytes") == 0 {
+        while lags_and_ends(&recorder, "complete").0 == 0 {
             tokio::time::sleep(TICK).await;
         }
     })

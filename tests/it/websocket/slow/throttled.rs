@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::{count, lags};
+use super::lags_and_ends;
 use crate::{
     entities::task as task_model,
     support::{App, Dialect, TICK, soon},
@@ -135,10 +135,9 @@ async fn follow_large_rows(dialect: Dialect) {
         }
     };
     tokio::join!(writes, reads);
-    assert!(
-        lags(&recorder, "bytes") > 0,
-        "the link is too fast for this test"
-    );
+    let (lags, complete) = lags_and_ends(&recorder, "complete");
+    assert!(lags > 0, "the link is too fast for this test");
+    assert!(complete > 0, "{lags} lags");
 }
 
 /// The connection ends while the client is behind: nothing of it is left.
@@ -170,7 +169,7 @@ async fn connection_may_end_while_behind() {
     let mut closed = 0;
     soon("the end of the connection", async {
         while closed == 0 || app.live.connections() > 0 {
-            closed += count(&recorder, "rest_live_catch_ups_total", "closed");
+            closed += lags_and_ends(&recorder, "closed").1;
             sleep(TICK).await;
         }
     })
