@@ -174,6 +174,17 @@ async fn stalled_reader_catches_up_and_delays_no_client() {
     );
 }
 
+/// Starts an application with a recorder of its metrics. Such applications must not start at the
+/// same time on one thread.
+async fn measured() -> (App, DebuggingRecorder) {
+    let recorder = DebuggingRecorder::new();
+    let app = {
+        let _guard = metrics::set_default_local_recorder(&recorder);
+        App::start().await
+    };
+    (app, recorder)
+}
+
 /// Returns how often clients exceeded the limit of bytes, and how often a client stopped being
 /// behind in this way, since the last call.
 fn lags_and_ends(recorder: &DebuggingRecorder, end: &str) -> (u64, u64) {
@@ -197,11 +208,7 @@ fn lags_and_ends(recorder: &DebuggingRecorder, end: &str) -> (u64, u64) {
 /// after some megabytes.
 #[tokio::test]
 async fn stalled_reader_is_noticed_early() {
-    let recorder = DebuggingRecorder::new();
-    let app = {
-        let _guard = metrics::set_default_local_recorder(&recorder);
-        App::start().await
-    };
+    let (app, recorder) = measured().await;
     let mut stalled = app.client().await;
     stalled
         .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::lags_and_ends;
+use super::{lags_and_ends, measured};
 use crate::{
     entities::task as task_model,
     support::{App, Dialect, TICK, soon},
@@ -71,19 +71,15 @@ fn subscribe(dialect: Dialect) -> &'static str {
 /// and the client ends with the last state of each row.
 #[tokio::test]
 async fn large_rows_arrive_without_reset() {
+    let (plain, v1, v0_7) = (measured().await, measured().await, measured().await);
     tokio::join!(
-        follow_large_rows(Dialect::Plain),
-        follow_large_rows(Dialect::V1),
-        follow_large_rows(Dialect::V0_7),
+        follow_large_rows(Dialect::Plain, plain),
+        follow_large_rows(Dialect::V1, v1),
+        follow_large_rows(Dialect::V0_7, v0_7),
     );
 }
 
-async fn follow_large_rows(dialect: Dialect) {
-    let recorder = DebuggingRecorder::new();
-    let app = {
-        let _guard = metrics::set_default_local_recorder(&recorder);
-        App::start().await
-    };
+async fn follow_large_rows(dialect: Dialect, (app, recorder): (App, DebuggingRecorder)) {
     for id in 1..=ROWS {
         app.insert_task(id, "small", 1).await;
     }
@@ -143,11 +139,7 @@ async fn follow_large_rows(dialect: Dialect) {
 /// The connection ends while the client is behind: nothing of it is left.
 #[tokio::test]
 async fn connection_may_end_while_behind() {
-    let recorder = DebuggingRecorder::new();
-    let app = {
-        let _guard = metrics::set_default_local_recorder(&recorder);
-        App::start().await
-    };
+    let (app, recorder) = measured().await;
     let mut client = connect(&app).await;
     client.send(subscribe(Dialect::V1).into()).await.unwrap();
     let subscribed = soon("the answer", client.next()).await.unwrap().unwrap();
