@@ -9,3 +9,4 @@ mod redis;
 mod resume;
 mod secret;
 mod signals;
+mod units;

@@ -112,6 +112,7 @@ impl Object {
             Some("broadcast") => {
                 self.assert_visible(&self.get("payload"), user, history);
                 if self.has("unit") {
+                    assert!(self.get("unit").is_string(), "{self:?}");
                     "action cursor group model payload type unit"
                 } else {
                     "action cursor group model payload type"

@@ -46,6 +46,8 @@ impl State {
         } else {
             lagging.position
         };
+        // What the client has received of a unit is replayed with the rest.
+        lagging.open_unit = None;
         lagging.queue.start_lag(position, Instant::now());
         if lagging.queue.is_behind() {
             self.context.metrics.count_behind();

@@ -83,6 +83,9 @@ impl State {
         {
             return Err(SubscribeError::Advanced(batch_id));
         }
+        if self.would_interrupt_unit(client, &new.start) {
+            return Err(SubscribeError::UnitOpen);
+        }
         let min_position = match present {
             // It continues after what was dispatched; the log's head may be further.
             Some(present) => {
@@ -128,7 +131,10 @@ impl State {
         match &new.start {
             StartPoint::Now(_) => {}
             StartPoint::Resumed {
-                since, replayed, ..
+                since,
+                replayed,
+                unit_end,
+                ..
             } => {
                 let grant = self.groups.subscriber(key).grant;
                 // No other unit may come between the frames of one.
@@ -139,6 +145,11 @@ impl State {
                         None => frame.clone(),
                     };
                     self.clients.replay(id, grant, frame);
+                }
+                if let Some(end) = unit_end
+                    && unit.is_none()
+                {
+                    self.clients.end_replay(id, end.clone());
                 }
             }
             StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),

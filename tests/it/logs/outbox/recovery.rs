@@ -24,6 +24,7 @@ pub(crate) async fn write_with_retries(server: &Server, log: &OutboxLog, model: 
         node: None,
         began: None,
         scope: None,
+        following: 0,
     };
     let events = [event];
     soon("a write", async {
