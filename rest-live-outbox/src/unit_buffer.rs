@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(complete.last(), Some(&50_000));
         assert_eq!(buffer.bytes, 0);
         // The rest of a unit that was yielded, and another one.
-        let rest = vec![entry(50_001, 7, 9), entry(50_002, 8, 9)];
+        let rest = vec![entry(50_001, 7, 9), entry(50_002, 99, 9)];
         let rest = buffer.complete(rest, true);
         assert!(rest.iter().map(|entry| entry.is_cut).eq([true, false]));
         let next = buffer.complete(vec![entry(50_003, 7, 9)], true);

@@ -18,7 +18,9 @@ const KINDS: [LogKind; 3] = [LogKind::Memory, LogKind::Redis, LogKind::Outbox];
 async fn start(kind: LogKind) -> (Servers, Live, Client) {
     let servers = Servers::start(kind).await;
     let writer = servers.live().await;
-    let limits = Limits::default().max_pending_messages(4096);
+    let limits = Limits::default()
+        .max_pending_messages(4096)
+        .max_pending_bytes(4 << 20);
     let reader = servers.builder().await.limits(limits).build().unwrap();
     let mut client = Client::connect(&reader, ());
     for (id, group) in [
