@@ -1,5 +1,5 @@
-//! Clients that read too slowly are replayed what they missed. Clients that read nothing are closed.
-//! Other clients are not affected.
+//! Clients that read too slowly are replayed what they missed. Clients that read nothing are
+//! closed. Other clients are not affected.
 
 mod catch_up;
 mod throttled;
