@@ -191,6 +191,11 @@ impl SendQueue {
         self.queued.is_empty() && self.reset.is_none() && !self.releases()
     }
 
+    /// Returns whether everything that was published to the client is queued or sent.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        !self.is_behind() && self.reset.is_none() && !self.ignores_changes()
+    }
+
     pub(crate) fn close_code(&self) -> Option<CloseCode> {
         self.close
     }
