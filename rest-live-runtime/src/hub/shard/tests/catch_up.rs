@@ -79,6 +79,7 @@ fn later_batch_is_not_covered() {
         frames: Arc::new([BroadcastFrame {
             frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
             removes: false,
+            unit: None,
         }]),
         delivery: Delivery::All([None, Some(0), None]),
     };
