@@ -218,12 +218,11 @@ impl PortionFrames {
         }
         // The change at which the last portion ended may have further ids.
         let skipped = if change.at == sent_ids { sent.ids } else { 0 };
-        let receivers = if dialect == Dialect::V0_7 {
-            ids.len()
-        } else {
-            1
+        let receivers: Vec<_> = match dialect {
+            Dialect::Plain | Dialect::V1 => vec![None],
+            Dialect::V0_7 => ids.iter().map(Some).collect(),
         };
-        if skipped >= receivers {
+        if skipped >= receivers.len() {
             return true;
         }
         let (since, metrics) = (&catch_up.since, &context.metrics);
@@ -236,10 +235,10 @@ impl PortionFrames {
             metrics,
         );
         let Some(frame) = frame else { return true };
-        for receiver in skipped..receivers {
-            let frame = match dialect {
-                Dialect::Plain | Dialect::V1 => frame.clone(),
-                Dialect::V0_7 => v0_7::complete(&ids[receiver], &frame),
+        for (index, id) in receivers.into_iter().enumerate().skip(skipped) {
+            let frame = match id {
+                None => frame.clone(),
+                Some(id) => v0_7::complete(id, &frame),
             };
             if !self.has_room(&frame) {
                 return false;
@@ -247,7 +246,7 @@ impl PortionFrames {
             self.bytes += frame.bytes().len();
             self.frames.push((grant, frame));
             self.sent = ReplayPosition {
-                ids: receiver + 1,
+                ids: index + 1,
                 ..change.at
             };
         }

@@ -102,7 +102,8 @@ fn changed_subscriptions_outdate_a_portion() {
         let apply = |s: &mut State| s.apply(client, revoked, 0, Err(ErrorCode::Revoked));
         assert!(f.shard.with(apply).is_some());
     };
-    let changes: [&dyn Fn(&Fixture, ClientId); 3] = [&subscribe, &unsubscribe, &revoke];
+    type Change<'c> = &'c dyn Fn(&Fixture, ClientId);
+    let changes: [Change<'_>; 3] = [&subscribe, &unsubscribe, &revoke];
     for change in changes {
         let f = Fixture::with(2, 1024);
         let client = behind(&f);
