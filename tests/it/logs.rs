@@ -8,3 +8,4 @@ mod redis;
 mod resume;
 mod secret;
 mod signals;
+mod transfers;

@@ -10,6 +10,12 @@ use crate::{entities::User, support::redis::Redis, tables::Tables};
 /// Number of servers.
 pub const SERVERS: usize = 3;
 
+/// Maximum number of broadcasts that may wait for a client. If there are more, it is behind.
+const MAX_PENDING_MESSAGES: usize = 16;
+
+/// Number of broadcasts that surely may wait for a client.
+pub const MAX_UNREAD_MESSAGES: usize = 12;
+
 pub struct Servers {
     log: SharedLog,
     pub tables: Tables,
@@ -82,4 +88,7 @@ impl Servers {
 
 fn limits() -> Limits {
     Limits::default()
+        .max_pending_messages(MAX_PENDING_MESSAGES)
+        .message_rate(1_000_000, 1_000_000)
+        .resume_rate(1_000_000, 1_000_000)
 }

@@ -167,6 +167,10 @@ impl<'s> World<'s> {
                 let subscriber = &mut self.subscribers[subscriber % count];
                 subscriber.resume_reading(commits).await;
             }
+            Step::Refresh(subscriber, user) => {
+                let subscriber = &mut self.subscribers[subscriber % count];
+                subscriber.refresh(*user, commits).await;
+            }
             Step::Write(_) | Step::Transaction(..) => {
                 unreachable!("a write is not a step of a subscriber")
             }
