@@ -91,4 +91,5 @@ fn limits() -> Limits {
         .max_pending_messages(MAX_PENDING_MESSAGES)
         .message_rate(1_000_000, 1_000_000)
         .resume_rate(1_000_000, 1_000_000)
+        .auth_rate(1_000_000, 1_000_000)
 }
