@@ -7,9 +7,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+    stream::BoxStream,
+};
 use rest_live_runtime::{
-    Cursor, Entry, EventLog, LogError, ReadError, Record, StoredEvent, Tail, TransactionalLog,
+    Cursor, Entry, EventLog, LogError, Present, ReadError, Record, StoredEvent, Tail,
+    TransactionalLog,
 };
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction, DbBackend,
@@ -206,6 +211,26 @@ impl EventLog for OutboxLog {
             Ok(Cursor {
                 position: horizon.start_position(),
                 epoch: horizon.state.epoch,
+            })
+        }
+        .boxed()
+    }
+
+    /// Returns the moment of the call, without a query. A statement that begins later sees every
+    /// event that was committed before. The [head](Self::head) may be before such an event while an
+    /// earlier transaction is open.
+    fn present(&self) -> BoxFuture<'_, Result<Present, LogError>> {
+        let now = self.node.await_present().into_std();
+        ready(Ok(Present::Moment(now))).boxed()
+    }
+
+    /// Returns the last number that a transaction of any node has drawn.
+    fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+        async {
+            let state = self.node.state().await.ok()?;
+            Some(Cursor {
+                position: state.last_drawn,
+                epoch: state.epoch,
             })
         }
         .boxed()

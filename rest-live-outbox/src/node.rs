@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    horizon::{Horizon, HorizonTracker},
+    horizon::{Horizon, HorizonTracker, read_state},
     log_state::LogState,
     options::Options,
     rows,
@@ -41,6 +41,9 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Changes when there may be new events. Tails then read the table.
     pub(crate) wakeups: watch::Sender<u64>,
+    /// The last moment up to which a client waits for all events. Tails then yield an item, even if
+    /// there is no event.
+    awaited_moment: parking_lot::Mutex<Option<Instant>>,
     /// Number of tails for whose events a client may wait.
     pub(crate) awaited_tails: watch::Sender<usize>,
     /// Changes when there are new events, or may be.
@@ -62,6 +65,7 @@ impl Node {
             options,
             name,
             wakeups: watch::Sender::new(0),
+            awaited_moment: parking_lot::Mutex::default(),
             awaited_tails: watch::Sender::new(0),
             changes: watch::Sender::new(()),
             commits: Notify::new(),
@@ -76,6 +80,23 @@ impl Node {
         self.wakeups
             .send_modify(|wakeups| *wakeups = wakeups.wrapping_add(1));
         self.changes.send_replace(());
+    }
+
+    /// Returns the present, and lets the tails read up to it.
+    pub(crate) fn await_present(&self) -> Instant {
+        let now = Instant::now();
+        {
+            let mut awaited = self.awaited_moment.lock();
+            *awaited = (*awaited).max(Some(now));
+        }
+        self.wakeups
+            .send_modify(|wakeups| *wakeups = wakeups.wrapping_add(1));
+        now
+    }
+
+    /// Returns whether a client waits for a moment after `as_of`.
+    pub(crate) fn awaits_moment_after(&self, as_of: Option<Instant>) -> bool {
+        *self.awaited_moment.lock() > as_of
     }
 
     /// Returns how long a tail waits if it is not woken.
@@ -106,6 +127,15 @@ impl Node {
 
     fn watermark(&self) -> Option<Cursor> {
         self.tail_watermark.lock().clone()
+    }
+
+    /// Reads the state of the log.
+    pub(crate) async fn state(&self) -> Result<LogState, sqlx::Error> {
+        with_timeout(async {
+            let mut connection = self.pool.acquire().await?;
+            read_state(&mut connection, &self.tables.statements).await
+        })
+        .await
     }
 
     /// Reads the database and returns the horizon.

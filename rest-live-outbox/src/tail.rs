@@ -61,6 +61,8 @@ pub(crate) fn tail(
         pending: VecDeque::new(),
         last_read: Instant::now(),
         is_truncated: false,
+        as_of: None,
+        is_full: false,
         gap_interval: GAP_INTERVAL,
         failing_since: None,
         retry_interval: RETRY_INTERVAL,
@@ -82,6 +84,10 @@ struct TailReader {
     last_read: Instant,
     /// Whether the last statement stopped at its row limit.
     is_truncated: bool,
+    /// When the last statement began that saw all events.
+    as_of: Option<Instant>,
+    /// Whether the last statement read gaps only, because there are too many.
+    is_full: bool,
     gap_interval: Duration,
     /// The time of the first read that failed in a row.
     failing_since: Option<Instant>,
@@ -134,7 +140,12 @@ impl TailReader {
             self.retry_interval = (self.retry_interval * 2).min(MAX_RETRY_INTERVAL);
         } else if let (false, Some(position)) = (self.is_truncated, &self.position) {
             let is_awaited = self.audience.is_waiting();
-            let mut poll = self.node.poll_interval(is_awaited);
+            let is_present_awaited = self.node.awaits_moment_after(self.as_of) && !self.is_full;
+            let mut poll = if is_present_awaited {
+                MIN_READ_INTERVAL
+            } else {
+                self.node.poll_interval(is_awaited)
+            };
             if is_awaited && position.tracker.has_gaps() {
                 poll = poll.min(self.gap_interval);
                 self.gap_interval = (self.gap_interval * 2).min(MAX_GAP_INTERVAL);
@@ -156,25 +167,38 @@ impl TailReader {
         let Some(position) = &mut self.position else {
             return self.start().await;
         };
-        let (state, entries) = with_timeout(read_rows(&self.node, &mut position.tracker)).await?;
+        let read = with_timeout(read_rows(&self.node, &mut position.tracker)).await?;
+        let RowsRead {
+            state,
+            entries,
+            began,
+            is_full,
+        } = read;
         if !position.continues_in(&state) {
             self.node.forget_watermark();
             return self.start().await;
         }
         let numbers: Vec<u64> = entries.iter().map(|entry| entry.position).collect();
         self.is_truncated = numbers.len() as i64 == MAX_ROWS_PER_READ;
+        self.is_full = is_full;
+        let as_of = (!self.is_truncated && !is_full).then_some(began);
+        let is_awaited = as_of.is_some() && self.node.awaits_moment_after(self.as_of);
+        self.as_of = as_of.or(self.as_of);
         let moved = position.tracker.record(&numbers, self.is_truncated);
         if moved {
             self.gap_interval = GAP_INTERVAL;
             self.node.record_watermark(&position.watermark());
         }
-        if moved || !entries.is_empty() {
+        let has_changed = moved || !entries.is_empty();
+        if has_changed {
             self.node.changes.send_replace(());
+        }
+        if has_changed || is_awaited {
             let watermark = position.watermark();
             self.pending.push_back(Tail::Entries {
                 entries,
                 watermark,
-                as_of: None,
+                as_of: as_of.map(Instant::into_std),
             });
         }
         Ok(())
@@ -224,22 +248,27 @@ impl TailReader {
     }
 }
 
+/// The result of one read of the table.
+struct RowsRead {
+    state: LogState,
+    entries: Vec<Entry>,
+    /// A moment before the statement began.
+    began: Instant,
+    /// Whether new rows were not read, because there are too many gaps.
+    is_full: bool,
+}
+
 /// Reads new rows. If there are gaps, it first reads which transactions may own their numbers.
-async fn read_rows(
-    node: &Node,
-    tracker: &mut GapTracker,
-) -> Result<(LogState, Vec<Entry>), sqlx::Error> {
+async fn read_rows(node: &Node, tracker: &mut GapTracker) -> Result<RowsRead, sqlx::Error> {
     let statements = &node.tables.statements;
     let mut connection = node.pool.acquire().await?;
     if tracker.has_gaps() {
         tracker.observe(&read_lock_holders(&mut connection, statements).await?);
     }
     let (firsts, lasts) = tracker.gaps();
-    let new_rows_limit = if tracker.has_room() {
-        MAX_ROWS_PER_READ
-    } else {
-        0
-    };
+    let is_full = !tracker.has_room();
+    let new_rows_limit = if is_full { 0 } else { MAX_ROWS_PER_READ };
+    let began = Instant::now();
     let rows = sqlx::query(statements.read.to_sql())
         .bind(firsts)
         .bind(lasts)
@@ -253,5 +282,10 @@ async fn read_rows(
         .iter()
         .map(rows::read_entry)
         .filter_map(Result::transpose);
-    Ok((state, entries.collect::<Result<_, _>>()?))
+    Ok(RowsRead {
+        state,
+        entries: entries.collect::<Result<_, _>>()?,
+        began,
+        is_full,
+    })
 }

@@ -8,6 +8,7 @@ mod context;
 pub(crate) mod groups;
 pub(crate) mod ids;
 pub(crate) mod new_subscription;
+pub(crate) mod published;
 mod session_handle;
 pub(crate) mod shard;
 pub(crate) mod writer;
@@ -24,7 +25,8 @@ use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 pub(crate) use self::session_handle::SessionHandle;
 use self::{
-    context::HubContext,
+    context::{HubContext, LogDemand},
+    published::Published,
     shard::{Shard, State},
 };
 use crate::{
@@ -46,8 +48,14 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(shards: usize, limits: Limits, metrics: Arc<Metrics>) -> Self {
-        let context = Arc::new(HubContext::new(limits, metrics));
+    /// Creates a hub. `published` is how far the dispatcher has published the log.
+    pub(crate) fn new(
+        shards: usize,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        published: watch::Receiver<Option<Published>>,
+    ) -> Self {
+        let context = Arc::new(HubContext::new(limits, metrics, published));
         let shard = |_| Arc::new(Shard::new(Arc::clone(&context)));
         Self {
             shards: (0..shards.max(1)).map(shard).collect(),
@@ -105,9 +113,14 @@ impl Hub {
         }
     }
 
-    /// Follows whether this node has any subscription.
-    pub(crate) fn has_subscribers(&self) -> watch::Receiver<bool> {
-        self.context.has_subscribers()
+    /// Follows whether this node has a subscription, or another reason to read the log at once.
+    pub(crate) fn is_log_awaited(&self) -> watch::Receiver<bool> {
+        self.context.is_log_awaited()
+    }
+
+    /// Lets the log be read at once, as for a subscriber, until the result is dropped.
+    pub(crate) fn demand_log(&self) -> LogDemand {
+        self.context.demand_log()
     }
 
     /// Records that everything up to a cursor was dispatched.

@@ -330,7 +330,10 @@ impl<U: Send + Sync + 'static> Live<U> {
     pub fn cursor(&self) -> Option<Cursor> {
         let context = &self.inner.context;
         let head = context.log.known_head();
-        head.or_else(|| context.progress.borrow().clone())
+        head.or_else(|| {
+            let published = context.published.borrow();
+            Some(published.as_ref()?.cursor.clone())
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod authorize;
 pub(crate) mod authorize_limiter;
+mod barrier;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
@@ -16,6 +17,7 @@ mod refusal;
 mod request;
 mod resume;
 pub(crate) mod session_reads;
+pub(crate) mod shared_request;
 mod subscribe;
 mod target;
 mod token_bucket;

@@ -16,6 +16,7 @@ mod raw;
 mod redis;
 mod scripted_log;
 pub mod secured;
+mod servers;
 mod shared_log;
 mod template;
 
@@ -35,6 +36,7 @@ pub use self::{
     raw::{raw, raw_offering, raw_on},
     redis::Redis,
     scripted_log::ScriptedLog,
+    servers::{LogKind, Servers},
     shared_log::SharedLog,
     template::Template,
 };

@@ -1,7 +1,7 @@
 //! The task of a node that reads the log and publishes each event to the hub. It waits for the log,
 //! and for the writers to catch up; it waits for no socket.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Instant as StdInstant};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::{
@@ -25,7 +25,7 @@ use crate::{
         cursor::{Cursor, EventPosition},
         event::{Action, Event, EventKind, RowChange},
     },
-    hub::{Hub, groups::audience::Publication},
+    hub::{Hub, groups::audience::Publication, published::Published},
     log::{Entry, Tail},
     metrics::Metrics,
     model::registry::{ModelEntry, Registry},
@@ -52,8 +52,8 @@ pub(crate) struct Dispatcher {
     pub(crate) detects_conflicts: bool,
     /// Maximum size of the rows that are remembered to detect conflicts.
     pub(crate) max_conflict_bytes: usize,
-    /// The cursor up to which everything is in the queues of the sessions.
-    pub(crate) progress: watch::Sender<Option<Cursor>>,
+    /// How far the log is published.
+    pub(crate) published: watch::Sender<Option<Published>>,
 }
 
 impl Dispatcher {
@@ -74,7 +74,7 @@ impl Dispatcher {
     }
 
     async fn follow(&self, tail: BoxStream<'static, Tail>) {
-        let mut tail = pin!(idle_tail(tail, self.hub.has_subscribers()));
+        let mut tail = pin!(idle_tail(tail, self.hub.is_log_awaited()));
         let mut conflicts = None;
         let begin = |cursor: &Cursor| {
             let order = &self.publisher.order;
@@ -101,14 +101,20 @@ impl Dispatcher {
                 Tail::Begin(cursor) => {
                     conflicts = begin(&cursor);
                     self.hub.begin(&cursor, self.forget(&cursor));
-                    self.progress.send_replace(Some(cursor));
+                    self.published.send_replace(Some(Published::begin(cursor)));
                 }
                 Tail::Entries {
-                    entries, watermark, ..
+                    entries,
+                    watermark,
+                    as_of,
                 } => {
-                    let conflicts = conflicts.as_mut();
-                    let events = self.resolve(&entries, &watermark, conflicts, &mut withheld);
-                    self.dispatch(&events, &watermark).await;
+                    // Otherwise the item only says that nothing was committed.
+                    if !entries.is_empty() || self.has_moved(&watermark) {
+                        let conflicts = conflicts.as_mut();
+                        let events = self.resolve(&entries, &watermark, conflicts, &mut withheld);
+                        self.dispatch(&events, &watermark).await;
+                    }
+                    self.complete(watermark, as_of, withheld.first());
                 }
                 Tail::Reset(cursor) => {
                     withheld.clear();
@@ -135,8 +141,8 @@ impl Dispatcher {
 
     /// Reads rows again whose events are withheld, and whose writer should have read them by now.
     fn reread_withheld(&self, withheld: &mut WithheldRows) {
-        for (row, state) in withheld.take_due(Instant::now()) {
-            self.publisher.reread(row, state.known_rows, state.creates);
+        for due in withheld.take_due(Instant::now()) {
+            self.publisher.reread(due.row, due.known_rows, due.creates);
         }
     }
 
@@ -162,10 +168,14 @@ impl Dispatcher {
                     if let Verdict::PublishAsUpdate = verdict {
                         event = Arc::new(Event::clone(&event).with_action(Action::Updated));
                     }
-                    if !withheld.is_empty()
-                        && let Some(change) = event.as_row()
-                    {
-                        withheld.published(&event.row_id(&change.key), source.began.as_ref());
+                    if !withheld.is_empty() {
+                        match event.as_row() {
+                            Some(change) => {
+                                let row = event.row_id(&change.key);
+                                withheld.published(&row, source.began.as_ref());
+                            }
+                            None => withheld.model_reset(&event.scoped_model(), entry.position),
+                        }
                     }
                 }
                 Verdict::Withhold(reread) => {
@@ -183,9 +193,11 @@ impl Dispatcher {
                         known_rows,
                         creates,
                     } = reread;
-                    if self.publisher.mark_for_reread(&row, known_rows, creates) {
-                        rereads.push(row);
+                    let known = known_rows.clone();
+                    if self.publisher.mark_for_reread(&row, known, creates) {
+                        rereads.push(row.clone());
                     }
+                    withheld.add(row, entry.position, known_rows, creates, Instant::now());
                     continue;
                 }
             }
@@ -217,7 +229,34 @@ impl Dispatcher {
             );
         }
         self.hub.set_stale(false);
-        self.progress.send_replace(Some(cursor));
+        self.published.send_modify(|published| {
+            // The reset covers what was committed before that moment.
+            let as_of = published.as_ref().and_then(|published| published.as_of);
+            *published = Some(Published {
+                as_of,
+                ..Published::begin(cursor)
+            });
+        });
+    }
+
+    /// Returns whether a cursor is another one than the last that was published.
+    fn has_moved(&self, watermark: &Cursor) -> bool {
+        let published = self.published.borrow();
+        published
+            .as_ref()
+            .is_none_or(|published| published.cursor != *watermark)
+    }
+
+    /// Records that an item of the tail is published.
+    fn complete(&self, watermark: Cursor, as_of: Option<StdInstant>, first_withheld: Option<u64>) {
+        self.published.send_modify(|published| {
+            let before = published.as_ref().and_then(|published| published.as_of);
+            *published = Some(Published {
+                cursor: watermark,
+                as_of: as_of.max(before),
+                first_withheld,
+            });
+        });
     }
 
     /// Publishes events: those of one commit in as few parts as the limits allow.
@@ -253,7 +292,6 @@ impl Dispatcher {
             }
         }
         self.publish(&mut batch).await;
-        self.progress.send_replace(Some(watermark.clone()));
     }
 
     /// Publishes a batch to each shard when its writer has caught up: a client that reads must not

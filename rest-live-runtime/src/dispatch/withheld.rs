@@ -6,12 +6,13 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    mem,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::data::{cursor::Cursor, event::Row, row_id::RowId};
+use crate::data::{cursor::Cursor, event::Row, row_id::RowId, scoped_model::ScopedModel};
 
 /// How long the node that wrote an event may take to read the row again.
 const REREAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,14 +31,27 @@ pub(crate) struct WithheldRows {
 
 /// A row of which events are withheld.
 #[derive(Debug)]
-pub(crate) struct WithheldRow {
+struct WithheldRow {
+    /// Withheld events before this position are covered.
+    first: u64,
     /// The position of the last withheld event.
-    position: u64,
+    last: u64,
+    /// The states that subscribers may hold.
+    known_rows: Vec<Row>,
+    /// Whether a withheld event may have created the row.
+    creates: bool,
+    /// When this node reads the row; `None` after it began.
+    due: Option<Instant>,
+}
+
+/// A row that this node must read.
+#[derive(Debug)]
+pub(crate) struct DueRow {
+    pub(crate) row: RowId,
     /// The states that subscribers may hold.
     pub(crate) known_rows: Vec<Row>,
     /// Whether a withheld event may have created the row.
     pub(crate) creates: bool,
-    due: Instant,
 }
 
 impl WithheldRows {
@@ -57,15 +71,16 @@ impl WithheldRows {
             now
         };
         let withheld = self.rows.entry(row).or_insert_with(|| WithheldRow {
-            position,
+            first: position,
+            last: position,
             known_rows: Vec::new(),
             creates: false,
-            due,
+            due: None,
         });
-        withheld.position = position;
+        withheld.last = position;
         withheld.known_rows.extend(known_rows);
         withheld.creates |= creates;
-        withheld.due = due;
+        withheld.due = Some(due);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -76,11 +91,24 @@ impl WithheldRows {
     /// read before its write began.
     pub(crate) fn published(&mut self, row: &RowId, began: Option<&Cursor>) {
         let began = began.map_or(0, |began| began.position);
-        if let Some(withheld) = self.rows.get(row)
-            && withheld.position <= began
-        {
-            self.rows.remove(row);
+        if let Some(withheld) = self.rows.get_mut(row) {
+            if withheld.last <= began {
+                self.rows.remove(row);
+            } else {
+                withheld.first = withheld.first.max(began.saturating_add(1));
+            }
         }
+    }
+
+    /// Records that the reset of a model is published: its subscribers fetch again.
+    pub(crate) fn model_reset(&mut self, model: &ScopedModel, position: u64) {
+        self.rows
+            .retain(|row, withheld| row.model != *model || withheld.last > position);
+    }
+
+    /// Returns the position of the first withheld event that no later event covers.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.rows.values().map(|withheld| withheld.first).min()
     }
 
     /// Forgets all rows, because subscribers fetch again.
@@ -90,13 +118,20 @@ impl WithheldRows {
 
     /// Returns when the next row is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.rows.values().map(|withheld| withheld.due).min()
+        self.rows.values().filter_map(|withheld| withheld.due).min()
     }
 
-    /// Takes the rows that are due.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<(RowId, WithheldRow)> {
-        let due = self.rows.extract_if(|_, withheld| withheld.due <= now);
-        due.collect()
+    /// Returns the rows that are due. Each is due once, and stays withheld until an event covers it.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<DueRow> {
+        let take = |(row, withheld): (&RowId, &mut WithheldRow)| {
+            withheld.due.take_if(|due| *due <= now)?;
+            Some(DueRow {
+                row: row.clone(),
+                known_rows: mem::take(&mut withheld.known_rows),
+                creates: withheld.creates,
+            })
+        };
+        self.rows.iter_mut().filter_map(take).collect()
     }
 }
 
@@ -105,7 +140,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::data::{cursor::Epoch, key::KeyValue, scoped_model::ScopedModel};
+    use crate::data::{cursor::Epoch, key::KeyValue};
 
     fn row(id: i128) -> RowId {
         let model = ScopedModel::new(Arc::from("a.B"), None);
@@ -127,8 +162,9 @@ mod tests {
         let due = rows.next_due().expect("one row waits");
         assert!(due - Instant::now() >= REREAD_TIMEOUT);
         let taken = rows.take_due(due);
-        assert!(taken.len() == 1 && taken[0].0 == row(1) && taken[0].1.creates);
-        assert_eq!(rows.next_due(), None);
+        assert!(taken.len() == 1 && taken[0].row == row(1) && taken[0].creates);
+        assert_eq!((rows.next_due(), rows.first()), (None, Some(7)));
+        assert!(rows.take_due(due).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,7 +177,35 @@ mod tests {
         rows.published(&row(1), Some(&at(6)));
         assert!(rows.next_due().is_some());
         rows.published(&row(1), Some(&at(7)));
-        assert_eq!(rows.next_due(), None);
+        assert_eq!((rows.next_due(), rows.first()), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_event_advances_as_events_are_covered() {
+        let mut rows = WithheldRows::default();
+        for (id, position) in [(1, 7), (2, 8), (1, 20)] {
+            rows.add(row(id), position, Vec::new(), false, Instant::now());
+        }
+        assert_eq!(rows.first(), Some(7));
+        // The events of row 1 up to position 9 are covered, and the last one is not.
+        rows.published(&row(1), Some(&at(9)));
+        assert_eq!(rows.first(), Some(8));
+        rows.published(&row(2), Some(&at(9)));
+        assert_eq!(rows.first(), Some(10));
+        rows.published(&row(1), Some(&at(20)));
+        assert_eq!(rows.first(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reset_covers_the_rows_of_its_model() {
+        let mut rows = WithheldRows::default();
+        for (id, position) in [(1, 7), (2, 9)] {
+            rows.add(row(id), position, Vec::new(), false, Instant::now());
+        }
+        rows.model_reset(&ScopedModel::new(Arc::from("a.C"), None), 30);
+        assert_eq!(rows.first(), Some(7));
+        rows.model_reset(&row(1).model, 8);
+        assert_eq!(rows.first(), Some(9));
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,6 +38,7 @@ use crate::{
         origin::{allowed::AllowedOrigins, log_limit::LogLimit},
         other_processes::{OtherProcesses, Reach},
         session_reads::SessionReads,
+        shared_request::SharedRequest,
     },
     transport::tasks::ConnectionTasks,
 };
@@ -259,15 +260,17 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         );
 
         let metrics = Arc::new(Metrics::new());
+        let (published_sender, published) = watch::channel(None);
         let hub = Arc::new(Hub::new(
             runtime.metrics().num_workers(),
             self.limits.clone(),
             Arc::clone(&metrics),
+            published.clone(),
         ));
         let budget = MemoryBudget::new(self.memory_budget);
         self.log.set_memory_budget(budget.log);
         // Created before any write: a tail yields only what is appended after its creation.
-        let tail = self.log.tail_while(hub.has_subscribers());
+        let tail = self.log.tail_while(hub.is_log_awaited());
         let backend = self.db.get_database_backend();
         let allows_switches = self.allows_search_path_changes;
         let default_schema = Arc::new(DefaultSchema::new(backend, allows_switches));
@@ -284,7 +287,6 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         if let Some(cursor) = self.log.opened_at() {
             publisher.order.set_read_cursor(cursor);
         }
-        let (progress_sender, progress) = watch::channel(None);
         let history = Arc::new(History::new(
             Arc::clone(&registry),
             self.replay_capacity,
@@ -300,7 +302,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
             publisher: Arc::clone(&publisher),
             detects_conflicts: self.log.is_shared() && self.log.transactional().is_none(),
             max_conflict_bytes: budget.conflicts,
-            progress: progress_sender,
+            published: published_sender,
         };
         let mut tasks = hub.start(&runtime);
         tasks.push(runtime.spawn(dispatcher.run(tail)).abort_handle());
@@ -323,7 +325,8 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     hub,
                     history,
                     replays,
-                    progress,
+                    published,
+                    present: SharedRequest::default(),
                     default_schema,
                     reads: self.session_reads,
                     authorize_limiter: AuthorizeLimiter::new(

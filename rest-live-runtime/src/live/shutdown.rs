@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time;
 
 use super::{Inner, Live};
-use crate::protocol::code::CloseCode;
+use crate::{hub::published::Published, protocol::code::CloseCode};
 
 /// How long a shutdown waits for open writes to be published. A write may never end.
 const DRAIN_WRITES_TIMEOUT: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Waits until every event in the log has been dispatched to the sessions.
     pub(crate) async fn wait_until_dispatched(&self) {
-        if !*self.inner.context.hub.has_subscribers().borrow() {
+        if !*self.inner.context.hub.is_log_awaited().borrow() {
             // No session receives anything, and the dispatcher reads the log only from time to
             // time.
             return;
@@ -90,13 +90,13 @@ impl<U: Send + Sync + 'static> Live<U> {
     async fn wait_until_caught_up(&self) {
         let context = &self.inner.context;
         if let Ok(head) = context.log.head().await {
-            let mut progress = context.progress.clone();
+            let mut published = context.published.clone();
             // An error means that the dispatcher has ended: nothing more will come.
-            _ = progress
-                .wait_for(|progress| {
+            _ = published
+                .wait_for(|published| {
                     // While the epochs differ, the tail has not reported the new epoch yet.
-                    progress.as_ref().is_some_and(|progress| {
-                        progress.epoch == head.epoch && progress.position >= head.position
+                    published.as_ref().is_some_and(|Published { cursor, .. }| {
+                        cursor.epoch == head.epoch && cursor.position >= head.position
                     })
                 })
                 .await;

@@ -7,13 +7,13 @@ use tokio::sync::watch;
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
     origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
+    shared_request::SharedRequest,
 };
 use crate::{
-    data::cursor::Cursor,
     dispatch::{history::History, replay::Replays},
-    hub::Hub,
+    hub::{Hub, published::Published},
     limits::Limits,
-    log::EventLog,
+    log::{EventLog, Present},
     metrics::Metrics,
     model::{default_schema::DefaultSchema, registry::Registry},
 };
@@ -24,8 +24,10 @@ pub(crate) struct SessionContext {
     pub(crate) hub: Arc<Hub>,
     pub(crate) history: Arc<History>,
     pub(crate) replays: Arc<Replays>,
-    /// Up to where the dispatcher has published the log; `None` until the log has begun.
-    pub(crate) progress: watch::Receiver<Option<Cursor>>,
+    /// How far the dispatcher has published the log; `None` until the log has begun.
+    pub(crate) published: watch::Receiver<Option<Published>>,
+    /// The requests for the present of the log; `None` if the log could not be reached.
+    pub(crate) present: SharedRequest<Option<Present>>,
     pub(crate) default_schema: Arc<DefaultSchema>,
     pub(crate) reads: SessionReads,
     pub(crate) authorize_limiter: AuthorizeLimiter,

@@ -158,10 +158,19 @@ impl Session {
         }))
     }
 
+    /// Waits until everything that was committed before the request is in the queues and in the
+    /// history. Otherwise the client would receive states between those that it holds and those of
+    /// the request.
+    pub(super) async fn reach_present(&self) -> Result<(), Refusal> {
+        let within = self.context.limits.authorize_timeout;
+        let reached = self.context.reach(None, within).await;
+        reached.map_err(|_| unavailable())
+    }
+
     /// Waits until the log has reported where it begins.
     async fn wait_for_log(&self) -> Result<(), Refusal> {
-        let mut progress = self.context.progress.clone();
-        let begin = progress.wait_for(Option::is_some);
+        let mut published = self.context.published.clone();
+        let begin = published.wait_for(Option::is_some);
         match timeout(self.context.limits.authorize_timeout, begin).await {
             Ok(Ok(_)) => Ok(()),
             // The log cannot be reached, or the dispatcher has ended.

@@ -47,6 +47,7 @@ impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
         let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
             if permit.as_ref().is_some_and(|permit| permit.has_waited) && self.handle.is_gone() {
@@ -59,6 +60,10 @@ impl Session {
                 self.require_row(&request, granted).await?;
             }
             drop(permit);
+            if !is_at_present {
+                self.reach_present().await?;
+                is_at_present = true;
+            }
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),

@@ -2,6 +2,7 @@
 
 mod cached_page;
 mod page_load;
+mod present;
 
 use rest_live::{LiveEntity, log::MemoryLog, testing::Client};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};

@@ -12,7 +12,10 @@ mod subscriptions;
 
 use std::time::{Instant, SystemTime};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tracing::Span;
 
 use super::*;
@@ -70,7 +73,8 @@ impl Fixture {
             .max_pending_messages(pending_messages)
             .max_pending_bytes(pending_bytes)
             .max_subscriptions(3);
-        let context = HubContext::new(limits, Arc::new(Metrics::new()));
+        let (_, published) = watch::channel(None);
+        let context = HubContext::new(limits, Arc::new(Metrics::new()), published);
         Self {
             shard: Shard::new(Arc::new(context)),
             epoch: Epoch::random(),

@@ -60,7 +60,7 @@ fn subscription_after_a_loss_is_not_reset() {
 #[test]
 fn shard_knows_whether_it_has_subscribers() {
     let f = Fixture::new();
-    let has_subscribers = f.shard.context.has_subscribers();
+    let has_subscribers = f.shard.context.is_log_awaited();
     let (one, other) = (f.join(), f.join());
     let mut seen = vec![*has_subscribers.borrow()];
     for step in 0..4 {

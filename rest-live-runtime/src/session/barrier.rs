@@ -1,0 +1,123 @@
+//! Waits until the log is published up to a cursor, or up to its present.
+
+use std::{error::Error, time::Duration};
+
+use tokio::{sync::watch, time::timeout};
+
+use super::context::SessionContext;
+use crate::{
+    data::cursor::Cursor,
+    hub::published::Published,
+    log::{Present, ReadError},
+};
+
+/// Why a place in the log was not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotReached {
+    /// No event of the log has this cursor: it is of another epoch, or ahead of the log.
+    UnknownCursor,
+    /// The log cannot be reached, or did not come so far in time.
+    Unavailable,
+}
+
+impl SessionContext {
+    /// Waits until everything up to a cursor is in the queues of the sessions. Without a cursor,
+    /// waits for everything that was committed before this call, on any node.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    pub(super) async fn reach(
+        &self,
+        cursor: Option<&Cursor>,
+        within: Duration,
+    ) -> Result<(), NotReached> {
+        let published = self.published.clone();
+        if let (Some(cursor), Some(published)) = (cursor, &*published.borrow())
+            && published.reaches(cursor)
+        {
+            return Ok(());
+        }
+        // A log that no client waits for is read from time to time only.
+        let _demand = self.hub.demand_log();
+        let reach = self.follow(published, cursor);
+        timeout(within, reach)
+            .await
+            .unwrap_or(Err(NotReached::Unavailable))
+    }
+
+    async fn follow(
+        &self,
+        mut published: watch::Receiver<Option<Published>>,
+        cursor: Option<&Cursor>,
+    ) -> Result<(), NotReached> {
+        // The tail of a log begins before anything else can be known of it.
+        wait_for(&mut published, |_| true).await?;
+        match self.present().await? {
+            Present::Position(head) => {
+                let is_known =
+                    |cursor: &Cursor| cursor.epoch == head.epoch && cursor.position <= head.position;
+                if !cursor.is_none_or(is_known) {
+                    return Err(NotReached::UnknownCursor);
+                }
+                let target = cursor.unwrap_or(&head);
+                wait_for(&mut published, |published| published.reaches(target)).await?;
+            }
+            Present::Moment(moment) => {
+                let reaches = |published: &Published| {
+                    cursor.is_some_and(|cursor| published.reaches(cursor))
+                };
+                let reached = wait_for(&mut published, |published| {
+                    reaches(published) || published.reaches_moment(moment)
+                });
+                let is_past = reaches(&reached.await?);
+                // Otherwise a transaction that is open may still own a position up to the cursor.
+                if let Some(cursor) = cursor
+                    && !is_past
+                {
+                    match self.log.read(cursor.clone(), 1).await {
+                        Ok(_) | Err(ReadError::Expired) => {}
+                        Err(ReadError::Epoch | ReadError::Ahead) => {
+                            return Err(NotReached::UnknownCursor);
+                        }
+                        Err(ReadError::Unavailable(_)) => return Err(NotReached::Unavailable),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the present of the log. Callers share requests.
+    async fn present(&self) -> Result<Present, NotReached> {
+        if let Some(head) = self.log.known_head() {
+            return Ok(Present::Position(head));
+        }
+        let ask = async {
+            let present = self.log.present().await;
+            present
+                .inspect_err(|error| {
+                    let error = error as &dyn Error;
+                    tracing::warn!(
+                        error,
+                        "the event log cannot be read: requests that need its present position are refused with error 503"
+                    );
+                })
+                .ok()
+        };
+        self.present
+            .answer(ask)
+            .await
+            .ok_or(NotReached::Unavailable)
+    }
+}
+
+/// Waits until enough is published, and returns how far that is.
+async fn wait_for(
+    published: &mut watch::Receiver<Option<Published>>,
+    is_enough: impl Fn(&Published) -> bool,
+) -> Result<Published, NotReached> {
+    let reached = published.wait_for(|published| published.as_ref().is_some_and(&is_enough));
+    // An error means that the dispatcher has ended.
+    let reached = reached.await.map_err(|_| NotReached::Unavailable)?;
+    reached.clone().ok_or(NotReached::Unavailable)
+}
