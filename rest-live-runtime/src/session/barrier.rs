@@ -54,8 +54,9 @@ impl SessionContext {
         wait_for(&mut published, |_| true).await?;
         match self.present().await? {
             Present::Position(head) => {
-                let is_known =
-                    |cursor: &Cursor| cursor.epoch == head.epoch && cursor.position <= head.position;
+                let is_known = |cursor: &Cursor| {
+                    cursor.epoch == head.epoch && cursor.position <= head.position
+                };
                 if !cursor.is_none_or(is_known) {
                     return Err(NotReached::UnknownCursor);
                 }
@@ -63,9 +64,8 @@ impl SessionContext {
                 wait_for(&mut published, |published| published.reaches(target)).await?;
             }
             Present::Moment(moment) => {
-                let reaches = |published: &Published| {
-                    cursor.is_some_and(|cursor| published.reaches(cursor))
-                };
+                let reaches =
+                    |published: &Published| cursor.is_some_and(|cursor| published.reaches(cursor));
                 let reached = wait_for(&mut published, |published| {
                     reaches(published) || published.reaches_moment(moment)
                 });
