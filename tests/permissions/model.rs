@@ -83,6 +83,11 @@ fn subscribers_match_their_gets_over_the_outbox() {
     assert_model(48, Servers::on_outbox());
 }
 
+#[test]
+fn subscribers_match_their_gets_over_triggers() {
+    assert_model(32, Servers::on_captured_outbox());
+}
+
 fn assert_model(cases: u32, servers: impl Future<Output = Servers>) {
     let subscribers = vec((users(), dialects(), 0..SERVERS), 1..=5);
     let steps = vec(steps(), 1..=40);

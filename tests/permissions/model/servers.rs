@@ -1,11 +1,18 @@
 //! Three servers of one application, on one database and one event log.
 
 use rest_live::{Limits, Live, log::MemoryLog};
-use rest_live_outbox::{OutboxLog, migration::Outbox};
+use rest_live_outbox::{
+    OutboxLog,
+    migration::{Capture, Outbox},
+};
 use rest_live_redis::RedisLog;
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 
-use crate::{entities::User, support::redis::Redis, tables::Tables};
+use crate::{
+    entities::{Table, User, document, notice, task},
+    support::redis::Redis,
+    tables::Tables,
+};
 
 /// Number of servers.
 pub const SERVERS: usize = 3;
@@ -19,6 +26,9 @@ pub const MAX_UNREAD_MESSAGES: usize = 12;
 pub struct Servers {
     log: SharedLog,
     pub tables: Tables,
+    /// Whether triggers write the events. Then a row changes once in each transaction, and an
+    /// update that changes nothing has no event.
+    pub has_triggers: bool,
 }
 
 /// The servers on a log that other processes can share are started once, because that takes longer
@@ -39,6 +49,7 @@ impl Servers {
         Self {
             log: SharedLog::Memory,
             tables: Tables::open().await,
+            has_triggers: false,
         }
     }
 
@@ -54,13 +65,35 @@ impl Servers {
             lives,
             _redis: redis,
         };
-        Self { log, tables }
+        Self {
+            log,
+            tables,
+            has_triggers: false,
+        }
     }
 
     pub async fn on_outbox() -> Self {
+        Self::on_outbox_with(&[]).await
+    }
+
+    /// Triggers write the events.
+    pub async fn on_captured_outbox() -> Self {
+        let captures = [
+            Capture::of::<notice::Entity>(Table::Notice.label()),
+            Capture::of::<document::Entity>(Table::Document.label()),
+            Capture::of::<task::Entity>(Table::Task.label()),
+        ];
+        Self::on_outbox_with(&captures).await
+    }
+
+    async fn on_outbox_with(captures: &[Capture]) -> Self {
         let tables = Tables::start_postgres().await;
         let connection = &tables.connection;
-        Outbox.up(&SchemaManager::new(connection)).await.unwrap();
+        let manager = SchemaManager::new(connection);
+        Outbox.up(&manager).await.unwrap();
+        for capture in captures {
+            capture.up(&manager).await.unwrap();
+        }
         let mut lives = Vec::new();
         for _ in 0..SERVERS {
             let log = OutboxLog::open(connection.clone()).await.unwrap();
@@ -69,6 +102,7 @@ impl Servers {
         Self {
             log: SharedLog::Outbox(lives),
             tables,
+            has_triggers: !captures.is_empty(),
         }
     }
 
