@@ -3,6 +3,7 @@
 mod convergence;
 mod databases;
 mod exact;
+mod filters;
 mod interleaved;
 mod large_rows;
 mod mock_database;

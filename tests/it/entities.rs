@@ -230,3 +230,45 @@ pub mod badge {
         serializer.collect_str(id)
     }
 }
+
+/// A model with a filter: drafts and deleted posts are not listed.
+pub mod post {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "post")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        pub text: String,
+        pub blog_id: i32,
+        pub published: bool,
+        pub deleted: bool,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(entity = Entity, model = "blog.Post", filter = is_listed)]
+    #[subscribable(group_key = "blog_id")]
+    #[derive(Serialize)]
+    pub struct PostSerializer {
+        id: i32,
+        text: String,
+    }
+
+    /// How often the filter was asked about the text `count me`.
+    pub static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
+    fn is_listed(post: &Model) -> bool {
+        match &*post.text {
+            "count me" => _ = COUNTED.fetch_add(1, Ordering::SeqCst),
+            "panic" => panic!("a filter that panics"),
+            _ => {}
+        }
+        post.published && !post.deleted
+    }
+}

@@ -18,6 +18,7 @@ mod authorize;
 mod authorize_limit;
 mod clients;
 mod entities;
+mod filters;
 mod gauges;
 mod isolation;
 mod limits;

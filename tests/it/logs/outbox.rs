@@ -5,6 +5,7 @@
 mod append;
 mod captured;
 mod contract;
+mod filters;
 mod follower;
 mod gaps;
 mod idle;

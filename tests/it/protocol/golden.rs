@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::task,
+    entities::{post, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -34,6 +34,8 @@ enum Step {
     Insert(Task),
     Update(Task),
     Delete(i32),
+    InsertPost(Post),
+    UpdatePost(Post),
     Shutdown,
 }
 
@@ -89,6 +91,29 @@ impl Task {
             text: self.text.map(Set).unwrap_or_default(),
             done: self.done.map(Set).unwrap_or_default(),
             list_id: self.list_id.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
+/// A row of the model that has a filter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Post {
+    id: i32,
+    text: Option<String>,
+    blog_id: Option<i32>,
+    published: Option<bool>,
+    deleted: Option<bool>,
+}
+
+impl Post {
+    fn into_active_model(self) -> post::ActiveModel {
+        post::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            blog_id: self.blog_id.map(Set).unwrap_or_default(),
+            published: self.published.map(Set).unwrap_or_default(),
+            deleted: self.deleted.map(Set).unwrap_or_default(),
         }
     }
 }
@@ -171,6 +196,8 @@ impl Player {
             }
             Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
             Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
+            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
+            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
             Step::Delete(id) => {
                 task::ActiveModel {
                     id: Set(id),

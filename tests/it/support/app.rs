@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use warp::Filter;
 
 use super::{Client, Dialect, Engine, TestDatabase};
-use crate::entities::{article, badge, device, note, seat, task, ticket};
+use crate::entities::{article, badge, device, note, post, seat, task, ticket};
 
 /// The id of a task that no test writes. It is positive, because SeaORM cannot read a negative id
 /// from MariaDB's response.
@@ -200,5 +200,6 @@ pub async fn database_of(engine: Engine) -> (DatabaseConnection, TestDatabase) {
     create(&db, article::Entity).await;
     create(&db, badge::Entity).await;
     create(&db, ticket::Entity).await;
+    create(&db, post::Entity).await;
     (db, database)
 }

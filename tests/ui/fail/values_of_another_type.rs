@@ -11,6 +11,7 @@ use serde::Serialize;
     model = Task,
     check_permission = |_, _| true,
     authorize = "not a path",
+    filter = |_| true,
     public = true,
     rank = "high",
     secret = 7,

@@ -1,0 +1,16 @@
+#[path = "../entities.rs"]
+mod entities;
+
+use entities::task;
+use rest_live::subscribable;
+use serde::Serialize;
+
+// The function `is_listed` is missing.
+
+#[subscribable(entity = task::Entity, filter = is_listed)]
+#[derive(Serialize)]
+struct TaskSerializer {
+    id: i32,
+}
+
+fn main() {}
