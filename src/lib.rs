@@ -96,6 +96,7 @@
 //! * [`guide::groups_and_serializers`]: keys, several serializers for one group, secret columns
 //! * [`guide::filters`]: soft deletes and drafts
 //! * [`guide::permissions`]: `check_permission`, `authorize`, and rights that end
+//! * [`guide::tokens`]: tokens on an open connection, and when they expire
 //! * [`guide::what_is_captured`]: each kind of write on each database, and what it costs
 //! * [`guide::resume`]: no gap while a page loads or a connection is down
 //! * [`guide::several_servers`]: Redis or the outbox, guarantees, operation
@@ -174,16 +175,26 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
+/// | `group_key = ["a", "b"]` | the columns whose values select the group | the primary key |
+/// | `all` | one group of all rows of the model | |
 /// | `column = ListId` | the variant of the column, if the field does not give it | derived |
 /// | `authorize = path` | decides which users may subscribe by this key | all users may |
 /// | `public` | all users may subscribe by this key | |
 ///
-/// * `group_key` names a field of the entity's `Model`. It does not have to be a field of the
-///   serializer. In the protocol, the primary key is called `pk`.
+/// * `group_key` names a field of the entity's `Model`, or several. It does not have to be a field
+///   of the serializer. In the protocol, the primary key is called `pk`.
+/// * With several columns, a row is in the group if it has all their values. If one of them is
+///   NULL, the row is in no group of that key. Requests may write the keys in any order; messages
+///   write them in the order of the declaration. All serializers of a model must declare the key in
+///   one order.
+/// * A client subscribes to `all` without a key: `{"model":"todolist.Task"}`, in v1 with
+///   `"group":{}`.
 /// * `column` is required if the field has `#[sea_orm(enum_name = "...")]`, or if its name begins
-///   with an uppercase letter. It may be a path, such as `task::Column::ListId`.
+///   with an uppercase letter. It may be a path, such as `task::Column::ListId`. For several
+///   columns, write an array with one variant for each: `column = [CourseId, Queue]`.
 /// * `authorize` is an `async fn(&User, value, &DatabaseConnection)` that returns `bool` or
-///   `Result<bool, E>`. `value` has the column's type: see [`FromKey`](auth::FromKey).
+///   `Result<bool, E>`. `value` has the column's type, is a tuple for several columns, and `()` for
+///   `all`: see [`FromKey`](auth::FromKey).
 /// * `public` is required if another attribute of the model has `authorize` and this one has not.
 ///   [`guide::permissions`] states the whole rule.
 ///
@@ -421,8 +432,8 @@ pub mod warp {
     //! and for cursors.
 
     pub use rest_live_warp::{
-        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_from,
-        with_cursor, with_stored_cursor, without_cursor,
+        SignInError, bearer_token, subscriptions, subscriptions_as, subscriptions_by_token,
+        subscriptions_from, with_cursor, with_stored_cursor, without_cursor,
     };
 }
 

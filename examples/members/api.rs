@@ -5,16 +5,21 @@ mod members;
 mod sessions;
 mod tasks;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc, time::SystemTime};
 
-use rest_live::{Live, LiveConnection};
+use rest_live::{
+    Live, LiveConnection,
+    transport::Handshake,
+    warp::{SignInError, bearer_token},
+};
 use tokio::sync::OwnedRwLockReadGuard;
-use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode};
+use warp::{Filter, Rejection, Reply, filters::BoxedFilter, http::StatusCode};
 
 use crate::{
     access::{Access, AccessChange},
     session::Sessions,
     shared::rest::{ApiError, ApiResult},
+    token::Tokens,
     viewer::Viewer,
 };
 
@@ -22,8 +27,33 @@ use crate::{
 #[derive(Clone)]
 pub struct App {
     pub live: Live<Viewer>,
+    pub accounts: Accounts,
+}
+
+/// Who is signed in, and what they may see.
+#[derive(Clone)]
+pub struct Accounts {
     pub access: Arc<Access>,
     pub sessions: Arc<Sessions>,
+    pub tokens: Arc<Tokens>,
+}
+
+impl Accounts {
+    /// Returns the viewer of a token, and when the token expires.
+    pub fn viewer_of(&self, token: &str) -> Result<(Viewer, Option<SystemTime>), SignInError> {
+        let token = self
+            .tokens
+            .find(token)
+            .ok_or(SignInError::Unauthenticated)?;
+        let viewer = Viewer::new(Some(token.session), Arc::clone(&self.access));
+        Ok((viewer, Some(token.expires_at)))
+    }
+
+    /// Returns the viewer of a cookie. If the session has ended, the viewer is anonymous.
+    fn viewer_of_cookie(&self, session: Option<&str>) -> Viewer {
+        let session = session.and_then(|session| self.sessions.find(session));
+        Viewer::new(session, Arc::clone(&self.access))
+    }
 }
 
 pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
@@ -36,15 +66,29 @@ pub fn routes(app: &App) -> BoxedFilter<(impl Reply + use<>,)> {
         .boxed()
 }
 
-/// Extracts the user of a request or of a websocket. If the session has ended, the user is
-/// anonymous.
-pub fn viewer(app: &App) -> BoxedFilter<(Viewer,)> {
-    let app = app.clone();
-    warp::cookie::optional(sessions::COOKIE)
-        .map(move |token: Option<String>| {
-            let session = token.and_then(|token| app.sessions.find(&token));
-            Viewer::new(session, Arc::clone(&app.access))
-        })
+/// Extracts the user of a websocket, and when their token expires.
+pub fn handshake(accounts: &Accounts) -> BoxedFilter<(Handshake<Viewer>,)> {
+    credentials(accounts)
+        .map(|(viewer, expires_at)| Handshake::new(viewer).expires_at(expires_at))
+        .boxed()
+}
+
+/// Extracts the user of a request.
+fn viewer(accounts: &Accounts) -> BoxedFilter<(Viewer,)> {
+    credentials(accounts).map(|(viewer, _)| viewer).boxed()
+}
+
+/// Extracts the user from the token or the cookie of a request, and when the token expires. A
+/// request without either is anonymous; a wrong token is an error.
+fn credentials(accounts: &Accounts) -> BoxedFilter<((Viewer, Option<SystemTime>),)> {
+    let accounts = accounts.clone();
+    let find = move |token: Option<String>, session: Option<String>| match token {
+        Some(token) => accounts.viewer_of(&token).map_err(Rejection::from),
+        None => Ok((accounts.viewer_of_cookie(session.as_deref()), None)),
+    };
+    bearer_token()
+        .and(warp::cookie::optional(sessions::COOKIE))
+        .and_then(move |token, session| ready(find(token, session)))
         .boxed()
 }
 
@@ -62,9 +106,9 @@ fn request(app: &App) -> BoxedFilter<(Request,)> {
     let request = async |app: App, viewer| Request {
         db: app.live.db(),
         viewer,
-        _access: app.access.hold().await,
+        _access: app.accounts.access.hold().await,
     };
-    viewer(&app)
+    viewer(&app.accounts)
         .then(move |viewer| request(app.clone(), viewer))
         .boxed()
 }
@@ -83,10 +127,10 @@ fn change_request(app: &App) -> BoxedFilter<(ChangeRequest,)> {
     let request = async |app: App, viewer| ChangeRequest {
         db: app.live.db(),
         viewer,
-        access: Arc::clone(&app.access).change().await,
+        access: Arc::clone(&app.accounts.access).change().await,
         app,
     };
-    viewer(&app)
+    viewer(&app.accounts)
         .then(move |viewer| request(app.clone(), viewer))
         .boxed()
 }

@@ -33,17 +33,19 @@ mod shared {
     pub mod server;
     pub mod task;
 }
+mod token;
 mod viewer;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{future::ready, process::ExitCode, sync::Arc};
 
 use rest_live::{Limits, Live};
 use warp::Filter;
 
 use crate::{
     access::Access,
-    api::App,
+    api::{Accounts, App},
     shared::{database::Database, log, metrics, rest, server, task},
+    token::Tokens,
     viewer::Viewer,
 };
 
@@ -63,20 +65,30 @@ async fn serve() -> server::Result {
     let limits = Limits::default()
         .drain_timeout(server::DRAIN_TIMEOUT)
         .max_subscriptions(1000); // the page needs up to three for each list
-    // NEW: `Viewer` is the type that permissions receive.
+    let accounts = Accounts {
+        access: Arc::new(Access::load(&database.connection).await?),
+        sessions: Arc::default(),
+        tokens: Arc::new(Tokens::from_env()),
+    };
+    // NEW: `Viewer` is the type that permissions receive. A page without a cookie sends a token on
+    // its websocket, and `viewer_of` returns whose it is.
+    let by_token = accounts.clone();
     let live = Live::<Viewer>::builder(database.connection.clone())
         .limits(limits)
         .log(log::open(&database.connection).await?)
+        .authenticate(move |token| ready(by_token.viewer_of(&token)))
         .build()?;
     let app = App {
-        access: Arc::new(Access::load(&database.connection).await?),
-        sessions: Arc::default(),
+        accounts,
         live: live.clone(),
     };
 
-    // NEW: `subscriptions_as` takes a filter that extracts the user of a connection.
-    let ws = warp::path!("ws" / "subscribe")
-        .and(rest_live::warp::subscriptions_as(&live, api::viewer(&app)));
+    // NEW: `subscriptions_from` takes a filter that extracts the user of a connection from its
+    // cookie or token. Without one, the user is anonymous.
+    let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions_from(
+        &live,
+        api::handshake(&app.accounts),
+    ));
     let api = api::routes(&app).with(warp::wrap_fn(rest_live::warp::with_cursor(&live)));
     let routes = ws.or(api).or(metrics).recover(rest::explain);
 

@@ -12,6 +12,7 @@ use std::{
 
 /// One person in one browser.
 pub struct Session {
+    id: String,
     name: String,
     has_ended: AtomicBool,
 }
@@ -27,31 +28,36 @@ impl Session {
 pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
-    /// Begins a session and returns its token, which cannot be guessed.
+    /// Begins a session and returns its id, which cannot be guessed.
     pub fn begin(&self, name: String) -> Result<String, getrandom::Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = random_id()?;
         let session = Session {
+            id: id.clone(),
             name,
             has_ended: AtomicBool::new(false),
         };
-        self.by_token().insert(token.clone(), Arc::new(session));
-        Ok(token)
+        self.by_id().insert(id.clone(), Arc::new(session));
+        Ok(id)
     }
 
-    pub fn find(&self, token: &str) -> Option<Arc<Session>> {
-        self.by_token().get(token).cloned()
+    pub fn find(&self, id: &str) -> Option<Arc<Session>> {
+        self.by_id().get(id).cloned()
     }
 
     /// Ends a session, also for a connection that is being opened with it.
-    pub fn end(&self, token: &str) -> Option<Arc<Session>> {
-        let session = self.by_token().remove(token)?;
+    pub fn end(&self, session: &Session) {
         session.has_ended.store(true, Ordering::Release);
-        Some(session)
+        self.by_id().remove(&session.id);
     }
 
-    fn by_token(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn by_id(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns 32 random bytes in hexadecimal.
+pub fn random_id() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

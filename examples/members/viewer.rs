@@ -20,6 +20,10 @@ impl Viewer {
         self.session.as_ref().and_then(|session| session.name())
     }
 
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
     pub fn may_see(&self, list: i32) -> bool {
         self.access.is_public(list) || self.is_member(list)
     }
@@ -33,5 +37,17 @@ impl Viewer {
     pub fn is_of(&self, session: &Arc<Session>) -> bool {
         let own = self.session.as_ref();
         own.is_some_and(|own| Arc::ptr_eq(own, session))
+    }
+}
+
+/// NEW: two viewers are equal if they are of one session. If a page sends a new token of its
+/// session, all that it shows stays.
+impl PartialEq for Viewer {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.session, &other.session) {
+            (Some(session), Some(other)) => Arc::ptr_eq(session, other),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use rest_live::{LiveConnection, LiveTransaction};
+use rest_live::{LiveConnection, LiveTransaction, warp::SignInError};
 use sea_orm::{
     ConnectionTrait, DbErr, EntityTrait, PrimaryKeyTrait, QuerySelect, SqliteTransactionMode,
     TransactionOptions, TransactionTrait, sea_query::LockType,
@@ -76,6 +76,8 @@ impl Reply for ApiError {
 pub async fn explain(rejection: Rejection) -> Result<ApiError, Infallible> {
     let (status, message) = if rejection.is_not_found() {
         (StatusCode::NOT_FOUND, "this path does not exist".to_owned())
+    } else if let Some(error) = rejection.find::<SignInError>() {
+        (error.status(), error.to_string())
     } else if let Some(error) = rejection.find::<reject::PayloadTooLarge>() {
         (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
     } else if let Some(error) = rejection.find::<reject::LengthRequired>() {

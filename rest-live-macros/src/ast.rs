@@ -12,7 +12,7 @@ use syn::{
 
 pub(crate) use self::field::{FieldValue, SerializerField};
 use crate::{
-    attr::{Attr, SecretColumn},
+    attr::{Attr, GroupKey, SecretColumn},
     crate_path::default_crate,
     text::to_text,
 };
@@ -38,11 +38,41 @@ pub(crate) struct Serializer {
 
 /// One group of the serializer, from one attribute of the stack.
 pub(crate) struct SerializerGroup {
-    pub(crate) key: Option<LitStr>,
-    /// The variant of the key's column, if it is given.
-    pub(crate) column: Option<Path>,
+    pub(crate) key: SerializerKey,
     pub(crate) authorize: Option<Path>,
     pub(crate) public: bool,
+}
+
+/// What selects a group.
+pub(crate) enum SerializerKey {
+    PrimaryKey,
+    /// The columns of a group key; none for the group of all rows.
+    Columns(Vec<KeyColumn>),
+}
+
+/// One column of a group key.
+pub(crate) struct KeyColumn {
+    /// The name of its field in the model.
+    pub(crate) name: LitStr,
+    /// Its variant, if it is given.
+    pub(crate) variant: Option<Path>,
+}
+
+impl SerializerKey {
+    fn new(attr: &Attr) -> Self {
+        if attr.all.is_some() {
+            return Self::Columns(Vec::new());
+        }
+        let Some(key) = &attr.group_key else {
+            return Self::PrimaryKey;
+        };
+        let mut variants = attr.column.iter().flat_map(|column| column.variants.iter());
+        let column = |name: &LitStr| KeyColumn {
+            name: name.clone(),
+            variant: variants.next().cloned(),
+        };
+        Self::Columns(key.names.iter().map(column).collect())
+    }
 }
 
 impl Serializer {
@@ -100,8 +130,7 @@ impl Serializer {
             groups: attrs
                 .into_iter()
                 .map(|a| SerializerGroup {
-                    key: a.group_key,
-                    column: a.column,
+                    key: SerializerKey::new(&a),
                     authorize: a.authorize,
                     public: a.public.is_some(),
                 })
@@ -155,21 +184,50 @@ fn agree<T: ToTokens>(
 
 /// Reports two attributes for the same group.
 fn check_keys(attrs: &[Attr], errors: &mut Vec<syn::Error>) {
+    // An attribute whose group is wrong does not stand for the primary key.
+    let is_wrong = |attr: &Attr| {
+        attr.mistaken
+            .iter()
+            .any(|m| ["all", "group_key"].contains(m))
+    };
     let attrs: Vec<_> = attrs
         .iter()
-        .filter(|a| a.group_key.is_some() || !a.mistaken.contains(&"group_key"))
+        .filter(|a| a.group_key.is_some() || a.all.is_some() || !is_wrong(a))
         .collect();
+    let set = |attr: &Attr| {
+        (
+            attr.all.is_some(),
+            attr.group_key.as_ref().map(GroupKey::set),
+        )
+    };
     for (i, attr) in attrs.iter().enumerate() {
-        let key = attr.group_key.as_ref().map(LitStr::value);
-        let is_second = attrs[..i]
-            .iter()
-            .any(|a| a.group_key.as_ref().map(LitStr::value) == key);
-        if is_second {
-            errors.push(match &attr.group_key {
-                Some(key) => syn::Error::new_spanned(key, format!("the group key `{}` is given twice: drop one of the attributes", key.value())),
-                None => syn::Error::new(attr.span, "the primary key is given twice: drop one of the attributes, or give it a `group_key`"),
-            });
-        }
+        let first = attrs[..i].iter().find(|other| set(other) == set(attr));
+        let Some(first) = first else { continue };
+        errors.push(match (&attr.all, &attr.group_key) {
+            (Some(all), _) => syn::Error::new_spanned(
+                all,
+                "`all` is given twice: drop one of the attributes",
+            ),
+            (None, Some(key)) => {
+                let text = match &key.names[..] {
+                    [name] => name.value(),
+                    _ => to_text(key),
+                };
+                let first = first.group_key.as_ref().map(to_text);
+                let order = match first {
+                    Some(first) if key.names.len() > 1 && first != text => ", in another order",
+                    _ => "",
+                };
+                syn::Error::new_spanned(
+                    key,
+                    format!("the group key `{text}` is given twice{order}: drop one of the attributes"),
+                )
+            }
+            (None, None) => syn::Error::new(
+                attr.span,
+                "the primary key is given twice: drop one of the attributes, or give it a `group_key`",
+            ),
+        });
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod argument;
 mod argument_name;
+mod columns;
+mod group_key;
 mod secret;
 mod value;
 
-use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Group, Span, TokenTree};
 use syn::{
     Ident, LitBool, LitStr, Meta, Path, Token,
@@ -13,21 +14,23 @@ use syn::{
     parse::{ParseStream, Parser},
 };
 
-pub(crate) use self::secret::SecretColumn;
 use self::{
     argument_name::{nearest_argument, unknown_argument},
     secret::Secret,
-    value::{Rank, parse_boolean, parse_path, parse_rank, parse_string, quote_column},
+    value::{Rank, parse_boolean, parse_path, parse_rank, parse_string},
 };
-use crate::{column::is_column, text::to_text};
+pub(crate) use self::{columns::Columns, group_key::GroupKey, secret::SecretColumn};
+use crate::text::to_text;
 
 /// The arguments of one attribute, as the user wrote them.
 pub(crate) struct Attr {
     /// The place of the attribute, for errors about a missing argument.
     pub(crate) span: Span,
-    pub(crate) group_key: Option<LitStr>,
-    /// The variant of the group key's column, if SeaORM derives another from the field.
-    pub(crate) column: Option<Path>,
+    /// The argument `all`: the group of all rows.
+    pub(crate) all: Option<Path>,
+    pub(crate) group_key: Option<GroupKey>,
+    /// The variants of the group key's columns, if SeaORM derives others from the fields.
+    pub(crate) column: Option<Columns>,
     pub(crate) authorize: Option<Path>,
     pub(crate) public: Option<Path>,
     pub(crate) entity: Option<Path>,
@@ -50,6 +53,7 @@ impl Attr {
     pub(crate) fn parse(args: Group, errors: &mut Vec<syn::Error>) -> Self {
         let mut attr = Self {
             span: args.span(),
+            all: None,
             group_key: None,
             column: None,
             authorize: None,
@@ -85,7 +89,7 @@ impl Attr {
         if let Err(error) = metas.parse2(TokenTree::Group(args).into()) {
             errors.push(error);
         }
-        if let Err(error) = attr.check_group_key() {
+        if let Err(error) = attr.check_group() {
             attr.mistaken.push("group_key");
             errors.push(error);
         }
@@ -126,31 +130,15 @@ impl Attr {
             return Err(unknown_argument(meta, &to_text(name)));
         };
         match ident.to_string().as_str() {
-            "group_key" => set_once(
-                &mut self.group_key,
-                &ident,
-                parse_string(meta, &quote_column(meta))?,
-            ),
-            "column" => set_once(
-                &mut self.column,
-                &ident,
-                parse_path(meta, "task::Column::ListId")?,
-            ),
+            "all" => set_flag(&mut self.all, "all", meta),
+            "group_key" => set_once(&mut self.group_key, &ident, GroupKey::parse(meta)?),
+            "column" => set_once(&mut self.column, &ident, Columns::parse(meta)?),
             "authorize" => set_once(
                 &mut self.authorize,
                 &ident,
                 parse_path(meta, "permissions::may_see_list")?,
             ),
-            "public" => match meta {
-                Meta::Path(public) if self.public.is_none() => {
-                    self.public = Some(public.clone());
-                    Ok(())
-                }
-                _ => Err(syn::Error::new_spanned(
-                    meta,
-                    "write `public` once and without a value",
-                )),
-            },
+            "public" => set_flag(&mut self.public, "public", meta),
             "entity" => set_once(&mut self.entity, &ident, parse_path(meta, "task::Entity")?),
             "model" => set_once(
                 &mut self.model,
@@ -173,43 +161,25 @@ impl Attr {
         }
     }
 
-    /// Checks that the group key is the name of a column.
-    fn check_group_key(&self) -> syn::Result<()> {
-        let Some(key) = &self.group_key else {
-            return match &self.column {
-                Some(column) if !self.mistaken.contains(&"group_key") => {
-                    Err(syn::Error::new_spanned(
-                        column,
-                        "`column` is the column of a group key: also write `group_key = \"list_id\"`, the name of its field in the model",
-                    ))
-                }
-                _ => Ok(()),
-            };
-        };
-        match key.value().as_str() {
-            "pk" => Err(syn::Error::new_spanned(
-                key,
-                "`pk` is the primary key: write `#[subscribable]` without a group key",
+    /// Checks that the arguments that select the group fit together.
+    fn check_group(&self) -> syn::Result<()> {
+        match (&self.all, &self.group_key, &self.column) {
+            (Some(all), Some(_), _) => Err(syn::Error::new_spanned(
+                all,
+                "write either `all` or `group_key`: `all` is the group of all rows. For both groups, write two attributes",
             )),
-            // The compiler suggests the variant if a column is misspelled; the user may copy that.
-            name if name.starts_with(char::is_uppercase)
-                && is_column(name)
-                && self.column.is_none() =>
-            {
+            (Some(_), None, Some(column)) => Err(syn::Error::new_spanned(
+                column,
+                "`column` is the column of a group key, and `all` has none: remove it",
+            )),
+            (None, None, Some(column)) if !self.mistaken.contains(&"group_key") => {
                 Err(syn::Error::new_spanned(
-                    key,
-                    format!(
-                        "a group key is the name of a column's field in the model, as clients send it: write `group_key = \"{}\"`, or add `column = {}` if the field is called `{name}`",
-                        name.to_snake_case(),
-                        name.to_upper_camel_case(),
-                    ),
+                    column,
+                    "`column` is the column of a group key: also write `group_key = \"list_id\"`, the name of its field in the model",
                 ))
             }
-            name if is_column(name) => Ok(()),
-            _ => Err(syn::Error::new_spanned(
-                key,
-                r#"a group key is the name of a column's field in the model: write `group_key = "list_id"`"#,
-            )),
+            (None, Some(key), column) => key.check(column.as_ref()),
+            (_, None, _) => Ok(()),
         }
     }
 
@@ -228,6 +198,20 @@ impl Attr {
                 r#"a model's label is the application, a dot and the model's name: write `model = "todolist.Task"`"#,
             )),
         }
+    }
+}
+
+/// Fills the slot of an argument without a value, unless it was given before.
+fn set_flag(slot: &mut Option<Path>, name: &str, meta: &Meta) -> syn::Result<()> {
+    match meta {
+        Meta::Path(path) if slot.is_none() => {
+            *slot = Some(path.clone());
+            Ok(())
+        }
+        _ => Err(syn::Error::new_spanned(
+            meta,
+            format!("write `{name}` once and without a value"),
+        )),
     }
 }
 

@@ -17,6 +17,11 @@ fn stacked() {
 }
 
 #[test]
+fn groups() {
+    check("groups");
+}
+
+#[test]
 fn user_hooks_and_conversion() {
     check("user_hooks_and_conversion");
 }

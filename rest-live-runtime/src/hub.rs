@@ -85,7 +85,7 @@ impl Hub {
     /// attached.
     /// `dialect` is the one that it has chosen already. After [`close`](Self::close) the session is
     /// closed at once.
-    pub(crate) fn join(&self, user: Identity, dialect: Option<Dialect>) -> SessionHandle {
+    pub(crate) fn join(&self, user: Option<Identity>, dialect: Option<Dialect>) -> SessionHandle {
         let next = self.joined.fetch_add(1, Ordering::Relaxed);
         let mut candidates = (0..self.shards.len()).map(|n| (next + n) % self.shards.len());
         let index = candidates.find(|index| self.shards[*index].is_served());
@@ -93,7 +93,7 @@ impl Hub {
         SessionHandle::new(Arc::clone(shard), shard.join(user, dialect))
     }
 
-    /// Returns the sessions and their users.
+    /// Returns the sessions that have a user, and their users.
     pub(crate) fn users(&self) -> Vec<(SessionHandle, Identity)> {
         let mut users = Vec::new();
         for shard in &self.shards {

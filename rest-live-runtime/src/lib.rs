@@ -80,7 +80,10 @@ pub mod __private {
         model::{
             choices::{AnyChoices, EnumChoices, FieldType, OptionChoices},
             columns::heap::heap_bytes,
-            declaration::{Declaration, GroupDeclaration, LiveModel, ShownField, assert_live},
+            declaration::{
+                Declaration, GroupColumn, GroupDeclaration, GroupKey, LiveModel, ShownField,
+                assert_live,
+            },
             filter::Filter,
             permission::{Authorization, Permission},
             registration::Registration,

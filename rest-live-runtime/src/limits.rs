@@ -23,6 +23,8 @@ pub struct Limits {
     pub(crate) max_message_bytes: usize,
     pub(crate) message_rate: Rate,
     pub(crate) resume_rate: Rate,
+    pub(crate) auth_rate: Rate,
+    pub(crate) auth_timeout: Option<Duration>,
     pub(crate) max_id_bytes: usize,
     pub(crate) max_key_bytes: usize,
     pub(crate) max_pending_messages: usize,
@@ -48,6 +50,8 @@ impl Default for Limits {
             max_message_bytes: 64 * 1024,
             message_rate: Rate::new(100, 1000),
             resume_rate: Rate::new(10, 128),
+            auth_rate: Rate::new(1, 10),
+            auth_timeout: Some(Duration::from_secs(30)),
             max_id_bytes: 64,
             max_key_bytes: 1024,
             max_pending_messages: 1024,
@@ -96,6 +100,22 @@ impl Limits {
     /// refused with error 429.
     pub fn resume_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.resume_rate = Rate::new(per_second, burst);
+        self
+    }
+
+    /// Sets how many tokens a connection may send with `auth`: `per_second` on average, and `burst`
+    /// (at least 1) at once after a pause. Default: 1 and 10. Further ones are refused with error
+    /// 429.
+    pub fn auth_rate(mut self, per_second: u32, burst: u32) -> Self {
+        self.auth_rate = Rate::new(per_second, burst);
+        self
+    }
+
+    /// Sets how long a connection [without a user](crate::Handshake::without_user) may take to
+    /// authenticate. Default: 30 s. After that, it is closed with 4401. `None` or zero disables the
+    /// limit.
+    pub fn auth_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.auth_timeout = non_zero(timeout);
         self
     }
 

@@ -9,7 +9,7 @@ use std::{
     marker::PhantomData,
     net::IpAddr,
     panic::resume_unwind,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Instant,
 };
 
@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, task::AbortHandle};
 pub use self::{build_error::BuildError, builder::LiveBuilder};
 use crate::{
     capture::{self, EventSink, LiveConnection},
-    data::{cursor::Cursor, scope::Scope},
+    data::cursor::Cursor,
     hub::SessionHandle,
     metrics::Denial,
     model::permission::Identity,
@@ -52,8 +52,6 @@ struct Inner {
     /// Where hooks on plain connections record their events, if the application captures these.
     plain_sink: OnceLock<Arc<EventSink>>,
     context: Arc<SessionContext>,
-    user_key: Option<UserKey>,
-    scope_of: Option<ScopeOfUser>,
     /// The dispatcher, and the writers of the shards.
     tasks: Vec<AbortHandle>,
     runtime: Handle,
@@ -61,12 +59,6 @@ struct Inner {
     origin_warnings: LogLimit,
     connections: ConnectionTasks,
 }
-
-/// Returns what identifies a user when connections per user are counted.
-type UserKey = Box<dyn Fn(&Identity) -> Option<String> + Send + Sync>;
-
-/// Returns the scope of a user's sessions.
-type ScopeOfUser = Box<dyn Fn(&Identity) -> Option<Scope> + Send + Sync>;
 
 impl<U: Send + Sync + 'static> Live<U> {
     /// Creates a builder for a `Live` on a database connection.
@@ -115,8 +107,8 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// If the connection exceeds a limit, the session is closed at once with
     /// [`CloseCode::TooMany`].
     pub fn connect(&self, handshake: impl Into<Handshake<U>>) -> Session {
-        let (handshake, user_key) = self.identify(handshake);
-        Session::new(Arc::clone(&self.inner.context), handshake, user_key)
+        let handshake = handshake.into().map(Identity::new);
+        Session::new(Arc::clone(&self.inner.context), handshake)
     }
 
     /// Checks whether a web page may open a websocket. Transports call this method with the headers
@@ -187,10 +179,10 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// socket, and grants no subscription because of an older answer. On a connection that is not
     /// plain TCP (TLS in this process, a Unix socket), a write that has begun still completes.
     ///
-    /// This method does not call `check_permission`, which always receives the user of the
-    /// handshake. If that user is out of date, close the user's connections with
-    /// [`disconnect`](Self::disconnect). Only connections of this server are affected. `predicate`
-    /// must not block.
+    /// This method does not call `check_permission`, which receives the user of the handshake, or
+    /// of the last token that the client has sent. If that user is out of date, close the user's
+    /// connections with [`disconnect`](Self::disconnect). Only connections of this server are
+    /// affected, and none without a user. `predicate` must not block.
     ///
     /// # Cancel safety
     /// Safe: the work starts when the method is called. It completes even if the future is dropped.
@@ -217,8 +209,11 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Closes the connections of the users that `predicate` selects, with code 4403. Clients do not
     /// reconnect by themselves after this code. Returns how many connections it closes. Only
-    /// connections of this server are affected.
+    /// connections of this server are affected, and none without a user. A token that a client has
+    /// sent, and that is being checked, is checked again: so withdraw a token before this call.
     pub fn disconnect(&self, predicate: impl Fn(&U) -> bool) -> usize {
+        let disconnects = &self.inner.context.disconnects;
+        disconnects.fetch_add(1, Ordering::SeqCst);
         let sessions = self.sessions_of(predicate);
         for session in &sessions {
             session.close(CloseCode::Forbidden);
@@ -249,10 +244,10 @@ impl<U: Send + Sync + 'static> Live<U> {
         handshake: impl Into<Handshake<U>>,
         upgrade: impl Future<Output = io::Result<(S, Vec<u8>)>> + Send + 'static,
     ) {
-        let (handshake, user_key) = self.identify(handshake);
+        let handshake = handshake.into().map(Identity::new);
         let context = Arc::clone(&self.inner.context);
         let handshake_timeout = context.limits.handshake_timeout;
-        let begin = move || Session::new(context, handshake, user_key);
+        let begin = move || Session::new(context, handshake);
         transport::accept(&self.inner.connections, upgrade, begin, handshake_timeout);
     }
 
@@ -289,21 +284,6 @@ impl<U: Send + Sync + 'static> Live<U> {
         };
         let connections = &self.inner.connections;
         transport::refusal::refuse(connections, upgrade, admit, code, handshake_timeout);
-    }
-
-    fn identify(
-        &self,
-        handshake: impl Into<Handshake<U>>,
-    ) -> (Handshake<Identity>, Option<String>) {
-        let mut handshake = handshake.into().map(Identity::new);
-        if let Some(scope_of) = &self.inner.scope_of
-            && handshake.scope.is_none()
-        {
-            handshake.scope = scope_of(&handshake.user);
-        }
-        let user_key = self.inner.user_key.as_ref();
-        let user_key = user_key.and_then(|key| key(&handshake.user));
-        (handshake, user_key)
     }
 
     /// Returns the number of connections that are being upgraded, served or closed.

@@ -46,7 +46,7 @@ pub(crate) enum Denial {
     Revoked,
     /// A limit on messages, resumes or subscriptions is exceeded.
     Rate,
-    /// The application did not accept the user.
+    /// The client has no user, or the application did not accept its credentials.
     SignIn,
 }
 
@@ -186,7 +186,7 @@ fn describe() {
     );
     describe_counter!(
         "rest_live_denials_total",
-        "Connections, requests and subscriptions that were refused or ended, by reason: origin, connections, authorize, revoked, rate"
+        "Connections, requests and subscriptions that were refused or ended, by reason: origin, connections, authorize, revoked, rate, sign_in"
     );
     describe_counter!(
         "rest_live_panics_total",

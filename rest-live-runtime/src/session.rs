@@ -4,6 +4,7 @@
 //! messages to [`Session::receive`] and sends what [`Session::outgoing`] yields. The subscriptions
 //! and the send queue of the client are in the [`Hub`](crate::hub::Hub).
 
+mod authenticate;
 mod authorize;
 pub(crate) mod authorize_limiter;
 mod barrier;
@@ -21,11 +22,12 @@ pub(crate) mod shared_request;
 mod subscribe;
 mod target;
 mod token_bucket;
+pub(crate) mod users;
 
 use std::{
     fmt,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::{Mutex, MutexGuard};
@@ -39,7 +41,11 @@ use self::{
 pub use self::{handshake::Handshake, origin::forbidden::ForbiddenOrigin};
 use crate::{
     data::{random_name::random_name, scope::Scope},
-    hub::{SessionHandle, clients::socket::SharedSocket, shard::drain::Outgoing},
+    hub::{
+        SessionHandle,
+        clients::{expiry::Lifetime, socket::SharedSocket},
+        shard::drain::Outgoing,
+    },
     limits::Limits,
     metrics::{Denial, Metrics},
     model::permission::Identity,
@@ -64,9 +70,10 @@ const MAX_REFUSED_BURSTS: u32 = 10;
 pub struct Session {
     context: Arc<SessionContext>,
     handle: SessionHandle,
-    user: Identity,
-    /// The tenant whose changes it receives.
-    scope: Option<Scope>,
+    /// The tenant whose changes it receives. Not set until the session has its first user.
+    scope: OnceLock<Option<Scope>>,
+    /// Whether the transport has set the scope, so that the user does not decide it.
+    has_own_scope: bool,
     /// Whether the client chose v1 by the subprotocol. It then receives `hello`, and pings as
     /// messages.
     by_subprotocol: bool,
@@ -84,24 +91,34 @@ struct Conversation {
     messages: TokenBucket,
     /// Limits requests with `since`.
     resumes: TokenBucket,
+    /// Limits `auth`; most clients never send it.
+    auths: Option<Box<TokenBucket>>,
     /// Number of messages refused since `messages` was last full.
     refused: u32,
 }
 
 impl Session {
-    pub(crate) fn new(
-        context: Arc<SessionContext>,
-        handshake: Handshake<Identity>,
-        user_key: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(context: Arc<SessionContext>, handshake: Handshake<Identity>) -> Self {
         let Handshake {
             user,
+            expires_at,
             address,
             v1: by_subprotocol,
-            scope,
+            scope: own_scope,
         } = handshake;
         context.other_processes.note_session();
         let limits = &context.limits;
+        let user_key = user.as_ref().and_then(|user| context.users.key_of(user));
+        let has_own_scope = own_scope.is_some();
+        let scope = OnceLock::new();
+        if let Some(user) = &user {
+            _ = scope.set(own_scope.or_else(|| context.users.scope_of(user)));
+        } else if has_own_scope {
+            _ = scope.set(own_scope);
+        }
+        let remaining = expires_at.map(remaining);
+        let has_user = user.is_some();
+        let has_expired = remaining.is_some_and(|remaining| remaining.is_zero());
         let name = random_name();
         let span = tracing::info_span!(
             "connection",
@@ -109,7 +126,7 @@ impl Session {
             address = address.map(tracing::field::display)
         );
         let dialect = by_subprotocol.then_some(Dialect::V1);
-        let handle = context.hub.join(user.clone(), dialect);
+        let handle = context.hub.join(user.filter(|_| !has_expired), dialect);
         let permit = context.connection_limiter.admit(limits, user_key, address);
         if permit.is_none() {
             span.in_scope(|| {
@@ -117,21 +134,38 @@ impl Session {
             });
             context.metrics.count_denial(Denial::Connections);
             handle.close(CloseCode::TooMany);
+        } else if has_expired {
+            span.in_scope(|| {
+                tracing::debug!(
+                    "the credentials of a request have expired: the connection is closed with 4401"
+                );
+            });
+            context.metrics.count_denial(Denial::SignIn);
+            handle.close(CloseCode::Unauthenticated);
         } else if by_subprotocol {
             handle.answer(v1::hello(&name, limits));
         }
+        handle.set_lifetime(match (remaining, has_user, limits.auth_timeout) {
+            (Some(remaining), true, _) => Lifetime::Credentials {
+                remaining,
+                by_message: false,
+            },
+            (_, false, Some(timeout)) => Lifetime::Unauthenticated(timeout),
+            _ => Lifetime::Unlimited,
+        });
         let now = Instant::now();
         let conversation = Mutex::new(Conversation {
             dialect,
             messages: TokenBucket::new(limits.message_rate, now),
             resumes: TokenBucket::new(limits.resume_rate, now),
+            auths: None,
             refused: 0,
         });
         Self {
             context,
             handle,
-            user,
             scope,
+            has_own_scope,
             by_subprotocol,
             conversation,
             span,
@@ -146,6 +180,11 @@ impl Session {
 
     fn conversation(&self) -> MutexGuard<'_, Conversation> {
         self.conversation.lock()
+    }
+
+    /// Returns the tenant whose changes it receives.
+    fn scope(&self) -> Option<&Scope> {
+        self.scope.get().and_then(Option::as_ref)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -216,7 +255,9 @@ impl Session {
         if let Err(refusal) = result {
             let _entered = self.span.enter();
             tracing::debug!(code = ?refusal.code, "a message is refused");
-            self.answer(dialect.error(&refusal, id.as_ref(), text));
+            let registry = &self.context.registry;
+            let order = |model: &str, keys: &[&str]| registry.order_of_keys(model, keys);
+            self.answer(dialect.error(&refusal, id.as_ref(), text, &order));
         }
     }
 
@@ -289,6 +330,11 @@ impl Session {
     pub(crate) fn closed_by_client(&self, answer: Bytes) {
         self.handle.closed_by_client(answer);
     }
+}
+
+/// Returns how long it takes until a time; zero if the time is past.
+fn remaining(until: SystemTime) -> Duration {
+    until.duration_since(SystemTime::now()).unwrap_or_default()
 }
 
 impl Drop for Session {

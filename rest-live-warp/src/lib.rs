@@ -79,6 +79,36 @@ where
     subscriptions_from(live, user.map(Handshake::new))
 }
 
+/// Returns the filter that serves the websocket in an application whose clients authenticate by the
+/// message `auth`. It is like [`subscriptions`], but a connection has no user until then, so the
+/// route needs no filter that identifies a user.
+///
+/// [`LiveBuilder::authenticate`](rest_live_runtime::LiveBuilder::authenticate) sets the function
+/// that returns the user of a token. With [`subscriptions_as`], a connection begins with the user
+/// of its request, and a client may also authenticate as another user.
+///
+/// ```no_run
+/// # #[derive(PartialEq)] struct User;
+/// # use std::{error::Error, fmt, time::SystemTime};
+/// # async fn user_of(token: String) -> Result<(User, Option<SystemTime>), fmt::Error> {
+/// #     Ok((User, None))
+/// # }
+/// # async fn run(builder: rest_live_runtime::LiveBuilder<User>) -> Result<(), Box<dyn Error>> {
+/// use warp::Filter;
+///
+/// let live = builder.authenticate(user_of).build()?;
+/// let ws = warp::path!("ws" / "subscribe").and(rest_live_warp::subscriptions_by_token(&live));
+/// warp::serve(ws).run(([127, 0, 0, 1], 3030)).await;
+/// # Ok(())
+/// # }
+/// ```
+pub fn subscriptions_by_token<U: Send + Sync + 'static>(
+    live: &Live<U>,
+) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static + use<U>
+{
+    subscriptions_from(live, warp::any().map(Handshake::without_user))
+}
+
 /// Returns the filter that serves the websocket in an application whose requests say more than the
 /// user. It is like [`subscriptions_as`], but the filter `handshake` extracts a [`Handshake`], for
 /// example with the scope of a tenant that the request names:

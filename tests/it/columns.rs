@@ -39,14 +39,18 @@ macro_rules! serializer {
                     secret: &[],
                     groups: &[
                         rest_live::__private::GroupDeclaration {
-                            group_key: None,
-                            choices: || None,
+                            group_key: rest_live::__private::GroupKey::PrimaryKey { choices: || None },
                             authorize: None,
                             public: false,
                         },
                         $(rest_live::__private::GroupDeclaration {
-                            group_key: Some(($key, $entity::Column::$column)),
-                            choices: || None,
+                            group_key: rest_live::__private::GroupKey::Columns(&[
+                                rest_live::__private::GroupColumn {
+                                    name: $key,
+                                    column: $entity::Column::$column,
+                                    choices: || None,
+                                },
+                            ]),
                             authorize: None,
                             public: false,
                         },)?

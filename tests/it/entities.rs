@@ -231,6 +231,65 @@ pub mod badge {
     }
 }
 
+/// A model with a group of several columns, one of which is nullable, and with the group of all
+/// rows.
+pub mod question {
+    use rest_live::subscribable;
+    use sea_orm::{DerivePartialModel, entity::prelude::*};
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "question")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub text: String,
+        pub course_id: i32,
+        pub queue_id: Option<i32>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(model = "school.Question", all)]
+    #[subscribable(group_key = ["course_id", "queue_id"])]
+    #[subscribable(group_key = "course_id")]
+    #[subscribable]
+    #[derive(Serialize, DerivePartialModel)]
+    #[sea_orm(entity = "Entity")]
+    pub struct QuestionSerializer {
+        pub id: i32,
+        pub text: String,
+    }
+}
+
+/// A model that is grouped by two pairs of texts.
+pub mod locker {
+    use rest_live::subscribable;
+    use sea_orm::entity::prelude::*;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "locker")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub site: String,
+        pub floor: String,
+        pub owner: Option<String>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[subscribable(entity = Entity, group_key = ["site", "floor"])]
+    #[subscribable(group_key = ["floor", "owner"])]
+    #[derive(Serialize)]
+    pub struct LockerSerializer {
+        id: i32,
+    }
+}
+
 /// A model with a filter: drafts and deleted posts are not listed.
 pub mod post {
     use rest_live::subscribable;

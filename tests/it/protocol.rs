@@ -2,6 +2,7 @@
 
 mod enum_keys;
 mod golden;
+mod groups;
 mod keys;
 mod python_client;
 mod react_hook;

@@ -213,8 +213,8 @@ table!(notice "notice" {
 table!(document "document" {
     use super::User;
 
-    #[subscribable(entity = Entity, check_permission = may_see)]
-    #[subscribable(group_key = "list_id")]
+    #[subscribable(entity = Entity, check_permission = may_see, public)]
+    #[subscribable(group_key = "list_id", public)]
     #[subscribable(group_key = ["list_id", "level"], authorize = may_open_level)]
     #[subscribable(all, authorize = may_open_all)]
     #[derive(Serialize)]

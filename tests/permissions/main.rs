@@ -17,9 +17,11 @@ mod arbitrary;
 mod authorize;
 mod authorize_limit;
 mod clients;
+mod credentials;
 mod entities;
 mod filters;
 mod gauges;
+mod groups;
 mod isolation;
 mod limits;
 #[path = "../it/support/log.rs"]

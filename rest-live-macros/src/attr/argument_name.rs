@@ -4,7 +4,8 @@ use syn::Meta;
 
 use crate::column::is_column;
 
-const ARGUMENTS: [&str; 13] = [
+const ARGUMENTS: [&str; 14] = [
+    "all",
     "group_key",
     "column",
     "authorize",

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, ExprPath, Lit, LitBool, LitStr, Meta, MetaNameValue, Path};
 
-use crate::{column::is_column, text::to_text};
+use crate::text::to_text;
 
 /// The value of `rank`, with the expression that the user wrote.
 #[derive(Clone)]
@@ -36,23 +36,6 @@ pub(super) fn expect_value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m
 /// Returns the error for a value of the wrong type.
 pub(super) fn mismatch_error(meta: &Meta, at: &Expr, example: &str) -> syn::Error {
     syn::Error::new_spanned(at, format!("write `{} = {example}`", to_text(meta.path())))
-}
-
-/// Returns an example of a group key: the column that the user wrote without quotes, or `list_id`.
-pub(super) fn quote_column(meta: &Meta) -> String {
-    let column = match meta {
-        Meta::NameValue(MetaNameValue {
-            value: Expr::Path(value),
-            ..
-        }) => to_text(value),
-        _ => String::new(),
-    };
-    let column = if is_column(&column) {
-        &column
-    } else {
-        "list_id"
-    };
-    format!("{column:?}")
 }
 
 /// Parses a string literal.

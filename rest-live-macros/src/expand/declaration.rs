@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{LitStr, Path, ext::IdentExt, spanned::Spanned};
 
 use crate::{
-    ast::{FieldValue, Serializer, SerializerGroup},
+    ast::{FieldValue, KeyColumn, Serializer, SerializerGroup, SerializerKey},
     attr::SecretColumn,
     column,
 };
@@ -117,34 +117,27 @@ fn expand_column(name: &LitStr, entity: &Path, krate: &Path) -> TokenStream {
 fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenStream {
     let SerializerGroup {
         key,
-        column,
         authorize,
         public,
     } = group;
-    // The type of the key's values: that of the primary key, or of the field in the model.
-    let (field, key) = match key {
-        None => {
+    let key = match key {
+        SerializerKey::PrimaryKey => {
             let primary_key =
                 quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::PrimaryKey);
             let value =
                 quote!(<#primary_key as #krate::__private::sea_orm::PrimaryKeyTrait>::ValueType);
             let field = quote!(#krate::__private::FieldType::<#value>::new());
-            (field, quote!(::core::option::Option::None))
+            quote! {
+                #krate::__private::GroupKey::PrimaryKey {
+                    choices: || #krate::__private::choices!(#field),
+                }
+            }
         }
-        Some(key) => {
-            let model = quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Model);
-            let name = column::field(key);
-            let field = quote_spanned!(key.span()=> #krate::__private::FieldType::of(|row: &#model| &row.#name));
-            let column = match column {
-                None => expand_column(key, entity, krate),
-                Some(variant) => match variant.get_ident() {
-                    Some(variant) => {
-                        quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
-                    }
-                    None => variant.to_token_stream(),
-                },
-            };
-            (field, quote!(::core::option::Option::Some((#key, #column))))
+        SerializerKey::Columns(columns) => {
+            let columns = columns
+                .iter()
+                .map(|column| expand_key_column(column, entity, krate));
+            quote!(#krate::__private::GroupKey::Columns(&[#(#columns),*]))
         }
     };
     let authorize = expand_option(authorize.as_ref().map(|path| {
@@ -158,9 +151,37 @@ fn expand_group(group: &SerializerGroup, entity: &Path, krate: &Path) -> TokenSt
     quote! {
         #krate::__private::GroupDeclaration {
             group_key: #key,
-            choices: || #krate::__private::choices!(#field),
             authorize: #authorize,
             public: #public,
+        }
+    }
+}
+
+/// Generates one column of a group key.
+fn expand_key_column(
+    KeyColumn { name, variant }: &KeyColumn,
+    entity: &Path,
+    krate: &Path,
+) -> TokenStream {
+    let model = quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Model);
+    let field = column::field(name);
+    // The type of the column's values is that of the field.
+    let field =
+        quote_spanned!(name.span()=> #krate::__private::FieldType::of(|row: &#model| &row.#field));
+    let column = match variant {
+        None => expand_column(name, entity, krate),
+        Some(variant) => match variant.get_ident() {
+            Some(variant) => {
+                quote!(<#entity as #krate::__private::sea_orm::EntityTrait>::Column::#variant)
+            }
+            None => variant.to_token_stream(),
+        },
+    };
+    quote! {
+        #krate::__private::GroupColumn {
+            name: #name,
+            column: #column,
+            choices: || #krate::__private::choices!(#field),
         }
     }
 }

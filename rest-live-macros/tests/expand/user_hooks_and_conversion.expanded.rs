@@ -28,30 +28,35 @@ impl ::rest_live::Subscribable for TaskSerializer {
         secret: &[],
         groups: &[
             ::rest_live::__private::GroupDeclaration {
-                group_key: ::core::option::Option::None,
-                choices: || {
-                    ::rest_live::__private::choices!(
-                        ::rest_live::__private::FieldType:: < < < task::Entity as
-                        ::rest_live::__private::sea_orm::EntityTrait > ::PrimaryKey as
-                        ::rest_live::__private::sea_orm::PrimaryKeyTrait > ::ValueType >
-                        ::new()
-                    )
+                group_key: ::rest_live::__private::GroupKey::PrimaryKey {
+                    choices: || {
+                        ::rest_live::__private::choices!(
+                            ::rest_live::__private::FieldType:: < < < task::Entity as
+                            ::rest_live::__private::sea_orm::EntityTrait > ::PrimaryKey
+                            as ::rest_live::__private::sea_orm::PrimaryKeyTrait >
+                            ::ValueType > ::new()
+                        )
+                    },
                 },
                 authorize: ::core::option::Option::None,
                 public: true,
             },
             ::rest_live::__private::GroupDeclaration {
-                group_key: ::core::option::Option::Some((
-                    "list_id",
-                    <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
-                )),
-                choices: || {
-                    ::rest_live::__private::choices!(
-                        ::rest_live::__private::FieldType::of(| row : & < task::Entity as
-                        ::rest_live::__private::sea_orm::EntityTrait > ::Model | & row
-                        .list_id)
-                    )
-                },
+                group_key: ::rest_live::__private::GroupKey::Columns(
+                    &[
+                        ::rest_live::__private::GroupColumn {
+                            name: "list_id",
+                            column: <task::Entity as ::rest_live::__private::sea_orm::EntityTrait>::Column::ListId,
+                            choices: || {
+                                ::rest_live::__private::choices!(
+                                    ::rest_live::__private::FieldType::of(| row : & <
+                                    task::Entity as ::rest_live::__private::sea_orm::EntityTrait
+                                    > ::Model | & row.list_id)
+                                )
+                            },
+                        },
+                    ],
+                ),
                 authorize: ::core::option::Option::Some(|| ::rest_live::__private::Authorization::of(
                     &permissions::may_see_list,
                     |user, value, db| ::std::boxed::Box::pin(

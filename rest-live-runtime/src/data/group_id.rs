@@ -8,14 +8,15 @@ use super::{key::KeyValue, scope::Scope, scoped_model::ScopedModel};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GroupIndex(pub(crate) usize);
 
-/// The address of a group: all rows of a model, in one scope, with one value in the column of a
+/// The address of a group: all rows of a model, in one scope, with given values in the columns of a
 /// group key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GroupId {
     /// The model and the group key.
     pub(crate) index: GroupIndex,
     pub(crate) scope: Option<Scope>,
-    /// The value of the group key.
+    /// The value of the group key: that of its only column, or a composite of the values of several
+    /// columns, which is empty for the group of all rows.
     pub(crate) value: KeyValue,
 }
 

@@ -28,7 +28,8 @@ pub enum KeyValue {
     Text(Arc<str>),
     /// A UUID column.
     Uuid(Uuid),
-    /// A composite primary key, in column order.
+    /// A composite primary key, or the columns of a group key that has not exactly one, in the
+    /// order of the declaration. It is empty for the group of all rows.
     Composite(Arc<[Self]>),
 }
 
@@ -149,7 +150,8 @@ pub enum KeyKind {
     Choice(Box<[KeyValue]>),
     /// A UUID, written as a string in any of its usual forms.
     Uuid,
-    /// A composite primary key, written as an array in column order.
+    /// A composite primary key, written as an array in column order, or the columns of a group key
+    /// that has not exactly one, in the order of the declaration.
     Composite(Box<[Self]>),
 }
 

@@ -305,7 +305,7 @@ impl<'e> Change<'e> {
     pub(crate) fn report_panics(&self, model: &ModelEntry, metrics: &Metrics) {
         let panics = self.panics.get();
         if panics > 0 {
-            let (model, group_key) = (&*model.label, self.entry.key);
+            let (model, group_key) = (&*model.label, &*self.entry.label);
             tracing::error!(
                 model,
                 group_key,

@@ -164,7 +164,7 @@ impl<'e> Encoder<'e> {
         let broadcast = Broadcast {
             model: &model.label,
             group: GroupName {
-                key: change.entry.key,
+                names: &change.entry.names,
                 value: &change.group.value,
             },
             action: variant.action,

@@ -4,6 +4,7 @@
 //! subscribers receive, because that also concerns the group.
 
 pub(crate) mod client;
+pub(crate) mod expiry;
 pub(crate) mod send_queue;
 pub(crate) mod slow;
 pub(crate) mod socket;
@@ -20,6 +21,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use self::{
     client::{Client, ClientSocket, Intake, Sink, WriteState},
+    expiry::DueTimes,
     send_queue::MessageKind,
     socket::{SharedSocket, SocketState},
 };
@@ -36,6 +38,7 @@ use crate::{
 pub(crate) struct Clients {
     context: Arc<HubContext>,
     clients: Slab<Client>,
+    due_times: DueTimes,
     /// Sockets that have something to write, in the order in which the writer takes them.
     pub(crate) ready: VecDeque<usize>,
     pub(crate) intake: Intake,
@@ -56,6 +59,7 @@ impl Clients {
         Self {
             context,
             clients: Slab::new(),
+            due_times: DueTimes::new(),
             ready: VecDeque::new(),
             intake: Intake::default(),
             event: 0,
@@ -67,7 +71,7 @@ impl Clients {
     }
 
     /// Adds a client whose frames a task takes. After [`close`](Self::close) it is closed at once.
-    pub(crate) fn join(&mut self, user: Identity, dialect: Option<Dialect>) -> ClientId {
+    pub(crate) fn join(&mut self, user: Option<Identity>, dialect: Option<Dialect>) -> ClientId {
         let number = self.next_number();
         let mut client = Client::new(number, user, dialect);
         if let Some(code) = self.closed {
@@ -80,6 +84,7 @@ impl Clients {
 
     /// Removes a client whose subscriptions have left their groups.
     pub(crate) fn remove(&mut self, id: ClientId) -> Client {
+        self.cancel_expiry(id);
         let client = self.clients.remove(id.index);
         let metrics = &self.context.metrics;
         metrics.connections.decrement(1.0);
@@ -139,12 +144,12 @@ impl Clients {
         ClientId { index, number }
     }
 
-    /// Returns the clients and their users.
+    /// Returns the clients that have a user, and their users.
     pub(crate) fn users(&self) -> impl Iterator<Item = (ClientId, Identity)> {
         let clients = self.clients.iter();
-        clients.map(|(index, client)| {
+        clients.filter_map(|(index, client)| {
             let number = client.number;
-            (ClientId { index, number }, client.user.clone())
+            Some((ClientId { index, number }, client.user.clone()?))
         })
     }
 

@@ -1,7 +1,7 @@
 //! The numbers by which the parts of a shard refer to each other.
 
 /// Identifies a client of a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ClientId {
     /// Index in the slab of clients. A later client can have the same index.
     pub(crate) index: usize,

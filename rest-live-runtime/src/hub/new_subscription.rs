@@ -16,8 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NewSubscription {
     pub(crate) group: GroupId,
-    /// Name of the group key, as clients write it.
-    pub(crate) group_key: &'static str,
+    /// The names of the group's keys, as clients write them.
+    pub(crate) group_names: Arc<[&'static str]>,
     /// Label of the model.
     pub(crate) model: Arc<str>,
     pub(crate) id: Option<Id>,
@@ -61,7 +61,7 @@ impl NewSubscription {
     /// Encodes the answers to the request: the subscription starts at `cursor`.
     pub(crate) fn answers(&self, cursor: &Cursor) -> Vec<Frame> {
         let group = GroupName {
-            key: self.group_key,
+            names: &self.group_names,
             value: &self.group.value,
         };
         let id = self.id.as_ref();

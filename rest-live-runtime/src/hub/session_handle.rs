@@ -3,16 +3,21 @@
 //! Each method locks the shard once. Sessions, and the tasks that act for several sessions, call
 //! them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::{
-    clients::{client::Client, socket::SharedSocket},
+    clients::{client::Client, expiry::Lifetime, socket::SharedSocket},
     ids::{ClientId, SubscriptionId},
     new_subscription::{NewSubscription, SubscribeError},
-    shard::{Shard, drain::Outgoing, subscriptions::Subscribed},
+    shard::{
+        Shard,
+        credentials::{NewUser, Rights, SetUser},
+        drain::Outgoing,
+        subscriptions::Subscribed,
+    },
 };
 use crate::{
     data::{cursor::Cursor, group_id::GroupId, serializer_set::SerializerSet},
@@ -134,6 +139,41 @@ impl SessionHandle {
             let client = state.clients.get(self.client);
             client.map_or(0, |client| client.rights_version)
         })
+    }
+
+    /// Returns the user of the session and the version of its rights; `None` without a user.
+    pub(crate) fn rights(&self) -> Option<Rights> {
+        self.shard.with(|state| state.rights(self.client))
+    }
+
+    /// Replaces the user: see [`State::set_user`](super::shard::State::set_user).
+    pub(crate) fn set_user(
+        &self,
+        new: &NewUser,
+        is_current: impl FnOnce() -> bool,
+        is_decided: impl Fn(&GroupId) -> bool,
+    ) -> SetUser {
+        let set = self
+            .shard
+            .with(|state| state.set_user(self.client, new, is_current, is_decided));
+        self.shard.work.notify_one();
+        set
+    }
+
+    /// Sets how long the session may stay: until its credentials expire.
+    pub(crate) fn set_lifetime(&self, lifetime: Lifetime) {
+        let now = Instant::now();
+        self.shard
+            .with(|state| state.clients.set_lifetime(self.client, lifetime, now));
+        self.shard.work.notify_one();
+    }
+
+    /// Waits until everything that was taken from the queues of its shard is written.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    pub(crate) async fn written(&self) {
+        self.shard.written().await;
     }
 
     /// Invalidates the answers of `authorize` that are on their way.

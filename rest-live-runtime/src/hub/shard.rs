@@ -6,6 +6,7 @@
 
 pub(crate) mod backpressure;
 pub(crate) mod broadcast;
+pub(crate) mod credentials;
 pub(crate) mod drain;
 mod progress;
 pub(crate) mod reset;
@@ -94,7 +95,12 @@ impl Shard {
     }
 
     /// Adds a client.
-    pub(crate) fn join(&self, user: Identity, dialect: Option<Dialect>) -> ClientId {
+    pub(crate) fn join(
+        &self,
+        user: impl Into<Option<Identity>>,
+        dialect: Option<Dialect>,
+    ) -> ClientId {
+        let user = user.into();
         self.with(|state| state.clients.join(user, dialect))
     }
 

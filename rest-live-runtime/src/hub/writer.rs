@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::{
     select,
     task::yield_now,
-    time::{MissedTickBehavior, interval},
+    time::{self, MissedTickBehavior, interval},
 };
 use tokio_tungstenite::tungstenite::Bytes;
 
@@ -50,18 +50,35 @@ async fn write_batches(shard: &Shard) {
     let mut clock = interval(heartbeat::interval(&shard.context.limits));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let is_due = if shard.write_batch(&mut batch) {
+        let has_more = shard.write_batch(&mut batch);
+        let expiry = batch.next_expiry;
+        let is_due = if has_more {
             yield_now().await;
             clock.tick().now_or_never().is_some()
         } else {
             select! {
                 () = shard.work.notified() => false,
                 _ = clock.tick() => true,
+                () = sleep_until(expiry) => false,
             }
         };
         if is_due {
             shard.with(|state| state.heartbeat(Instant::now()));
         }
+        if let Some(expiry) = expiry {
+            let now = Instant::now();
+            if expiry <= now {
+                shard.with(|state| state.expire(now));
+            }
+        }
+    }
+}
+
+/// Sleeps until a time; without one, never returns.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -76,6 +93,7 @@ impl Shard {
         }
         state.is_writing = !batch.writes.is_empty();
         let has_room = !state.clients.is_far_ahead();
+        batch.next_expiry = state.clients.next_due();
         drop(state);
         if has_room {
             self.notify_room();
@@ -87,6 +105,7 @@ impl Shard {
             writes,
             chunks,
             heads,
+            ..
         } = batch;
         for client in &mut *writes {
             client.written = write(&client.socket, &chunks[client.chunks.clone()], heads);

@@ -1,5 +1,6 @@
 //! Builds a `Live` from a database connection, the registrations and the settings.
 
+mod credentials;
 mod reads;
 mod scopes;
 
@@ -7,13 +8,13 @@ use std::{
     any::TypeId,
     fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use sea_orm::DatabaseConnection;
 use tokio::{runtime::Handle, sync::watch};
 
-use super::{BuildError, Inner, Live, ScopeOfUser, UserKey};
+use super::{BuildError, Inner, Live};
 use crate::{
     capture::{Database, EventSink, LiveConnection},
     dispatch::{dispatcher::Dispatcher, history::History, replay::Replays},
@@ -25,7 +26,7 @@ use crate::{
     model::{
         declaration::Subscribable,
         default_schema::DefaultSchema,
-        permission::{Identity, UserType},
+        permission::UserType,
         registration::Registration,
         registry::Registry,
         row_reader::{Prepare, RowReader},
@@ -39,6 +40,7 @@ use crate::{
         other_processes::{OtherProcesses, Reach},
         session_reads::SessionReads,
         shared_request::SharedRequest,
+        users::Users,
     },
     transport::tasks::ConnectionTasks,
 };
@@ -52,18 +54,17 @@ pub struct LiveBuilder<U = ()> {
     limits: Limits,
     origins: Vec<String>,
     trusts_forwarded_host: bool,
-    user_key: Option<UserKey>,
+    users: Users,
     log: Arc<dyn EventLog>,
     replay_capacity: usize,
     max_rows_per_statement: usize,
-    scope_of: Option<ScopeOfUser>,
     shared: Vec<(TypeId, &'static str)>,
     allows_search_path_changes: bool,
     read_db: Option<DatabaseConnection>,
     prepare_reads: Option<Prepare>,
     session_reads: SessionReads,
     memory_budget: usize,
-    users: PhantomData<fn(U) -> U>,
+    user_type: PhantomData<fn(U) -> U>,
 }
 
 /// The default of [`LiveBuilder::max_rows_per_statement`].
@@ -79,17 +80,16 @@ impl<U> LiveBuilder<U> {
             limits: Limits::default(),
             origins: Vec::new(),
             trusts_forwarded_host: false,
-            user_key: None,
+            users: Users::default(),
             log: Arc::new(MemoryLog::default()),
             replay_capacity: History::CAPACITY,
             max_rows_per_statement: MAX_ROWS_PER_STATEMENT,
-            scope_of: None,
             shared: Vec::new(),
             allows_search_path_changes: false,
             read_db: None,
             prepare_reads: None,
             memory_budget: MEMORY_BUDGET,
-            users: PhantomData,
+            user_type: PhantomData,
         }
     }
 }
@@ -142,16 +142,6 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     /// websocket.
     pub fn trust_forwarded_host(mut self, trust: bool) -> Self {
         self.trusts_forwarded_host = trust;
-        self
-    }
-
-    /// Sets the function that returns a user's key, such as an id. Default: none. For
-    /// [`Limits::max_connections_per_user`], connections with the same key belong to one user. A
-    /// connection whose key is `None` is not counted.
-    pub fn user_key(mut self, key: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.user_key = Some(Box::new(move |user: &Identity| {
-            user.downcast().and_then(&key)
-        }));
         self
     }
 
@@ -248,7 +238,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         let registry = Arc::new(registry);
         let origins = AllowedOrigins::new(self.origins, self.trusts_forwarded_host)
             .map_err(|(entry, problem)| BuildError::Origin { entry, problem })?;
-        if self.limits.max_connections_per_user.is_some() && self.user_key.is_none() {
+        if self.limits.max_connections_per_user.is_some() && self.users.key.is_none() {
             return Err(BuildError::NoUserKey);
         }
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
@@ -334,13 +324,13 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                         metrics.authorize_waiting.clone(),
                     ),
                     limits: self.limits,
+                    users: self.users,
+                    disconnects: AtomicU64::new(0),
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                     other_processes: OtherProcesses::of(&*log),
                 }),
-                user_key: self.user_key,
-                scope_of: self.scope_of,
                 tasks,
                 runtime,
                 origin_warnings: LogLimit::default(),

@@ -89,12 +89,34 @@ pub struct Declaration<C: 'static> {
 /// One `#[subscribable]` attribute.
 #[derive(Debug)]
 pub struct GroupDeclaration<C: 'static> {
-    /// The group key as it is written, and its column. `None` stands for the primary key.
-    pub group_key: Option<(&'static str, C)>,
-    /// Returns the values of the key, if its type in the model is an enumeration.
-    pub choices: fn() -> Option<Vec<Value>>,
+    /// What a client selects a group by.
+    pub group_key: GroupKey<C>,
     /// `authorize`, if it is given.
     pub authorize: Option<fn() -> Authorization>,
     /// Whether `public` is given.
     pub public: bool,
+}
+
+/// What a client selects a group of rows by.
+#[derive(Debug)]
+pub enum GroupKey<C: 'static> {
+    /// The primary key.
+    PrimaryKey {
+        /// Returns the values of the key, if its type is an enumeration.
+        choices: fn() -> Option<Vec<Value>>,
+    },
+    /// The columns of a `group_key`, in the order in which they are written. No column stands for
+    /// `all`: one group of all rows.
+    Columns(&'static [GroupColumn<C>]),
+}
+
+/// A column of a group key.
+#[derive(Debug)]
+pub struct GroupColumn<C: 'static> {
+    /// The name of the column's field in the model, which clients write.
+    pub name: &'static str,
+    /// The column.
+    pub column: C,
+    /// Returns the values of the column, if its type in the model is an enumeration.
+    pub choices: fn() -> Option<Vec<Value>>,
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     columns::ShownFields,
-    declaration::Subscribable,
+    declaration::{GroupColumn, GroupKey, Subscribable},
     filter::Filter,
     key_column::{WrongKey, column_kind, with_choices},
     permission::{Authorization, Permission},
@@ -64,11 +64,14 @@ pub(crate) struct SerializerDescription {
 
 /// One group key of a serializer.
 pub(crate) struct GroupDescription {
-    pub(crate) key: &'static str,
-    /// The kind of the column, or why it cannot be a key.
+    /// The names of its keys, as clients write them; none for the group of all rows.
+    pub(crate) names: Arc<[&'static str]>,
+    /// The kind of the value: that of the only key, or a composite of the kinds of all keys. An
+    /// error says why a column cannot be a key.
     pub(crate) kind: Result<KeyKind, WrongKey>,
-    /// The column whose change moves a row to another group; `None` for the primary key.
-    pub(crate) column: Option<&'static str>,
+    /// The columns whose change moves a row to another group. Those of the primary key are not
+    /// among them.
+    pub(crate) columns: Vec<&'static str>,
     pub(crate) read: ReadKey,
     pub(crate) authorize: Option<Authorization>,
     pub(crate) public: bool,
@@ -81,27 +84,23 @@ pub(super) fn describe<S: Subscribable>() -> SerializerDescription {
     let groups = declaration.groups.iter().map(|group| {
         let (authorize, public) = (group.authorize.map(|authorize| authorize()), group.public);
         match group.group_key {
-            None => GroupDescription {
-                key: PK,
-                kind: pk_kind
-                    .clone()
-                    .map(|kind| with_choices(kind, group.choices)),
-                column: None,
+            GroupKey::PrimaryKey { choices } => GroupDescription {
+                names: [PK].into(),
+                kind: pk_kind.clone().map(|kind| with_choices(kind, choices)),
+                columns: Vec::new(),
                 read: Arc::clone(&read_pk),
                 authorize,
                 public,
             },
-            Some((key, column)) => GroupDescription {
-                key,
-                kind: column_kind::<S::Entity>(column)
-                    .map(|kind| with_choices(kind, group.choices)),
-                column: match <S::Entity as EntityTrait>::PrimaryKey::from_column(column) {
-                    None => Some(column.as_str()),
-                    Some(_) => None,
-                },
-                read: Arc::new(move |row| {
-                    KeyValue::from_column(downcast::<S::Entity>(row)?.get(column))
-                }),
+            GroupKey::Columns(columns) => GroupDescription {
+                names: columns.iter().map(|column| column.name).collect(),
+                kind: group_kind::<S::Entity>(columns),
+                columns: columns
+                    .iter()
+                    .filter(|column| !is_primary_key::<S::Entity>(column.column))
+                    .map(|column| column.column.as_str())
+                    .collect(),
+                read: read_columns::<S::Entity>(columns.iter().map(|c| c.column).collect()),
                 authorize,
                 public,
             },
@@ -146,25 +145,49 @@ fn pk_columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
     E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
 }
 
+fn is_primary_key<E: EntityTrait>(column: E::Column) -> bool {
+    E::PrimaryKey::from_column(column).is_some()
+}
+
 fn primary_key<E: EntityTrait<Model: Sync>>() -> (Result<KeyKind, WrongKey>, ReadKey) {
     let columns: Vec<E::Column> = pk_columns::<E>().collect();
-    let kinds: Result<Vec<_>, _> = columns.iter().copied().map(column_kind::<E>).collect();
+    let kinds: Result<_, _> = columns.iter().copied().map(column_kind::<E>).collect();
+    (kinds.map(single_or_composite), read_columns::<E>(columns))
+}
+
+/// Returns the kind of the value of a group key.
+fn group_kind<E: EntityTrait>(columns: &[GroupColumn<E::Column>]) -> Result<KeyKind, WrongKey> {
+    let kind = |column: &GroupColumn<E::Column>| {
+        column_kind::<E>(column.column).map(|kind| with_choices(kind, column.choices))
+    };
+    let kinds: Result<_, _> = columns.iter().map(kind).collect();
+    kinds.map(single_or_composite)
+}
+
+fn single_or_composite(mut kinds: Vec<KeyKind>) -> KeyKind {
+    match kinds.len() {
+        1 => kinds.remove(0),
+        _ => KeyKind::Composite(kinds.into()),
+    }
+}
+
+/// Returns the function that reads these columns: the value of the only one, or a composite of the
+/// values of all.
+fn read_columns<E: EntityTrait<Model: Sync>>(columns: Vec<E::Column>) -> ReadKey {
     match columns[..] {
-        [column] => (
-            kinds.map(|mut kinds| kinds.remove(0)),
-            Arc::new(move |row| KeyValue::from_column(downcast::<E>(row)?.get(column))),
-        ),
-        _ => (
-            kinds.map(|kinds| KeyKind::Composite(kinds.into())),
-            Arc::new(move |row| {
-                let row = downcast::<E>(row)?;
-                columns
-                    .iter()
-                    .map(|c| KeyValue::from_column(row.get(*c)))
-                    .collect::<Option<_>>()
-                    .map(KeyValue::Composite)
-            }),
-        ),
+        [] => {
+            let value = KeyValue::Composite([].into());
+            Arc::new(move |row| downcast::<E>(row).map(|_| value.clone()))
+        }
+        [column] => Arc::new(move |row| KeyValue::from_column(downcast::<E>(row)?.get(column))),
+        _ => Arc::new(move |row| {
+            let row = downcast::<E>(row)?;
+            columns
+                .iter()
+                .map(|c| KeyValue::from_column(row.get(*c)))
+                .collect::<Option<_>>()
+                .map(KeyValue::Composite)
+        }),
     }
 }
 

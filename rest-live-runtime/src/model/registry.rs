@@ -328,6 +328,18 @@ impl Registry {
         (model, &model.groups[index])
     }
 
+    /// Returns the order in which a message names the keys of a request that has not exactly one:
+    /// that of the declaration, or none for undeclared keys. `None` if the model has no group that
+    /// the request can mean.
+    pub(crate) fn order_of_keys(&self, model: &str, keys: &[&str]) -> Option<Arc<[&'static str]>> {
+        let model = self.model_by_label(model)?;
+        match model.group(keys.iter().copied()) {
+            Some(group) => Some(Arc::clone(&group.names)),
+            None if keys.is_empty() || !model.has_other_than_single_keys() => None,
+            None => Some([].into()),
+        }
+    }
+
     /// Returns the labels for a message, such as `todolist.List, todolist.Task`. The list is
     /// truncated.
     pub(crate) fn labels(&self) -> String {

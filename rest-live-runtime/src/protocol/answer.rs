@@ -6,19 +6,35 @@ use super::{
     dialect::Dialect,
     frame::Frame,
     id::Id,
-    plain,
+    plain::{self, OrderOfKeys},
     refusal::{REVOKED_TEXT, Refusal},
+    request::RequestedKey,
     v0_7, v1,
 };
 use crate::data::cursor::Cursor;
 
 impl Dialect {
     /// Encodes the answer to a refused request. `message` is the text of the request.
-    pub(crate) fn error(self, refusal: &Refusal, id: Option<&Id>, message: &str) -> Frame {
+    pub(crate) fn error(
+        self,
+        refusal: &Refusal,
+        id: Option<&Id>,
+        message: &str,
+        order: OrderOfKeys<'_>,
+    ) -> Frame {
         match self {
-            Self::Plain => plain::error(refusal, message),
+            Self::Plain => plain::error(refusal, message, order),
             Self::V1 => v1::error(refusal, id),
             Self::V0_7 => v0_7::error(refusal, id),
+        }
+    }
+
+    /// Creates the refusal of a request that has no key, or several, if the model has no such
+    /// group.
+    pub(crate) fn not_one_key(self, keys: &[RequestedKey]) -> Refusal {
+        match self {
+            Self::Plain => plain::not_one_key(keys),
+            Self::V1 | Self::V0_7 => v1::not_one_key(),
         }
     }
 

@@ -18,17 +18,27 @@ pub(crate) struct Broadcast<'a> {
     pub(crate) unit: Option<&'a Cursor>,
 }
 
-/// A group, written as an object of one key: `{"list_id":1}`.
+/// A group, written as an object of its keys: `{"list_id":1}`, or `{}` for all rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GroupName<'a> {
-    pub(crate) key: &'a str,
+    /// The names of the keys, in the order of the declaration.
+    pub(crate) names: &'a [&'a str],
+    /// The value of the only key, or a composite of the values of all keys.
     pub(crate) value: &'a KeyValue,
 }
 
 impl Serialize for GroupName<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(self.key, self.value)?;
+        let mut map = serializer.serialize_map(Some(self.names.len()))?;
+        match self.names {
+            // The value of a composite primary key is an array.
+            [name] => map.serialize_entry(name, self.value)?,
+            _ => {
+                for (name, value) in self.names.iter().zip(self.value.parts()) {
+                    map.serialize_entry(name, value)?;
+                }
+            }
+        }
         map.end()
     }
 }

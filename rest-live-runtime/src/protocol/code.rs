@@ -16,7 +16,11 @@ pub enum ErrorCode {
     WrongDialect,
     /// The `view_kwargs` of a 0.7 request contain no group key, or several.
     UnknownViewKwargs,
-    /// The user may not subscribe to this group.
+    /// The connection has no user yet: the client must send `auth` first.
+    Unauthenticated,
+    /// The application did not accept the token, or it has expired.
+    InvalidToken,
+    /// The user may not subscribe to this group, or the token belongs to another scope.
     Forbidden,
     /// The server ended the subscription, because a new call of `authorize` denied it.
     Revoked,
@@ -38,6 +42,8 @@ pub enum ErrorCode {
     TooManyMessages,
     /// The client exceeded [`Limits::resume_rate`](crate::Limits::resume_rate).
     TooManyResumes,
+    /// The client exceeded [`Limits::auth_rate`](crate::Limits::auth_rate).
+    TooManyAuths,
     /// The server failed; the application log has the cause.
     Internal,
     /// The server cannot reach the event log, or an `authorize` or a query took longer than
@@ -56,6 +62,8 @@ impl ErrorCode {
             Self::BadId => (400, "bad_id", false),
             Self::WrongDialect => (400, "wrong_dialect", false),
             Self::UnknownViewKwargs => (400, "unknown_view_kwargs", false),
+            Self::Unauthenticated => (401, "unauthenticated", false),
+            Self::InvalidToken => (401, "invalid_token", false),
             Self::Forbidden => (403, "forbidden", false),
             Self::Revoked => (403, "revoked", false),
             Self::UnknownModel => (404, "unknown_model", false),
@@ -67,6 +75,7 @@ impl ErrorCode {
             Self::TooManySubscriptions => (429, "too_many_subscriptions", true),
             Self::TooManyMessages => (429, "too_many_messages", true),
             Self::TooManyResumes => (429, "too_many_resumes", true),
+            Self::TooManyAuths => (429, "too_many_auths", true),
             Self::Internal => (500, "internal_error", true),
             Self::Unavailable => (503, "unavailable", true),
         }

@@ -3,7 +3,7 @@
 //! The fuzzer (`fuzz/`) asserts them. So does a unit test, with every text that the fuzzer has
 //! found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, value::RawValue};
 
@@ -16,7 +16,7 @@ use super::{
     parse::parse,
     plain,
     refusal::Refusal,
-    request::{GroupSelector, Message, Request, Target},
+    request::{GroupSelector, Message, Request, RequestedKey, Target},
     v0_7, v1,
 };
 use crate::data::{
@@ -30,6 +30,9 @@ const MAX_ID_BYTES: usize = 64;
 
 /// Maximum length of the `message` in an error frame, for any text of the client.
 const MAX_MESSAGE_BYTES: usize = 2048;
+
+/// Maximum number of keys whose values are combined to a composite.
+const MAX_COMBINED_KEYS: usize = 4;
 
 /// Length of a plain request up to which an error always names its group.
 const MAX_NAMED_TEXT_BYTES: usize = 2048;
@@ -92,7 +95,7 @@ fn string(json: &str) -> String {
 fn assert_refusal(text: &str, message: &Message, refusal: &Refusal) {
     let id = message.id.as_ref();
     assert!(refusal.message.len() <= MAX_MESSAGE_BYTES, "{refusal:?}");
-    let frame = message.dialect.error(refusal, id, text);
+    let frame = message.dialect.error(refusal, id, text, &no_groups);
     let answer = object(&frame);
     assert_eq!(answer["type"], "error");
     assert_eq!(answer["message"], refusal.message);
@@ -105,23 +108,50 @@ fn assert_refusal(text: &str, message: &Message, refusal: &Refusal) {
     assert_echoed(&frame, id);
 }
 
+/// The models have only groups of one key.
+fn no_groups(_: &str, _: &[&str]) -> Option<Arc<[&'static str]>> {
+    None
+}
+
+/// The models have groups of any keys.
+fn all_groups(_: &str, _: &[&str]) -> Option<Arc<[&'static str]>> {
+    Some(["list_id", "course_id"].into())
+}
+
 /// Asserts that an error about a request names its group in the plain dialect, if it is short.
 fn assert_named(text: &str, message: &Message, request: &Request) {
     let (Request::Subscribe { target, .. } | Request::UnsubscribeFrom(target)) = request else {
         return;
     };
     let refusal = Refusal::new(ErrorCode::Internal, "the server failed");
-    let frame = message.dialect.error(&refusal, message.id.as_ref(), text);
-    assert!(frame.as_str().len() <= text.len() + MAX_MESSAGE_BYTES);
-    let answer = object(&frame);
-    match (message.dialect, &target.group) {
-        (Dialect::Plain, GroupSelector::Key(key, value)) if text.len() <= MAX_NAMED_TEXT_BYTES => {
-            assert_eq!(answer["model"], *target.model);
-            assert_eq!(answer["group"], serde_json::json!({ key: value }));
+    let id = message.id.as_ref();
+    for order in [no_groups, all_groups] {
+        let frame = message.dialect.error(&refusal, id, text, &order);
+        assert!(frame.as_str().len() <= text.len() + MAX_MESSAGE_BYTES);
+        let answer = object(&frame);
+        match (message.dialect, &target.group) {
+            (Dialect::Plain, GroupSelector::Keys(keys)) => {
+                let is_group = keys.len() == 1 || order(&target.model, &[]).is_some();
+                let values: Option<serde_json::Map<_, _>> =
+                    keys.iter().map(|key| entry(key)).collect();
+                match values.filter(|_| is_group) {
+                    None => assert!(!answer.contains_key("group")),
+                    Some(_) if text.len() > MAX_NAMED_TEXT_BYTES => {}
+                    Some(values) => {
+                        assert_eq!(answer["model"], *target.model);
+                        assert_eq!(answer["group"], Value::Object(values));
+                    }
+                }
+            }
+            (Dialect::Plain, GroupSelector::AmongKwargs(_)) => unreachable!("this is of 0.7"),
+            (Dialect::V1 | Dialect::V0_7, _) => assert!(!answer.contains_key("group")),
         }
-        (Dialect::Plain, _) => {}
-        (Dialect::V1 | Dialect::V0_7, _) => assert!(!answer.contains_key("group")),
     }
+}
+
+/// Returns a key with its value, if that could be parsed.
+fn entry((key, value): &RequestedKey) -> Option<(String, Value)> {
+    Some((key.clone(), value.as_ref().ok()?.clone()))
 }
 
 fn assert_request(message: &Message, request: &Request) {
@@ -139,6 +169,13 @@ fn assert_request(message: &Message, request: &Request) {
     match request {
         Request::Ignored => {}
         Request::Ping => assert_echoed(&v1::pong(id), id),
+        Request::Auth(token) => {
+            assert_eq!(dialect, Dialect::V1);
+            assert_eq!(format!("{token:?}"), "Token(..)");
+            let answer = v1::authenticated(id, Some(600_000));
+            assert_keys(&object(&answer), &["expires_ms", "type"], id);
+            assert_echoed(&answer, id);
+        }
         Request::Unsubscribe => {
             let answer = dialect.unsubscribed(id);
             assert_eq!(answer.is_some(), dialect == Dialect::V1);
@@ -156,28 +193,41 @@ fn assert_request(message: &Message, request: &Request) {
             if let Some(cursor) = since.as_ref().and_then(|s| s.parse::<Cursor>().ok()) {
                 assert_eq!(cursor.to_string().parse(), Ok(cursor));
             }
-            assert_target(&kinds, target, |key, value| {
-                let group = GroupName { key, value };
+            assert_target(&kinds, target, |names, value| {
+                let group = GroupName { names, value };
                 assert_frames(dialect, id, &target.model, group);
             });
         }
     }
 }
 
-/// Asserts that every value that a column can hold survives a round trip.
-fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&str, &KeyValue)) {
-    let named: Vec<(&String, &Value)> = match &target.group {
-        GroupSelector::Key(key, value) => vec![(key, value)],
-        GroupSelector::AmongKwargs(kwargs) => kwargs.iter().collect(),
+/// Asserts that every value that a column can hold survives a round trip. Passes each group that a
+/// request can name to `each`: its keys and its value.
+fn assert_target(kinds: &[KeyKind], target: &Target, mut each: impl FnMut(&[&str], &KeyValue)) {
+    let named: Vec<(String, Value)> = match &target.group {
+        GroupSelector::Keys(keys) => keys.iter().filter_map(entry).collect(),
+        GroupSelector::AmongKwargs(kwargs) => kwargs.clone().into_iter().collect(),
     };
-    for (key, value) in named {
+    // The group of the first keys: of none, of two, and so on.
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    each(&names, &KeyValue::Composite([].into()));
+    for (key, value) in &named {
+        let mut last = None;
         for kind in kinds {
             let Ok(value) = kind.read(value) else {
                 continue;
             };
             let written = serde_json::to_value(&value).expect("a key is JSON");
             assert_eq!(kind.read(&written).ok().as_ref(), Some(&value));
-            each(key, &value);
+            each(&[key], &value);
+            last = Some(value);
+        }
+        if values.len() < MAX_COMBINED_KEYS {
+            names.extend(last.is_some().then_some(&**key));
+            values.extend(last);
+            if values.len() > 1 {
+                each(&names, &KeyValue::Composite(values.clone().into()));
+            }
         }
     }
 }
@@ -214,6 +264,12 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
     let keys: Vec<_> = keys.iter().copied().chain(["action", "model"]).collect();
     assert_keys(&answer, &keys, None);
     assert_eq!(answer["model"], *model);
+    if let Some(written) = answer.get("group") {
+        let keys = written.as_object().expect("a group is an object").keys();
+        let mut names = group.names.to_vec();
+        names.sort_unstable();
+        assert_eq!(keys.collect::<Vec<_>>(), names);
+    }
     let subscribed = dialect.subscribed(id, model, group, cursor, true);
     assert_eq!(subscribed.is_some(), dialect == Dialect::V1);
     let reset = dialect.reset(id, model, ResetReason::Epoch, cursor);

@@ -3,7 +3,9 @@
 //! Requests have neither `id` nor `type`. Broadcasts have exactly three keys. The only other frames
 //! are errors: successful requests are not acknowledged.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
     object::{self, Object},
     parse,
     refusal::{REVOKED_TEXT, Refusal, quoted},
-    request::{GroupSelector, Request, Target},
+    request::{GroupSelector, Request, RequestedKey, Target},
 };
 
 /// Maximum length of the names and the value of a group that an error repeats, in bytes.
@@ -23,9 +25,18 @@ const MAX_NAMED_BYTES: usize = 2048;
 /// Parses a request.
 pub(crate) fn request(object: Object<'_>) -> Result<Request, Refusal> {
     let entries = Entries::take(object)?;
+    let mut keys = Vec::with_capacity(entries.keys.len());
+    let is_single = entries.keys.len() == 1;
+    for (key, value) in entries.keys {
+        match object::value(value) {
+            Err(malformed) if is_single => return Err(malformed),
+            // Whether the model has a group of so many keys is asked first.
+            value => keys.push((key, value)),
+        }
+    }
     let target = Target {
         model: entries.model,
-        group: GroupSelector::Key(entries.key, object::value(entries.value)?),
+        group: GroupSelector::Keys(keys),
     };
     Ok(if entries.unsubscribe {
         Request::UnsubscribeFrom(target)
@@ -42,10 +53,14 @@ pub(crate) fn request(object: Object<'_>) -> Result<Request, Refusal> {
 struct Entries<'t> {
     model: String,
     unsubscribe: bool,
-    /// The key of the group.
-    key: String,
-    value: &'t RawValue,
+    /// The keys of the group, in the order of their names.
+    keys: Vec<(String, &'t RawValue)>,
 }
+
+/// Returns the order in which an error names the keys of a request: those of a model, whose number
+/// is not one. Keys that it lacks come last. `None` if the model has no such groups, so that the
+/// message is no request.
+pub(crate) type OrderOfKeys<'a> = &'a dyn Fn(&str, &[&str]) -> Option<Arc<[&'static str]>>;
 
 impl<'t> Entries<'t> {
     fn take(mut object: Object<'t>) -> Result<Self, Refusal> {
@@ -55,39 +70,49 @@ impl<'t> Entries<'t> {
             Some(Value::Bool(true)) => true,
             Some(_) => return Err(Refusal::shape("`unsubscribe` must be true, or be left out")),
         };
-        let (key, value) = only_entry(object)?;
         Ok(Self {
             model,
             unsubscribe,
-            key,
-            value,
+            keys: object.into_entries().collect(),
         })
     }
 
     /// Returns the group that a message names. `None` if the message is not a request of this
     /// dialect, or if an error should not repeat so much.
-    fn named_in(text: &'t str) -> Option<Self> {
+    fn named_in(text: &'t str, order: OrderOfKeys<'_>) -> Option<Self> {
         let object = Object::parse(text).ok()?;
         if parse::shape(&object) != Dialect::Plain {
             return None;
         }
-        let entries = Self::take(object).ok()?;
-        object::value(entries.value).ok()?;
-        let length = entries.model.len() + entries.key.len() + entries.value.get().len();
-        (length <= MAX_NAMED_BYTES).then_some(entries)
+        let mut entries = Self::take(object).ok()?;
+        let keys = entries.keys.iter();
+        let length: usize = keys.map(|(key, value)| key.len() + value.get().len()).sum();
+        if entries.model.len() + length > MAX_NAMED_BYTES {
+            return None;
+        }
+        if entries.keys.len() != 1 {
+            let names: Vec<_> = entries.keys.iter().map(|(key, _)| &**key).collect();
+            let order = order(&entries.model, &names)?;
+            let place = |key: &str| order.iter().position(|name| *name == key);
+            entries
+                .keys
+                .sort_by_key(|(key, _)| place(key).unwrap_or(order.len()));
+        }
+        let mut keys = entries.keys.iter();
+        keys.all(|(_, value)| object::value(value).is_ok())
+            .then_some(entries)
     }
 }
 
-fn only_entry(object: Object<'_>) -> Result<(String, &RawValue), Refusal> {
-    let mut entries = object.into_entries();
-    match (entries.next(), entries.next()) {
-        (Some(entry), None) => Ok(entry),
-        (None, _) => Err(Refusal::shape("a key is missing: `pk` or a group key")),
-        (Some((first, _)), Some((second, _))) => Err(Refusal::shape(format!(
+/// Creates the refusal of a request that has no key, or several, if the model has no such group.
+pub(super) fn not_one_key(keys: &[RequestedKey]) -> Refusal {
+    match keys {
+        [(first, _), (second, _), ..] => Refusal::shape(format!(
             "subscribe by one key, not by both {} and {}",
-            quoted(&first),
-            quoted(&second)
-        ))),
+            quoted(first),
+            quoted(second)
+        )),
+        _ => Refusal::shape("a key is missing: `pk` or a group key"),
     }
 }
 
@@ -140,28 +165,20 @@ impl<'a, G: Serialize> Error<'a, G> {
 
 /// Encodes the answer to a refused message. It repeats the group of the request as the client wrote
 /// it, because requests of this dialect have no id.
-pub(crate) fn error(refusal: &Refusal, message: &str) -> Frame {
-    let named = Entries::named_in(message);
+pub(crate) fn error(refusal: &Refusal, message: &str, order: OrderOfKeys<'_>) -> Frame {
+    let named = Entries::named_in(message, order);
     let mut error = Error::new(refusal.code, &refusal.message);
     error.model = named.as_ref().map(|entries| &*entries.model);
-    error.group = named.as_ref().map(|entries| Written {
-        key: &entries.key,
-        value: entries.value,
-    });
+    error.group = named.as_ref().map(|entries| Written(&entries.keys));
     error.frame()
 }
 
-/// A group as a client wrote it, as an object of one key.
-struct Written<'a> {
-    key: &'a str,
-    value: &'a RawValue,
-}
+/// A group as a client wrote it, as an object of its keys.
+struct Written<'a>(&'a [(String, &'a RawValue)]);
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(self.key, self.value)?;
-        map.end()
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! A client's request, in the form that all dialects share.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::{dialect::Dialect, id::Id, refusal::Refusal};
@@ -29,6 +31,8 @@ pub(crate) enum Request {
     /// Ends the subscriptions with the id of the message.
     Unsubscribe,
     Ping,
+    /// Authenticates the connection.
+    Auth(Token),
     /// The server does nothing and does not answer.
     Ignored,
 }
@@ -44,8 +48,21 @@ pub(crate) struct Target {
 /// The way in which a request names a group.
 #[derive(Debug, PartialEq)]
 pub(crate) enum GroupSelector {
-    /// By its key and value.
-    Key(String, Value),
-    /// By the only one of these keys that is a group key of the model.
+    /// By exactly these keys.
+    Keys(Vec<RequestedKey>),
+    /// By those of these keys that are a group key of the model.
     AmongKwargs(Map<String, Value>),
+}
+
+/// The name of a key, and its value, unless that cannot be parsed.
+pub(crate) type RequestedKey = (String, Result<Value, Refusal>);
+
+/// A token of a client. Its `Debug` does not show it, because it must not appear in logs.
+#[derive(PartialEq)]
+pub(crate) struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }

@@ -49,7 +49,7 @@ fn subscribe(mut object: Object<'_>) -> Result<Request, Refusal> {
                     "`lookup_by` is missing: it is the primary key of the row",
                 ));
             }
-            Some(key) => (GroupSelector::Key(PK.to_owned(), key), true),
+            Some(key) => (GroupSelector::Keys(vec![(PK.to_owned(), Ok(key))]), true),
         },
         other => {
             return Err(Refusal::shape(format!(

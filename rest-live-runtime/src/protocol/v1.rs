@@ -10,7 +10,7 @@ use super::{
     id::Id,
     object::Object,
     refusal::{Refusal, quoted},
-    request::{GroupSelector, Request, Target},
+    request::{GroupSelector, Request, Target, Token},
 };
 use crate::{data::cursor::Cursor, limits::Limits};
 
@@ -69,10 +69,14 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
             })
         }
         "unsubscribe" => require_id(Request::Unsubscribe),
+        "auth" => {
+            let token = object.take_string("token", "eyJhbGciOi...")?;
+            require_id(Request::Auth(Token(token)))
+        }
         "ping" => Ok(Request::Ping),
         "pong" => Ok(Request::Ignored),
         other => Err(Refusal::shape(format!(
-            "unknown `type` {}: use subscribe, unsubscribe or ping",
+            "unknown `type` {}: use subscribe, unsubscribe, auth or ping",
             quoted(other)
         ))),
     }
@@ -84,13 +88,13 @@ fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
             r#"`group` is missing: write {"pk":1} for a row, or {"list_id":1} for a group"#,
         ));
     };
-    let mut entries = group.into_iter();
-    match (entries.next(), entries.next()) {
-        (Some((key, value)), None) => Ok(GroupSelector::Key(key, value)),
-        _ => Err(Refusal::shape(
-            r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#,
-        )),
-    }
+    let keys = group.into_iter().map(|(key, value)| (key, Ok(value)));
+    Ok(GroupSelector::Keys(keys.collect()))
+}
+
+/// Creates the refusal of a group that has no key, or several, if the model has no such group.
+pub(super) fn not_one_key() -> Refusal {
+    Refusal::shape(r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#)
 }
 
 /// Encodes a change for the subscribers of a group.
@@ -262,6 +266,37 @@ pub(crate) fn ping() -> Frame {
 /// Encodes the answer to a client's ping.
 pub(crate) fn pong(id: Option<&Id>) -> Frame {
     answer(&Signal { r#type: "pong", id })
+}
+
+/// Encodes the answer to a token that was accepted. It is valid for `expires_ms` milliseconds, or
+/// without a limit.
+pub(crate) fn authenticated(id: Option<&Id>, expires_ms: Option<u64>) -> Frame {
+    #[derive(Serialize)]
+    struct Authenticated<'a> {
+        r#type: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
+    }
+    answer(&Authenticated {
+        r#type: "authenticated",
+        id,
+        expires_ms,
+    })
+}
+
+/// Encodes the message that the credentials of the connection expire in `in_ms` milliseconds.
+pub(crate) fn expiring(in_ms: u64) -> Frame {
+    #[derive(Serialize)]
+    struct Expiring {
+        r#type: &'static str,
+        in_ms: u64,
+    }
+    answer(&Expiring {
+        r#type: "expiring",
+        in_ms,
+    })
 }
 
 /// Encodes the message that the server cannot reach its event log, so that changes arrive late, or

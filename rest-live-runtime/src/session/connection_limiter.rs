@@ -26,7 +26,8 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     limiter: Arc<ConnectionLimiter>,
-    user: Option<String>,
+    /// Changes when the client authenticates as another user. Locked after the counts.
+    user: Mutex<Option<String>>,
     network: Option<IpAddr>,
 }
 
@@ -64,27 +65,57 @@ impl ConnectionLimiter {
         }
         Some(ConnectionPermit {
             limiter: Arc::clone(self),
-            user,
+            user: Mutex::new(user),
             network,
         })
     }
 }
 
+impl ConnectionPermit {
+    /// Counts the connection for another user from now on. Returns false if that user has the
+    /// maximum number of connections already; then nothing changes.
+    #[must_use]
+    pub(crate) fn change_user(&self, limits: &Limits, user: Option<String>) -> bool {
+        let user = user.filter(|_| limits.max_connections_per_user.is_some());
+        let mut counts = self.limiter.0.lock();
+        let mut current = self.user.lock();
+        if *current == user {
+            return true;
+        }
+        if let Some(user) = &user {
+            let count = counts.by_user.entry(user.clone()).or_default();
+            if limits
+                .max_connections_per_user
+                .is_some_and(|limit| *count >= limit)
+            {
+                if *count == 0 {
+                    counts.by_user.remove(user);
+                }
+                return false;
+            }
+            *count += 1;
+        }
+        decrement(&mut counts.by_user, std::mem::replace(&mut *current, user));
+        true
+    }
+}
+
+fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
+    if let Some(key) = key
+        && let Some(count) = counts.get_mut(&key)
+    {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: Option<K>) {
-            if let Some(key) = key
-                && let Some(count) = counts.get_mut(&key)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(&key);
-                }
-            }
-        }
         let mut counts = self.limiter.0.lock();
         counts.all -= 1;
-        decrement(&mut counts.by_user, self.user.take());
+        decrement(&mut counts.by_user, self.user.get_mut().take());
         decrement(&mut counts.by_network, self.network.take());
     }
 }
@@ -132,5 +163,25 @@ mod tests {
         drop(first);
         assert!(admit(Some("ada"), "10.0.0.1").is_some());
         assert!(limiter.0.lock().by_user.len() == 1);
+    }
+
+    #[test]
+    fn connection_counts_for_its_current_user() {
+        let limiter = Arc::<ConnectionLimiter>::default();
+        let limits = Limits::default().max_connections_per_user(1);
+        let admit = |user: Option<&str>| limiter.admit(&limits, user.map(str::to_owned), None);
+        let change = |permit: &ConnectionPermit, user: Option<&str>| {
+            permit.change_user(&limits, user.map(str::to_owned))
+        };
+        let first = admit(None).expect("room");
+        let second = admit(None).expect("room");
+        assert!(change(&first, Some("ada")));
+        assert!(change(&first, Some("ada")), "it counts once");
+        assert!(!change(&second, Some("ada")), "the second of one user");
+        assert!(change(&first, Some("bob")));
+        assert!(change(&second, Some("ada")), "the first one left ada");
+        drop((first, second));
+        let counts = limiter.0.lock();
+        assert!(counts.by_user.is_empty() && counts.all == 0);
     }
 }

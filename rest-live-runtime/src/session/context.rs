@@ -1,13 +1,13 @@
 //! What the sessions of one `Live` share.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::watch;
 
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
     origin::allowed::AllowedOrigins, other_processes::OtherProcesses, session_reads::SessionReads,
-    shared_request::SharedRequest,
+    shared_request::SharedRequest, users::Users,
 };
 use crate::{
     dispatch::{history::History, replay::Replays},
@@ -32,6 +32,10 @@ pub(crate) struct SessionContext {
     pub(crate) reads: SessionReads,
     pub(crate) authorize_limiter: AuthorizeLimiter,
     pub(crate) limits: Limits,
+    pub(crate) users: Users,
+    /// Number of calls of [`Live::disconnect`](crate::Live::disconnect): a token that was checked
+    /// before the last one is checked again.
+    pub(crate) disconnects: AtomicU64,
     pub(crate) origins: AllowedOrigins,
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,

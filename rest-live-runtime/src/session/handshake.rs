@@ -1,15 +1,17 @@
 //! What a transport knows about a client before its session begins.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::SystemTime};
 
 use crate::data::scope::Scope;
 
-/// The user who connects, the address, the requested dialect, and the scope.
+/// The user who connects, the address, the requested dialect, the scope, and the expiry.
 ///
 /// Any user converts into a handshake without the rest.
 #[derive(Clone, Debug)]
 pub struct Handshake<U> {
-    pub(crate) user: U,
+    /// `None` until the client authenticates.
+    pub(crate) user: Option<U>,
+    pub(crate) expires_at: Option<SystemTime>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) v1: bool,
     pub(crate) scope: Option<Scope>,
@@ -24,11 +26,32 @@ impl<U> Handshake<U> {
     /// Creates the handshake of a user, without an address or subprotocol.
     pub fn new(user: U) -> Self {
         Self {
-            user,
+            user: Some(user),
+            ..Self::without_user()
+        }
+    }
+
+    /// Creates the handshake of a client that has no user until it authenticates by the message
+    /// `auth`: see [`LiveBuilder::authenticate`](crate::LiveBuilder::authenticate). Its other
+    /// requests are refused with error 401. If it does not authenticate within
+    /// [`Limits::auth_timeout`](crate::Limits::auth_timeout), the connection is closed with 4401.
+    pub fn without_user() -> Self {
+        Self {
+            user: None,
+            expires_at: None,
             address: None,
             v1: false,
             scope: None,
         }
+    }
+
+    /// Sets when the credentials of the user expire, such as the cookie or the token of the
+    /// request. At this time the connection is closed with 4401, unless the client has
+    /// authenticated again. `None` means that they do not expire.
+    #[must_use]
+    pub fn expires_at(mut self, expires_at: Option<SystemTime>) -> Self {
+        self.expires_at = expires_at;
+        self
     }
 
     /// Sets the IP address of the client. `None` is not counted by
@@ -56,7 +79,8 @@ impl<U> Handshake<U> {
 
     pub(crate) fn map<V>(self, map: impl FnOnce(U) -> V) -> Handshake<V> {
         Handshake {
-            user: map(self.user),
+            user: self.user.map(map),
+            expires_at: self.expires_at,
             address: self.address,
             v1: self.v1,
             scope: self.scope,

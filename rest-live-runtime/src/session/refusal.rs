@@ -9,6 +9,13 @@ pub(super) fn id_in_use() -> Refusal {
     )
 }
 
+pub(super) fn unauthenticated() -> Refusal {
+    Refusal::new(
+        ErrorCode::Unauthenticated,
+        "this connection has no user yet: send `auth` with a token first",
+    )
+}
+
 pub(super) fn internal() -> Refusal {
     Refusal::new(ErrorCode::Internal, "the server failed")
 }
@@ -17,5 +24,12 @@ pub(super) fn unavailable() -> Refusal {
     Refusal::new(
         ErrorCode::Unavailable,
         "the server cannot accept subscriptions now: try again later",
+    )
+}
+
+pub(super) fn check_unavailable() -> Refusal {
+    Refusal::new(
+        ErrorCode::Unavailable,
+        "the server cannot check tokens now: try again later",
     )
 }

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use super::{
-    Session, SessionContext, refusal::id_in_use, subscribe::SubscribeRequest,
+    Session, SessionContext,
+    refusal::{id_in_use, unauthenticated},
+    subscribe::SubscribeRequest,
     target::ResolvedTarget,
 };
 use crate::{
     metrics::Denial,
+    model::permission::Identity,
     protocol::{
         code::ErrorCode,
         dialect::Dialect,
@@ -32,8 +35,10 @@ impl Session {
                 self.answer(v1::pong(id));
                 Ok(())
             }
+            Request::Auth(token) => self.authenticate(id, token).await,
             Request::UnsubscribeFrom(target) => {
-                let target = self.resolve(target)?;
+                self.current_user()?;
+                let target = self.resolve(dialect, target)?;
                 self.handle.unsubscribe(&target.group);
                 Ok(())
             }
@@ -52,6 +57,8 @@ impl Session {
                 since,
                 must_exist,
             } => {
+                // First: a client without a user must not learn what there is.
+                let user = self.current_user()?;
                 if let Some(id) = id
                     && dialect == Dialect::V1
                     && self.handle.has_id(id)
@@ -64,7 +71,8 @@ impl Session {
                 let request = SubscribeRequest {
                     dialect,
                     id,
-                    target: self.resolve(target)?,
+                    user,
+                    target: self.resolve(dialect, target)?,
                     since,
                     must_exist,
                 };
@@ -86,10 +94,24 @@ impl Session {
         ))
     }
 
-    fn resolve(&self, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
+    /// Returns the user of the session.
+    ///
+    /// # Errors
+    /// The session has none yet.
+    fn current_user(&self) -> Result<Identity, Refusal> {
+        match self.handle.rights() {
+            Some(rights) => Ok(rights.user),
+            None => {
+                self.context.metrics.count_denial(Denial::SignIn);
+                Err(unauthenticated())
+            }
+        }
+    }
+
+    fn resolve(&self, dialect: Dialect, target: Target) -> Result<ResolvedTarget<'_>, Refusal> {
         let SessionContext {
             registry, limits, ..
         } = &*self.context;
-        ResolvedTarget::new(registry, limits, self.scope.as_ref(), target)
+        ResolvedTarget::new(registry, limits, self.scope(), dialect, target)
     }
 }

@@ -91,7 +91,7 @@ impl Session {
         };
         let replayed = replay.frames(
             target,
-            (&self.user, granted),
+            (&request.user, granted),
             (&since, up_to),
             max_frames_and_bytes,
             &context.metrics,

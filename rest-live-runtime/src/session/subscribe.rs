@@ -17,6 +17,7 @@ use crate::{
     data::{event::Row, serializer_set::SerializerSet},
     hub::new_subscription::{NewSubscription, SubscribeError},
     metrics::Denial,
+    model::permission::Identity,
     protocol::{
         code::{ErrorCode, ResetReason},
         dialect::Dialect,
@@ -36,6 +37,8 @@ const MAX_REPLAY_ATTEMPTS: usize = 100;
 pub(super) struct SubscribeRequest<'r> {
     pub(super) dialect: Dialect,
     pub(super) id: Option<&'r Id>,
+    /// The user of the session. It stays the same during the request.
+    pub(super) user: Identity,
     pub(super) target: ResolvedTarget<'r>,
     /// The client's last cursor, after which it wants to continue.
     pub(super) since: Option<String>,
@@ -46,7 +49,7 @@ pub(super) struct SubscribeRequest<'r> {
 impl Session {
     pub(super) async fn subscribe(&self, request: SubscribeRequest<'_>) -> Result<(), Refusal> {
         let context = &*self.context;
-        let (model, group_key) = (&*request.target.model.label, request.target.entry.key);
+        let (model, group_key) = (&*request.target.model.label, &*request.target.entry.label);
         let mut is_at_present = request.since.is_none();
         for _ in 0..MAX_AUTHORIZE_ATTEMPTS {
             let permit = self.authorize_permit(&request).await?;
@@ -55,7 +58,7 @@ impl Session {
             }
             let rights_version = self.handle.rights_version();
             let (entry, group) = (request.target.entry, &request.target.group);
-            let granted = authorize(context, entry, group, &self.user).await?;
+            let granted = authorize(context, entry, group, &request.user).await?;
             if request.must_exist {
                 self.require_row(&request, granted).await?;
             }
@@ -67,7 +70,7 @@ impl Session {
             let span = tracing::debug_span!(parent: &self.span, "subscription", model, group_key);
             let mut new = NewSubscription {
                 group: request.target.group.clone(),
-                group_key,
+                group_names: Arc::clone(&request.target.entry.names),
                 model: Arc::clone(&request.target.model.label),
                 id: request.id.cloned(),
                 dialect: request.dialect,
@@ -181,7 +184,7 @@ impl Session {
             );
             return Err(internal());
         }
-        let read = reads.read(&self.user, table, scope, &group.value);
+        let read = reads.read(&request.user, table, scope, &group.value);
         let row = match timeout(limits.authorize_timeout, read).await {
             Ok(Ok(row)) => row,
             Ok(Err(error)) => {
@@ -218,7 +221,8 @@ impl Session {
     ) -> bool {
         let entry = request.target.entry;
         let panicked = match entry.filter_row(row) {
-            Ok(passed) => match entry.permitted_serializer(&self.user, granted.and(passed), row) {
+            Ok(passed) => match entry.permitted_serializer(&request.user, granted.and(passed), row)
+            {
                 Ok(serializer) => return serializer.is_some(),
                 Err(panic) => format!("check_permission: {panic}"),
             },

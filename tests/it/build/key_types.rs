@@ -85,19 +85,19 @@ mod misfit_pair {
 }
 
 unlinked!(ByWrongColumns, misfit::Entity, model: None, rank: 0, check_permission: None, groups: &[
-    group(Some(("list", misfit::Column::List))),
-    group(Some(("device", misfit::Column::Device))),
-    group(Some(("owner", misfit::Column::Owner))),
-    group(Some(("done", misfit::Column::Done))),
-    group(Some(("weight", misfit::Column::Weight))),
+    group(key!("list": misfit::Column::List)),
+    group(key!("device": misfit::Column::Device)),
+    group(key!("owner": misfit::Column::Owner)),
+    group(key!("done": misfit::Column::Done)),
+    group(key!("weight": misfit::Column::Weight)),
 ]);
-unlinked!(ByWrongPair, misfit_pair::Entity, model: None, rank: 0, check_permission: None, groups: &[group(None)]);
+unlinked!(ByWrongPair, misfit_pair::Entity, model: None, rank: 0, check_permission: None, groups: &[group(key!())]);
 unlinked!(ByFittingColumns, fitting::Entity, model: Some("it.Fitting"), rank: 0, check_permission: None, groups: &[
-    group(Some(("site", fitting::Column::Site))),
-    group(Some(("room", fitting::Column::Room))),
-    group(Some(("slug", fitting::Column::Slug))),
-    group(Some(("open", fitting::Column::Open))),
-    group(Some(("token", fitting::Column::Token))),
+    group(key!("site": fitting::Column::Site)),
+    group(key!("room": fitting::Column::Room)),
+    group(key!("slug": fitting::Column::Slug)),
+    group(key!("open": fitting::Column::Open)),
+    group(key!("token": fitting::Column::Token)),
 ]);
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn declared_and_rust_type_must_fit() {
             } => (*column, declared.as_str(), field.as_str()),
             RegistryError::NotAKey {
                 group_key, column, ..
-            } => (*group_key, "", column.as_str()),
+            } => (group_key.as_str(), "", column.as_str()),
             other => panic!("{other}"),
         })
         .collect();
@@ -139,7 +139,7 @@ async fn each_part_of_a_primary_key_must_fit() {
     let errors = registry_errors(|b| b.register::<ByWrongPair>()).await;
     let [
         RegistryError::KeyType {
-            group_key: "pk",
+            group_key,
             column: "person",
             ..
         },
@@ -147,6 +147,7 @@ async fn each_part_of_a_primary_key_must_fit() {
     else {
         panic!("{errors:?}")
     };
+    assert_eq!(group_key, "pk");
 }
 
 /// Integers of another width, types of the database, and UUIDs in bytes are compared as the model

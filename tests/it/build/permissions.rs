@@ -2,7 +2,7 @@
 
 use rest_live::{BuildError, Live, RegistryError};
 
-use super::{Guard, HalfOpen, Misread, Public, Secret, registry_errors};
+use super::{Guard, HalfOpen, Misread, OpenToAll, Public, Secret, WrongTuple, registry_errors};
 use crate::{entities::task::TaskSerializer, support::database};
 
 #[tokio::test]
@@ -60,11 +60,8 @@ async fn half_guarded_model_is_an_error() {
     let errors = guard_registry_errors(|b| b.register::<HalfOpen>()).await;
     assert!(
         matches!(
-            errors[..],
-            [RegistryError::HalfGuarded {
-                group_key: "pk",
-                ..
-            }]
+            &errors[..],
+            [RegistryError::HalfGuarded { group_key, .. }] if group_key == "pk"
         ),
         "{errors:?}"
     );
@@ -84,13 +81,31 @@ async fn authorize_of_another_value_type_is_an_error() {
     let errors = guard_registry_errors(|b| b.register::<Misread>()).await;
     assert!(
         matches!(
-            errors[..],
-            [RegistryError::AuthorizeValue {
-                group_key: "text",
-                takes: "i32",
-                ..
-            }]
+            &errors[..],
+            [RegistryError::AuthorizeValue { group_key, takes: "i32", .. }] if group_key == "text"
         ),
         "{errors:?}"
     );
+}
+
+#[tokio::test]
+async fn open_group_of_all_rows_is_an_error() {
+    let errors = guard_registry_errors(|b| b.register::<OpenToAll>()).await;
+    assert!(
+        matches!(&errors[..], [RegistryError::HalfGuarded { group_key, .. }] if group_key == "all"),
+        "{errors:?}"
+    );
+}
+
+#[tokio::test]
+async fn authorize_takes_what_the_group_has() {
+    let errors = guard_registry_errors(|b| b.register::<WrongTuple>()).await;
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    for (text, part) in texts.iter().zip([
+        "the value of `[list_id, text]` as `i32`, but the value is a tuple of (an integer from -2147483648 to 2147483647, a string)",
+        "the value of `all` as `i32`, but the value is ()",
+    ]) {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert_eq!(texts.len(), 2, "{texts:?}");
 }

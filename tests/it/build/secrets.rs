@@ -2,7 +2,7 @@
 
 use rest_live::{Live, RegistryError};
 
-use super::{ByPin, Discreet, Keyless, Levelled, registry_errors};
+use super::{ByPin, ByPinAndId, Discreet, Keyless, Levelled, registry_errors};
 use crate::support::database;
 
 /// A server that reads the row from the log needs a value in place of the secret.
@@ -39,4 +39,9 @@ async fn secret_key_column_is_an_error() {
             "{errors:?}"
         );
     }
+    let errors = registry_errors(|b| b.register::<ByPinAndId>()).await;
+    assert!(
+        matches!(errors[..], [RegistryError::SecretKey { column: "pin", .. }]),
+        "{errors:?}"
+    );
 }

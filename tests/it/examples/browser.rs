@@ -1,4 +1,4 @@
-//! The page of the todolist example in a real browser: headless Chromium.
+//! The pages of the examples in a real browser: headless Chromium.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,7 +11,7 @@ use chromiumoxide::{
 };
 use futures_util::StreamExt;
 
-use crate::support::{Chromium, Example, soon};
+use crate::support::{Chromium, Example, TICK, soon};
 
 /// Opens the page of an example and waits until it is live. Returns the page and the URLs that it
 /// requests.
@@ -152,5 +152,121 @@ async fn page_reconnects_after_an_outage() {
     app.post("/api/tasks", r#"{"text":"and on","list_id":1}"#)
         .await;
     wait_for(&page, &row(2, "and on")).await;
+    chromium.close().await;
+}
+
+/// Signs in on the page of the members example, by cookie or by token.
+async fn sign_in(page: &Page, by_token: bool) {
+    let script = format!(
+        "const form = document.querySelector('#sign-in');
+         form.querySelector('[type=text]').value = 'ada';
+         form.querySelector('[type=checkbox]').checked = {by_token};
+         form.requestSubmit();"
+    );
+    page.evaluate(script).await.unwrap();
+    let signed_in = "document.querySelector('#me').textContent === 'ada' && document.body.dataset.state === 'live'";
+    wait_for(page, signed_in).await;
+}
+
+fn task(text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('.tasks .text')].some(task => task.textContent === '{text}')"
+    )
+}
+
+/// Writes as the page does, and returns the status.
+async fn request(page: &Page, method: &str, path: &str, body: &str) -> bool {
+    let script = format!("api('{method}', '{path}', {body}).then(answer => Boolean(answer))");
+    let answer = page.evaluate(script).await.unwrap();
+    answer.into_value().unwrap()
+}
+
+/// The token of the page expires several times. The page gets another one each time, so that its
+/// connection stays.
+#[tokio::test]
+async fn members_page_signs_in_by_cookie_or_token() {
+    let app =
+        Example::start_with("members", |command| command.env("MEMBERS_TOKEN_MS", "1000")).await;
+    let chromium = Chromium::launch().await;
+    for by_token in [false, true] {
+        let (page, requests) = open(&chromium, &app).await;
+        sign_in(&page, by_token).await;
+        let cookies = page.get_cookies().await.unwrap();
+        assert_eq!(cookies.is_empty(), by_token, "a token needs no cookie");
+        let list = format!("{{name: 'Home {by_token}', public: false}}");
+        assert!(request(&page, "POST", "/api/lists", &list).await);
+        wait_for(&page, "document.querySelectorAll('.add-task').length === 1").await;
+        let add = format!(
+            "{{text: 'milk', list_id: {}}}",
+            if by_token { 2 } else { 1 }
+        );
+        assert!(request(&page, "POST", "/api/tasks", &add).await);
+        wait_for(&page, &task("milk")).await;
+        if by_token {
+            page.evaluate("window.first = socket").await.unwrap();
+            let renewals = || {
+                let requests = requests.lock().unwrap();
+                requests
+                    .iter()
+                    .filter(|url| url.ends_with("/api/token"))
+                    .count()
+            };
+            let before = renewals();
+            soon("three more tokens", async {
+                while renewals() < before + 3 {
+                    tokio::time::sleep(TICK).await;
+                }
+            })
+            .await;
+            wait_for(
+                &page,
+                "window.first === socket && document.body.dataset.state === 'live'",
+            )
+            .await;
+        }
+        page.evaluate("document.querySelector('#sign-out').click()")
+            .await
+            .unwrap();
+        wait_for(
+            &page,
+            "!document.querySelector('#sign-in')?.hidden && document.body.dataset.state === 'live'",
+        )
+        .await;
+        let cookies = page.get_cookies().await.unwrap();
+        for cookie in cookies {
+            assert!(cookie.value.is_empty(), "{cookie:?}");
+        }
+        page.close().await.unwrap();
+    }
+    chromium.close().await;
+}
+
+/// A page whose token expired, as after sleep, connects with another token and continues from its
+/// cursors: it fetches nothing again.
+#[tokio::test]
+async fn members_page_resumes_after_its_token_expired() {
+    let app =
+        Example::start_with("members", |command| command.env("MEMBERS_TOKEN_MS", "1000")).await;
+    let chromium = Chromium::launch().await;
+    let (page, requests) = open(&chromium, &app).await;
+    sign_in(&page, true).await;
+    assert!(request(&page, "POST", "/api/lists", "{name: 'Home', public: false}").await);
+    wait_for(&page, "document.querySelectorAll('.add-task').length === 1").await;
+    // The page does not hear the warning.
+    let deaf = "window.codes = [];
+        socket.addEventListener('close', event => codes.push(event.code));
+        const heard = socket.onmessage;
+        socket.onmessage = event => JSON.parse(event.data).type === 'expiring' || heard(event);";
+    page.evaluate(deaf).await.unwrap();
+    let loaded = requests.lock().unwrap().len();
+    wait_for(&page, "codes[0] === 4401").await;
+    wait_for(&page, "document.body.dataset.state === 'live'").await;
+    assert!(request(&page, "POST", "/api/tasks", "{text: 'milk', list_id: 1}").await);
+    wait_for(&page, &task("milk")).await;
+    let after = requests.lock().unwrap()[loaded..].to_vec();
+    let other = after.iter().filter(|url| {
+        !url.ends_with("/api/token") && !url.ends_with("/api/tasks") && !url.contains("/ws/")
+    });
+    assert_eq!(other.count(), 0, "{after:?}");
     chromium.close().await;
 }

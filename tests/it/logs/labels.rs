@@ -7,7 +7,7 @@ use std::{
 };
 
 use rest_live::{
-    __private::{Declaration, GroupDeclaration},
+    __private::{Declaration, GroupDeclaration, GroupKey},
     Live, Subscribable,
     testing::Client,
 };
@@ -68,8 +68,7 @@ impl Subscribable for WorkerTask {
         filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],

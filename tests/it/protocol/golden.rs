@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    entities::{post, task},
+    entities::{post, question, task},
     support::{App, Client, Dialect, Template},
 };
 
@@ -16,6 +16,9 @@ struct Scenario {
     #[expect(dead_code, reason = "for the reader of the file")]
     says: String,
     subprotocol: Option<String>,
+    /// Whether the connection has no user until the client authenticates.
+    #[serde(default)]
+    without_user: bool,
     steps: Vec<Step>,
 }
 
@@ -36,6 +39,9 @@ enum Step {
     Delete(i32),
     InsertPost(Post),
     UpdatePost(Post),
+    InsertQuestion(Question),
+    UpdateQuestion(Question),
+    DeleteQuestion(i32),
     Shutdown,
 }
 
@@ -118,6 +124,36 @@ impl Post {
     }
 }
 
+/// The course and the queue are the columns of its groups. Without a queue, it is in no group of
+/// both.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    id: i32,
+    text: Option<String>,
+    course_id: Option<i32>,
+    #[serde(default, deserialize_with = "some")]
+    queue_id: Option<Option<i32>>,
+}
+
+/// Reads a value that is given, which may be null.
+fn some<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<i32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Question {
+    fn into_active_model(self) -> question::ActiveModel {
+        question::ActiveModel {
+            id: Set(self.id),
+            text: self.text.map(Set).unwrap_or_default(),
+            course_id: self.course_id.map(Set).unwrap_or_default(),
+            queue_id: self.queue_id.map(Set).unwrap_or_default(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn plain_matches_its_golden_frames() {
     play_all(
@@ -152,6 +188,7 @@ async fn play_all(file: &str, dialect: Dialect, at_least: usize) {
         let app = App::start().await;
         let client = match &scenario.subprotocol {
             Some(subprotocol) => app.client_of(subprotocol).await,
+            None if scenario.without_user => app.client_without_user().await,
             None => app.client().await,
         };
         let mut player = Player {
@@ -196,8 +233,6 @@ impl Player {
             }
             Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
             Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
-            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
-            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
             Step::Delete(id) => {
                 task::ActiveModel {
                     id: Set(id),
@@ -206,6 +241,23 @@ impl Player {
                 .delete(&app.db())
                 .await
                 .unwrap();
+            }
+            Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
+            Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),
+            Step::InsertQuestion(question) => {
+                let question = question.into_active_model();
+                question.insert(&app.db()).await.unwrap();
+            }
+            Step::UpdateQuestion(question) => {
+                let question = question.into_active_model();
+                question.update(&app.db()).await.unwrap();
+            }
+            Step::DeleteQuestion(id) => {
+                let question = question::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                };
+                question.delete(&app.db()).await.unwrap();
             }
             Step::Shutdown => {
                 let live = app.live.clone();

@@ -1,10 +1,14 @@
 //! An application in the process of the test: a fresh database and a warp server on port 0.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use rest_live::{
     Limits, Live, LiveConnection,
     log::{EventLog, MemoryLog},
+    warp::subscriptions_by_token,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, Schema,
@@ -13,7 +17,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use warp::Filter;
 
 use super::{Client, Dialect, Engine, TestDatabase};
-use crate::entities::{article, badge, device, note, post, seat, task, ticket};
+use crate::entities::{article, badge, device, locker, note, post, question, seat, task, ticket};
 
 /// The id of a task that no test writes. It is positive, because SeaORM cannot read a negative id
 /// from MariaDB's response.
@@ -72,6 +76,11 @@ impl App {
 
     pub async fn client(&self) -> Client {
         Client::connect(&self.url()).await
+    }
+
+    /// Connects a client that has no user until it authenticates.
+    pub async fn client_without_user(&self) -> Client {
+        Client::connect(&format!("ws://{}/ws/by-token/", self.addr)).await
     }
 
     pub async fn insert_task(&self, id: i32, text: &str, list_id: i32) -> task::Model {
@@ -146,8 +155,11 @@ pub struct Node {
 
 impl Node {
     pub async fn start(db: DatabaseConnection, limits: Limits, log: impl EventLog) -> Self {
-        let live = Live::builder(db).limits(limits).log(log).build().unwrap();
-        let routes = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
+        let builder = Live::builder(db).limits(limits).log(log);
+        let live = builder.authenticate(user_of).build().unwrap();
+        let routes = warp::path!("ws" / "subscribe")
+            .and(rest_live::warp::subscriptions(&live))
+            .or(warp::path!("ws" / "by-token").and(subscriptions_by_token(&live)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let server = tokio::spawn(warp::serve(routes).incoming(listener).run()).abort_handle();
@@ -162,6 +174,15 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// Accepts two tokens: one that does not expire, and one that expires after half a second.
+async fn user_of(token: String) -> Result<((), Option<SystemTime>), &'static str> {
+    match &*token {
+        "ada" => Ok(((), None)),
+        "half a second" => Ok(((), Some(SystemTime::now() + Duration::from_millis(500)))),
+        _ => Err("the token is wrong"),
     }
 }
 
@@ -200,6 +221,8 @@ pub async fn database_of(engine: Engine) -> (DatabaseConnection, TestDatabase) {
     create(&db, article::Entity).await;
     create(&db, badge::Entity).await;
     create(&db, ticket::Entity).await;
+    create(&db, question::Entity).await;
+    create(&db, locker::Entity).await;
     create(&db, post::Entity).await;
     (db, database)
 }

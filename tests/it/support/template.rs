@@ -42,6 +42,8 @@ enum Piece<'t> {
     Text(&'t str),
     /// `<session>` or `<message>`: any nonempty string.
     Any,
+    /// `<ms>`: any number.
+    Number,
     /// `<cursor>`.
     Cursor,
     /// `<cursor:name>` and `<cursor:name+5>`.
@@ -61,6 +63,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
                 None => Piece::Named(name, 0),
             },
             None if placeholder == "cursor" => Piece::Cursor,
+            None if placeholder == "ms" => Piece::Number,
             None if ["session", "message"].contains(&placeholder) => Piece::Any,
             _ => panic!("unknown placeholder <{placeholder}>"),
         });
@@ -79,7 +82,9 @@ impl Template {
                 cursor.position += more;
                 cursor.to_string()
             }
-            Piece::Any | Piece::Cursor => panic!("placeholder without a value: {template}"),
+            Piece::Any | Piece::Number | Piece::Cursor => {
+                panic!("placeholder without a value: {template}")
+            }
         });
         filled.collect()
     }
@@ -94,11 +99,18 @@ impl Template {
                     .unwrap_or_else(|| panic!("expected `{template}`, received `{received}`"));
                 continue;
             }
+            if let Piece::Number = piece {
+                let digits =
+                    rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                assert!(digits > 0, "expected `{template}`, received `{received}`");
+                rest = &rest[digits..];
+                continue;
+            }
             let (value, remainder) = split_string(rest);
             assert!(!value.is_empty(), "{received}");
             rest = remainder;
             match piece {
-                Piece::Text(_) | Piece::Any => {}
+                Piece::Text(_) | Piece::Number | Piece::Any => {}
                 Piece::Cursor => _ = self.next(value),
                 Piece::Named(name, 0) => match self.cursors.get(name) {
                     Some(known) => assert_eq!(known.to_string(), value, "in {received}"),

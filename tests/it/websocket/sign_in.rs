@@ -1,11 +1,14 @@
 //! Sign-in with tokens, and rejected sign-ins.
 
+mod message;
+
 use std::{
     convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use futures_util::SinkExt;
@@ -13,7 +16,8 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use reqwest::Client as Http;
 use rest_live::{
     Limits, Live,
-    warp::{SignInError, bearer_token},
+    transport::Handshake,
+    warp::{SignInError, bearer_token, subscriptions_by_token, subscriptions_from},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,6 +52,20 @@ async fn explain(rejection: Rejection) -> Result<Response, Infallible> {
     })
 }
 
+/// Returns the user of a token, and when it expires: `short` expires after half a second.
+async fn expiring_user_of(token: String) -> Result<(String, Option<SystemTime>), SignInError> {
+    match &*token {
+        TOKEN => Ok(("ada".to_owned(), None)),
+        "bob" => Ok(("bob".to_owned(), None)),
+        "short" => {
+            let expires_at = SystemTime::now() + Duration::from_millis(500);
+            Ok(("ada".to_owned(), Some(expires_at)))
+        }
+        "past" => Ok(("ada".to_owned(), Some(SystemTime::UNIX_EPOCH))),
+        _ => Err(SignInError::Unauthenticated),
+    }
+}
+
 struct App {
     live: Live<String>,
     addr: String,
@@ -63,6 +81,7 @@ impl App {
             .discover(false)
             .register::<TaskSerializer>()
             .limits(limits)
+            .authenticate(expiring_user_of)
             .build()
             .unwrap();
         let sign_ins = Arc::new(AtomicUsize::new(0));
@@ -73,10 +92,18 @@ impl App {
         });
         let ws = rest_live::warp::subscriptions_as(&live, user.clone());
         let ws = warp::path!("ws").and(ws);
+        let by_token = warp::path!("by-token").and(subscriptions_by_token(&live));
+        // Over the header `Authorization` also, with an expiry.
+        let expiring = bearer_token().and_then(async |token: Option<String>| {
+            let found = expiring_user_of(token.unwrap_or_default()).await;
+            let (user, expires_at) = found.map_err(warp::reject::custom)?;
+            Ok::<_, Rejection>(Handshake::new(user).expires_at(expires_at))
+        });
+        let expiring = warp::path!("expiring").and(subscriptions_from(&live, expiring));
         let me = warp::path!("me").and(user).map(|user: String| user);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
-        let routes = ws.or(me).recover(explain);
+        let routes = ws.or(by_token).or(expiring).or(me).recover(explain);
         tokio::spawn(warp::serve(routes).incoming(listener).run());
         Self {
             live,
@@ -88,6 +115,15 @@ impl App {
 
     fn url(&self) -> String {
         format!("ws://{}/ws", self.addr)
+    }
+
+    /// Connects a page that has no user until it authenticates.
+    async fn page_without_user(&self) -> Client {
+        let url = format!("ws://{}/by-token", self.addr);
+        let (mut page, selected) = Client::connect_offering(&url, Some("rest-live.v1")).await;
+        assert_eq!(selected.as_deref(), Some("rest-live.v1"));
+        assert_eq!(page.json().await["type"], "hello");
+        page
     }
 
     async fn offering(&self, subprotocols: &str) -> (Client, Option<String>) {

@@ -145,11 +145,10 @@ impl Object {
     /// Asserts that a user could see the row with exactly this payload at some time.
     fn assert_visible(&self, row: &Value, users: &[User], history: &History) {
         let (table, id, states) = self.rows(row, history);
-        let visible = |user: &User| {
-            let payloads = states.iter();
-            payloads.filter_map(|state| table.payload_for(*user, id, state))
-        };
-        let mut visible = users.iter().flat_map(visible);
+        let mut visible = states.iter().flat_map(|state| {
+            let payloads = users.iter();
+            payloads.filter_map(move |user| table.payload_for(*user, id, state))
+        });
         assert!(
             visible.any(|visible| visible == *row),
             "{users:?} must not receive {self:?}"
@@ -160,11 +159,10 @@ impl Object {
     fn assert_was_visible(&self, key: &Value, users: &[User], history: &History) {
         let (table, id, states) = self.rows(key, history);
         assert_eq!(*key, json!({"pk": id, "id": id}));
-        let visible = |user: &User| {
-            let payloads = states.iter();
-            payloads.filter_map(|state| table.payload_for(*user, id, state))
-        };
-        let mut visible = users.iter().flat_map(visible);
+        let mut visible = states.iter().flat_map(|state| {
+            let payloads = users.iter();
+            payloads.filter_map(move |user| table.payload_for(*user, id, state))
+        });
         assert!(
             visible.next().is_some(),
             "{users:?} must not receive {self:?}"

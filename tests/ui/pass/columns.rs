@@ -2,7 +2,7 @@
 
 #![deny(warnings)]
 
-use rest_live::{Subscribable, subscribable};
+use rest_live::{__private::GroupKey, Subscribable, subscribable};
 use serde::Serialize;
 
 mod task {
@@ -53,7 +53,12 @@ struct TaskSerializer {
 fn main() {
     let declaration = TaskSerializer::DECLARATION;
     let groups = declaration.groups.iter();
-    let keys: Vec<_> = groups.filter_map(|group| group.group_key).collect();
+    let columns = groups.filter_map(|group| match &group.group_key {
+        GroupKey::Columns([column]) => Some(column),
+        _ => None,
+    });
+    let columns: Vec<_> = columns.collect();
+    let keys: Vec<_> = columns.iter().map(|column| (column.name, column.column)).collect();
     assert!(matches!(
         keys[..],
         [
@@ -65,7 +70,7 @@ fn main() {
         ]
     ));
     assert!(matches!(declaration.secret, [task::Column::Pin]));
-    let groups = declaration.groups.iter();
-    let choices: Vec<_> = groups.map(|group| (group.choices)().map(|c| c.len())).collect();
-    assert_eq!(choices, [None, None, None, None, Some(2), Some(2)]);
+    let choices = columns.iter().map(|column| (column.choices)().map(|c| c.len()));
+    let choices: Vec<_> = choices.collect();
+    assert_eq!(choices, [None, None, None, Some(2), Some(2)]);
 }

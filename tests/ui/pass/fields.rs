@@ -1,6 +1,9 @@
 //! The sources of serializer fields, and field names that are keywords.
 
-use rest_live::{Subscribable, subscribable};
+use rest_live::{
+    __private::{GroupColumn, GroupKey},
+    Subscribable, subscribable,
+};
 use sea_orm::DerivePartialModel;
 use serde::Serialize;
 
@@ -59,6 +62,6 @@ fn main() {
     let group = &ItemSerializer::DECLARATION.groups[1];
     assert!(matches!(
         group.group_key,
-        Some(("type", item::Column::Type))
+        GroupKey::Columns([GroupColumn { name: "type", column: item::Column::Type, .. }])
     ));
 }

@@ -4,7 +4,7 @@
 mod entities;
 
 use entities::task;
-use rest_live::{Subscribable, subscribable, subscribable as live_row};
+use rest_live::{__private::GroupKey, Subscribable, subscribable, subscribable as live_row};
 use serde::Serialize;
 
 #[rest_live::subscribable(entity = task::Entity)]
@@ -55,7 +55,10 @@ struct OnlyConditional {
 fn keys<S: Subscribable>() -> Vec<&'static str> {
     let groups = S::DECLARATION.groups.iter();
     let mut keys: Vec<_> = groups
-        .map(|group| group.group_key.map_or("pk", |(key, _)| key))
+        .map(|group| match &group.group_key {
+            GroupKey::PrimaryKey { .. } => "pk",
+            GroupKey::Columns(columns) => columns[0].name,
+        })
         .collect();
     keys.sort_unstable();
     keys

@@ -6,7 +6,7 @@ use super::{conflated::ConflatedChange, *};
 use crate::{
     data::{event::Event, key::KeyValue},
     model::{
-        declaration::{Declaration, GroupDeclaration, Subscribable},
+        declaration::{Declaration, GroupColumn, GroupDeclaration, GroupKey, Subscribable},
         filter::Filter,
         permission::{Permission, UserType},
         registration::Registration,
@@ -69,8 +69,11 @@ macro_rules! serializer {
                 filter: $filter,
                 secret: &[],
                 groups: &[GroupDeclaration {
-                    group_key: Some(("list_id", item::Column::ListId)),
-                    choices: || None,
+                    group_key: GroupKey::Columns(&[GroupColumn {
+                        name: "list_id",
+                        column: item::Column::ListId,
+                        choices: || None,
+                    }]),
                     authorize: None,
                     public: false,
                 }],
@@ -111,10 +114,14 @@ fn updated(old: Vec<Row>, new: Row) -> Event {
     Event::reread("a.Item".into(), KeyValue::Integer(1), old, Some(new))
 }
 
+fn row_change(event: &Event) -> &RowChange {
+    event.as_row().expect("the change of a row")
+}
+
 /// Returns what each list sees of an event: its id, and the variant of a user.
 fn seen_by(registry: &Registry, event: &Event, user: User) -> Vec<(i32, Variant)> {
     let model = registry.model(0);
-    let change = event.as_row().expect("a row");
+    let change = row_change(event);
     let changes = group_changes(model, None, change).expect("a known change");
     let user = Identity::new(user);
     let seen = changes.iter().filter_map(|change| {
@@ -169,8 +176,8 @@ fn drafts_are_inserted_and_deleted_in_silence() {
     let created = Event::created("a.Item".into(), KeyValue::Integer(1), row(1, HIDDEN, 0));
     let deleted = Event::deleted("a.Item".into(), KeyValue::Integer(1), row(1, HIDDEN, 0));
     for event in [created, deleted] {
-        let change = event.as_row().unwrap();
-        let groups = affected_groups(registry.model(0), None, change).unwrap();
+        let change = row_change(&event);
+        let groups = affected_groups(registry.model(0), None, change).expect("a known change");
         assert!(groups.is_empty());
     }
 }
@@ -195,7 +202,7 @@ fn row_that_was_hidden_in_one_old_state_appears() {
 fn hidden_row_without_its_old_state_is_unknown() {
     let registry = listed();
     let event = updated(Vec::new(), row(1, HIDDEN, 0));
-    let unknown = group_changes(registry.model(0), None, event.as_row().unwrap());
+    let unknown = group_changes(registry.model(0), None, row_change(&event));
     assert!(matches!(unknown, Err(UnknownChange::OldRowMissing)));
     let event = updated(Vec::new(), row(1, SHOWN, 0));
     let seen = seen_by(&registry, &event, true);
@@ -209,7 +216,7 @@ fn panic_makes_the_change_unknown() {
         updated(vec![row(1, SHOWN, PANICS)], row(1, SHOWN, 0)),
         updated(vec![row(1, SHOWN, 0)], row(1, SHOWN, PANICS)),
     ] {
-        let unknown = group_changes(registry.model(0), None, event.as_row().unwrap());
+        let unknown = group_changes(registry.model(0), None, row_change(&event));
         let Err(error @ UnknownChange::FilterPanic(_)) = unknown else {
             panic!("the change is known");
         };
@@ -259,7 +266,8 @@ fn each_rank_has_its_own_filter() {
     }
     // A subscription that was granted only the lower rank.
     let event = updated(vec![row(1, SHOWN, 0)], row(1, HIDDEN, 1));
-    let changes = group_changes(registry.model(0), None, event.as_row().unwrap()).unwrap();
+    let changes =
+        group_changes(registry.model(0), None, row_change(&event)).expect("a known change");
     let seen = changes[0].variant_for(&Identity::new(true), SerializerSet::NONE.with(1));
     assert_eq!(seen, Some(variant(1, Action::Deleted, RowVersion::Old(0))));
 }
@@ -352,7 +360,7 @@ fn check_path(registry: &Registry, path: &[Option<(i32, bool)>]) {
             (Some(old), None) => Event::deleted(label, key, old.clone()),
             (Some(old), Some(new)) => Event::updated(label, key, Some(old.clone()), new.clone()),
         };
-        let changes = group_changes(model, None, event.as_row().unwrap()).unwrap();
+        let changes = group_changes(model, None, row_change(&event)).expect("a known change");
         let Some(change) = changes.iter().find(|change| change.group == group) else {
             continue;
         };
@@ -364,7 +372,7 @@ fn check_path(registry: &Registry, path: &[Option<(i32, bool)>]) {
     }
     assert_eq!(holds, is_held(&path[path.len() - 1]), "{path:?}");
     let missed: Vec<_> = missed.iter().filter_map(Event::as_row).collect();
-    let conflated = ConflatedChange::new(entry, &group, &missed).unwrap();
+    let conflated = ConflatedChange::new(entry, &group, &missed).expect("known changes");
     let mut replayed = is_held(&path[0]);
     if let Some(conflated) = conflated {
         let change = conflated.as_change(entry, &group);
@@ -385,6 +393,6 @@ fn filter_that_changes_its_mind_is_unknown() {
     let event = updated(vec![row(1, HIDDEN, 0)], row(1, HIDDEN, 0));
     // The history has it as an event of this group, because the filter let the row pass then.
     let group = entry.group_id(KeyValue::Integer(1), None);
-    let unknown = ConflatedChange::new(entry, &group, &[event.as_row().unwrap()]);
+    let unknown = ConflatedChange::new(entry, &group, &[row_change(&event)]);
     assert!(matches!(unknown, Err(UnknownChange::Inconsistent)));
 }

@@ -5,7 +5,7 @@ use crate::{
     data::{cursor::Epoch, event::Row, key::KeyValue},
     log::{Entry, LogError, Record, Tail},
     model::{
-        declaration::{Declaration, GroupDeclaration, Subscribable},
+        declaration::{Declaration, GroupColumn, GroupDeclaration, GroupKey, Subscribable},
         permission::UserType,
         registration::Registration,
     },
@@ -43,8 +43,11 @@ impl Subscribable for Shown {
         filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: Some(("list_id", item::Column::ListId)),
-            choices: || None,
+            group_key: GroupKey::Columns(&[GroupColumn {
+                name: "list_id",
+                column: item::Column::ListId,
+                choices: || None,
+            }]),
             authorize: None,
             public: false,
         }],

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::Notify;
 use tracing::Span;
 
-use super::{send_queue::SendQueue, socket::SharedSocket};
+use super::{expiry::Expiry, send_queue::SendQueue, socket::SharedSocket};
 use crate::{
     hub::ids::{SubscriberKey, SubscriptionId},
     model::permission::Identity,
@@ -16,14 +16,17 @@ use crate::{
 pub(crate) struct Client {
     /// Number of the client, never used twice.
     pub(crate) number: u64,
-    pub(crate) user: Identity,
+    /// `None` until the client has authenticated.
+    pub(crate) user: Option<Identity>,
+    /// When the credentials of the user expire.
+    pub(crate) expiry: Option<Box<Expiry>>,
     pub(crate) queue: SendQueue,
     pub(crate) subscriptions: Vec<Subscription>,
     /// The subscriptions whose groups have frames for this client.
     pub(crate) backlogs: Vec<SubscriberKey>,
     /// Number of subscriptions; one group under several ids counts as several.
     pub(crate) subscription_count: u32,
-    /// Number of reauthorizations: an answer from before the last one does not hold.
+    /// Number of reauthorizations and new users: an answer from before the last one does not hold.
     pub(crate) rights_version: u64,
     /// Chosen by the subprotocol, or by the first subscription.
     pub(crate) dialect: Option<Dialect>,
@@ -103,10 +106,11 @@ pub(crate) struct Intake {
 }
 
 impl Client {
-    pub(super) fn new(number: u64, user: Identity, dialect: Option<Dialect>) -> Self {
+    pub(super) fn new(number: u64, user: Option<Identity>, dialect: Option<Dialect>) -> Self {
         Self {
             number,
             user,
+            expiry: None,
             queue: SendQueue::default(),
             subscriptions: Vec::new(),
             backlogs: Vec::new(),

@@ -13,8 +13,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) id: Arc<GroupId>,
-    /// Name of the group key, as clients write it.
-    key: &'static str,
+    /// The names of its keys, as clients write them.
+    names: Arc<[&'static str]>,
     /// Label of the model.
     pub(crate) model: Arc<str>,
     pub(crate) subscribers: Slab<Subscriber>,
@@ -24,10 +24,10 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(id: GroupId, key: &'static str, model: Arc<str>) -> Self {
+    pub(crate) fn new(id: GroupId, names: Arc<[&'static str]>, model: Arc<str>) -> Self {
         Self {
             id: Arc::new(id),
-            key,
+            names,
             model,
             subscribers: Slab::new(),
             log: FrameLog::default(),
@@ -38,7 +38,7 @@ impl Group {
     /// Returns the group as clients name it.
     pub(crate) fn name(&self) -> GroupName<'_> {
         GroupName {
-            key: self.key,
+            names: &self.names,
             value: &self.id.value,
         }
     }

@@ -57,7 +57,7 @@ impl State {
         self.clients.take_in(most_frames, 0);
     }
 
-    fn push_resets(
+    pub(super) fn push_resets(
         &mut self,
         index: usize,
         label: &Arc<str>,
@@ -141,12 +141,17 @@ impl State {
         }
     }
 
-    fn resets(&mut self, client: usize, reason: ResetReason) -> Vec<Frame> {
+    /// Returns the cursor of a reset: up to where the dispatcher has begun.
+    pub(super) fn last_cursor(&self) -> Cursor {
         // No log has a random epoch, so that resuming from this cursor is another reset.
-        let cursor = self.progress.cursor().cloned().unwrap_or_else(|| Cursor {
+        self.progress.cursor().cloned().unwrap_or_else(|| Cursor {
             epoch: Epoch::random(),
             position: 0,
-        });
+        })
+    }
+
+    fn resets(&mut self, client: usize, reason: ResetReason) -> Vec<Frame> {
+        let cursor = self.last_cursor();
         let (mut frames, mut models) = (Vec::new(), Vec::new());
         for subscription in &self.clients[client].subscriptions {
             let label = Arc::clone(&self.groups[subscription.key.group()].model);

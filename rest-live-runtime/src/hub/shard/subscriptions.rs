@@ -30,7 +30,6 @@ use crate::{
 pub(crate) struct Subscribed {
     pub(crate) group: Arc<GroupId>,
     pub(crate) id: SubscriptionId,
-    pub(crate) user: Identity,
     pub(crate) span: Span,
 }
 
@@ -96,12 +95,15 @@ impl State {
             epoch: start.epoch,
             position: min_position,
         });
+        let Some(user) = client.user.clone() else {
+            return Err(SubscribeError::Gone);
+        };
         let index = match present {
             Some(present) => {
                 self.regrant(id.index, present, new.granted);
                 present
             }
-            None => self.add(id, new, min_position),
+            None => self.add(id, new, user, min_position),
         };
         // The name also misses what the dispatcher has begun.
         let min_event = self.progress.last_event();
@@ -135,15 +137,24 @@ impl State {
         Ok(())
     }
 
-    fn add(&mut self, id: ClientId, new: &NewSubscription, min_position: u64) -> usize {
+    fn add(
+        &mut self,
+        id: ClientId,
+        new: &NewSubscription,
+        user: Identity,
+        min_position: u64,
+    ) -> usize {
         let (subscription, grant) = (self.clients.next_subscription(), self.clients.next_grant());
         let client = &mut self.clients[id.index];
-        let create = || Group::new(new.group.clone(), new.group_key, Arc::clone(&new.model));
+        let create = || {
+            let names = Arc::clone(&new.group_names);
+            Group::new(new.group.clone(), names, Arc::clone(&new.model))
+        };
         let subscriber = Subscriber {
             grant,
             client: id.index,
             dialect: new.dialect,
-            user: client.user.clone(),
+            user,
             granted: new.granted,
             min_position,
             min_event: self.progress.last_event(),
@@ -258,7 +269,6 @@ impl State {
         let subscribed = |subscription: &Subscription| Subscribed {
             group: Arc::clone(&self.groups[subscription.key.group()].id),
             id: subscription.id,
-            user: client.user.clone(),
             span: subscription.span.clone(),
         };
         client.subscriptions.iter().map(subscribed).collect()
@@ -302,7 +312,7 @@ impl State {
     }
 
     /// Drops everything that is queued for a subscription.
-    fn drop_subscription_queue(&mut self, client: usize, key: SubscriberKey) {
+    pub(super) fn drop_subscription_queue(&mut self, client: usize, key: SubscriberKey) {
         let grant = self.groups.subscriber(key).grant;
         self.groups.drop_queued([key]);
         self.clients[client].backlogs.retain(|other| *other != key);

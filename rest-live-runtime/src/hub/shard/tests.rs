@@ -5,6 +5,7 @@
     reason = "a test fails where something is not as expected"
 )]
 
+mod credentials;
 mod model;
 mod queues;
 mod sockets;
@@ -119,7 +120,7 @@ impl Fixture {
     ) -> NewSubscription {
         NewSubscription {
             group: group(value),
-            group_key: "key",
+            group_names: ["key"].into(),
             model: Arc::clone(&self.label),
             id: id.map(id_of),
             dialect,

@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     ops::Range,
     sync::Arc,
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use tokio_tungstenite::tungstenite::Bytes;
@@ -34,6 +34,8 @@ pub(crate) struct WriteBatch {
     pub(crate) chunks: Vec<Chunk>,
     /// The beginnings of messages that are addressed to one subscription.
     pub(crate) heads: Vec<u8>,
+    /// When credentials of a client expire next, or are about to.
+    pub(crate) next_expiry: Option<Instant>,
 }
 
 /// What is written to one socket.

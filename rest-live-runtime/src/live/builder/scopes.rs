@@ -13,9 +13,10 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
     ///
     /// A session receives only the changes that were written in its scope. If the tenant depends on
     /// the request and not on the user, set [`Handshake::scope`](crate::Handshake::scope) instead,
-    /// which takes precedence. The scope of a session never changes.
+    /// which takes precedence. The scope of a session never changes: if a client
+    /// [authenticates](Self::authenticate) as a user of another scope, it receives error 403.
     pub fn scope(mut self, scope: impl Fn(&U) -> Option<Scope> + Send + Sync + 'static) -> Self {
-        self.scope_of = Some(Box::new(move |user: &Identity| {
+        self.users.scope = Some(Box::new(move |user: &Identity| {
             user.downcast().and_then(&scope)
         }));
         self

@@ -4,11 +4,19 @@ use sea_orm::prelude::Uuid;
 
 use crate::data::key::{KeyKind, KeyValue};
 
-/// A type in which an `authorize` function can take the value of a group: an integer, `String`,
-/// `bool`, [`Uuid`], a tuple of these for a composite primary key, or [`KeyValue`] for any key.
+/// A type in which an `authorize` function can take the value of a group.
+///
+/// | group | type |
+/// |---|---|
+/// | one column | an integer, `String`, `bool` or [`Uuid`] |
+/// | several columns, or a composite primary key | a tuple of these, in their order |
+/// | `all` rows | `()` |
+/// | any | [`KeyValue`] |
+///
+/// A tuple can have up to eight values.
 #[diagnostic::on_unimplemented(
     message = "`authorize` cannot take the value of a group as `{Self}`",
-    note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for a composite key, or `rest_live::auth::KeyValue`"
+    note = "take an integer, `String`, `bool`, `Uuid`, a tuple of them for several columns, `()` for all rows, or `rest_live::auth::KeyValue`"
 )]
 pub trait FromKey: Sized {
     /// Returns whether every value of this kind can be converted to `Self`.
@@ -129,6 +137,23 @@ macro_rules! tuple_from_key {
 tuple_from_key!(A B);
 tuple_from_key!(A B C);
 tuple_from_key!(A B C D);
+tuple_from_key!(A B C D E);
+tuple_from_key!(A B C D E F);
+tuple_from_key!(A B C D E F G);
+tuple_from_key!(A B C D E F G H);
+
+impl FromKey for () {
+    fn takes(kind: &KeyKind) -> bool {
+        matches!(kind, KeyKind::Composite(kinds) if kinds.is_empty())
+    }
+
+    fn from_key(value: &KeyValue) -> Option<Self> {
+        match value {
+            KeyValue::Composite(values) if values.is_empty() => Some(()),
+            _ => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

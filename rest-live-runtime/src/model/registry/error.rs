@@ -55,8 +55,23 @@ pub enum RegistryError {
     DuplicateGroupKey {
         /// The model's label.
         label: String,
-        /// The group key.
-        group_key: &'static str,
+        /// The group key; `[a, b]` for several columns, `all` for all rows.
+        group_key: String,
+        /// One serializer.
+        first: String,
+        /// The other serializer.
+        second: String,
+    },
+    /// Two serializers of a model declare the same group key in another order.
+    #[error(
+        "{first} and {second} declare the same group key of `{label}` in another order. Messages name the keys in the order of \
+         the declaration, so write group_key = {columns:?} in both"
+    )]
+    GroupKeyOrder {
+        /// The model's label.
+        label: String,
+        /// The columns, in the order of the first serializer.
+        columns: Vec<&'static str>,
         /// One serializer.
         first: String,
         /// The other serializer.
@@ -71,7 +86,7 @@ pub enum RegistryError {
         /// The serializer.
         serializer: String,
         /// The group key.
-        group_key: &'static str,
+        group_key: String,
         /// The column and its type.
         column: String,
     },
@@ -85,7 +100,7 @@ pub enum RegistryError {
         /// The serializer.
         serializer: String,
         /// The group key.
-        group_key: &'static str,
+        group_key: String,
         /// The column.
         column: &'static str,
         /// The declared type.
@@ -118,7 +133,7 @@ pub enum RegistryError {
         /// The model's label.
         label: String,
         /// The open key.
-        group_key: &'static str,
+        group_key: String,
         /// The serializer of the open key.
         serializer: String,
         /// A serializer with a guard.
@@ -133,7 +148,7 @@ pub enum RegistryError {
         /// The serializer.
         serializer: String,
         /// The group key.
-        group_key: &'static str,
+        group_key: String,
         /// The type that the function takes.
         takes: &'static str,
         /// The kind of the group key's values.
@@ -199,14 +214,14 @@ pub enum RegistryError {
         /// The model's label.
         label: String,
         /// The group key.
-        group_key: &'static str,
+        group_key: String,
     },
 }
 
 impl RegistryError {
     /// Returns the error for a column that cannot be a key.
-    pub(super) fn wrong_key(wrong: WrongKey, serializer: &str, group_key: &'static str) -> Self {
-        let serializer = serializer.to_owned();
+    pub(super) fn wrong_key(wrong: WrongKey, serializer: &str, group_key: &str) -> Self {
+        let (serializer, group_key) = (serializer.to_owned(), group_key.to_owned());
         match wrong {
             WrongKey::Type(column) => Self::NotAKey {
                 serializer,

@@ -21,10 +21,16 @@ use crate::{
 /// A key that clients can use to subscribe to a model.
 pub(crate) struct GroupEntry {
     pub(crate) index: GroupIndex,
-    pub(crate) key: &'static str,
+    /// The names of its keys, as clients write them, in the order of the declaration: `["pk"]`,
+    /// `["list_id"]`, `["course_id", "queue_id"]`, or none for the group of all rows.
+    pub(crate) names: Arc<[&'static str]>,
+    /// The names in one text, for messages and logs: `list_id`, `[course_id, queue_id]` or `all`.
+    pub(crate) label: String,
+    /// The kind of the value: that of the only key, or a composite of the kinds of all keys.
     pub(crate) kind: KeyKind,
-    /// The column whose change moves a row to another group; `None` for the primary key.
-    pub(super) column: Option<&'static str>,
+    /// The columns whose change moves a row to another group. Those of the primary key are not
+    /// among them.
+    pub(super) columns: Vec<&'static str>,
     read: ReadKey,
     /// The serializers that show the rows, the highest rank first.
     pub(crate) serializers: Vec<GroupSerializer>,
@@ -55,15 +61,17 @@ impl GroupEntry {
         group: GroupDescription,
         serializer: &Serializer,
     ) -> Result<Self, RegistryError> {
+        let label = group_label(&group.names);
         let kind = group
             .kind
-            .map_err(|wrong| RegistryError::wrong_key(wrong, &serializer.name, group.key))?;
+            .map_err(|wrong| RegistryError::wrong_key(wrong, &serializer.name, &label))?;
         Ok(Self {
             // The registry numbers the groups when it has all of them.
             index: GroupIndex(0),
-            key: group.key,
+            names: group.names,
+            label,
             kind,
-            column: group.column,
+            columns: group.columns,
             read: group.read,
             serializers: vec![GroupSerializer {
                 serializer: serializer.clone(),
@@ -80,7 +88,8 @@ impl GroupEntry {
             .any(|shown| shown.serializer.filter.is_some())
     }
 
-    pub(super) fn has_permission(&self) -> bool {
+    /// Returns whether a `check_permission` decides which rows a user may see.
+    pub(crate) fn has_permission(&self) -> bool {
         self.serializers
             .iter()
             .any(|shown| shown.serializer.permission.is_some())
@@ -93,6 +102,26 @@ impl GroupEntry {
             .any(|shown| shown.authorize.is_some())
     }
 
+    /// Returns whether the names of its keys are these, in any order. No name may come twice.
+    pub(crate) fn has_names<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+    ) -> bool {
+        let has = |name: &&'static str| names.clone().any(|other| other == *name);
+        self.names.len() == names.len() && self.names.iter().all(has)
+    }
+
+    /// Returns the kind of each key's values, with the key's name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'static str, &KeyKind)> {
+        let kinds = match (&self.names[..], &self.kind) {
+            ([_], kind) => std::slice::from_ref(kind),
+            (_, KeyKind::Composite(kinds)) => kinds,
+            // `describe` never creates it: several keys have a composite kind.
+            _ => &[],
+        };
+        self.names.iter().copied().zip(kinds)
+    }
+
     /// Returns the group with this value in a scope.
     pub(crate) fn group_id(&self, value: KeyValue, scope: Option<&Scope>) -> GroupId {
         GroupId {
@@ -102,8 +131,8 @@ impl GroupEntry {
         }
     }
 
-    /// Returns the group that contains a row of a scope, or `None` if the row's group column is
-    /// NULL.
+    /// Returns the group that contains a row of a scope, or `None` if one of the row's group
+    /// columns is NULL.
     pub(crate) fn group_of(&self, row: &Row, scope: Option<&Scope>) -> Option<GroupId> {
         self.value_of(row).map(|value| self.group_id(value, scope))
     }
@@ -153,8 +182,17 @@ impl GroupEntry {
         Ok(None)
     }
 
-    /// Returns the value of a row in the column of the key, or `None` if it is NULL.
+    /// Returns the value of a row in the columns of the key, or `None` if one of them is NULL.
     pub(crate) fn value_of(&self, row: &Row) -> Option<KeyValue> {
         (self.read)(row)
+    }
+}
+
+/// Returns the names of a group's keys in one text.
+pub(super) fn group_label(names: &[&str]) -> String {
+    match names {
+        [] => "all".to_owned(),
+        [name] => (*name).to_owned(),
+        _ => format!("[{}]", names.join(", ")),
     }
 }

@@ -48,10 +48,20 @@ pub(crate) struct ModelEntry {
 impl ModelEntry {
     /// Adds a group key, or adds its serializers to the key if the model already has it.
     pub(super) fn add(&mut self, mut group: GroupEntry, errors: &mut Vec<RegistryError>) {
-        let Some(present) = self.groups.iter_mut().find(|g| g.key == group.key) else {
+        let mut groups = self.groups.iter_mut();
+        let Some(present) = groups.find(|g| g.has_names(group.names.iter().copied())) else {
             self.groups.push(group);
             return;
         };
+        if present.names != group.names {
+            let name = |group: &GroupEntry| group.serializers[0].serializer.name.to_string();
+            errors.push(RegistryError::GroupKeyOrder {
+                label: self.label.to_string(),
+                columns: present.names.to_vec(),
+                first: name(present),
+                second: name(&group),
+            });
+        }
         for added in group.serializers.drain(..) {
             let rank = added.serializer.rank;
             let index = present
@@ -61,7 +71,7 @@ impl ModelEntry {
                 Some(other) if other.serializer.rank == rank => {
                     errors.push(RegistryError::DuplicateGroupKey {
                         label: self.label.to_string(),
-                        group_key: group.key,
+                        group_key: group.label.clone(),
                         first: other.serializer.name.to_string(),
                         second: added.serializer.name.to_string(),
                     });
@@ -98,7 +108,7 @@ impl ModelEntry {
 
     /// Finds the columns that nothing reads, when all serializers are known.
     pub(super) fn restrict_columns(&mut self) {
-        let groups = self.groups.iter().filter_map(|group| group.column);
+        let groups = self.groups.iter().flat_map(|group| &group.columns).copied();
         let uses = ColumnUses {
             shown: mem::take(&mut self.shown),
             // A filter or a permission receives the whole row.
@@ -150,16 +160,20 @@ impl ModelEntry {
                     if !(authorize.takes)(&group.kind) {
                         errors.push(RegistryError::AuthorizeValue {
                             serializer: serializer.name.to_string(),
-                            group_key: group.key,
+                            group_key: group.label.clone(),
                             takes: authorize.value,
-                            kind: KeyMismatch::new(&group.kind).to_string(),
+                            kind: match &*group.names {
+                                [] => "()".to_owned(),
+                                [_] => KeyMismatch::new(&group.kind).to_string(),
+                                _ => tuple_of(group),
+                            },
                         });
                     }
                 }
                 (None, Some((_, guarded))) if !shown.public => {
                     errors.push(RegistryError::HalfGuarded {
                         label: self.label.to_string(),
-                        group_key: group.key,
+                        group_key: group.label.clone(),
                         serializer: serializer.name.to_string(),
                         guarded: guarded.serializer.name.to_string(),
                     });
@@ -167,9 +181,11 @@ impl ModelEntry {
                 (None, _) => {}
             }
         }
-        let group_columns = self.groups.iter().filter_map(|group| group.column);
+        let group_columns = self.groups.iter().flat_map(|group| &group.columns).copied();
+        // Several groups can have a column.
+        let mut checked = HashSet::new();
         for column in group_columns.chain(self.table.key_columns()) {
-            if self.secret.contains(&column) {
+            if self.secret.contains(&column) && checked.insert(column) {
                 errors.push(RegistryError::SecretKey {
                     label: self.label.to_string(),
                     column,
@@ -180,7 +196,7 @@ impl ModelEntry {
             if group.serializers.len() > SerializerSet::CAPACITY {
                 errors.push(RegistryError::TooManySerializers {
                     label: self.label.to_string(),
-                    group_key: group.key,
+                    group_key: group.label.clone(),
                 });
             }
         }
@@ -303,15 +319,25 @@ impl ModelEntry {
         matches!(self.pk_kind, KeyKind::Integer { .. })
     }
 
-    /// Returns the group key with this name.
-    pub(crate) fn group(&self, key: &str) -> Option<&GroupEntry> {
-        self.groups.iter().find(|g| g.key == key)
+    /// Returns the group key with these names, in any order. No name may come twice.
+    pub(crate) fn group<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+    ) -> Option<&GroupEntry> {
+        let mut groups = self.groups.iter();
+        groups.find(|group| group.has_names(names.clone()))
+    }
+
+    /// Returns whether a request can name a group by another number of keys than one.
+    pub(crate) fn has_other_than_single_keys(&self) -> bool {
+        self.groups.iter().any(|group| group.names.len() != 1)
     }
 
     /// Returns whether an update of these columns needs the old rows, because it may move a row to
     /// another group, or because a filter or a permission decides whether it was visible.
     pub(crate) fn needs_old(&self, columns: &[&str]) -> bool {
-        let is_group_column = |column: &str| self.groups.iter().any(|g| g.column == Some(column));
+        let is_group_column =
+            |column: &&str| self.groups.iter().any(|g| g.columns.contains(column));
         self.decides_by_row()
             || columns
                 .iter()
@@ -320,10 +346,22 @@ impl ModelEntry {
 
     /// Returns the group keys for a message: `pk or list_id`.
     pub(crate) fn key_names(&self) -> String {
+        let label = |group: &GroupEntry| match &*group.names {
+            [] => "no key (all rows)".to_owned(),
+            _ => group.label.clone(),
+        };
         self.groups
             .iter()
-            .map(|g| g.key)
+            .map(label)
             .collect::<Vec<_>>()
             .join(" or ")
     }
+}
+
+/// Returns the values that an `authorize` of several columns takes, for a message.
+fn tuple_of(group: &GroupEntry) -> String {
+    let kinds = group
+        .keys()
+        .map(|(_, kind)| KeyMismatch::new(kind).to_string());
+    format!("a tuple of ({})", kinds.collect::<Vec<_>>().join(", "))
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::protocol::{
     invariants,
-    request::{GroupSelector, Target},
+    request::{GroupSelector, Target, Token},
 };
 
 /// Parses the first message of a connection.
@@ -16,9 +16,14 @@ fn refused(text: &str) -> ErrorCode {
 }
 
 fn target(key: &str, value: Value) -> Target {
+    target_of([(key, value)])
+}
+
+fn target_of<const N: usize>(keys: [(&str, Value); N]) -> Target {
+    let keys = keys.map(|(key, value)| (key.to_owned(), Ok(value)));
     Target {
         model: "todolist.Task".to_owned(),
-        group: GroupSelector::Key(key.to_owned(), value),
+        group: GroupSelector::Keys(keys.into()),
     }
 }
 
@@ -60,6 +65,51 @@ fn plain_requests_have_a_model_and_one_key() {
     }
 }
 
+/// Whether the model has such a group is asked later.
+#[test]
+fn requests_can_have_any_number_of_keys() {
+    let both = || target_of([("done", json!(true)), ("list_id", json!(1))]);
+    for (text, expected) in [
+        (r#"{"model":"todolist.Task"}"#, target_of([])),
+        (
+            r#"{"list_id":1,"model":"todolist.Task","done":true}"#,
+            both(),
+        ),
+        (
+            r#"{"id":7,"model":"todolist.Task","group":{}}"#,
+            target_of([]),
+        ),
+        (
+            r#"{"id":7,"model":"todolist.Task","group":{"list_id":1,"done":true}}"#,
+            both(),
+        ),
+    ] {
+        assert_eq!(first(text).request, Ok(subscribe(expected)), "{text}");
+    }
+    let text = r#"{"model":"todolist.Task","unsubscribe":true,"list_id":1,"done":true}"#;
+    assert_eq!(first(text).request, Ok(Request::UnsubscribeFrom(both())));
+}
+
+#[test]
+fn one_of_several_values_may_be_malformed() {
+    let message = first(r#"{"model":"a","pk":1e999,"list_id":1}"#);
+    let Ok(Request::Subscribe { target, .. }) = message.request else {
+        panic!("{message:?}");
+    };
+    let GroupSelector::Keys(keys) = target.group else {
+        panic!("{target:?}");
+    };
+    let malformed = |(key, value): &(String, Result<Value, Refusal>)| {
+        (
+            key.clone(),
+            value.as_ref().err().map(|refusal| refusal.code),
+        )
+    };
+    let malformed: Vec<_> = keys.iter().map(malformed).collect();
+    let code = Some(ErrorCode::MalformedJson);
+    assert_eq!(malformed, [("list_id".into(), None), ("pk".into(), code)]);
+}
+
 #[test]
 fn other_json_is_refused() {
     for text in ["", "{", "nonsense", r#"{"model":"a","pk":1e999}"#, "{} {}"] {
@@ -72,17 +122,16 @@ fn other_json_is_refused() {
         "{}",
         r#"{"model":1,"pk":1}"#,
         r#"{"pk":1}"#,
-        r#"{"model":"a"}"#,
-        r#"{"model":"a","pk":1,"list_id":1}"#,
         r#"{"model":"a","pk":1,"unsubscribe":"yes"}"#,
         r#"{"model":"a","pk":1,"id":7}"#,
         r#"{"type":"subscribe","model":"a","group":{"pk":1}}"#,
-        r#"{"id":1,"model":"a","group":{}}"#,
-        r#"{"id":1,"model":"a","group":{"pk":1,"list_id":1}}"#,
         r#"{"id":1,"model":"a","group":1}"#,
         r#"{"id":1,"model":"a","group":{"pk":1},"since":7}"#,
         r#"{"id":1,"model":"a","group":{"pk":1},"action":"list"}"#,
         r#"{"id":1,"type":"publish"}"#,
+        r#"{"id":1,"type":"auth"}"#,
+        r#"{"id":1,"type":"auth","token":7}"#,
+        r#"{"type":"auth","token":"secret"}"#,
         r#"{"id":1,"type":7}"#,
         r#"{"id":1,"type":"subscribe","action":"create","model":"a"}"#,
         r#"{"id":1,"type":"subscribe","action":"retrieve","model":"a"}"#,
@@ -119,6 +168,10 @@ fn v1_requests_have_an_id_and_maybe_a_type() {
     }
     for (text, request) in [
         (r#"{"id":7,"type":"unsubscribe"}"#, Request::Unsubscribe),
+        (
+            r#"{"id":7,"type":"auth","token":"abc"}"#,
+            Request::Auth(Token("abc".to_owned())),
+        ),
         (r#"{"id":7,"type":"ping"}"#, Request::Ping),
         (r#"{"type":"ping"}"#, Request::Ping),
         (r#"{"type":"pong"}"#, Request::Ignored),
@@ -139,7 +192,10 @@ fn reserved_group_keys_work_in_v1_only() {
         let Ok(Request::Subscribe { target, .. }) = first(&v1).request else {
             panic!("{v1}");
         };
-        assert_eq!(target.group, GroupSelector::Key(key.to_owned(), json!(1)));
+        assert_eq!(
+            target.group,
+            GroupSelector::Keys(vec![(key.to_owned(), Ok(json!(1)))])
+        );
         let plain = format!(r#"{{"model":"a.B","{key}":1}}"#);
         assert!(first(&plain).request.is_err(), "{plain}");
     }

@@ -12,7 +12,7 @@ use crate::{
     },
     log::{EventSource, Record},
     model::{
-        declaration::{Declaration, GroupDeclaration, Subscribable},
+        declaration::{Declaration, GroupDeclaration, GroupKey, Subscribable},
         permission::UserType,
         registration::Registration,
         registry::Registry,
@@ -61,8 +61,7 @@ impl Subscribable for Serializer {
         filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],

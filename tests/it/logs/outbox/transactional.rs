@@ -1,7 +1,7 @@
 //! A write and its events commit in one transaction, or not at all.
 
 use rest_live::{
-    __private::{Declaration, GroupDeclaration, Permission},
+    __private::{Declaration, GroupDeclaration, GroupKey, Permission},
     BuildError, Live, LiveEntity, RegistryError, Subscribable,
 };
 use rest_live_outbox::{
@@ -166,8 +166,7 @@ impl Subscribable for Guarded {
         filter: None,
         secret: &[],
         groups: &[GroupDeclaration {
-            group_key: None,
-            choices: || None,
+            group_key: GroupKey::PrimaryKey { choices: || None },
             authorize: None,
             public: false,
         }],
