@@ -10,3 +10,4 @@ mod resume;
 mod secret;
 mod signals;
 mod transfers;
+mod units;

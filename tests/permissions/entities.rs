@@ -1,5 +1,5 @@
-//! Three models with the same columns and group keys: one with a filter, one with permissions, and
-//! one with three serializers.
+//! Three models with the same columns and group keys: one that all users see, one with a filter and
+//! permissions, and one with three serializers.
 
 use std::time::SystemTime;
 
@@ -33,7 +33,7 @@ impl User {
     }
 }
 
-/// Returns whether a notice exists for subscribers.
+/// Returns whether a document exists for subscribers.
 fn is_listed(level: i32) -> bool {
     level < 3
 }
@@ -118,8 +118,8 @@ impl Table {
             text, owner, level, ..
         } = row;
         match self {
-            Self::Notice => is_listed(*level).then(|| json!({"id": id, "text": text})),
-            Self::Document => may_see_document(user, *owner, *level)
+            Self::Notice => Some(json!({"id": id, "text": text})),
+            Self::Document => (is_listed(*level) && may_see_document(user, *owner, *level))
                 .then(|| json!({"id": id, "text": text, "owner": owner})),
             Self::Task if user == User::Admin => Some(
                 json!({"id": id, "text": text, "done": level > &1, "level": level, "secret": SECRET}),
@@ -195,7 +195,7 @@ macro_rules! table {
 }
 
 table!(notice "notice" {
-    #[subscribable(entity = Entity, filter = is_listed)]
+    #[subscribable(entity = Entity)]
     #[subscribable(group_key = "list_id")]
     #[subscribable(group_key = ["list_id", "level"])]
     #[subscribable(all)]
@@ -204,16 +204,12 @@ table!(notice "notice" {
         id: i32,
         text: String,
     }
-
-    fn is_listed(row: &Model) -> bool {
-        super::is_listed(row.level)
-    }
 });
 
 table!(document "document" {
     use super::User;
 
-    #[subscribable(entity = Entity, check_permission = may_see, public)]
+    #[subscribable(entity = Entity, filter = is_listed, check_permission = may_see, public)]
     #[subscribable(group_key = "list_id", public)]
     #[subscribable(group_key = ["list_id", "level"], authorize = may_open_level)]
     #[subscribable(all, authorize = may_open_all)]
@@ -222,6 +218,10 @@ table!(document "document" {
         id: i32,
         text: String,
         owner: i32,
+    }
+
+    fn is_listed(row: &Model) -> bool {
+        super::is_listed(row.level)
     }
 
     async fn may_open_level(

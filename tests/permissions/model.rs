@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Whether the servers mark the messages of a transaction.
-const UNITS: bool = false;
+const UNITS: bool = true;
 
 /// Whether the servers answer barriers.
 const BARRIERS: bool = false;

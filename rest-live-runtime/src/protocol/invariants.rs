@@ -247,6 +247,7 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
         cursor,
         unit: None,
     };
+    assert_unit(broadcast);
     let (broadcast, keys) = match (dialect, id) {
         (Dialect::Plain, _) => (plain::broadcast(broadcast), &["payload"][..]),
         (Dialect::V1, _) => (
@@ -282,6 +283,45 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
     for frame in addressed {
         assert_echoed(&frame, id);
     }
+}
+
+/// Asserts that only v1 shows the unit of a broadcast, and that a replay can replace it.
+fn assert_unit(alone: &Broadcast<'_>) {
+    let end = &Cursor {
+        position: alone.cursor.position + 2,
+        ..alone.cursor.clone()
+    };
+    let broadcast = &Broadcast {
+        unit: Some(end),
+        ..*alone
+    };
+    assert_eq!(plain::broadcast(broadcast), plain::broadcast(alone));
+    let value = alone.group.value;
+    assert_eq!(
+        v0_7::broadcast(broadcast, value, &["id"]),
+        v0_7::broadcast(alone, value, &["id"])
+    );
+    let marked = Frame::answer(&v1::broadcast(broadcast));
+    let answer = object(&marked);
+    assert_keys(
+        &answer,
+        &[
+            "action", "cursor", "group", "model", "payload", "type", "unit",
+        ],
+        None,
+    );
+    assert_eq!(answer["unit"], end.to_string());
+    assert_eq!(
+        v1::with_cursor(marked.as_str(), alone.cursor, None).as_str(),
+        v1::broadcast(alone)
+    );
+    assert_eq!(
+        v1::with_cursor(&v1::broadcast(alone), alone.cursor, Some(end)),
+        marked
+    );
+    let answer = object(&v1::unit(end));
+    assert_keys(&answer, &["cursor", "type"], None);
+    assert_eq!(answer["cursor"], end.to_string());
 }
 
 fn object(frame: &Frame) -> serde_json::Map<String, Value> {

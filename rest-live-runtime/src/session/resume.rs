@@ -97,9 +97,10 @@ impl Session {
             &context.metrics,
         );
         Ok(match replayed {
-            Some(replayed) => StartPoint::Resumed {
+            Some((replayed, unit_end)) => StartPoint::Resumed {
                 since,
                 replayed,
+                unit_end,
                 batch_id,
             },
             None => self.reset(ResetReason::TooFar),

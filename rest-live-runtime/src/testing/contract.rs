@@ -17,7 +17,7 @@ mod event_value;
 mod item;
 mod tail_checker;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
 
@@ -25,7 +25,7 @@ pub use self::item::records;
 use self::{
     event_value::EventValue,
     item::{one_of_each_kind, updated},
-    tail_checker::TailChecker,
+    tail_checker::{TailChecker, TailEvent},
 };
 use crate::{
     data::cursor::{Cursor, Epoch},
@@ -57,6 +57,7 @@ macro_rules! contract_tests {
             tail_begins_at_the_head
             every_tail_yields_every_event_once
             appends_are_atomic
+            append_is_one_unit
             rows_keep_their_order
             read_returns_what_a_tail_yields
             read_errors_are_distinct
@@ -146,6 +147,38 @@ pub async fn appends_are_atomic(subject: &dyn Subject) {
     }
 }
 
+/// Events that are appended together are one unit, which a tail yields in one item, also if it is
+/// larger than what the log reads at once. Other appends are other units.
+pub async fn append_is_one_unit(subject: &dyn Subject) {
+    const APPENDS: usize = 31;
+    const SIZE: usize = 97;
+    let logs: [_; 3] = nodes(subject).await;
+    let mut tail = TailChecker::begin(&*logs[0]).await;
+    let appends = (0..APPENDS)
+        .map(|number| append(&*logs[number % logs.len()], records(number as i32, SIZE)));
+    join_all(appends).await;
+    tail.wait_for_events(APPENDS * SIZE).await;
+    let mut units: HashMap<u64, Vec<&TailEvent>> = HashMap::new();
+    for event in &tail.events {
+        units.entry(event.unit).or_default().push(event);
+    }
+    assert_eq!(units.len(), APPENDS, "one unit for each append");
+    for (unit, events) in &units {
+        let first = events[0];
+        let (row, _) = first.event.row_and_state();
+        assert_eq!(events.len(), SIZE, "unit {unit}");
+        for event in events {
+            assert_eq!(event.event.row_and_state().0, row, "unit {unit}");
+            assert_eq!(event.item, first.item, "unit {unit} is in one item");
+        }
+    }
+    let read = logs[1].read(tail.begin.clone(), APPENDS * SIZE).await;
+    let read = read.expect("no event was removed").into_iter();
+    let mut yielded: Vec<_> = tail.events.iter().map(|e| (e.position, e.unit)).collect();
+    yielded.sort_unstable();
+    assert!(read.map(|entry| (entry.position, entry.unit)).eq(yielded));
+}
+
 /// Events of one row are yielded in the order of their appends, although other nodes also append.
 pub async fn rows_keep_their_order(subject: &dyn Subject) {
     const STATES: i32 = 50;
@@ -165,7 +198,7 @@ pub async fn rows_keep_their_order(subject: &dyn Subject) {
     for tail in &mut tails {
         tail.wait_for_events(6 * STATES as usize).await;
         let mut states = [0; 6];
-        for (_, event) in &tail.events {
+        for TailEvent { event, .. } in &tail.events {
             let (row, state) = event.row_and_state();
             assert_eq!(states[row as usize], state, "the order of row {row}");
             states[row as usize] += 1;

@@ -69,6 +69,9 @@ impl Sequence {
             return Ok(());
         }
         self.frames += 1;
+        if text.starts_with(r#"{"type":"unit""#) {
+            return Ok(());
+        }
         let Ok(broadcast) = serde_json::from_str::<Broadcast>(text) else {
             return wrong("not a broadcast");
         };

@@ -10,7 +10,7 @@ type Draft = Vec<(String, String)>;
 
 pub fn messages() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => valid_message().prop_map(|draft| serialize(&draft)),
+        6 => valid_message().prop_map(|draft| serialize(&draft)).boxed(),
         4 => (valid_message(), vec(mutations(), 1..=2)).prop_map(|(draft, mutations)| {
             let mut draft = draft;
             mutations.iter().for_each(|mutation| mutation.mutate(&mut draft));
@@ -37,7 +37,7 @@ fn serialize(draft: &Draft) -> String {
     format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
 }
 
-fn valid_message() -> impl Strategy<Value = Draft> {
+fn valid_message() -> BoxedStrategy<Draft> {
     let model = || {
         let known = tables().prop_map(|table| table.label());
         prop_oneof![9 => known, 1 => Just("permissions.Unknown")].prop_map(|label| json!(label))
@@ -113,7 +113,10 @@ fn valid_message() -> impl Strategy<Value = Draft> {
         message.extend(cursor.map(|cursor| ("cursor".to_owned(), json!(cursor).to_string())));
         message
     });
-    prop_oneof![3 => plain, 3 => v1, 3 => v0_7, 2 => verb, 1 => auth, 1 => sync]
+    // Boxed, because the value of a union is as large as those of all its parts.
+    let subscribe = prop_oneof![plain.boxed(), v1.boxed(), v0_7.boxed()];
+    let other = prop_oneof![2 => verb.boxed(), 1 => auth.boxed(), 1 => sync.boxed()];
+    prop_oneof![9 => subscribe.boxed(), 4 => other.boxed()].boxed()
 }
 
 #[derive(Clone, Debug)]

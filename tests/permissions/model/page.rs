@@ -83,7 +83,7 @@ impl Page {
             let is_contiguous = self.unit.is_empty();
             assert!(is_contiguous, "{frame} is within a unit");
             self.apply(frame, &frame["cursor"], cause);
-            if super::UNITS && cause != Cause::Resume && self.dialect == Dialect::V1 {
+            if cause != Cause::Resume && self.dialect == Dialect::V1 {
                 self.assert_shown_at_a_commit(commits);
             }
         }

@@ -28,6 +28,7 @@ fn complete(f: &Fixture, viewers: &[Viewer], text: &str) {
         frames: Arc::new([BroadcastFrame {
             frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
             removes: false,
+            unit: None,
         }]),
         delivery: Delivery::Each(viewers.iter().map(|viewer| viewer.receives(0)).collect()),
     };
