@@ -204,6 +204,23 @@ impl EventLog for RedisLog {
         .boxed()
     }
 
+    /// Returns the head, when Redis has every event that this node has appended so far. Returns
+    /// `None` if Redis is known to be unavailable, or does not answer within 250 ms.
+    fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+        let flushed = {
+            let mut queue = self.node.shared.queue.lock();
+            (!queue.is_unavailable()).then(|| queue.flushed())
+        };
+        async move {
+            let head = async {
+                flushed?.await.ok()?;
+                self.head().await.ok()
+            };
+            timeout(APPEND_TIMEOUT, head).await.ok().flatten()
+        }
+        .boxed()
+    }
+
     fn read(&self, after: Cursor, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>, ReadError>> {
         self.read_entries(after, limit).boxed()
     }

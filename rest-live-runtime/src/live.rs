@@ -3,6 +3,7 @@
 mod build_error;
 mod builder;
 mod shutdown;
+mod write_cursor;
 
 use std::{
     fmt, io,

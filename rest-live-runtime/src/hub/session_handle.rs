@@ -69,6 +69,11 @@ impl SessionHandle {
             .with(|state| state.clients.answer(self.client, frame));
     }
 
+    /// Queues a ping message of v1.
+    pub(crate) fn ping(&self) {
+        self.shard.with(|state| state.ping_message(self.client));
+    }
+
     /// Queues a frame that must not be sent before the client has received what was dropped because
     /// it was slow.
     pub(crate) fn after_catch_up(&self, frame: Frame) {

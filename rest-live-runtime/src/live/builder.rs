@@ -317,6 +317,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     replays,
                     published,
                     present: SharedRequest::default(),
+                    appended: SharedRequest::default(),
                     default_schema,
                     reads: self.session_reads,
                     authorize_limiter: AuthorizeLimiter::new(
@@ -330,6 +331,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                     other_processes: OtherProcesses::of(&*log),
+                    runtime: runtime.clone(),
                 }),
                 tasks,
                 runtime,

@@ -169,6 +169,19 @@ fn assert_request(message: &Message, request: &Request) {
     match request {
         Request::Ignored => {}
         Request::Ping => assert_echoed(&v1::pong(id), id),
+        Request::Sync { cursor } => {
+            assert_eq!(dialect, Dialect::V1);
+            let id = id.expect("a sync request has an id");
+            let cursor = cursor.as_ref().and_then(|cursor| cursor.parse().ok());
+            let cursor = cursor.unwrap_or_else(|| Cursor {
+                epoch: Epoch::random(),
+                position: 7,
+            });
+            let answer = v1::synced(id, &cursor);
+            assert_keys(&object(&answer), &["cursor", "type"], Some(id));
+            assert_echoed(&answer, Some(id));
+            assert_eq!(object(&answer)["cursor"], cursor.to_string());
+        }
         Request::Auth(token) => {
             assert_eq!(dialect, Dialect::V1);
             assert_eq!(format!("{token:?}"), "Token(..)");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
     authorize_limiter::AuthorizeLimiter, connection_limiter::ConnectionLimiter,
@@ -10,6 +10,7 @@ use super::{
     shared_request::SharedRequest, users::Users,
 };
 use crate::{
+    data::cursor::Cursor,
     dispatch::{history::History, replay::Replays},
     hub::{Hub, published::Published},
     limits::Limits,
@@ -28,6 +29,8 @@ pub(crate) struct SessionContext {
     pub(crate) published: watch::Receiver<Option<Published>>,
     /// The requests for the present of the log; `None` if the log could not be reached.
     pub(crate) present: SharedRequest<Option<Present>>,
+    /// The requests for what this node has appended; `None` if that is not known.
+    pub(crate) appended: SharedRequest<Option<Cursor>>,
     pub(crate) default_schema: Arc<DefaultSchema>,
     pub(crate) reads: SessionReads,
     pub(crate) authorize_limiter: AuthorizeLimiter,
@@ -40,4 +43,6 @@ pub(crate) struct SessionContext {
     pub(crate) connection_limiter: Arc<ConnectionLimiter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) other_processes: OtherProcesses,
+    /// Runs the tasks of sessions that must not delay their requests.
+    pub(crate) runtime: Handle,
 }

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     data::cursor::{Cursor, Epoch},
-    log::{EventLog, ReadError, Record},
+    log::{EventLog, Present, ReadError, Record},
 };
 
 /// How long a test waits for the next item of a tail.
@@ -64,6 +64,7 @@ macro_rules! contract_tests {
             slow_tail_is_reset
             dropped_tails_affect_no_other_tail
             events_of_a_leaving_node_remain
+            present_covers_what_was_appended
         }
     };
     ($start:expr; $($property:ident)*) => {
@@ -334,6 +335,29 @@ pub async fn events_of_a_leaving_node_remain(subject: &dyn Subject) {
     tail.wait_for_events(4).await;
     let expected = [records(1, 3), records(2, 1)].concat();
     assert_eq!(tail.sorted_events(), EventValue::from_records(&expected));
+}
+
+/// When a tail reaches the present of its log, it has yielded everything that any node appended
+/// before. The node that appended knows a cursor at or after its events.
+pub async fn present_covers_what_was_appended(subject: &dyn Subject) {
+    let [log, other] = nodes(subject).await;
+    let mut tail = TailChecker::begin(&*other).await;
+    for row in 1..=5 {
+        append(&*log, records(row, 2)).await;
+        let appended = log.appended().await.expect("the log is reachable");
+        let present = other.present().await.expect("the log is reachable");
+        let is_reached = |tail: &TailChecker| match &present {
+            Present::Position(head) => tail.watermark.position >= head.position,
+            Present::Moment(moment) => tail.as_of >= Some(*moment),
+        };
+        while !is_reached(&tail) {
+            assert!(!tail.step().await, "no event was lost");
+        }
+        assert_eq!(tail.events.len(), 2 * row as usize);
+        assert_eq!(appended.epoch, tail.begin.epoch);
+        let positions = tail.events.iter().map(|event| event.position);
+        assert!(positions.max() <= Some(appended.position));
+    }
 }
 
 async fn nodes<const N: usize>(subject: &dyn Subject) -> [Arc<dyn EventLog>; N] {

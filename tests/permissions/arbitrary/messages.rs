@@ -96,7 +96,7 @@ fn valid_message() -> BoxedStrategy<Draft> {
         });
         message
     });
-    let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong"]);
+    let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong", "sync"]);
     let verb =
         (id(), verbs).prop_map(move |(id, verb)| draft(&[("type", &json!(verb)), ("id", &id)]));
     let tokens = select(vec!["nobody", "one", "two", "admin", "wrong", ""]);

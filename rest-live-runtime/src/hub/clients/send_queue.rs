@@ -168,6 +168,11 @@ impl SendQueue {
         slow.is_some_and(|slow| slow.behind.is_some())
     }
 
+    /// Returns whether everything that was published to the client is queued or sent.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        !self.is_behind() && self.reset.is_none() && !self.ignores_changes()
+    }
+
     /// Returns whether frames that were held can be sent, after the reset if there is one.
     fn releases(&self) -> bool {
         let slow = self.slow.as_deref();

@@ -1,6 +1,6 @@
 //! Reads a tail, and checks the rules that hold for everything that it yields.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::time::timeout;
@@ -16,6 +16,8 @@ pub(super) struct TailChecker {
     tail: BoxStream<'static, Tail>,
     pub(super) begin: Cursor,
     pub(super) watermark: Cursor,
+    /// The last moment for which the tail has yielded everything.
+    pub(super) as_of: Option<Instant>,
     /// In the order in which the tail yielded them.
     pub(super) events: Vec<TailEvent>,
     /// Number of items so far.
@@ -54,6 +56,7 @@ impl TailChecker {
         Self {
             tail,
             watermark: begin.clone(),
+            as_of: None,
             begin,
             events: Vec::new(),
             items: 0,
@@ -64,8 +67,11 @@ impl TailChecker {
     pub(super) async fn step(&mut self) -> bool {
         match next(&mut self.tail).await {
             Tail::Entries {
-                entries, watermark, ..
+                entries,
+                watermark,
+                as_of,
             } => {
+                self.as_of = as_of.max(self.as_of);
                 assert_eq!(
                     watermark.epoch, self.watermark.epoch,
                     "a new epoch must begin with a reset"
