@@ -34,9 +34,6 @@ use crate::{
 /// Whether the servers mark the messages of a transaction.
 const UNITS: bool = true;
 
-/// Whether the servers answer barriers.
-const BARRIERS: bool = false;
-
 /// The mark of every row that is never committed. No frame may contain it.
 const ROLLED_BACK: &str = "ROLLEDBACK";
 

@@ -208,7 +208,8 @@ impl Subscriber {
     async fn receive_all(&mut self) -> (Vec<Value>, Option<Value>) {
         let client = self.client.as_mut().unwrap();
         if self.page.dialect == Dialect::V1 {
-            receive_until_synced(client).await
+            let (frames, cursor) = receive_until_synced(client).await;
+            (frames, Some(cursor))
         } else {
             (client.received().await, None)
         }
@@ -374,10 +375,7 @@ fn assert_replay(
 }
 
 /// Sends a barrier, and returns the messages before its answer, and the cursor of the answer.
-async fn receive_until_synced(client: &mut Client<User>) -> (Vec<Value>, Option<Value>) {
-    if !super::BARRIERS {
-        return (client.received().await, None);
-    }
+async fn receive_until_synced(client: &mut Client<User>) -> (Vec<Value>, Value) {
     client
         .send_json(json!({"type": "sync", "id": "sync"}))
         .await;
@@ -386,7 +384,7 @@ async fn receive_until_synced(client: &mut Client<User>) -> (Vec<Value>, Option<
         let frame = client.receive_json().await;
         if frame["type"] == "synced" {
             assert_eq!(frame["id"], "sync");
-            return (frames, Some(frame["cursor"].clone()));
+            return (frames, frame["cursor"].clone());
         }
         frames.push(frame);
     }
