@@ -208,10 +208,13 @@ impl Conversation {
         while let Some(outgoing) = self.session.outgoing().now_or_never() {
             match outgoing {
                 Outgoing::Frames(frames) => {
-                    // Each subscription may get a reset after the pending frames.
-                    assert!(frames.len() <= 2 * PENDING_MESSAGES + SUBSCRIPTIONS);
+                    let is_end = |frame: &&Frame| frame.as_str().starts_with(r#"{"type":"unit""#);
                     let broadcast = |frame: &&Frame| frame.as_str().contains(r#""action":""#);
-                    assert!(frames.iter().filter(broadcast).count() <= PENDING_MESSAGES);
+                    let ends = frames.iter().filter(is_end).count();
+                    let broadcasts = frames.iter().filter(broadcast).count();
+                    assert!(ends <= broadcasts && broadcasts <= PENDING_MESSAGES);
+                    // Each subscription may get a reset after the pending frames.
+                    assert!(frames.len() - ends <= 2 * PENDING_MESSAGES + SUBSCRIPTIONS);
                     for frame in frames {
                         // An error may also be the answer to another request.
                         let is_synced = frame.as_str().contains(r#""type":"synced""#);

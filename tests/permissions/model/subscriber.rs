@@ -277,7 +277,11 @@ impl Subscriber {
         let mut client = Client::connect(live, self.page.user);
         if self.page.dialect == Dialect::V1 {
             self.resume(&mut client, commits).await;
+            let (more, _) = receive_until_synced(&mut client).await;
+            assert_eq!(more, [] as [Value; 0], "after the replays");
         } else {
+            // When this returns, all writes so far are dispatched.
+            client.receive_nothing().await;
             self.subscribe_again(&mut client, commits).await;
         }
         self.client = Some(client);
