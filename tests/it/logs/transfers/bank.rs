@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rest_live::{Limits, Live, log::EventLog};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, TransactionTrait,
+    ActiveModelTrait,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, TransactionTrait,
     sea_query::Expr,
 };
 
@@ -72,14 +74,18 @@ impl Bank {
             };
             rest += amount;
             let balance = format!("CAST(CAST(text AS integer) + {amount} AS text)");
-            let mut update = task::Entity::update_many()
+            let update = task::Entity::update_many()
                 .col_expr(task::Column::Text, Expr::cust(balance))
                 .filter(task::Column::Id.eq(*id));
-            if fastrand::u8(..4) == 0 {
-                let list = LISTS[fastrand::usize(..LISTS.len())];
-                update = update.col_expr(task::Column::ListId, Expr::value(list));
-            }
             update.exec(&transaction).await.unwrap();
+            if fastrand::u8(..4) == 0 {
+                let moved = task::ActiveModel {
+                    id: Unchanged(*id),
+                    list_id: Set(LISTS[fastrand::usize(..LISTS.len())]),
+                    ..Default::default()
+                };
+                moved.update(&transaction).await.unwrap();
+            }
         }
         if fastrand::u8(..8) == 0 {
             transaction.rollback().await.unwrap();
