@@ -1,9 +1,9 @@
 //! rest-live makes a SeaORM-backed REST API live: websocket clients receive every change of the
 //! rows that they subscribe to.
 //!
-//! A client subscribes to one row or to a *group*: all rows with the same value in one column, such
-//! as the tasks of one list. It receives a message when such a row is created, updated or deleted,
-//! if the application's permissions let it see the row.
+//! A client subscribes to a *group* of rows: one row, the rows with given values in some columns,
+//! such as the tasks of one list, or all rows of a model. It receives a message when such a row is
+//! created, updated or deleted, if the application's permissions let it see the row.
 //!
 //! ```no_run
 //! use rest_live::{Live, subscribable};

@@ -99,7 +99,7 @@ async fn wait(context: Arc<SessionContext>, handle: SessionHandle, id: Id, curso
         Ok(Err(NotReached::UnknownCursor)) => unknown_cursor(),
         Ok(Err(NotReached::Unavailable | NotReached::Ended)) | Err(_) => Refusal::new(
             ErrorCode::Unavailable,
-            "the server cannot read its event log so far now: try again later",
+            "the server cannot read its event log now: try again later",
         ),
     };
     tracing::debug!(code = ?refusal.code, "a sync request is refused");

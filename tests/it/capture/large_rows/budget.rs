@@ -29,8 +29,8 @@ fn large(id: i32) -> page::ActiveModel {
 /// Returns the action or the type of each frame, with the id of its row. The ends of units are left
 /// out.
 async fn received(client: &mut Client) -> Vec<(Value, Value)> {
-    let frames = client.received().await.into_iter();
-    let frames = frames.filter(|frame| frame["type"] != "unit");
+    let mut frames = client.received().await;
+    frames.retain(|frame| frame["type"] != "unit");
     let named = |mut frame: Value| {
         let name = match frame["action"].take() {
             Value::Null => frame["type"].take(),
@@ -38,7 +38,7 @@ async fn received(client: &mut Client) -> Vec<(Value, Value)> {
         };
         (name, frame["payload"]["id"].take())
     };
-    frames.map(named).collect()
+    frames.into_iter().map(named).collect()
 }
 
 fn created(ids: impl IntoIterator<Item = i32>) -> Vec<(Value, Value)> {
