@@ -18,10 +18,10 @@ use crate::{
 pub const SERVERS: usize = 3;
 
 /// Maximum number of broadcasts that may wait for a client. If there are more, it is behind.
-const MAX_PENDING_MESSAGES: usize = 1600;
+const MAX_PENDING_MESSAGES: usize = 16;
 
 /// Number of broadcasts that surely may wait for a client.
-pub const MAX_UNREAD_MESSAGES: usize = 1200;
+pub const MAX_UNREAD_MESSAGES: usize = 12;
 
 pub struct Servers {
     log: SharedLog,
