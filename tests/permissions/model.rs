@@ -31,9 +31,6 @@ use crate::{
     writes::{Write, ids, levels, lists, tables, writes},
 };
 
-/// Whether the servers mark the messages of a transaction.
-const UNITS: bool = true;
-
 /// The mark of every row that is never committed. No frame may contain it.
 const ROLLED_BACK: &str = "ROLLEDBACK";
 

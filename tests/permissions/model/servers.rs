@@ -26,8 +26,7 @@ pub const MAX_UNREAD_MESSAGES: usize = 12;
 pub struct Servers {
     log: SharedLog,
     pub tables: Tables,
-    /// Whether triggers write the events. Then a row changes once in each transaction, and an
-    /// update that changes nothing has no event.
+    /// Whether triggers write the events. Then an update that changes nothing has no event.
     pub has_triggers: bool,
 }
 

@@ -195,8 +195,7 @@ impl<'s> World<'s> {
             let earlier = merged
                 .iter()
                 .position(|c| (c.table, c.id) == (change.table, change.id));
-            let is_merged = has_triggers || change.table != Table::Notice;
-            if let Some(index) = earlier.filter(|_| is_merged) {
+            if let Some(index) = earlier.filter(|_| change.table != Table::Notice) {
                 change.old = merged.remove(index).old;
             }
             merged.push(change);
