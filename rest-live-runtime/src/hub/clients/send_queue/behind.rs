@@ -1,4 +1,4 @@
-//! The queue of a client that is slow: when the client falls behind, and what waits until it is not.
+//! The queue of a slow client: when the client falls behind, and what waits until it is not.
 
 use std::{mem, time::Instant};
 
