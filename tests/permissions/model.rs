@@ -72,12 +72,12 @@ fn subscribers_match_their_gets() {
 
 #[test]
 fn subscribers_match_their_gets_over_redis() {
-    assert_model(48, Servers::on_redis());
+    assert_model(96, Servers::on_redis());
 }
 
 #[test]
 fn subscribers_match_their_gets_over_the_outbox() {
-    assert_model(48, Servers::on_outbox());
+    assert_model(64, Servers::on_outbox());
 }
 
 #[test]
