@@ -104,8 +104,8 @@ impl GroupEntry {
 
     /// Returns whether the names of its keys are these, in any order. No name may come twice.
     pub(crate) fn has_names<'n>(&self, mut names: impl ExactSizeIterator<Item = &'n str>) -> bool {
-        let has = |name| self.names.iter().any(|own| *own == name);
-        self.names.len() == names.len() && names.all(has)
+        let own: &[&'n str] = &self.names;
+        own.len() == names.len() && names.all(|name| own.contains(&name))
     }
 
     /// Returns the kind of each key's values, with the key's name.
