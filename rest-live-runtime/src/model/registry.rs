@@ -331,7 +331,7 @@ impl Registry {
     /// the request can mean.
     pub(crate) fn order_of_keys(&self, model: &str, keys: &[&str]) -> Option<Arc<[&'static str]>> {
         let model = self.model_by_label(model)?;
-        match model.group(keys.iter().copied()) {
+        match model.group(&keys.iter().copied()) {
             Some(group) => Some(Arc::clone(&group.names)),
             None if keys.is_empty() || !model.has_other_than_single_keys() => None,
             None => Some([].into()),

@@ -94,7 +94,7 @@ fn by_keys<'m>(
     requested: &[RequestedKey],
 ) -> Result<&'m GroupEntry, Refusal> {
     let names = requested.iter().map(|(name, _)| &**name);
-    if let Some(group) = model.group(names.clone()) {
+    if let Some(group) = model.group(&names) {
         return Ok(group);
     }
     let names: Vec<_> = names.collect();

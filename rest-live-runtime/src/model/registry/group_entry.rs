@@ -103,12 +103,9 @@ impl GroupEntry {
     }
 
     /// Returns whether the names of its keys are these, in any order. No name may come twice.
-    pub(crate) fn has_names<'n>(
-        &self,
-        names: impl ExactSizeIterator<Item = &'n str> + Clone,
-    ) -> bool {
-        let has = |name: &&'static str| names.clone().any(|other| other == *name);
-        self.names.len() == names.len() && self.names.iter().all(has)
+    pub(crate) fn has_names<'n>(&self, mut names: impl ExactSizeIterator<Item = &'n str>) -> bool {
+        let own: &[&'n str] = &self.names;
+        own.len() == names.len() && names.all(|name| own.contains(&name))
     }
 
     /// Returns the kind of each key's values, with the key's name.

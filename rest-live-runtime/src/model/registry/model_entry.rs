@@ -317,7 +317,7 @@ impl ModelEntry {
     /// Returns the group key with these names, in any order. No name may come twice.
     pub(crate) fn group<'n>(
         &self,
-        names: impl ExactSizeIterator<Item = &'n str> + Clone,
+        names: &(impl ExactSizeIterator<Item = &'n str> + Clone),
     ) -> Option<&GroupEntry> {
         let mut groups = self.groups.iter();
         groups.find(|group| group.has_names(names.clone()))
