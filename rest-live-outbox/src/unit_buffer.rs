@@ -91,7 +91,7 @@ fn entry_bytes(entry: &Entry) -> usize {
     let texts = key.iter().chain(old).chain(new);
     size_of::<StoredEvent>()
         + texts
-            .map(|text: &Box<RawValue>| text.get().len())
+            .map(|text| text.get().len())
             .sum::<usize>()
 }
 

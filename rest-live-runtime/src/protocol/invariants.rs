@@ -132,8 +132,7 @@ fn assert_named(text: &str, message: &Message, request: &Request) {
         match (message.dialect, &target.group) {
             (Dialect::Plain, GroupSelector::Keys(keys)) => {
                 let is_group = keys.len() == 1 || order(&target.model, &[]).is_some();
-                let values: Option<serde_json::Map<_, _>> =
-                    keys.iter().map(|key| entry(key)).collect();
+                let values: Option<serde_json::Map<_, _>> = keys.iter().map(entry).collect();
                 match values.filter(|_| is_group) {
                     None => assert!(!answer.contains_key("group")),
                     Some(_) if text.len() > MAX_NAMED_TEXT_BYTES => {}

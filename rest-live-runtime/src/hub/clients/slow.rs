@@ -34,6 +34,9 @@ pub(crate) struct Mark {
 pub(crate) struct Behind {
     /// Everything up to this position of the event log has been sent.
     pub(crate) since: u64,
+    /// Whether the client may have received frames of a unit without its end. The next replay is
+    /// then a unit in any case: its end is also that of the interrupted one.
+    pub(crate) interrupts_unit: bool,
     /// The replay of which a part has been queued.
     pub(crate) replay: Option<CatchUpReplay>,
     /// Number of changes of the client's subscriptions: a portion of a replay that was prepared
@@ -49,7 +52,8 @@ pub(crate) struct Behind {
 pub(crate) struct CatchUpReplay {
     /// The name of the replay's unit: where the dispatcher was when the replay began.
     pub(crate) unit: Cursor,
-    /// Whether a frame of the unit has been queued.
+    /// Whether the message that ends the unit must follow, because a frame of it has been queued, or
+    /// because another unit was interrupted.
     pub(crate) is_open: bool,
     /// Where the replay ends.
     pub(crate) up_to: Cursor,
@@ -75,9 +79,10 @@ pub(crate) struct ReplayPosition {
 }
 
 impl Behind {
-    pub(super) fn new(since: u64) -> Self {
+    pub(crate) fn new(since: u64, interrupts_unit: bool) -> Self {
         Self {
             since,
+            interrupts_unit,
             replay: None,
             version: 0,
             is_served: false,

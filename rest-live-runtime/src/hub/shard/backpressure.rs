@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::{Shard, State};
 use crate::{
     hub::clients::{
-        client::Sink,
+        client::{Sink, WriteState},
         send_queue::{PendingLimit, QueuedSize},
+        slow::Behind,
     },
     protocol::dialect::Dialect,
 };
@@ -46,9 +47,14 @@ impl State {
         } else {
             lagging.position
         };
-        // What the client has received of a unit is replayed with the rest.
-        lagging.open_unit = None;
-        lagging.queue.start_lag(position, Instant::now());
+        // What the client has received of a unit is replayed with the rest. The message that ends
+        // the unit is dropped, so the replay must end with such a message.
+        let socket = lagging.socket();
+        let is_writing = socket.is_some_and(|socket| socket.state == WriteState::Writing);
+        let interrupts_unit =
+            lagging.open_unit.take().is_some() || is_writing || lagging.queue.has_begun_unit();
+        let lag = Behind::new(position, interrupts_unit);
+        lagging.queue.start_lag(lag, Instant::now());
         if lagging.queue.is_behind() {
             self.context.metrics.count_behind();
         }

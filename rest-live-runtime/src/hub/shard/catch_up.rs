@@ -102,9 +102,10 @@ impl State {
             epoch: dispatched.epoch.clone(),
             position: behind.since,
         };
+        let is_open = &mut behind.interrupts_unit;
         let replay = behind.replay.get_or_insert_with(|| CatchUpReplay {
             unit: dispatched.clone(),
-            is_open: false,
+            is_open: mem::take(is_open),
             up_to: dispatched,
             batch_id,
             sent: Default::default(),
@@ -276,7 +277,8 @@ impl State {
             if let Some(behind) = queue.behind() {
                 // Everything that its subscriptions receive is after the cursor.
                 behind.since = cursor.position;
-                behind.replay = None;
+                let replay = behind.replay.take();
+                behind.interrupts_unit |= replay.is_some_and(|replay| replay.is_open);
             }
         }
         for _ in 0..ended {

@@ -287,7 +287,7 @@ impl PortionFrames {
             (Some(grant), frame)
         });
         let mut frames: Vec<_> = frames.collect();
-        let is_open = replay.is_open || is_v1 && !is_alone && !frames.is_empty();
+        let is_open = is_v1 && (replay.is_open || !is_alone && !frames.is_empty());
         if is_open && is_last {
             frames.push((None, v1::unit(&replay.unit)));
         }

@@ -58,10 +58,10 @@ impl SendQueue {
     }
 
     /// Drops the queued broadcasts because the client is slow. The caller has dropped those in the
-    /// logs. Everything up to a position of the event log has been sent.
+    /// logs.
     ///
     /// The client is then behind, unless a reset is due, which covers what was dropped.
-    pub(crate) fn start_lag(&mut self, position: u64, now: Instant) {
+    pub(crate) fn start_lag(&mut self, behind: Behind, now: Instant) {
         self.recount(QueuedSize::default());
         self.retain(|kind| !kind.is_covered());
         if self.reset.is_some() {
@@ -77,9 +77,18 @@ impl SendQueue {
         let mark = slow.mark.take();
         // What is left of a message that is sent in part is not dropped.
         let reached = mark.filter(|mark| mark.bytes <= begun);
-        let since = reached.map_or(position, |mark| mark.position.max(position));
-        slow.behind = Some(Behind::new(since));
+        let since = behind.since;
+        slow.behind = Some(Behind {
+            since: reached.map_or(since, |mark| mark.position.max(since)),
+            ..behind
+        });
         self.drops = Drops::WhileBehind;
+    }
+
+    /// Returns whether frames of a unit were sent whose end is queued.
+    pub(crate) fn has_begun_unit(&self) -> bool {
+        let mut queued = self.queued.iter();
+        queued.any(|queued| queued.kind == MessageKind::UnitEnd { is_begun: true })
     }
 
     /// Returns the state of a client that is behind.

@@ -221,23 +221,44 @@ fn ended_replay_leaves_no_end() {
     assert_eq!(f.texts(client), ["old", "older", &end(&f.unit(100))]);
 }
 
+/// A client of v1 applies frames that name a unit only when the unit ends.
 #[test]
-fn reset_ends_what_a_slow_client_began() {
-    let f = Fixture::with(3, 1 << 20);
-    let client = f.v1_client(&[1]);
-    f.begin_events(9);
-    let unit = f.unit(109);
-    f.publish_in(&unit, &[(1, "a")]);
-    f.open(&unit);
-    assert_eq!(f.texts(client), ["a"]);
-    for _ in 0..8 {
-        f.publish_in(&unit, &[(1, "lost")]);
+fn replay_ends_what_a_slow_client_began() {
+    for is_begun in [false, true] {
+        let f = Fixture::with(3, 1 << 20);
+        let client = f.v1_client(&[1]);
+        f.begin_events(9);
+        let unit = f.unit(109);
+        f.publish_in(&unit, &[(1, "a")]);
+        if is_begun {
+            f.open(&unit);
+            assert_eq!(f.texts(client), ["a"]);
+        }
+        for _ in 0..8 {
+            f.publish_in(&unit, &[(1, "lost")]);
+        }
+        let missed = f.shard.with(|s| s.catch_up(client));
+        assert_eq!(missed.expect("it is behind").replay.is_open, is_begun);
     }
-    f.end_unit();
-    assert_eq!(f.texts(client), ["lagged"]);
-    f.begin_events(1);
-    f.publish(&[(1, "next")]);
-    assert_eq!(f.texts(client), ["next"]);
+}
+
+/// The socket accepted a part of the unit before the client fell behind.
+#[tokio::test]
+async fn replay_ends_a_unit_that_is_half_written() {
+    let f = Fixture::with(4, 64 << 20);
+    let (client, _stream) = f.join_with_socket().await;
+    f.subscribe_as(client, 1, "1", Dialect::V1).unwrap();
+    let large = "x".repeat(1 << 20);
+    f.begin_events(2);
+    let unit = f.unit(102);
+    f.publish_in(&unit, &[(1, &large)]);
+    f.publish_in(&unit, &[(1, "b")]);
+    f.shard.write_batch(&mut WriteBatch::default());
+    for _ in 0..9 {
+        f.publish(&[(1, "lost")]);
+    }
+    let missed = f.shard.with(|s| s.catch_up(client));
+    assert!(missed.expect("it is behind").replay.is_open);
 }
 
 /// A reset of one model keeps its order among the frames of the unit that contains it.
@@ -455,11 +476,15 @@ proptest! {
                 .filter(|step| !matches!(step, Step::Unit(_) | Step::Single(_)));
             run.perform(&step, &mut between);
         }
-        for client in 0..CLIENTS {
+        for (client, id) in clients.iter().enumerate() {
             run.drain(client);
-            let index = clients[client].index;
+            let index = id.index;
             let is_closed = run.f.shard.with(|s| s.clients[index].queue.close_code().is_some());
-            prop_assert!(is_closed || run.receivers[client].open.is_none());
+            // The replay of a client that fell behind ends what was begun.
+            let missed = run.f.shard.with(|s| s.catch_up(*id));
+            let is_replayed = missed.is_some_and(|missed| missed.replay.is_open);
+            let is_open = run.receivers[client].open.is_some();
+            prop_assert!(is_closed || is_replayed || !is_open);
         }
     }
 }
