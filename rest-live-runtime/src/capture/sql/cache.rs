@@ -168,14 +168,12 @@ impl TableAnalysis {
             let columns = all_columns(registry, &models, backend);
             let returning = returning_text(sql, &dml, &columns, models.len());
             let needs_old = models.iter().any(|model| model.needs_old);
-            let old_rows = returning
-                .as_ref()
-                .filter(|_| needs_old && !sets_key(&dml, registry, &models));
+            let is_paired = needs_old && returning.is_some() && !sets_key(&dml, registry, &models);
+            let old_columns = is_paired.then(|| column_list(&columns, &[]));
             let adds_columns = returning.as_deref().is_some_and(|changed| changed != sql);
             Self {
                 verb: dml.verb,
-                old_rows: old_rows
-                    .and_then(|_| OldRowsQuery::new(sql, &column_list(&columns, &[]), backend)),
+                old_rows: old_columns.and_then(|columns| OldRowsQuery::new(sql, &columns, backend)),
                 returning,
                 models,
                 skips_existing_rows: dml.skips_existing_rows,

@@ -1,4 +1,4 @@
-use sea_orm::DbBackend::{self, MySql, Postgres, Sqlite};
+use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
 
 use super::*;
 
