@@ -1,9 +1,9 @@
 //! rest-live makes a SeaORM-backed REST API live: websocket clients receive every change of the
 //! rows that they subscribe to.
 //!
-//! A client subscribes to one row or to a *group*: all rows with the same value in one column, such
-//! as the tasks of one list. It receives a message when such a row is created, updated or deleted,
-//! if the application's permissions let it see the row.
+//! A client subscribes to a *group* of rows: one row, the rows with given values in some columns,
+//! such as the tasks of one list, or all rows of a model. It receives a message when such a row is
+//! created, updated or deleted, if the application's permissions let it see the row.
 //!
 //! ```no_run
 //! use rest_live::{Live, subscribable};
@@ -175,7 +175,7 @@ pub use rest_live_runtime::{
 /// | argument | means | default |
 /// |---|---|---|
 /// | `group_key = "list_id"` | the column whose value selects the group | the primary key |
-/// | `group_key = ["course_id", "queue_id"]` | the columns whose values select the group | the primary key |
+/// | `group_key = ["a", "b"]` | the columns whose values select the group | the primary key |
 /// | `all` | one group of all rows of the model | |
 /// | `column = ListId` | the variant of the column, if the field does not give it | derived |
 /// | `authorize = path` | decides which users may subscribe by this key | all users may |
@@ -183,10 +183,12 @@ pub use rest_live_runtime::{
 ///
 /// * `group_key` names a field of the entity's `Model`, or several. It does not have to be a field
 ///   of the serializer. In the protocol, the primary key is called `pk`.
-/// * With several columns, a row is in the group if it has all their values. If one of them is NULL,
-///   the row is in no group of that key. Requests may write the keys in any order; messages write
-///   them in the order of the declaration, so all serializers of a model declare them in one order.
-/// * A client subscribes to `all` without a key: `{"model":"todolist.Task"}`, or `"group":{}` in v1.
+/// * With several columns, a row is in the group if it has all their values. If one of them is
+///   NULL, the row is in no group of that key. Requests may write the keys in any order; messages
+///   write them in the order of the declaration. All serializers of a model must declare the key in
+///   one order.
+/// * A client subscribes to `all` without a key: `{"model":"todolist.Task"}`, in v1 with
+///   `"group":{}`.
 /// * `column` is required if the field has `#[sea_orm(enum_name = "...")]`, or if its name begins
 ///   with an uppercase letter. It may be a path, such as `task::Column::ListId`. For several
 ///   columns, write an array with one variant for each: `column = [CourseId, Queue]`.

@@ -45,8 +45,12 @@ async fn serve() -> server::Result {
     database.create_table(list::Entity).await?;
     database.create_table(task::Entity).await?;
 
+    // The page subscribes to the tasks of every list. After an outage it resumes all of them.
+    let limits = Limits::default()
+        .max_subscriptions(1_000)
+        .resume_rate(100, 1_000)
+        .drain_timeout(server::DRAIN_TIMEOUT);
     // NEW: captures what is written on `live.db()`, and sends it to the clients that subscribed.
-    let limits = Limits::default().drain_timeout(server::DRAIN_TIMEOUT);
     let live = Live::builder(database.connection.clone())
         .limits(limits)
         .log(log::open(&database.connection).await?)
@@ -56,8 +60,9 @@ async fn serve() -> server::Result {
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let api = api::routes(live.db());
 
-    // NEW: each response to a GET has a `Live-Cursor` header. A client that subscribes with this
-    // cursor as `since` misses no change between the two requests.
+    // NEW: each response has a `Live-Cursor` header. After a GET, a client that subscribes with this
+    // cursor as `since` misses no change between the two requests. After a write, `sync` with this
+    // cursor answers when the client has received the change.
     let api = api.with(warp::wrap_fn(rest_live::warp::with_cursor(&live)));
 
     let routes = ws.or(api).or(metrics).recover(rest::explain);

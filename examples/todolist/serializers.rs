@@ -6,8 +6,12 @@ use serde::Serialize;
 
 use crate::{list, task};
 
-#[subscribable(model = "todolist.Task")] // NEW: clients subscribe with {"model":"todolist.Task","pk":1}
-#[subscribable(group_key = "list_id")] // NEW: or with {"model":"todolist.Task","list_id":1}
+// NEW: clients subscribe to one task with {"model":"todolist.Task","pk":1}, to the tasks of a list
+// with {"model":"todolist.Task","list_id":1}, and to its open tasks with
+// {"model":"todolist.Task","list_id":1,"done":false}.
+#[subscribable(model = "todolist.Task")]
+#[subscribable(group_key = "list_id")]
+#[subscribable(group_key = ["list_id", "done"])]
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "task::Entity")]
 pub struct TaskSerializer {
@@ -16,7 +20,8 @@ pub struct TaskSerializer {
     pub done: bool,
 }
 
-#[subscribable(model = "todolist.List")] // NEW: {"model":"todolist.List","pk":1}
+#[subscribable(model = "todolist.List")] // NEW: one list: {"model":"todolist.List","pk":1}
+#[subscribable(all)] // NEW: all lists: {"model":"todolist.List"}
 #[derive(Clone, Debug, Serialize, DerivePartialModel)]
 #[sea_orm(entity = "list::Entity")]
 pub struct ListSerializer {

@@ -24,6 +24,10 @@
 //!   statements, cascades, upserts and `COPY`.
 //!
 //! With both:
+//! - Events of one transaction are delivered together, also those of different tables and of
+//!   triggers. Only if a node must catch up with more than 10,000 events, or 32 MiB, it may deliver
+//!   a transaction in parts. Then clients of models with a filter or a permission fetch again, if
+//!   triggers write their events.
 //! - Events of one row are delivered in the order in which they were committed. Events of different
 //!   rows may reach two nodes in different orders.
 //! - An event is delivered as soon as it can be read. It never waits for another open transaction.
@@ -86,8 +90,7 @@
 //! - Without triggers: writes that do not go through a live connection. With
 //!   `Live::capture_plain_connections()`, the event of a write on a plain connection is appended
 //!   after the commit. If the process dies between the two, the event is lost.
-//! - Triggers do not work for a model with `check_permission` or for a table with several models:
-//!   `build()` refuses them.
+//! - Triggers do not work for a table with several models: `build()` refuses them.
 //! - With triggers: writes while `session_replication_role = replica` (a logical subscription,
 //!   `pg_restore --disable-triggers`) or while the triggers are disabled, a `TRUNCATE` of one
 //!   partition, and `ALTER TABLE`.
@@ -117,5 +120,6 @@ mod statements;
 mod tables;
 mod tail;
 mod tasks;
+mod unit_buffer;
 
 pub use self::{error::OutboxError, log::OutboxLog, options::Options};

@@ -1,7 +1,8 @@
 //! Migrations for the application's own `Migrator`.
 //!
-//! [`Outbox`] creates the tables. [`Capture`] adds triggers to one table. The triggers write the
-//! events of this table, no matter which program changes it.
+//! [`Outbox`] creates the tables; [`OutboxUnits`] updates those of an earlier version. [`Capture`]
+//! adds triggers to one table. The triggers write the events of this table, no matter which program
+//! changes it.
 //!
 //! ```no_run
 //! use rest_live_outbox::migration::{Capture, Outbox};
@@ -40,5 +41,6 @@ mod function;
 mod outbox;
 mod row_expression;
 mod sql;
+mod units;
 
-pub use self::{capture::Capture, outbox::Outbox};
+pub use self::{capture::Capture, outbox::Outbox, units::OutboxUnits};

@@ -21,8 +21,11 @@ pub(crate) fn read_entry(row: &PgRow) -> Result<Option<Entry>, sqlx::Error> {
         captured: read_number(row, "at")?.unwrap_or_default(),
         node: row.try_get("node")?,
         began: row.try_get("began")?,
+        following: 0,
     };
-    Ok(Some(Entry::stored(position, event)))
+    // Rows that an earlier version wrote have no transaction: each is a unit.
+    let unit = read_number(row, "unit")?.unwrap_or(u64::MAX - position);
+    Ok(Some(Entry::stored(position, event).in_unit(unit)))
 }
 
 pub(crate) fn read_number(row: &PgRow, column: &str) -> Result<Option<u64>, sqlx::Error> {

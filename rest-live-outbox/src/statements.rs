@@ -116,10 +116,10 @@ fn state(names: &TableNames<'_>) -> String {
 /// events in the gaps from `$1` to `$2`, and the first `$5` after `$3`. Of both it returns the
 /// first `$4`, in ascending order. Without events it returns one row with the state alone.
 fn read(names: &TableNames<'_>) -> String {
-    let columns = format!("seq, {COLUMNS}");
+    let columns = format!("seq, unit, {COLUMNS}");
     format!(
         "WITH life AS MATERIALIZED ({life}) \
-         SELECT life.epoch, life.first_retained, life.settled, life.drawn, e.seq, e.model, e.op::text AS op, \
+         SELECT life.epoch, life.first_retained, life.settled, life.drawn, e.seq, e.unit::text::bigint AS unit, e.model, e.op::text AS op, \
          e.key::text AS key, e.old::text AS old, e.new::text AS new, \
          (extract(epoch FROM e.at) * 1000000)::bigint AS at, e.node, e.began, e.scope \
          FROM life LEFT JOIN LATERAL ( \

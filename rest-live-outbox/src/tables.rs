@@ -7,7 +7,7 @@ use sea_orm::sqlx::{self, PgConnection, Row};
 use crate::{error::OutboxError, statements::Statements};
 
 /// The version of the tables that this crate reads and writes.
-pub(crate) const SCHEMA_VERSION: i32 = 1;
+pub(crate) const SCHEMA_VERSION: i32 = 2;
 
 /// The names of the triggers on a captured table: for inserts and deletes, for updates, and for
 /// `TRUNCATE`.

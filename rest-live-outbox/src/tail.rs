@@ -26,6 +26,7 @@ use crate::{
     log_state::LogState,
     node::{Node, QUERY_TIMEOUT, with_timeout},
     rows,
+    unit_buffer::UnitBuffer,
 };
 
 /// Maximum number of rows that one statement returns.
@@ -63,6 +64,7 @@ pub(crate) fn tail(
         is_truncated: false,
         as_of: None,
         is_full: false,
+        units: UnitBuffer::default(),
         gap_interval: GAP_INTERVAL,
         failing_since: None,
         retry_interval: RETRY_INTERVAL,
@@ -88,6 +90,8 @@ struct TailReader {
     as_of: Option<Instant>,
     /// Whether the last statement read gaps only, because there are too many.
     is_full: bool,
+    /// Events that were read and are not yielded yet.
+    units: UnitBuffer,
     gap_interval: Duration,
     /// The time of the first read that failed in a row.
     failing_since: Option<Instant>,
@@ -189,12 +193,16 @@ impl TailReader {
             self.gap_interval = GAP_INTERVAL;
             self.node.record_watermark(&position.watermark());
         }
+        let entries = self.units.complete(entries, as_of.is_some());
         let has_changed = moved || !entries.is_empty();
         if has_changed {
             self.node.changes.send_replace(());
         }
         if has_changed || is_awaited {
-            let watermark = position.watermark();
+            let mut watermark = position.watermark();
+            if let Some(first) = self.units.first() {
+                watermark.position = watermark.position.min(first - 1);
+            }
             self.pending.push_back(Tail::Entries {
                 entries,
                 watermark,
@@ -212,6 +220,7 @@ impl TailReader {
             epoch: horizon.state.epoch,
         };
         let cursor = position.watermark();
+        self.units.clear();
         self.pending.push_back(if self.has_started {
             Tail::Reset(cursor)
         } else {

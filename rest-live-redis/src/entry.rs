@@ -1,7 +1,7 @@
 //! Entries of the stream: events, and marks for lost events.
 
 use redis::{ErrorKind, RedisError, RedisResult, Value, streams::StreamId};
-use rest_live_runtime::StoredEvent;
+use rest_live_runtime::{Entry, StoredEvent};
 
 /// The field of an entry that contains an event.
 pub(crate) const EVENT_FIELD: &str = "e";
@@ -33,6 +33,13 @@ impl StreamEntry {
             }
         }
     }
+}
+
+/// Returns the entry of an event. Its unit is the position of the last event that was appended with
+/// it. Nodes of earlier versions do not write how many follow: then each event is a unit.
+pub(crate) fn entry_of(position: u64, event: StoredEvent) -> Entry {
+    let unit = position.saturating_add(event.following);
+    Entry::stored(position, event).in_unit(unit)
 }
 
 /// Returns the size of the event in an entry.

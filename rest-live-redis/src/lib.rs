@@ -84,5 +84,6 @@ mod script;
 mod shared;
 mod state;
 mod tail;
+mod unit_buffer;
 
 pub use self::{error::RedisLogError, log::RedisLog, options::Options};

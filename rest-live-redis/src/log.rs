@@ -8,13 +8,13 @@ use futures_util::{
     stream::BoxStream,
 };
 use redis::{RedisError, Value};
-use rest_live_runtime::{Cursor, Entry, EventLog, LogError, ReadError, Record, Tail};
+use rest_live_runtime::{Cursor, Entry, EventLog, LogError, ReadError, Record, StoredEvent, Tail};
 use tokio::time::timeout;
 
 use crate::{
     address::Address,
     connection::Connection,
-    entry::{StreamEntry, parse_position},
+    entry::{StreamEntry, entry_of, parse_position},
     error::RedisLogError,
     node::Node,
     options::Options,
@@ -145,7 +145,7 @@ impl RedisLog {
             let position = parse_position(&entry.id).map_err(LogError::new)?;
             match StreamEntry::parse(entry) {
                 StreamEntry::Event(event) if position == expected => {
-                    entries.push(Entry::stored(position, event));
+                    entries.push(entry_of(position, event));
                 }
                 // Events were lost here, so a client cannot resume across this point.
                 StreamEntry::Event(_) | StreamEntry::Lost => return Err(ReadError::Expired),
@@ -162,9 +162,14 @@ impl EventLog for RedisLog {
         if events.is_empty() {
             return future::ready(Ok(())).boxed();
         }
-        let texts = events
-            .iter()
-            .map(|event| serde_json::to_string(&event.store()));
+        let following = (0..events.len() as u64).rev();
+        let texts = events.iter().zip(following).map(|(event, following)| {
+            let stored = StoredEvent {
+                following,
+                ..event.store()
+            };
+            serde_json::to_string(&stored)
+        });
         let pushed = match texts.collect() {
             Ok(texts) => self.node.shared.push(texts),
             Err(error) => return future::ready(Err(LogError::new(error))).boxed(),
@@ -195,6 +200,23 @@ impl EventLog for RedisLog {
         async {
             let state = self.state(&self.node.shared.scripts.state()).await?;
             Ok(state.head)
+        }
+        .boxed()
+    }
+
+    /// Returns the head, when Redis has every event that this node has appended so far. Returns
+    /// `None` if Redis is known to be unavailable, or does not answer within 250 ms.
+    fn appended(&self) -> BoxFuture<'_, Option<Cursor>> {
+        let flushed = {
+            let mut queue = self.node.shared.queue.lock();
+            (!queue.is_unavailable()).then(|| queue.flushed())
+        };
+        async move {
+            let head = async {
+                flushed?.await.ok()?;
+                self.head().await.ok()
+            };
+            timeout(APPEND_TIMEOUT, head).await.ok().flatten()
         }
         .boxed()
     }

@@ -57,8 +57,8 @@ pub(crate) struct Queue {
     /// The number of the last entry that a batch had. Redis may have it already.
     last_sent: u64,
     is_unavailable: bool,
-    /// Callers that wait until the queue is empty.
-    flush_waiters: Vec<oneshot::Sender<()>>,
+    /// Callers that wait until Redis has the entries up to a number.
+    flush_waiters: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 /// The outcome of a push.
@@ -192,9 +192,7 @@ impl Queue {
                 _ = sender.send(());
             }
         }
-        if self.appends.is_empty() {
-            self.notify_flushed();
-        }
+        self.notify_flushed();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -224,18 +222,22 @@ impl Queue {
         self.is_unavailable
     }
 
-    /// Returns a receiver that is notified when the queue is empty.
+    /// Returns a receiver that is notified when Redis has everything that is in the queue now.
     pub(crate) fn flushed(&mut self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.flush_waiters.push(sender);
-        if self.appends.is_empty() {
-            self.notify_flushed();
-        }
+        self.flush_waiters.push((self.last_number, sender));
+        self.notify_flushed();
         receiver
     }
 
     fn notify_flushed(&mut self) {
-        for sender in self.flush_waiters.drain(..) {
+        let first = self.appends.front().map(|append| append.first_number);
+        let is_flushed = |number: u64| first.is_none_or(|first| number < first);
+        let flushed = self.flush_waiters.extract_if(.., |(number, sender)| {
+            is_flushed(*number) || sender.is_closed()
+        });
+        for (_, sender) in flushed {
+            // The caller may have timed out.
             _ = sender.send(());
         }
     }

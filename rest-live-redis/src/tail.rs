@@ -16,9 +16,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     backoff::Backoff,
     connection::Connection,
-    entry::{StreamEntry, entry_bytes, parse_position},
+    entry::{StreamEntry, entry_bytes, entry_of, parse_position},
     shared::Shared,
     state::LogState,
+    unit_buffer::UnitBuffer,
 };
 
 /// How long a read blocks if there are no new entries.
@@ -44,6 +45,7 @@ pub(crate) fn tail(shared: Arc<Shared>) -> BoxStream<'static, Tail> {
         connection: None,
         cursor: None,
         has_gap: false,
+        units: UnitBuffer::default(),
         pending: VecDeque::new(),
         batch: MAX_BATCH,
         checked_at: None,
@@ -64,10 +66,12 @@ struct TailReader {
     shared: Arc<Shared>,
     /// `None` while Redis is unavailable.
     connection: Option<Connection>,
-    /// `None` before the first item.
+    /// The last entry that was read; `None` before the first item.
     cursor: Option<Cursor>,
     /// Whether entries are missing between the cursor and the next entry.
     has_gap: bool,
+    /// Entries that were read and are not yielded yet.
+    units: UnitBuffer,
     /// Items to yield before the next read.
     pending: VecDeque<Tail>,
     /// How many entries the next read may return.
@@ -184,7 +188,10 @@ impl TailReader {
                 }
                 return;
             }
-            Some(_) => Tail::Reset(head.clone()),
+            Some(_) => {
+                self.units.take();
+                Tail::Reset(head.clone())
+            }
         };
         self.pending.push_back(tail);
         if is_away {
@@ -213,13 +220,16 @@ impl TailReader {
             }
             cursor.position = position;
             match StreamEntry::parse(&id) {
-                StreamEntry::Event(event) => entries.push(Entry::stored(position, event)),
+                StreamEntry::Event(event) => entries.push(entry_of(position, event)),
                 StreamEntry::Lost => {
                     let before = Cursor {
                         position: position - 1,
                         ..cursor.clone()
                     };
-                    self.push_entries(&mut entries, before);
+                    self.push_entries(&mut entries, before.clone());
+                    // The rest of an incomplete unit is lost.
+                    let incomplete = self.units.take();
+                    self.push_item(incomplete, before);
                     self.pending.push_back(Tail::NodeLost(cursor.clone()));
                 }
             }
@@ -229,9 +239,15 @@ impl TailReader {
         Ok(())
     }
 
-    fn push_entries(&mut self, entries: &mut Vec<Entry>, watermark: Cursor) {
+    /// Yields the complete units of what was read up to a cursor.
+    fn push_entries(&mut self, entries: &mut Vec<Entry>, read: Cursor) {
+        let complete = self.units.complete(std::mem::take(entries), read.position);
+        let position = self.units.first().map_or(read.position, |first| first - 1);
+        self.push_item(complete, Cursor { position, ..read });
+    }
+
+    fn push_item(&mut self, entries: Vec<Entry>, watermark: Cursor) {
         if !entries.is_empty() {
-            let entries = std::mem::take(entries);
             self.pending.push_back(Tail::Entries {
                 entries,
                 watermark,

@@ -10,4 +10,5 @@ pub(crate) mod encoder;
 pub(crate) mod history;
 pub(crate) mod idle_tail;
 pub(crate) mod replay;
+mod units;
 mod withheld;

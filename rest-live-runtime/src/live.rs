@@ -3,13 +3,14 @@
 mod build_error;
 mod builder;
 mod shutdown;
+mod write_cursor;
 
 use std::{
     fmt, io,
     marker::PhantomData,
     net::IpAddr,
     panic::resume_unwind,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Instant,
 };
 
@@ -209,8 +210,11 @@ impl<U: Send + Sync + 'static> Live<U> {
 
     /// Closes the connections of the users that `predicate` selects, with code 4403. Clients do not
     /// reconnect by themselves after this code. Returns how many connections it closes. Only
-    /// connections of this server are affected, and none without a user.
+    /// connections of this server are affected, and none without a user. A token that a client has
+    /// sent, and that is being checked, is checked again: so withdraw a token before this call.
     pub fn disconnect(&self, predicate: impl Fn(&U) -> bool) -> usize {
+        let disconnects = &self.inner.context.disconnects;
+        disconnects.fetch_add(1, Ordering::SeqCst);
         let sessions = self.sessions_of(predicate);
         for session in &sessions {
             session.close(CloseCode::Forbidden);

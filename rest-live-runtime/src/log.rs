@@ -30,6 +30,9 @@ use crate::data::cursor::Cursor;
 /// are published in this order. If a transaction is still open, a log may yield later events first,
 /// and the events of the transaction after its commit: see [`Tail::Entries`].
 ///
+/// The events of one write or transaction are a *unit*, which clients receive together: see
+/// [`Entry::unit`].
+///
 /// # Cancel safety
 /// rest-live may drop the futures of [`head`](Self::head), [`read`](Self::read) and
 /// [`leave`](Self::leave) before they complete.
@@ -201,7 +204,9 @@ pub trait TransactionalLog: EventLog {
 pub enum Tail {
     /// The cursor after which the tail starts.
     Begin(Cursor),
-    /// Events, in ascending order of their positions.
+    /// Events, in ascending order of their positions. A unit is in one item: the log waits until it
+    /// has read all of it. Only a unit that is too large to wait for may be in several items, which
+    /// then count as several units. Its entries are marked as [cut](Entry::is_cut).
     Entries {
         /// The events. Their positions may be past `watermark`. A later item may contain smaller
         /// positions than this item, but none up to this watermark.

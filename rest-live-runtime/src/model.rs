@@ -7,6 +7,7 @@
 mod cast;
 pub(crate) mod choices;
 pub(crate) mod columns;
+pub(crate) mod conflate;
 pub(crate) mod declaration;
 pub(crate) mod default_schema;
 pub(crate) mod description;

@@ -20,6 +20,7 @@ mod resume;
 pub(crate) mod session_reads;
 pub(crate) mod shared_request;
 mod subscribe;
+mod sync;
 mod target;
 mod token_bucket;
 pub(crate) mod users;
@@ -36,7 +37,7 @@ use tracing::{Instrument, Span};
 
 use self::{
     authorize::authorize, connection_limiter::ConnectionPermit, context::SessionContext,
-    token_bucket::TokenBucket,
+    sync::Barriers, token_bucket::TokenBucket,
 };
 pub use self::{handshake::Handshake, origin::forbidden::ForbiddenOrigin};
 use crate::{
@@ -78,6 +79,7 @@ pub struct Session {
     /// messages.
     by_subprotocol: bool,
     conversation: Mutex<Conversation>,
+    barriers: Barriers,
     span: Span,
     permit: Option<Arc<ConnectionPermit>>,
 }
@@ -168,6 +170,7 @@ impl Session {
             has_own_scope,
             by_subprotocol,
             conversation,
+            barriers: Barriers::default(),
             span,
             permit: permit.map(Arc::new),
         }
@@ -223,11 +226,14 @@ impl Session {
         &self.span
     }
 
-    /// Returns the ping message of v1, or `None` if the client did not choose v1 by the
-    /// subprotocol. The transport sends it every [`ping_interval`](Self::ping_interval), in
-    /// addition to the ping of the websocket protocol, which browsers do not show to a page.
-    pub fn ping(&self) -> Option<Frame> {
-        self.by_subprotocol.then(v1::ping)
+    /// Queues the ping message of v1, if the client chose v1 by the subprotocol;
+    /// [`outgoing`](Self::outgoing) yields it. The transport calls this method every
+    /// [`ping_interval`](Self::ping_interval), in addition to the ping of the websocket protocol,
+    /// which browsers do not show to a page.
+    pub fn ping(&self) {
+        if self.by_subprotocol {
+            self.handle.ping();
+        }
     }
 
     /// Processes one text message of the client. [`outgoing`](Self::outgoing) yields the answer, if

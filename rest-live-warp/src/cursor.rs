@@ -1,4 +1,4 @@
-//! The log cursor as a header on the responses of GET routes.
+//! The log cursor as a header of responses: where a page starts, and where a write ended.
 
 use rest_live_runtime::{Cursor, Live};
 use warp::{
@@ -15,22 +15,48 @@ const LIVE_CURSOR: HeaderName = HeaderName::from_static("live-cursor");
 #[derive(Clone, Copy)]
 struct WithoutCursor;
 
-/// Returns a wrapper that adds a `Live-Cursor` header to the responses of GET routes.
+/// What a request does, by its method.
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    Read,
+    Write,
+    Other,
+}
+
+impl Access {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Read,
+            Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Self::Write,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns a wrapper that adds a `Live-Cursor` header to the responses of routes.
 ///
-/// The cursor is read before the route runs its query. A client that subscribes with it as `since`
-/// misses no change between its request and its subscription.
+/// * For GET, the cursor is read before the route runs its query. A client that subscribes with it
+///   as `since` misses no change between its request and its subscription.
+/// * For POST, PUT, PATCH and DELETE, the cursor is at or after every event that the request
+///   committed. A client of v1 sends it in a `sync` request, and has received its own changes when
+///   the answer comes. It is not a `since`. See
+///   [`Live::cursor_after_writes`](rest_live_runtime::Live::cursor_after_writes).
 ///
 /// Apply it with [`warp::wrap_fn`]. It also sets `Access-Control-Expose-Headers`, so that pages of
 /// other origins can read the header. If the position of the log is not known yet, the header is
 /// absent. The client must then fetch again after it has subscribed.
 ///
 /// # Which responses get a cursor
-/// Only successful responses to GET. In particular:
+/// Successful responses to GET, and all responses to POST, PUT, PATCH and DELETE: a request that
+/// fails may have written before. In particular:
 /// * A response that already has a `Live-Cursor` keeps it. A handler that answers from a cache sets
 ///   it with [`with_stored_cursor`].
 /// * A response that [`without_cursor`] returned has none.
 /// * Responses to HEAD and responses with status 304 have none: an HTTP cache would attach their
 ///   header to an older body that it stored.
+///
+/// * A write that runs on after its handler has returned, such as one in the body of a streamed
+///   response, is not included in the cursor. A rejection of a route has no cursor.
 ///
 /// The query must see all committed data. A query on a lagging replica may return data older than
 /// the cursor.
@@ -55,24 +81,33 @@ where
 {
     let live = live.clone();
     move |routes: F| {
-        let live = live.clone();
+        let (live, live_after) = (live.clone(), live.clone());
         warp::method()
             // The cursor must be read before the routes run their queries.
-            .map(move |method: Method| (method == Method::GET).then(|| live.cursor()).flatten())
+            .map(move |method: Method| match Access::of(&method) {
+                Access::Read => (Access::Read, live.cursor()),
+                access => (access, None),
+            })
             .and(routes.boxed())
-            .map(|fresh: Option<Cursor>, reply: R| {
+            .then(move |(access, fresh): (Access, Option<Cursor>), reply: R| {
                 let mut response = reply.into_response();
-                if response.headers().contains_key(LIVE_CURSOR) {
-                    expose_cursor(response.headers_mut());
-                } else if response
-                    .extensions_mut()
-                    .remove::<WithoutCursor>()
-                    .is_none()
-                    && response.status().is_success()
-                {
-                    insert_cursor(response.headers_mut(), fresh.as_ref());
+                let has_cursor = response.headers().contains_key(LIVE_CURSOR);
+                let without_cursor = response.extensions_mut().remove::<WithoutCursor>();
+                let is_open = !has_cursor && without_cursor.is_none();
+                let is_written = is_open && access == Access::Write;
+                let written = is_written.then(|| live_after.cursor_after_writes());
+                async move {
+                    let cursor = match written {
+                        Some(written) => written.await,
+                        None => fresh.filter(|_| is_open && response.status().is_success()),
+                    };
+                    if has_cursor {
+                        expose_cursor(response.headers_mut());
+                    } else {
+                        insert_cursor(response.headers_mut(), cursor.as_ref());
+                    }
+                    response
                 }
-                response
             })
             .boxed()
     }

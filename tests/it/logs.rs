@@ -1,5 +1,6 @@
 //! Event logs that servers share, and clients that resume from them.
 
+mod barrier;
 mod groups;
 mod labels;
 mod other_processes;
@@ -9,3 +10,4 @@ mod redis;
 mod resume;
 mod secret;
 mod signals;
+mod units;

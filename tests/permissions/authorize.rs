@@ -97,6 +97,10 @@ async fn hidden_row_is_deleted_with_its_last_seen_state() {
         (&created["action"], &created["payload"]["text"]),
         (&json!("CREATED"), &json!("for bob only"))
     );
+    // The row moved from one owner to another, which is a unit for both.
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.receive_json().await["type"], "unit");
+    }
 
     secret
         .into_active_model()
@@ -120,6 +124,7 @@ async fn delete_by_stale_model_uses_current_permission() {
     change.owner = Set("bob".to_owned());
     change.update(&vault.db()).await.unwrap();
     assert_eq!(client.receive_json().await["action"], "DELETED");
+    assert_eq!(client.receive_json().await["type"], "unit");
     stale.into_active_model().delete(&vault.db()).await.unwrap();
     client.receive_nothing().await;
 }

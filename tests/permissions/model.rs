@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Whether the servers mark the messages of a transaction.
-const UNITS: bool = false;
+const UNITS: bool = true;
 
 /// The mark of every row that is never committed. No frame may contain it.
 const ROLLED_BACK: &str = "ROLLEDBACK";

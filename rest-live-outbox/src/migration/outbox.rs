@@ -54,7 +54,8 @@ impl MigrationTrait for Outbox {
              new json, \
              node text, \
              began text, \
-             scope text) WITH (autovacuum_vacuum_scale_factor = 0.02);"
+             scope text, \
+             unit xid8 DEFAULT pg_current_xact_id()) WITH (autovacuum_vacuum_scale_factor = 0.02);"
         );
         let connection = manager.get_connection();
         connection.execute_unprepared(&tables).await?;

@@ -249,6 +249,11 @@ impl EventSink {
     }
 
     /// Keeps a write for its statement or its second hook.
+    /// Returns whether a write is announced whose event is not published.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     pub(super) fn add_pending(&self, writer: Writer, entity: TypeId, write: PendingWrite) {
         let needs_sweep = self.pending.add(writer, entity, write);
         // In a transaction, a commit reads the rows of writes that did not finish, and a rollback

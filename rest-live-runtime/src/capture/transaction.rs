@@ -4,7 +4,6 @@
 //! commit of the outermost transaction publishes them; a commit of a savepoint moves them to the
 //! outer transaction.
 
-pub(crate) mod conflate;
 pub(super) mod guards;
 
 use std::{fmt, pin::Pin, sync::Arc};
@@ -14,10 +13,7 @@ use sea_orm::{
     TransactionSession, TransactionTrait,
 };
 
-use self::{
-    conflate::conflate,
-    guards::{SavepointEvents, SavepointGuard, StatementGuard},
-};
+use self::guards::{SavepointEvents, SavepointGuard, StatementGuard};
 use super::{
     Database, EventSink,
     forward::forward_traits,
@@ -28,6 +24,7 @@ use super::{
 use crate::{
     data::{scope::Scope, scoped_model::ScopedModel},
     log::TransactionalLog,
+    model::conflate::conflate,
     publish::publisher::{Committed, resets, resets_of},
 };
 
@@ -283,7 +280,8 @@ fn committed_events(sink: &EventSink, events: Vec<Committed>) -> Vec<Committed> 
     if sink.is_outcome_unknown() {
         resets_of(events)
     } else {
-        conflate(events, sink.registry())
+        // The interval of the first write.
+        conflate(events, sink.registry(), |first, _| first)
     }
 }
 

@@ -1,12 +1,15 @@
 //! What the shards are about to receive.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use crate::{
     data::{cursor::EventPosition, scoped_model::ScopedModel},
     hub::{
         clients::INTAKE_DIVISOR,
-        groups::audience::{HubEvent, Publication},
+        groups::{
+            audience::{HubEvent, Publication},
+            broadcast_frame::Unit,
+        },
     },
     limits::Limits,
 };
@@ -61,6 +64,26 @@ impl Batch {
                 events.push((HubEvent::Row(publications), at.clone()));
             }
         }
+    }
+
+    /// Notes that the rest of a unit is published later.
+    pub(crate) fn open_unit(&mut self, unit: &Arc<Unit>, at: &EventPosition) {
+        for events in &mut self.shards {
+            events.push((HubEvent::OpenUnit(Arc::clone(unit)), at.clone()));
+        }
+    }
+
+    /// Notes that the open unit ends.
+    pub(crate) fn end_unit(&mut self, at: &EventPosition) {
+        for events in &mut self.shards {
+            events.push((HubEvent::EndUnit, at.clone()));
+        }
+    }
+
+    /// Returns whether it has room for a number of events, or is empty.
+    pub(crate) fn has_room_for(&self, limits: &Limits, events: usize) -> bool {
+        let events_then = self.events + events;
+        self.events == 0 || events_then * INTAKE_DIVISOR <= limits.max_pending_messages
     }
 
     /// Returns whether a client cannot be sent more at once.

@@ -101,6 +101,12 @@ pub(crate) fn affected_groups(
     Ok(changes.into_iter().map(|change| change.group).collect())
 }
 
+/// Returns whether a row moves between groups of one group key. The changes of a key are adjacent.
+pub(crate) fn moves(changes: &[Change<'_>]) -> bool {
+    let mut pairs = changes.array_windows();
+    pairs.any(|[one, other]| std::ptr::eq(one.entry, other.entry))
+}
+
 /// Returns what the change of a row means to the groups of one group key. A row that passes no
 /// filter of the key is in none of its groups.
 fn changes_of_key<'e>(

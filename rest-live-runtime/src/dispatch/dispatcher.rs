@@ -11,13 +11,14 @@ use tokio::{
 
 use super::{
     batch::Batch,
-    change::{Change, group_changes},
+    change::{Change, group_changes, moves},
     conflicts::{ConflictDetector, Reread, Verdict},
     delivery::delivery,
     encoder::Encoder,
     history::History,
     idle_tail::idle_tail,
     replay::Replays,
+    units::{PositionedEvent, arrange, units},
     withheld::WithheldRows,
 };
 use crate::{
@@ -25,7 +26,11 @@ use crate::{
         cursor::{Cursor, EventPosition},
         event::{Action, Event, EventKind, RowChange},
     },
-    hub::{Hub, groups::audience::Publication, published::Published},
+    hub::{
+        Hub,
+        groups::{audience::Publication, broadcast_frame::Unit},
+        published::Published,
+    },
     log::{Entry, Tail},
     metrics::Metrics,
     model::registry::{ModelEntry, Registry},
@@ -33,12 +38,6 @@ use crate::{
     publish::publisher::Publisher,
     user_code,
 };
-
-/// An event and its position in the log.
-struct PositionedEvent {
-    at: EventPosition,
-    event: Arc<Event>,
-}
 
 /// What the dispatcher needs.
 pub(crate) struct Dispatcher {
@@ -146,8 +145,9 @@ impl Dispatcher {
         }
     }
 
-    /// Returns the events of the log that are published. An event that conflicts with another
-    /// node's is withheld; its own node reads the row again.
+    /// Returns the events of the log that are published, by unit. An event that conflicts with
+    /// another node's is withheld; its own node reads the row again. So such an event leaves its
+    /// unit, and the row comes later and alone.
     fn resolve(
         &self,
         entries: &[Entry],
@@ -201,9 +201,10 @@ impl Dispatcher {
                     continue;
                 }
             }
-            let at = EventPosition::new(entry.position, watermark);
-            events.push(PositionedEvent { at, event });
+            let event = PositionedEvent::new(entry, event, watermark, &self.registry);
+            events.push(event);
         }
+        let events = arrange(events, watermark, &self.registry);
         self.publisher.order.set_read_cursor(watermark.clone());
         // After it: otherwise the rows that are read would seem to conflict with all these events.
         for row in rereads {
@@ -259,7 +260,7 @@ impl Dispatcher {
         });
     }
 
-    /// Publishes events: those of one commit in as few parts as the limits allow.
+    /// Publishes events: those of one unit together, or in as few parts as the limits allow.
     async fn dispatch(&self, events: &[PositionedEvent], watermark: &Cursor) {
         // First the history: a client that resumes meanwhile reads the events from there.
         let appended = events
@@ -270,11 +271,37 @@ impl Dispatcher {
             shard.with(|state| state.begin_batch(watermark, batch_id, events.len()));
         }
         let mut batch = Batch::new(self.hub.shards().len());
-        for event in events {
+        for unit in units(events) {
+            if !batch.has_room_for(self.hub.limits(), unit.len()) {
+                self.publish(&mut batch).await;
+            }
+            self.add_unit(unit, &mut batch).await;
+            if batch.is_full(self.hub.limits()) {
+                self.publish(&mut batch).await;
+            }
+        }
+        self.publish(&mut batch).await;
+    }
+
+    /// Adds the events of a unit to a batch. If the unit exceeds the limits, publishes it in parts.
+    async fn add_unit(&self, events: &[PositionedEvent], batch: &mut Batch) {
+        let Some(last) = events.last() else { return };
+        let rows = events.iter().filter(|e| e.event.as_row().is_some()).count();
+        let unit = (rows > 1).then(|| Unit::new(last.at.cursor.clone()));
+        let mut is_open = false;
+        for (index, event) in events.iter().enumerate() {
+            if index > 0 && batch.is_full(self.hub.limits()) {
+                if let Some(unit) = &unit {
+                    batch.open_unit(unit, &event.at);
+                    is_open = true;
+                }
+                self.publish(batch).await;
+            }
             self.metrics.events.increment(1);
             let before = batch.events();
             // Dropping an audience may drop the last handle of a user, which is application code.
-            if let Err(panicked) = user_code::call(|| self.encode(event, &mut batch)) {
+            let encode = || self.encode(event, unit.as_ref(), batch);
+            if let Err(panicked) = user_code::call(encode) {
                 let model = &event.event.model;
                 tracing::error!(
                     model = &**model,
@@ -287,11 +314,10 @@ impl Dispatcher {
                     batch.add_reset(&event.event.scoped_model(), &event.at);
                 }
             }
-            if batch.is_full(self.hub.limits()) {
-                self.publish(&mut batch).await;
-            }
         }
-        self.publish(&mut batch).await;
+        if is_open {
+            batch.end_unit(&last.at);
+        }
     }
 
     /// Publishes a batch to each shard when its writer has caught up: a client that reads must not
@@ -311,13 +337,13 @@ impl Dispatcher {
     }
 
     /// Decides what each shard's subscribers receive for an event, and encodes it.
-    fn encode(&self, event: &PositionedEvent, batch: &mut Batch) {
-        let PositionedEvent { at, event } = event;
+    fn encode(&self, event: &PositionedEvent, unit: Option<&Arc<Unit>>, batch: &mut Batch) {
+        let PositionedEvent { at, event, .. } = event;
         let Some(model) = self.registry.model_by_label(&event.model) else {
             return;
         };
         match &event.kind {
-            EventKind::Row(row) => self.encode_row(model, event, row, at, batch),
+            EventKind::Row(row) => self.encode_row(model, event, row, (at, unit), batch),
             EventKind::Reset => batch.add_reset(&event.scoped_model(), at),
         }
     }
@@ -327,7 +353,7 @@ impl Dispatcher {
         model: &ModelEntry,
         event: &Event,
         row: &RowChange,
-        at: &EventPosition,
+        (at, unit): (&EventPosition, Option<&Arc<Unit>>),
         batch: &mut Batch,
     ) {
         let changes = match group_changes(model, event.scope.as_ref(), row) {
@@ -338,6 +364,8 @@ impl Dispatcher {
                 return batch.add_reset(&event.scoped_model(), at);
             }
         };
+        // A row that moves between two groups leaves one and enters the other together.
+        let moved = (unit.is_none() && moves(&changes)).then(|| Unit::new(at.cursor.clone()));
         let shards = self.hub.shards().iter();
         let audiences = shards.map(|shard| {
             shard.with(|state| {
@@ -349,7 +377,8 @@ impl Dispatcher {
             })
         });
         let audiences: Vec<_> = audiences.collect();
-        let mut encoder = Encoder::new(model, event, row, &at.cursor, &self.metrics);
+        let encoder = Encoder::new(model, event, row, &at.cursor, &self.metrics);
+        let mut encoder = encoder.in_unit(unit.or(moved.as_ref()));
         let mut publications: Vec<Vec<_>> = audiences.iter().map(|_| Vec::new()).collect();
         for (index, change) in changes.iter().enumerate() {
             encoder.begin_change();

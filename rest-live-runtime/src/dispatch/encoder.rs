@@ -11,7 +11,7 @@ use crate::{
         cursor::Cursor,
         event::{Action, Event, Row, RowChange},
     },
-    hub::groups::broadcast_frame::{BroadcastFrame, FrameIndex},
+    hub::groups::broadcast_frame::{BroadcastFrame, FrameIndex, Unit},
     metrics::Metrics,
     model::{description::Serializer, registry::ModelEntry},
     protocol::{
@@ -29,6 +29,8 @@ pub(crate) struct Encoder<'e> {
     event: &'e Event,
     row_change: &'e RowChange,
     cursor: &'e Cursor,
+    /// The unit of the event, if it does not stand alone.
+    unit: Option<&'e Arc<Unit>>,
     metrics: &'e Metrics,
     /// Number of the current change; 0 before the first.
     change: usize,
@@ -71,12 +73,18 @@ impl<'e> Encoder<'e> {
             event,
             row_change,
             cursor,
+            unit: None,
             metrics,
             change: 0,
             frames: Vec::new(),
             payloads: Vec::new(),
             encoded: Vec::new(),
         }
+    }
+
+    /// Lets the frames name a unit.
+    pub(crate) fn in_unit(self, unit: Option<&'e Arc<Unit>>) -> Self {
+        Self { unit, ..self }
     }
 
     /// Begins another change.
@@ -110,6 +118,7 @@ impl<'e> Encoder<'e> {
         self.frames.push(BroadcastFrame {
             frame,
             removes: variant.action == Action::Deleted,
+            unit: self.unit.filter(|_| dialect == Dialect::V1).cloned(),
         });
         Some(index)
     }
@@ -158,7 +167,7 @@ impl<'e> Encoder<'e> {
         serializer: &'e Serializer,
     ) -> Option<Frame> {
         let (model, event, cursor) = (self.model, self.event, self.cursor);
-        let row_change = self.row_change;
+        let (row_change, unit) = (self.row_change, self.unit);
         let row = change.row(variant.version)?;
         let payload = self.payload(serializer, variant.version, row)?;
         let broadcast = Broadcast {
@@ -170,7 +179,7 @@ impl<'e> Encoder<'e> {
             action: variant.action,
             payload,
             cursor,
-            unit: None,
+            unit: unit.map(|unit| &unit.cursor),
         };
         Some(match dialect {
             Dialect::Plain => Frame::broadcast(&plain::broadcast(&broadcast), event.captured),

@@ -12,7 +12,10 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::change::affected_groups;
+use super::{
+    change::affected_groups,
+    units::{PositionedEvent, arrange},
+};
 use crate::{
     data::{
         cursor::Cursor,
@@ -294,18 +297,22 @@ impl History {
             loaded.extend(missing.map(|entry| {
                 let (event, _) = entry.event.resolve(&self.registry);
                 bytes += event.bytes();
-                let groups = self.groups_of(&event);
-                let event = GroupEvent {
-                    position: entry.position,
-                    batch_id: 0,
-                    event,
-                };
-                (groups, event)
+                PositionedEvent::new(&entry, event, since, &self.registry)
             }));
             if loaded.len() > self.capacity || bytes > self.max_bytes {
                 return Err(ReadError::Expired);
             }
         }
+        let loaded = arrange(loaded, &start, &self.registry).into_iter();
+        let loaded = loaded.map(|PositionedEvent { at, event, .. }| {
+            let event = GroupEvent {
+                position: at.position,
+                batch_id: 0,
+                event,
+            };
+            (self.groups_of(&event.event), event)
+        });
+        let loaded: Vec<_> = loaded.collect();
         let mut state = self.state();
         let is_contiguous = state.start.as_ref() == Some(&start);
         if !is_contiguous

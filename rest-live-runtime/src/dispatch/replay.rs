@@ -237,7 +237,8 @@ impl Replay {
     /// the rows now; `None` if there are more than `max_frames`, or more than `max_bytes`.
     ///
     /// Each frame carries the cursor from which the client loses nothing if it receives no further
-    /// frame: `since` in all frames but the last, which carries `upto`.
+    /// frame: `since` in all frames but the last, which carries `upto`. Several frames are a unit,
+    /// and also get the message that ends it.
     pub(crate) fn frames(
         &self,
         (model, entry, group): (&ModelEntry, &GroupEntry, &GroupId),
@@ -245,7 +246,7 @@ impl Replay {
         (since, upto): (&Cursor, &Cursor),
         (max_frames, max_bytes): (usize, usize),
         metrics: &Metrics,
-    ) -> Option<Vec<Frame>> {
+    ) -> Option<(Vec<Frame>, Option<Frame>)> {
         let mut room = max_bytes;
         let mut frames = Vec::new();
         for (index, (conflated, event)) in self.changes.iter().enumerate() {
@@ -274,10 +275,11 @@ impl Replay {
             }
         }
         let last = frames.len().saturating_sub(1);
+        let unit = (frames.len() > 1).then_some(upto);
         let replayed = frames.iter().enumerate().map(|(index, frame)| {
             let cursor = if index == last { upto } else { since };
-            v1::with_cursor(frame.as_str(), cursor, None)
+            v1::with_cursor(frame.as_str(), cursor, unit)
         });
-        Some(replayed.collect())
+        Some((replayed.collect(), unit.map(v1::unit)))
     }
 }

@@ -201,6 +201,11 @@ impl Clients {
         self.push_answer(id, MessageKind::Replayed(grant), frame);
     }
 
+    /// Queues the message that ends a replay.
+    pub(crate) fn end_replay(&mut self, id: ClientId, end: Frame) {
+        self.push_answer(id, MessageKind::ReplayEnd { is_begun: false }, end);
+    }
+
     /// Queues a frame that must not be sent before the client has received what was dropped: after
     /// the catch-up of a client that is behind, after the reset if one is due, else as an answer.
     pub(crate) fn after_catch_up(&mut self, id: ClientId, frame: Frame) {

@@ -40,6 +40,8 @@ pub(crate) enum StartPoint {
         since: Cursor,
         /// What the client missed, encoded.
         replayed: Vec<Frame>,
+        /// The message after it, if it is a unit.
+        unit_end: Option<Frame>,
         /// Number of the last batch that `replayed` covers.
         batch_id: u64,
     },
@@ -95,6 +97,8 @@ pub(crate) enum SubscribeError {
     /// The dispatcher has begun this batch, which is later than the last one that the replay
     /// covers.
     Advanced(u64),
+    /// A unit is being published: the replay would come between its frames.
+    UnitOpen,
     /// The session has ended.
     Gone,
 }

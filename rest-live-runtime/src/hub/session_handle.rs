@@ -14,7 +14,7 @@ use super::{
     new_subscription::{NewSubscription, SubscribeError},
     shard::{
         Shard,
-        credentials::{NewUser, Rights},
+        credentials::{NewUser, Rights, SetUser},
         drain::Outgoing,
         subscriptions::Subscribed,
     },
@@ -67,6 +67,11 @@ impl SessionHandle {
     pub(crate) fn answer(&self, frame: Frame) {
         self.shard
             .with(|state| state.clients.answer(self.client, frame));
+    }
+
+    /// Queues a ping message of v1.
+    pub(crate) fn ping(&self) {
+        self.shard.with(|state| state.ping_message(self.client));
     }
 
     /// Queues a frame that must not be sent before the client has received what was dropped because
@@ -147,12 +152,17 @@ impl SessionHandle {
     }
 
     /// Replaces the user: see [`State::set_user`](super::shard::State::set_user).
-    pub(crate) fn set_user(&self, new: &NewUser, is_decided: impl Fn(&GroupId) -> bool) -> bool {
-        let is_set = self
+    pub(crate) fn set_user(
+        &self,
+        new: &NewUser,
+        is_current: impl FnOnce() -> bool,
+        is_decided: impl Fn(&GroupId) -> bool,
+    ) -> SetUser {
+        let set = self
             .shard
-            .with(|state| state.set_user(self.client, new, is_decided));
+            .with(|state| state.set_user(self.client, new, is_current, is_decided));
         self.shard.work.notify_one();
-        is_set
+        set
     }
 
     /// Sets how long the session may stay: until its credentials expire.

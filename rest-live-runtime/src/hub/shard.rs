@@ -11,6 +11,7 @@ pub(crate) mod drain;
 mod progress;
 pub(crate) mod reset;
 pub(crate) mod subscriptions;
+mod unit;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Bytes;
 
-use self::progress::Progress;
+use self::{progress::Progress, unit::OpenUnit};
 use super::{
     clients::{
         Clients,
@@ -54,6 +55,7 @@ pub(crate) struct State {
     pub(crate) clients: Clients,
     pub(crate) groups: Groups,
     pub(crate) progress: Progress,
+    pub(crate) open_unit: OpenUnit,
     /// Whether the writer is writing what it took from the queues.
     pub(super) is_writing: bool,
 }
@@ -65,6 +67,7 @@ impl Shard {
             clients: Clients::new(Arc::clone(&context)),
             groups: Groups::new(Arc::clone(&context)),
             progress: Progress::default(),
+            open_unit: OpenUnit::default(),
             is_writing: false,
         };
         Self {

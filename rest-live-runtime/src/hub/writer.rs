@@ -217,7 +217,7 @@ impl State {
                 self.context.metrics.blocked.increment(1.0);
                 self.recount(id.index);
             }
-            self.put_back(id.index, rest, written.bytes, heads);
+            self.put_back(id.index, (done, rest), written.bytes, heads);
             shared.set_state(SocketState::Blocked);
         }
         if !self.clients[id.index].queue.owes_answers() {
@@ -229,17 +229,34 @@ impl State {
 
     /// Puts back what the socket did not accept, except for subscriptions that have ended.
     /// `bytes` of the first chunk are written already.
-    fn put_back(&mut self, index: usize, rest: &[Chunk], bytes: usize, heads: &[u8]) {
+    fn put_back(
+        &mut self,
+        index: usize,
+        (done, rest): (&[Chunk], &[Chunk]),
+        bytes: usize,
+        heads: &[u8],
+    ) {
+        // A unit of which a frame is written must end. If the last frame was of no unit, an end may
+        // come although all frames of its unit are dropped; it then means nothing to the client.
+        let mut sent = done.iter().chain(&rest[..usize::from(bytes > 0)]).rev();
+        let sent = sent.find(|chunk| chunk.kind.is_frame() || chunk.kind.is_unit_end());
+        let has_begun = sent.is_some_and(|chunk| chunk.kind.is_frame());
+        let first_end = rest.iter().position(|chunk| chunk.kind.is_unit_end());
         let subscriptions = self.clients[index].subscriptions.iter();
         let grants = subscriptions.map(|s| self.groups.subscriber(s.key).grant);
         let grants: Vec<_> = grants.collect();
         let queue = &mut self.clients[index].queue;
         for (number, chunk) in rest.iter().enumerate().rev() {
             let begun = if number == 0 { bytes } else { 0 };
-            let kind = if begun == 0 {
-                chunk.kind
-            } else {
-                MessageKind::Begun
+            let kind = match chunk.kind {
+                _ if begun > 0 => MessageKind::Begun,
+                MessageKind::UnitEnd { is_begun } => MessageKind::UnitEnd {
+                    is_begun: is_begun || has_begun && first_end == Some(number),
+                },
+                MessageKind::ReplayEnd { is_begun } => MessageKind::ReplayEnd {
+                    is_begun: is_begun || has_begun && first_end == Some(number),
+                },
+                kind => kind,
             };
             let is_over = kind.grant().is_some_and(|grant| !grants.contains(&grant));
             if is_over || !queue.keeps(kind) {
@@ -253,6 +270,9 @@ impl State {
                 }
             };
             queue.put_back(kind, bytes, chunk.captured);
+        }
+        if first_end.is_some() {
+            queue.drop_empty_units();
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     any::TypeId,
     fmt,
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use sea_orm::DatabaseConnection;
@@ -317,6 +317,7 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     replays,
                     published,
                     present: SharedRequest::default(),
+                    appended: SharedRequest::default(),
                     default_schema,
                     reads: self.session_reads,
                     authorize_limiter: AuthorizeLimiter::new(
@@ -325,10 +326,12 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
                     ),
                     limits: self.limits,
                     users: self.users,
+                    disconnects: AtomicU64::new(0),
                     origins,
                     connection_limiter: Arc::<ConnectionLimiter>::default(),
                     metrics,
                     other_processes: OtherProcesses::of(&*log),
+                    runtime: runtime.clone(),
                 }),
                 tasks,
                 runtime,

@@ -29,9 +29,11 @@ pub struct Entry {
     pub position: u64,
     /// The event.
     pub event: LoggedEvent,
-    /// The unit of the event: entries of one [`Tail`](super::Tail) item with the same number were
-    /// committed together, by one write or one transaction.
+    /// The unit of the event: entries with the same number were committed together, by one write or
+    /// one transaction. The numbers mean nothing else: they need not ascend.
     pub unit: u64,
+    /// Whether the log may yield its unit in parts, because it is too large to wait for.
+    pub is_cut: bool,
 }
 
 /// An event in the form in which a log yields it.
@@ -51,6 +53,7 @@ impl Entry {
             position,
             event: LoggedEvent::Event(event),
             unit: position,
+            is_cut: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Entry {
             position,
             event: LoggedEvent::Stored(Arc::new(event)),
             unit: position,
+            is_cut: false,
         }
     }
 
@@ -69,9 +73,26 @@ impl Entry {
     pub fn in_unit(self, unit: u64) -> Self {
         Self { unit, ..self }
     }
+
+    /// Sets that its unit [may be in parts](Self::is_cut).
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self {
+            is_cut: true,
+            ..self
+        }
+    }
 }
 
 impl LoggedEvent {
+    /// Returns whether a trigger wrote the event: one for each statement of a transaction.
+    pub(crate) fn is_from_trigger(&self) -> bool {
+        match self {
+            Self::Event(_) => false,
+            Self::Stored(stored) => stored.node.is_none(),
+        }
+    }
+
     /// Returns the event and its source.
     ///
     /// If a stored event cannot be decoded, this is an error in the application log, and the result

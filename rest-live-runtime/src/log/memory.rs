@@ -45,10 +45,13 @@ struct Shared {
 #[derive(Debug)]
 struct Ring {
     /// Oldest first; the last one has position `head`.
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<KeptEvent>,
     bytes: usize,
     max_bytes: usize,
 }
+
+/// An event, and the position of the first event that was appended with it.
+type KeptEvent = (Arc<Event>, u64);
 
 impl MemoryLog {
     /// Number of events that a [`MemoryLog::default`] keeps.
@@ -105,7 +108,9 @@ impl Shared {
             .range(first..)
             .take(limit)
             .zip(position + 1..)
-            .map(|(event, position)| Entry::new(position, Arc::clone(event)));
+            .map(|((event, unit), position)| {
+                Entry::new(position, Arc::clone(event)).in_unit(*unit)
+            });
         Some(entries.collect())
     }
 
@@ -134,19 +139,19 @@ impl Shared {
 }
 
 impl Ring {
-    fn push(&mut self, event: Arc<Event>) {
+    fn push(&mut self, event: Arc<Event>, unit: u64) {
         self.bytes += event.bytes();
-        self.events.push_back(event);
+        self.events.push_back((event, unit));
     }
 
     /// Moves the oldest events to `dropped` until the ring keeps its bounds.
-    fn trim(&mut self, capacity: usize, dropped: &mut Vec<Arc<Event>>) {
+    fn trim(&mut self, capacity: usize, dropped: &mut Vec<KeptEvent>) {
         while self.events.len() > capacity || self.bytes > self.max_bytes && self.events.len() > 1 {
-            let Some(event) = self.events.pop_front() else {
+            let Some(kept) = self.events.pop_front() else {
                 return;
             };
-            self.bytes -= event.bytes();
-            dropped.push(event);
+            self.bytes -= kept.0.bytes();
+            dropped.push(kept);
         }
     }
 }
@@ -156,8 +161,9 @@ impl EventLog for MemoryLog {
         let count = events.len();
         let mut dropped = Vec::new();
         let mut ring = self.shared.ring();
+        let unit = *self.shared.head.borrow() + 1;
         for event in events {
-            ring.push(Arc::new(event.into_event()));
+            ring.push(Arc::new(event.into_event()), unit);
             ring.trim(self.shared.capacity, &mut dropped);
         }
         // Still under the lock of the ring, so that `head` and the ring always agree.
@@ -221,7 +227,7 @@ mod tests {
     use super::*;
     use crate::testing::contract::{Subject, records};
 
-    const CAPACITY: usize = 512;
+    const CAPACITY: usize = 4096;
 
     struct Memory(MemoryLog);
 

@@ -91,6 +91,7 @@ impl Record {
             captured: since_epoch.as_micros().try_into().unwrap_or(u64::MAX),
             node: self.source.node.as_deref().map(str::to_owned),
             began: self.source.began.as_ref().map(Cursor::to_string),
+            following: 0,
         };
         let model = self
             .registry

@@ -35,6 +35,13 @@ pub struct StoredEvent {
     /// The cursor up to which the node had read the log before the write began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<String>,
+    /// Number of events that follow it in its unit, if the log needs it to find the unit's end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub following: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What happened in a stored event.

@@ -205,9 +205,7 @@ impl Registry {
         {
             self.captured_by_triggers.insert(model.entity);
             let label = model.label.to_string();
-            if model.has_permission() {
-                errors.push(RegistryError::CapturedPermission { label });
-            } else if self
+            if self
                 .models_of_table(&model.table.name)
                 .iter()
                 .any(|other| *other != index)

@@ -36,12 +36,16 @@ pub enum ErrorCode {
     IdInUse,
     /// The client's rows may be out of date: it must fetch the model again.
     Reset,
+    /// The cursor of a `sync` request is of another epoch of the event log, or ahead of it.
+    UnknownCursor,
     /// The client exceeded [`Limits::max_subscriptions`](crate::Limits::max_subscriptions).
     TooManySubscriptions,
     /// The client exceeded [`Limits::message_rate`](crate::Limits::message_rate).
     TooManyMessages,
     /// The client exceeded [`Limits::resume_rate`](crate::Limits::resume_rate).
     TooManyResumes,
+    /// Too many `sync` requests of the connection wait.
+    TooManySyncs,
     /// The client exceeded [`Limits::auth_rate`](crate::Limits::auth_rate).
     TooManyAuths,
     /// The server failed; the application log has the cause.
@@ -72,9 +76,11 @@ impl ErrorCode {
             Self::UnknownId => (404, "unknown_id", false),
             Self::IdInUse => (409, "id_in_use", false),
             Self::Reset => (410, "reset", true),
+            Self::UnknownCursor => (410, "unknown_cursor", false),
             Self::TooManySubscriptions => (429, "too_many_subscriptions", true),
             Self::TooManyMessages => (429, "too_many_messages", true),
             Self::TooManyResumes => (429, "too_many_resumes", true),
+            Self::TooManySyncs => (429, "too_many_syncs", true),
             Self::TooManyAuths => (429, "too_many_auths", true),
             Self::Internal => (500, "internal_error", true),
             Self::Unavailable => (503, "unavailable", true),

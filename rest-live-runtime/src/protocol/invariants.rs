@@ -169,6 +169,19 @@ fn assert_request(message: &Message, request: &Request) {
     match request {
         Request::Ignored => {}
         Request::Ping => assert_echoed(&v1::pong(id), id),
+        Request::Sync { cursor } => {
+            assert_eq!(dialect, Dialect::V1);
+            let id = id.expect("a sync request has an id");
+            let cursor = cursor.as_ref().and_then(|cursor| cursor.parse().ok());
+            let cursor = cursor.unwrap_or_else(|| Cursor {
+                epoch: Epoch::random(),
+                position: 7,
+            });
+            let answer = v1::synced(id, &cursor);
+            assert_keys(&object(&answer), &["cursor", "type"], Some(id));
+            assert_echoed(&answer, Some(id));
+            assert_eq!(object(&answer)["cursor"], cursor.to_string());
+        }
         Request::Auth(token) => {
             assert_eq!(dialect, Dialect::V1);
             assert_eq!(format!("{token:?}"), "Token(..)");
@@ -247,6 +260,7 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
         cursor,
         unit: None,
     };
+    assert_unit(broadcast);
     let (broadcast, keys) = match (dialect, id) {
         (Dialect::Plain, _) => (plain::broadcast(broadcast), &["payload"][..]),
         (Dialect::V1, _) => (
@@ -282,6 +296,45 @@ fn assert_frames(dialect: Dialect, id: Option<&Id>, model: &str, group: GroupNam
     for frame in addressed {
         assert_echoed(&frame, id);
     }
+}
+
+/// Asserts that only v1 shows the unit of a broadcast, and that a replay can replace it.
+fn assert_unit(alone: &Broadcast<'_>) {
+    let end = &Cursor {
+        position: alone.cursor.position + 2,
+        ..alone.cursor.clone()
+    };
+    let broadcast = &Broadcast {
+        unit: Some(end),
+        ..*alone
+    };
+    assert_eq!(plain::broadcast(broadcast), plain::broadcast(alone));
+    let value = alone.group.value;
+    assert_eq!(
+        v0_7::broadcast(broadcast, value, &["id"]),
+        v0_7::broadcast(alone, value, &["id"])
+    );
+    let marked = Frame::answer(&v1::broadcast(broadcast));
+    let answer = object(&marked);
+    assert_keys(
+        &answer,
+        &[
+            "action", "cursor", "group", "model", "payload", "type", "unit",
+        ],
+        None,
+    );
+    assert_eq!(answer["unit"], end.to_string());
+    assert_eq!(
+        v1::with_cursor(marked.as_str(), alone.cursor, None).as_str(),
+        v1::broadcast(alone)
+    );
+    assert_eq!(
+        v1::with_cursor(&v1::broadcast(alone), alone.cursor, Some(end)),
+        marked
+    );
+    let answer = object(&v1::unit(end));
+    assert_keys(&answer, &["cursor", "type"], None);
+    assert_eq!(answer["cursor"], end.to_string());
 }
 
 fn object(frame: &Frame) -> serde_json::Map<String, Value> {

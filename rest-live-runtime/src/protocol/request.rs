@@ -31,6 +31,10 @@ pub(crate) enum Request {
     /// Ends the subscriptions with the id of the message.
     Unsubscribe,
     Ping,
+    /// Asks for an answer when everything up to a cursor was sent; without one, up to the present.
+    Sync {
+        cursor: Option<String>,
+    },
     /// Authenticates the connection.
     Auth(Token),
     /// The server does nothing and does not answer.

@@ -52,15 +52,7 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
     match kind.as_str() {
         "subscribe" => {
             let model = object.take_string("model", "todolist.Task")?;
-            let since = match object.take("since")? {
-                None | Some(Value::Null) => None,
-                Some(Value::String(cursor)) => Some(cursor),
-                Some(_) => {
-                    return Err(Refusal::shape(
-                        "`since` must be a cursor, which is a string",
-                    ));
-                }
-            };
+            let since = cursor(&mut object, "since")?;
             let group = group(&mut object)?;
             require_id(Request::Subscribe {
                 target: Target { model, group },
@@ -69,6 +61,10 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
             })
         }
         "unsubscribe" => require_id(Request::Unsubscribe),
+        "sync" => {
+            let cursor = cursor(&mut object, "cursor")?;
+            require_id(Request::Sync { cursor })
+        }
         "auth" => {
             let token = object.take_string("token", "eyJhbGciOi...")?;
             require_id(Request::Auth(Token(token)))
@@ -76,8 +72,19 @@ pub(crate) fn request(mut object: Object<'_>, has_id: bool) -> Result<Request, R
         "ping" => Ok(Request::Ping),
         "pong" => Ok(Request::Ignored),
         other => Err(Refusal::shape(format!(
-            "unknown `type` {}: use subscribe, unsubscribe, auth or ping",
+            "unknown `type` {}: use subscribe, unsubscribe, sync, auth or ping",
             quoted(other)
+        ))),
+    }
+}
+
+/// Takes out an optional cursor.
+fn cursor(object: &mut Object<'_>, key: &str) -> Result<Option<String>, Refusal> {
+    match object.take(key)? {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(cursor)) => Ok(Some(cursor)),
+        Some(_) => Err(Refusal::shape(format!(
+            "`{key}` must be a cursor, which is a string"
         ))),
     }
 }
@@ -255,11 +262,33 @@ struct Signal<'a> {
     id: Option<&'a Id>,
 }
 
-/// Encodes a ping for browsers, which cannot see the pings of the websocket protocol.
-pub(crate) fn ping() -> Frame {
-    answer(&Signal {
+/// Encodes a ping for browsers, which cannot see the pings of the websocket protocol. The client
+/// was sent everything up to the cursor.
+pub(crate) fn ping(cursor: Option<&Cursor>) -> Frame {
+    #[derive(Serialize)]
+    struct Ping<'a> {
+        r#type: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<Text<&'a Cursor>>,
+    }
+    answer(&Ping {
         r#type: "ping",
-        id: None,
+        cursor: cursor.map(Text),
+    })
+}
+
+/// Encodes the answer to a `sync` request. A resume from the cursor loses nothing.
+pub(crate) fn synced(id: &Id, cursor: &Cursor) -> Frame {
+    #[derive(Serialize)]
+    struct Synced<'a> {
+        r#type: &'static str,
+        id: &'a Id,
+        cursor: Text<&'a Cursor>,
+    }
+    answer(&Synced {
+        r#type: "synced",
+        id,
+        cursor: Text(cursor),
     })
 }
 

@@ -16,11 +16,13 @@
 //! appends the events.
 
 mod known_rows;
+mod marks;
 mod state;
 
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
 
 use self::state::{Phase, State, Verdict};
 use crate::data::{
@@ -35,6 +37,15 @@ use crate::data::{
 pub(crate) struct Order {
     state: Mutex<State>,
     max_rows: usize,
+    /// Notified when a reread, or another late append, is complete.
+    appended_late: Notify,
+}
+
+/// Events that are appended after their write has returned. It ends with the drop of this value.
+#[derive(Debug)]
+pub(crate) struct LateAppend {
+    order: Arc<Order>,
+    mark: u64,
 }
 
 /// The interval of a write, which begins before the write can take effect. It ends with the drop of
@@ -93,6 +104,7 @@ impl Order {
         Arc::new(Self {
             state: Mutex::new(State::new(max_bytes)),
             max_rows,
+            appended_late: Notify::new(),
         })
     }
 
@@ -198,9 +210,30 @@ impl Order {
         if creates {
             state.unpublished_creations.insert(row.clone());
         }
-        let row_state = state.row_or_default(row);
-        row_state.known_rows.extend(known_rows.into_iter());
-        row_state.mark_for_reread() == Verdict::Reread
+        state.mark_for_reread(row, known_rows.into_iter())
+    }
+
+    /// Records that events are appended after their write has returned.
+    pub(crate) fn begin_late_append(self: &Arc<Self>) -> LateAppend {
+        LateAppend {
+            mark: self.state().marks.open(),
+            order: Arc::clone(self),
+        }
+    }
+
+    /// Waits until the log has the events that were withheld or late when this was called.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    pub(crate) async fn late_appends(&self) {
+        let last = self.state().marks.last();
+        loop {
+            let appended_late = self.appended_late.notified();
+            if self.state().marks.are_closed(last) {
+                return;
+            }
+            appended_late.await;
+        }
     }
 
     /// Records that the admitted events of these rows, and the resets of these models, are in the
@@ -256,21 +289,15 @@ impl Order {
     /// Records that a reread row is in the log as it was found.
     pub(crate) fn finish_reread(&self, row: &RowId, found: Option<Row>) -> RereadStatus {
         let mut state = self.state();
-        let now = state.tick();
-        let Some(row_state) = state.rows.get_mut(row) else {
-            return RereadStatus::Done;
+        let status = if state.finish_reread(row, found) {
+            RereadStatus::Again
+        } else {
+            state.sweep(self.max_rows);
+            RereadStatus::Done
         };
-        // Before the states that arrived meanwhile: in any case this state is older than what the
-        // next read finds.
-        if let Some(found) = found {
-            row_state.known_rows.prepend(found);
-        }
-        if let Phase::Rereading { read_again: true } = row_state.phase {
-            return RereadStatus::Again;
-        }
-        row_state.phase = Phase::Published(now);
-        state.sweep(self.max_rows);
-        RereadStatus::Done
+        drop(state);
+        self.appended_late.notify_waiters();
+        status
     }
 }
 
@@ -285,6 +312,13 @@ impl Admission {
                 read_cursor: None,
             });
         }
+    }
+}
+
+impl Drop for LateAppend {
+    fn drop(&mut self) {
+        self.order.state().marks.close(self.mark);
+        self.order.appended_late.notify_waiters();
     }
 }
 

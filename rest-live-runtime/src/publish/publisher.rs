@@ -162,8 +162,10 @@ impl Publisher {
     pub(crate) fn publish_later(self: &Arc<Self>, events: Vec<Committed>) {
         let publisher = Arc::clone(self);
         let open = self.open_writes.begin();
+        let late = self.order.begin_late_append();
         let publish = async move {
             publisher.publish(events).await;
+            drop(late);
             if let Some(open) = open {
                 open.end();
             }

@@ -1,6 +1,9 @@
 //! Authenticates a connection by a token that its client sends.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::Ordering,
+    time::{Instant, SystemTime},
+};
 
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
@@ -14,7 +17,10 @@ use super::{
 };
 use crate::{
     data::scope::Scope,
-    hub::{clients::expiry::Lifetime, shard::credentials::NewUser},
+    hub::{
+        clients::expiry::Lifetime,
+        shard::credentials::{NewUser, SetUser},
+    },
     metrics::Denial,
     model::permission::Identity,
     protocol::{
@@ -26,6 +32,9 @@ use crate::{
     },
     user_code,
 };
+
+/// Maximum number of times that a token is checked again because users were disconnected meanwhile.
+const MAX_ATTEMPTS: usize = 8;
 
 impl Session {
     /// Replaces the user of the session by the user of a token. When the answer is queued, nothing
@@ -49,42 +58,28 @@ impl Session {
         if permit.has_waited && self.handle.is_gone() {
             return Ok(());
         }
-        let (user, expires_at) = self.user_of(tokens, token).await?;
-        let lifetime = expires_at.map(remaining);
-        if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            tracing::debug!("a token has expired: error 401");
-            return Err(self.deny(Refusal::new(
-                ErrorCode::InvalidToken,
-                "the token has expired",
-            )));
-        }
-        let (scope, user_key, is_same) = self.describe(tokens, &user)?;
-        if self.scope.get().is_some_and(|current| *current != scope) {
-            tracing::debug!("a token belongs to another scope than its connection: error 403");
-            return Err(self.deny(Refusal::new(
-                ErrorCode::Forbidden,
-                "this connection belongs to another tenant: open another one",
-            )));
-        }
+        let mut attempts = 0;
+        let (scope, user_key, expires_at) = loop {
+            let disconnects = context.disconnects.load(Ordering::SeqCst);
+            let is_current = || context.disconnects.load(Ordering::SeqCst) == disconnects;
+            let (user, expires_at) = self.user_of(tokens, &token).await?;
+            let (scope, user_key, new) = self.new_user(tokens, user, expires_at)?;
+            let registry = &context.registry;
+            let is_decided = |group: &_| registry.group_entry(group).1.has_permission();
+            match self.handle.set_user(&new, is_current, is_decided) {
+                SetUser::Set => break (scope, user_key, expires_at),
+                SetUser::Gone => return Ok(()),
+                // The token may belong to one of these users, and be withdrawn.
+                SetUser::Outdated if attempts < MAX_ATTEMPTS => attempts += 1,
+                SetUser::Outdated => return Err(self.deny(check_unavailable())),
+            }
+        };
+        _ = self.scope.set(scope);
         let permit_of_user = self.permit.as_ref();
         if permit_of_user.is_some_and(|p| !p.change_user(&context.limits, user_key)) {
             tracing::debug!("a user has too many connections: this one is closed with 4429");
             context.metrics.count_denial(Denial::Connections);
             self.handle.close(CloseCode::TooMany);
-            return Ok(());
-        }
-        _ = self.scope.set(scope);
-        let new = NewUser {
-            user,
-            is_same,
-            lifetime: lifetime.map_or(Lifetime::Unlimited, |remaining| Lifetime::Credentials {
-                remaining,
-                by_message: true,
-            }),
-        };
-        let registry = &context.registry;
-        let is_decided = |group: &_| registry.group_entry(group).1.has_permission();
-        if !self.handle.set_user(&new, is_decided) {
             return Ok(());
         }
         reauthorize::ask_all(context, &self.handle).await;
@@ -101,10 +96,10 @@ impl Session {
     async fn user_of(
         &self,
         tokens: &Tokens,
-        Token(token): Token,
+        Token(token): &Token,
     ) -> Result<Authenticated, Refusal> {
         let context = &*self.context;
-        let call = user_code::call_async(async { (tokens.authenticate)(token).await });
+        let call = user_code::call_async(async { (tokens.authenticate)(token.clone()).await });
         let refusal = match timeout(context.limits.authorize_timeout, call).await {
             Ok(Ok(Ok(authenticated))) => return Ok(authenticated),
             Ok(Ok(Err(error))) => match database_error(&error) {
@@ -134,6 +129,43 @@ impl Session {
             }
         };
         Err(self.deny(refusal))
+    }
+
+    /// Prepares a user for the session. Also returns the scope of the session with this user, and
+    /// the user's key.
+    ///
+    /// # Errors
+    /// The token has expired, or the user belongs to another scope.
+    fn new_user(
+        &self,
+        tokens: &Tokens,
+        user: Identity,
+        expires_at: Option<SystemTime>,
+    ) -> Result<(Option<Scope>, Option<String>, NewUser), Refusal> {
+        let lifetime = expires_at.map(remaining);
+        if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
+            tracing::debug!("a token has expired: error 401");
+            let message = "the token has expired";
+            return Err(self.deny(Refusal::new(ErrorCode::InvalidToken, message)));
+        }
+        let (scope, user_key, is_same) = self.describe(tokens, &user)?;
+        if self.scope.get().is_some_and(|current| *current != scope) {
+            tracing::debug!("a token belongs to another scope than its connection: error 403");
+            return Err(self.deny(Refusal::new(
+                ErrorCode::Forbidden,
+                "this connection belongs to another tenant: open another one",
+            )));
+        }
+        let lifetime = lifetime.map_or(Lifetime::Unlimited, |remaining| Lifetime::Credentials {
+            remaining,
+            by_message: true,
+        });
+        let new = NewUser {
+            user,
+            is_same,
+            lifetime,
+        };
+        Ok((scope, user_key, new))
     }
 
     /// Returns the scope of the session with this user, the user's key, and whether the user equals

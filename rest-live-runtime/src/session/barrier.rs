@@ -1,8 +1,8 @@
 //! Waits until the log is published up to a cursor, or up to its present.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::context::SessionContext;
 use crate::{
@@ -16,8 +16,10 @@ use crate::{
 pub(super) enum NotReached {
     /// No event of the log has this cursor: it is of another epoch, or ahead of the log.
     UnknownCursor,
-    /// The log cannot be reached, or did not come so far in time.
+    /// The log cannot be reached.
     Unavailable,
+    /// The dispatcher has ended.
+    Ended,
 }
 
 impl SessionContext {
@@ -26,11 +28,7 @@ impl SessionContext {
     ///
     /// # Cancel safety
     /// Safe: it changes nothing.
-    pub(super) async fn reach(
-        &self,
-        cursor: Option<&Cursor>,
-        within: Duration,
-    ) -> Result<(), NotReached> {
+    pub(super) async fn reach(&self, cursor: Option<&Cursor>) -> Result<(), NotReached> {
         let published = self.published.clone();
         if let (Some(cursor), Some(published)) = (cursor, &*published.borrow())
             && published.reaches(cursor)
@@ -39,10 +37,7 @@ impl SessionContext {
         }
         // A log that no client waits for is read from time to time only.
         let _demand = self.hub.demand_log();
-        let reach = self.follow(published, cursor);
-        timeout(within, reach)
-            .await
-            .unwrap_or(Err(NotReached::Unavailable))
+        self.follow(published, cursor).await
     }
 
     async fn follow(
@@ -97,10 +92,7 @@ impl SessionContext {
             present
                 .inspect_err(|error| {
                     let error = error as &dyn Error;
-                    tracing::warn!(
-                        error,
-                        "the event log cannot be read: requests that need its present position are refused with error 503"
-                    );
+                    tracing::debug!(error, "the present of the event log cannot be read");
                 })
                 .ok()
         };
@@ -117,7 +109,6 @@ async fn wait_for(
     is_enough: impl Fn(&Published) -> bool,
 ) -> Result<Published, NotReached> {
     let reached = published.wait_for(|published| published.as_ref().is_some_and(&is_enough));
-    // An error means that the dispatcher has ended.
-    let reached = reached.await.map_err(|_| NotReached::Unavailable)?;
-    reached.clone().ok_or(NotReached::Unavailable)
+    let reached = reached.await.map_err(|_| NotReached::Ended)?;
+    reached.clone().ok_or(NotReached::Ended)
 }

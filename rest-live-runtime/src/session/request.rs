@@ -35,6 +35,11 @@ impl Session {
                 self.answer(v1::pong(id));
                 Ok(())
             }
+            Request::Sync { cursor } => match id {
+                Some(id) => self.sync(id, cursor).await,
+                // The parser refuses it.
+                None => Ok(()),
+            },
             Request::Auth(token) => self.authenticate(id, token).await,
             Request::UnsubscribeFrom(target) => {
                 self.current_user()?;

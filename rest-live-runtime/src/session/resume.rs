@@ -97,9 +97,10 @@ impl Session {
             &context.metrics,
         );
         Ok(match replayed {
-            Some(replayed) => StartPoint::Resumed {
+            Some((replayed, unit_end)) => StartPoint::Resumed {
                 since,
                 replayed,
+                unit_end,
                 batch_id,
             },
             None => self.reset(ResetReason::TooFar),
@@ -162,9 +163,14 @@ impl Session {
     /// history. Otherwise the client would receive states between those that it holds and those of
     /// the request.
     pub(super) async fn reach_present(&self) -> Result<(), Refusal> {
-        let within = self.context.limits.authorize_timeout;
-        let reached = self.context.reach(None, within).await;
-        reached.map_err(|_| unavailable())
+        let present = self.context.reach(None);
+        if let Ok(Ok(())) = timeout(self.context.limits.authorize_timeout, present).await {
+            return Ok(());
+        }
+        tracing::warn!(
+            "the event log cannot be read up to its present: a client could not resume, and its request is refused with error 503"
+        );
+        Err(unavailable())
     }
 
     /// Waits until the log has reported where it begins.

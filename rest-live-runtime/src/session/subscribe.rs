@@ -86,7 +86,11 @@ impl Session {
                     return Ok(());
                 }
                 // If the log began a new epoch, the dispatcher must process that first.
-                Err(SubscribeError::Outdated | SubscribeError::Advanced(_)) => yield_now().await,
+                Err(
+                    SubscribeError::Outdated
+                    | SubscribeError::Advanced(_)
+                    | SubscribeError::UnitOpen,
+                ) => yield_now().await,
                 Err(SubscribeError::Gone) => return Ok(()),
                 Err(SubscribeError::IdInUse) => return Err(id_in_use()),
                 Err(SubscribeError::TooMany) => {
@@ -136,9 +140,22 @@ impl Session {
         new: &mut NewSubscription,
     ) -> Result<Result<(), SubscribeError>, Refusal> {
         let mut replays = 0;
+        let mut published = self.context.published.clone();
         loop {
+            published.mark_unchanged();
             let batch_id = match self.handle.subscribe(new) {
                 Err(SubscribeError::Advanced(batch_id)) => batch_id,
+                Err(SubscribeError::UnitOpen) if replays < MAX_REPLAY_ATTEMPTS => {
+                    replays += 1;
+                    // The dispatcher waits for no client, so the unit ends soon. An error means
+                    // that the dispatcher has ended, and closes the connection.
+                    published.changed().await.map_err(|_| unavailable())?;
+                    continue;
+                }
+                Err(SubscribeError::UnitOpen) => {
+                    new.start = self.reset(ResetReason::TooFar);
+                    continue;
+                }
                 applied => return Ok(applied),
             };
             if self.is_complete_up_to(new, batch_id) {

@@ -17,7 +17,7 @@ mod event_value;
 mod item;
 mod tail_checker;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all};
 
@@ -25,11 +25,11 @@ pub use self::item::records;
 use self::{
     event_value::EventValue,
     item::{one_of_each_kind, updated},
-    tail_checker::TailChecker,
+    tail_checker::{TailChecker, TailEvent},
 };
 use crate::{
     data::cursor::{Cursor, Epoch},
-    log::{EventLog, ReadError, Record},
+    log::{EventLog, Present, ReadError, Record},
 };
 
 /// How long a test waits for the next item of a tail.
@@ -57,12 +57,14 @@ macro_rules! contract_tests {
             tail_begins_at_the_head
             every_tail_yields_every_event_once
             appends_are_atomic
+            append_is_one_unit
             rows_keep_their_order
             read_returns_what_a_tail_yields
             read_errors_are_distinct
             slow_tail_is_reset
             dropped_tails_affect_no_other_tail
             events_of_a_leaving_node_remain
+            present_covers_what_was_appended
         }
     };
     ($start:expr; $($property:ident)*) => {
@@ -146,6 +148,38 @@ pub async fn appends_are_atomic(subject: &dyn Subject) {
     }
 }
 
+/// Events that are appended together are one unit, which a tail yields in one item, also if it is
+/// larger than what the log reads at once. Other appends are other units.
+pub async fn append_is_one_unit(subject: &dyn Subject) {
+    const APPENDS: usize = 31;
+    const SIZE: usize = 97;
+    let logs: [_; 3] = nodes(subject).await;
+    let mut tail = TailChecker::begin(&*logs[0]).await;
+    let appends = (0..APPENDS)
+        .map(|number| append(&*logs[number % logs.len()], records(number as i32, SIZE)));
+    join_all(appends).await;
+    tail.wait_for_events(APPENDS * SIZE).await;
+    let mut units: HashMap<u64, Vec<&TailEvent>> = HashMap::new();
+    for event in &tail.events {
+        units.entry(event.unit).or_default().push(event);
+    }
+    assert_eq!(units.len(), APPENDS, "one unit for each append");
+    for (unit, events) in &units {
+        let first = events[0];
+        let (row, _) = first.event.row_and_state();
+        assert_eq!(events.len(), SIZE, "unit {unit}");
+        for event in events {
+            assert_eq!(event.event.row_and_state().0, row, "unit {unit}");
+            assert_eq!(event.item, first.item, "unit {unit} is in one item");
+        }
+    }
+    let read = logs[1].read(tail.begin.clone(), APPENDS * SIZE).await;
+    let read = read.expect("no event was removed").into_iter();
+    let mut yielded: Vec<_> = tail.events.iter().map(|e| (e.position, e.unit)).collect();
+    yielded.sort_unstable();
+    assert!(read.map(|entry| (entry.position, entry.unit)).eq(yielded));
+}
+
 /// Events of one row are yielded in the order of their appends, although other nodes also append.
 pub async fn rows_keep_their_order(subject: &dyn Subject) {
     const STATES: i32 = 50;
@@ -165,7 +199,7 @@ pub async fn rows_keep_their_order(subject: &dyn Subject) {
     for tail in &mut tails {
         tail.wait_for_events(6 * STATES as usize).await;
         let mut states = [0; 6];
-        for (_, event) in &tail.events {
+        for TailEvent { event, .. } in &tail.events {
             let (row, state) = event.row_and_state();
             assert_eq!(states[row as usize], state, "the order of row {row}");
             states[row as usize] += 1;
@@ -301,6 +335,29 @@ pub async fn events_of_a_leaving_node_remain(subject: &dyn Subject) {
     tail.wait_for_events(4).await;
     let expected = [records(1, 3), records(2, 1)].concat();
     assert_eq!(tail.sorted_events(), EventValue::from_records(&expected));
+}
+
+/// When a tail reaches the present of its log, it has yielded everything that any node appended
+/// before. The node that appended knows a cursor at or after its events.
+pub async fn present_covers_what_was_appended(subject: &dyn Subject) {
+    let [log, other] = nodes(subject).await;
+    let mut tail = TailChecker::begin(&*other).await;
+    for row in 1..=5 {
+        append(&*log, records(row, 2)).await;
+        let appended = log.appended().await.expect("the log is reachable");
+        let present = other.present().await.expect("the log is reachable");
+        let is_reached = |tail: &TailChecker| match &present {
+            Present::Position(head) => tail.watermark.position >= head.position,
+            Present::Moment(moment) => tail.as_of >= Some(*moment),
+        };
+        while !is_reached(&tail) {
+            assert!(!tail.step().await, "no event was lost");
+        }
+        assert_eq!(tail.events.len(), 2 * row as usize);
+        assert_eq!(appended.epoch, tail.begin.epoch);
+        let positions = tail.events.iter().map(|event| event.position);
+        assert!(positions.max() <= Some(appended.position));
+    }
 }
 
 async fn nodes<const N: usize>(subject: &dyn Subject) -> [Arc<dyn EventLog>; N] {

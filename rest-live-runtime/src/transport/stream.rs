@@ -131,10 +131,9 @@ impl Connection {
                     Flow::Break(End::ByServer(CloseCode::Silent))
                 }
                 _ = tick(&mut ping) => {
-                    let ping = session.ping();
-                    let bytes = ping.iter().flat_map(|frame| frame.bytes().iter());
-                    let bytes: Vec<u8> = ping_frame().iter().chain(bytes).copied().collect();
-                    self.write(&bytes).await
+                    // The message follows the frames that are queued.
+                    session.ping();
+                    self.write(&ping_frame()).await
                 }
             };
             if let Flow::Break(end) = flow {

@@ -130,6 +130,14 @@ fn cpu_against_the_best(samples: &Samples) -> Claim {
     Claim::at_most("CPU of rest-live / the best of the others", 1.25, measured)
 }
 
+pub fn of_units(samples: &Samples, _: &Load) -> Vec<Claim> {
+    let (units, alone) = (samples.of(Variant::RestLive), samples.of(Variant::Alone));
+    vec![
+        all_delivered(units),
+        Claim::at_most("CPU with units / without", 1.15, units.cpu / alone.cpu),
+    ]
+}
+
 pub fn of_permissions(samples: &Samples, _: &Load) -> Vec<Claim> {
     let (without, with) = (samples.of(Variant::RestLive), samples.of(Variant::Asked));
     vec![

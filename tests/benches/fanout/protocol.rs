@@ -56,6 +56,9 @@ pub const SUBSCRIBED_ONLY: &str = r#"{"type":"subscribed","id":1}"#;
 /// The beginning of the frame of a server that reports dropped broadcasts.
 pub const RESET: &str = r#"{"type":"reset""#;
 
+/// The beginning of the frame that ends the broadcasts of a transaction.
+pub const UNIT_END: &str = r#"{"type":"unit""#;
+
 /// Returns the group of a subscribe request.
 pub fn group_of(request: &str) -> Option<i32> {
     #[derive(Deserialize)]

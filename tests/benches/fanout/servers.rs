@@ -28,6 +28,8 @@ pub enum Variant {
     RestLive,
     /// rest-live with a `check_permission`.
     Asked,
+    /// rest-live, with a transaction for each row.
+    Alone,
     Chat,
     ChatNodelay,
     Careful,
@@ -35,9 +37,10 @@ pub enum Variant {
 }
 
 impl Variant {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::RestLive,
         Self::Asked,
+        Self::Alone,
         Self::Chat,
         Self::ChatNodelay,
         Self::Careful,
@@ -48,6 +51,7 @@ impl Variant {
         match self {
             Self::RestLive => "rest-live",
             Self::Asked => "rest-live with check_permission",
+            Self::Alone => "rest-live without units",
             Self::Chat => "chat",
             Self::ChatNodelay => "chat-nodelay",
             Self::Careful => "careful",
@@ -102,8 +106,8 @@ pub fn run(variant: Variant) {
     runtime.block_on(async {
         let (listener, address) = listen(variant).await;
         match variant {
-            Variant::RestLive | Variant::Asked => {
-                serve(address, RestLive::start(listener, variant.model()).await).await;
+            Variant::RestLive | Variant::Asked | Variant::Alone => {
+                serve(address, RestLive::start(listener, variant).await).await;
             }
             Variant::Chat | Variant::ChatNodelay => serve(address, Chat::start(listener)).await,
             Variant::Careful => serve(address, Careful::start(listener)).await,
@@ -125,7 +129,10 @@ async fn serve(address: SocketAddr, server: impl Publish) {
 /// server that is measured without it, and for rest-live, which sets it itself.
 async fn listen(variant: Variant) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let keeps_default = matches!(variant, Variant::RestLive | Variant::Asked | Variant::Chat);
+    let keeps_default = matches!(
+        variant,
+        Variant::RestLive | Variant::Asked | Variant::Alone | Variant::Chat
+    );
     if !keeps_default {
         set_tcp_nodelay(&listener, true).unwrap();
     }

@@ -57,6 +57,14 @@ pub const SHAPES: &[Shape] = &[
             load(servers, ONE_GROUP, claim::of_permissions)
         },
     },
+    Shape {
+        letter: "h",
+        title: "as (b), beside the same rows in a transaction each, which are no unit",
+        measure: || {
+            let servers = &[Variant::RestLive, Variant::Alone];
+            load(servers, TRANSACTIONS, claim::of_units)
+        },
+    },
 ];
 
 const EVERY_SERVER: &[Variant] = &[

@@ -92,6 +92,9 @@ pub fn subscribe(id: usize, list: i32, since: Option<&str>) -> String {
 /// The beginning of the answer to a subscribe request. The id of the request follows.
 pub const SUBSCRIBED: &str = r#"{"type":"subscribed","id":"#;
 
+/// The beginning of the frame that ends a unit.
+pub const UNIT_END: &str = r#"{"type":"unit""#;
+
 /// The beginning of each broadcast. The list follows.
 pub const BROADCAST: &str = r#"{"type":"broadcast","model":"bench.Task","group":{"list_id":"#;
 

@@ -101,7 +101,7 @@ impl World {
 
     /// Asserts what the client has received, in any order.
     async fn expect<const N: usize>(&mut self, expected: [&str; N]) {
-        let mut received: Vec<_> = self.client.received().await.iter().map(summary).collect();
+        let mut received = summaries(&self.client.received().await);
         received.sort();
         assert_eq!(received, expected);
     }
@@ -109,6 +109,12 @@ impl World {
 
 fn subscribe(id: &str, group: &Value, since: Option<&Value>) -> Value {
     json!({"id": id, "model": "blog.Post", "group": group, "since": since})
+}
+
+/// Returns the summaries of frames, without those that end a unit.
+fn summaries(frames: &[Value]) -> Vec<String> {
+    let frames = frames.iter().filter(|frame| frame["type"] != "unit");
+    frames.map(summary).collect()
 }
 
 /// Returns the group, the action and the text of a broadcast, or the reset of a subscription.

@@ -53,7 +53,7 @@ fn row(id: i32, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn changes_appear_in_every_tab_without_requests() {
+async fn changes_appear_in_every_tab() {
     let app = Example::start("todolist").await;
     app.post("/api/lists", r#"{"name":"Home"}"#).await;
     app.post("/api/lists", r#"{"name":"Work"}"#).await;
@@ -115,9 +115,124 @@ async fn changes_appear_in_every_tab_without_requests() {
         one_requests.lock().unwrap().clone(),
         other_requests.lock().unwrap().clone(),
     );
+    // A page loads the tasks of a new list. Everything else comes from the websocket.
     for (loaded, requests) in [(loaded.0, after.0), (loaded.1, after.1)] {
-        assert!(requests[loaded..].is_empty(), "{:?}", &requests[loaded..]);
+        assert_eq!(requests[loaded..], [app.url("/api/tasks?list_id=3")]);
     }
+    chromium.close().await;
+}
+
+/// Records each state that the page shows: how many tasks are in lists 1 and 2, and how many are
+/// done.
+const RECORD_STATES: &str = r#"
+    window.states = [];
+    const count = selector => document.querySelectorAll(selector).length;
+    const state = () => [count('[data-list-id="1"] li'), count('[data-list-id="2"] li'), count('li.done')].join();
+    const record = () => { if (states.at(-1) !== state()) states.push(state()); };
+    record();
+    new MutationObserver(record)
+        .observe(document.querySelector('#lists'), { subtree: true, childList: true, attributes: true });
+"#;
+
+async fn states(page: &Page) -> Vec<String> {
+    page.evaluate("states").await.unwrap().into_value().unwrap()
+}
+
+#[tokio::test]
+async fn each_transaction_is_drawn_in_one_step() {
+    let app = Example::start("todolist").await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    app.post("/api/lists", r#"{"name":"Work"}"#).await;
+    let chromium = Chromium::launch().await;
+    let (page, _) = open(&chromium, &app).await;
+    page.evaluate(RECORD_STATES).await.unwrap();
+    let tasks = vec![r#"{"text":"x","list_id":1}"#; 20].join(",");
+    app.post("/api/tasks/bulk", &format!("[{tasks}]")).await;
+    app.http("PATCH", "/api/tasks?list_id=1", r#"{"done":true}"#)
+        .await;
+    app.http("PATCH", "/api/tasks/1", r#"{"list_id":2,"done":false}"#)
+        .await;
+    app.http("POST", "/api/lists/1/move", r#"{"to":2}"#).await;
+    app.http("DELETE", "/api/tasks?done=true", "").await;
+    app.http("DELETE", "/api/lists/2", "").await;
+    wait_for(&page, "states.at(-1) === '0,0,0' && states.length > 1").await;
+    wait_for(&page, r#"!document.querySelector('[data-list-id="2"]')"#).await;
+    assert_eq!(
+        states(&page).await,
+        [
+            "0,0,0", "20,0,0", "20,0,20", "19,1,19", "0,20,19", "0,1,0", "0,0,0"
+        ]
+    );
+    chromium.close().await;
+}
+
+#[tokio::test]
+async fn page_resumes_in_one_step_without_loading() {
+    let app = Example::start("todolist").await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    app.post("/api/lists", r#"{"name":"Work"}"#).await;
+    for text in ["a", "b", "c"] {
+        app.post("/api/tasks", &format!(r#"{{"text":"{text}","list_id":1}}"#))
+            .await;
+    }
+    let chromium = Chromium::launch().await;
+    let (page, requests) = open(&chromium, &app).await;
+    wait_for(&page, &row(3, "c")).await;
+    page.evaluate(RECORD_STATES).await.unwrap();
+    let loaded = requests.lock().unwrap().len();
+
+    page.evaluate("window.reconnect = connect; connect = () => {}; socket.close()")
+        .await
+        .unwrap();
+    wait_for(&page, "document.body.dataset.state === 'reconnecting'").await;
+    app.http("PATCH", "/api/tasks/1", r#"{"done":true}"#).await;
+    app.http("POST", "/api/lists/1/move", r#"{"to":2}"#).await;
+    app.http("DELETE", "/api/tasks/2", "").await;
+    app.post("/api/tasks", r#"{"text":"d","list_id":1}"#).await;
+    page.evaluate("reconnect()").await.unwrap();
+    wait_for(&page, &row(4, "d")).await;
+    wait_for(&page, "document.body.dataset.state === 'live'").await;
+    assert_eq!(states(&page).await, ["3,0,0", "1,2,1"]);
+    let requests = requests.lock().unwrap().clone();
+    assert!(requests[loaded..].is_empty(), "{:?}", &requests[loaded..]);
+    chromium.close().await;
+}
+
+#[tokio::test]
+async fn own_change_is_drawn_before_the_editor_closes() {
+    let app = Example::start("todolist").await;
+    app.post("/api/lists", r#"{"name":"Home"}"#).await;
+    let chromium = Chromium::launch().await;
+    let (page, _) = open(&chromium, &app).await;
+    // A new list is on the page, and has the focus, when the answer to its `sync` arrives.
+    page.evaluate(
+        r#"const form = document.querySelector('#new-list');
+        form.querySelector('input').value = 'Garden';
+        form.requestSubmit();"#,
+    )
+    .await
+    .unwrap();
+    wait_for(
+        &page,
+        r#"document.activeElement.closest('[data-list-id="2"]') !== null"#,
+    )
+    .await;
+    // The old name never returns after the editor has closed.
+    page.evaluate(
+        r#"const name = document.querySelector('[data-list-id="2"] h2 .text');
+        window.names = [];
+        name.click();
+        new MutationObserver(() => { if (!name.hidden) names.push(name.textContent); })
+            .observe(name, { attributes: true, attributeFilter: ['hidden'] });
+        const editor = document.querySelector('.editor');
+        editor.value = 'Balcony';
+        editor.onblur();"#,
+    )
+    .await
+    .unwrap();
+    wait_for(&page, "names.length > 0").await;
+    let names = page.evaluate("names").await.unwrap();
+    assert_eq!(names.into_value::<Vec<String>>().unwrap(), ["Balcony"]);
     chromium.close().await;
 }
 

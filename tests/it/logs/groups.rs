@@ -33,7 +33,11 @@ async fn follow(live: &Live) -> [Client; 2] {
 }
 
 async fn expect(client: &mut Client, action: &str, text: &str) {
-    let frame = client.receive_json().await;
+    let mut frame = client.receive_json().await;
+    // The move before it is a unit.
+    if frame["type"] == "unit" {
+        frame = client.receive_json().await;
+    }
     assert_eq!(frame["action"], action, "{frame}");
     assert_eq!(frame["payload"], json!({"id": 1, "text": text}), "{frame}");
 }

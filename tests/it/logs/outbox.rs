@@ -17,6 +17,7 @@ mod retention;
 mod storm;
 mod transactional;
 mod trigger_faults;
+mod trigger_units;
 
 use rest_live::log::{Operation, StoredEvent};
 use rest_live_outbox::{
@@ -103,6 +104,7 @@ fn event(model: &str) -> StoredEvent {
         node: Some("n\"1".to_owned()),
         began: Some("now.3".to_owned()),
         scope: Some("a \\ \"tenant\"".to_owned()),
+        following: 0,
     }
 }
 

@@ -72,7 +72,8 @@ async fn too_many_missed_rows_are_a_reset() {
         .exec(&app.db())
         .await
         .unwrap();
-    assert_eq!(resume(&app, &since).await.len(), 1 + 512);
+    // The last frame ends the unit.
+    assert_eq!(resume(&app, &since).await.len(), 1 + 512 + 1);
     task::Entity::live_insert_many(rows(513..=513))
         .exec(&app.db())
         .await
@@ -129,7 +130,8 @@ async fn expired_cursor_is_a_reset() {
         let frames = other.received().await;
         assert_eq!(frames[0]["recovered"], recovered, "{frames:?}");
         if recovered {
-            assert_eq!(frames.len(), 1 + 4, "{frames:?}");
+            assert_eq!(frames.len(), 1 + 4 + 1, "{frames:?}");
+            assert_eq!(frames[5]["type"], "unit");
         } else {
             assert_eq!(frames[1]["reason"], "expired", "{frames:?}");
         }
@@ -158,7 +160,7 @@ async fn server_replays_what_the_log_forgot() {
     other.receive_nothing().await;
     other.send_json(list(1, Some(&since))).await;
     let frames = other.received().await;
-    assert_eq!(frames.len(), 1 + 20, "{frames:?}");
+    assert_eq!(frames.len(), 1 + 20 + 1, "{frames:?}");
     // The replay follows the order of the last changes.
     assert_eq!(frames[20]["payload"]["text"], "b");
 }

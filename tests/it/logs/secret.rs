@@ -104,6 +104,7 @@ async fn secret_is_blank_outside_the_process() {
     let model = moved.update(&writer).await.unwrap();
     for client in &mut clients {
         assert_eq!(next(client, "DELETED").await, blank("ada"));
+        assert_eq!(client.receive_json().await["type"], "unit");
     }
     model.delete(&writer).await.unwrap();
     for client in &mut clients {

@@ -1,6 +1,6 @@
 //! Plays the golden frames of `protocol/*.json`: what a client sends and receives, verbatim.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, TransactionTrait};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -42,7 +42,33 @@ enum Step {
     InsertQuestion(Question),
     UpdateQuestion(Question),
     DeleteQuestion(i32),
+    /// Writes rows in one transaction.
+    Transaction(Vec<Write>),
     Shutdown,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Write {
+    Insert(Task),
+    Update(Task),
+    Delete(i32),
+}
+
+impl Write {
+    async fn perform(self, db: &impl ConnectionTrait) {
+        match self {
+            Self::Insert(task) => _ = task.into_active_model().insert(db).await.unwrap(),
+            Self::Update(task) => _ = task.into_active_model().update(db).await.unwrap(),
+            Self::Delete(id) => {
+                let task = task::ActiveModel {
+                    id: Set(id),
+                    ..Default::default()
+                };
+                task.delete(db).await.unwrap();
+            }
+        }
+    }
 }
 
 /// An error frame has these keys in this order, with the message after `error`.
@@ -166,7 +192,7 @@ async fn plain_matches_its_golden_frames() {
 
 #[tokio::test]
 async fn v1_matches_its_golden_frames() {
-    play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 20).await;
+    play_all(include_str!("../../../protocol/v1.json"), Dialect::V1, 23).await;
 }
 
 #[tokio::test]
@@ -231,16 +257,15 @@ impl Player {
                 assert_eq!(client.closed().await.0, code);
                 self.is_closed = true;
             }
-            Step::Insert(task) => _ = task.into_active_model().insert(&app.db()).await.unwrap(),
-            Step::Update(task) => _ = task.into_active_model().update(&app.db()).await.unwrap(),
-            Step::Delete(id) => {
-                task::ActiveModel {
-                    id: Set(id),
-                    ..Default::default()
+            Step::Insert(task) => Write::Insert(task).perform(&app.db()).await,
+            Step::Update(task) => Write::Update(task).perform(&app.db()).await,
+            Step::Delete(id) => Write::Delete(id).perform(&app.db()).await,
+            Step::Transaction(writes) => {
+                let transaction = app.db().begin().await.unwrap();
+                for write in writes {
+                    write.perform(&transaction).await;
                 }
-                .delete(&app.db())
-                .await
-                .unwrap();
+                transaction.commit().await.unwrap();
             }
             Step::InsertPost(post) => _ = post.into_active_model().insert(&app.db()).await.unwrap(),
             Step::UpdatePost(post) => _ = post.into_active_model().update(&app.db()).await.unwrap(),

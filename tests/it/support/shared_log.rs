@@ -52,7 +52,9 @@ impl SharedLog {
         let later = (position + 1..).zip(&events[position as usize..]);
         later
             .take(limit)
-            .map(|(position, event)| Entry::stored(position, event.clone()))
+            .map(|(position, event)| {
+                Entry::stored(position, event.clone()).in_unit(position + event.following)
+            })
             .collect()
     }
 }
@@ -65,8 +67,13 @@ impl EventLog for SharedLog {
             }
             let mut events = self.events.lock().unwrap();
             // Serialized and parsed again, as over a network.
-            events.extend(records.iter().map(|record| {
-                let text = serde_json::to_string(&record.store()).unwrap();
+            let following = (0..records.len() as u64).rev();
+            events.extend(records.iter().zip(following).map(|(record, following)| {
+                let stored = StoredEvent {
+                    following,
+                    ..record.store()
+                };
+                let text = serde_json::to_string(&stored).unwrap();
                 serde_json::from_str::<StoredEvent>(&text).unwrap()
             }));
             self.head.send_replace(events.len() as u64);

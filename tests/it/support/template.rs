@@ -48,6 +48,8 @@ enum Piece<'t> {
     Cursor,
     /// `<cursor:name>` and `<cursor:name+5>`.
     Named(&'t str, u64),
+    /// `<unit:name>`.
+    Unit(&'t str),
 }
 
 fn pieces(template: &str) -> Vec<Piece<'_>> {
@@ -62,6 +64,7 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
                 Some((name, more)) => Piece::Named(name, more.parse().unwrap()),
                 None => Piece::Named(name, 0),
             },
+            Some(("unit", name)) => Piece::Unit(name),
             None if placeholder == "cursor" => Piece::Cursor,
             None if placeholder == "ms" => Piece::Number,
             None if ["session", "message"].contains(&placeholder) => Piece::Any,
@@ -82,7 +85,7 @@ impl Template {
                 cursor.position += more;
                 cursor.to_string()
             }
-            Piece::Any | Piece::Number | Piece::Cursor => {
+            Piece::Any | Piece::Number | Piece::Cursor | Piece::Unit(_) => {
                 panic!("placeholder without a value: {template}")
             }
         });
@@ -119,6 +122,11 @@ impl Template {
                         self.cursors.insert(name.to_owned(), cursor);
                     }
                 },
+                Piece::Unit(name) => {
+                    // Frames with smaller cursors follow.
+                    let cursor = self.parse_next(value);
+                    self.cursors.insert(name.to_owned(), cursor);
+                }
                 Piece::Named(..) => panic!("an expected frame cannot add to a cursor: {template}"),
             }
         }
@@ -127,8 +135,14 @@ impl Template {
 
     /// Parses a cursor, and asserts that it has the epoch of the last one and is not before it.
     fn next(&mut self, text: &str) -> Cursor {
+        let cursor = self.parse_next(text);
+        self.last = Some(cursor.clone());
+        cursor
+    }
+
+    fn parse_next(&self, text: &str) -> Cursor {
         let cursor = Cursor::parse(text);
-        if let Some(last) = self.last.replace(cursor.clone()) {
+        if let Some(last) = &self.last {
             assert_eq!(cursor.epoch, last.epoch, "the log is the same");
             assert!(cursor.position >= last.position, "{cursor} after {last}");
         }

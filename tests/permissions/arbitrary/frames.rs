@@ -111,8 +111,14 @@ impl Object {
             }
             Some("broadcast") => {
                 self.assert_visible(&self.get("payload"), user, history);
-                "action cursor group model payload type"
+                if self.has("unit") {
+                    assert!(self.get("unit").is_string(), "{self:?}");
+                    "action cursor group model payload type unit"
+                } else {
+                    "action cursor group model payload type"
+                }
             }
+            Some("unit") => "cursor type",
             Some("hello") => "max_message_bytes max_subscriptions ping_ms session type",
             Some("subscribed") => "cursor group model recovered type",
             Some("unsubscribed" | "pong") => "type",

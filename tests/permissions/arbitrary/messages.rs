@@ -100,7 +100,7 @@ fn valid_message() -> impl Strategy<Value = Draft> {
         });
         message
     });
-    let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong"]);
+    let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong", "sync"]);
     let verb =
         (id(), verbs).prop_map(move |(id, verb)| draft(&[("type", &json!(verb)), ("id", &id)]));
     prop_oneof![3 => plain, 3 => v1, 3 => v0_7, 2 => verb]

@@ -1,11 +1,18 @@
 //! Another token on an open connection: what its user keeps, and what they lose.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use super::{auth, expect_authenticated, open, owner, without_user};
-use crate::vault::{ada, bob, expect_subscribed, folder, subscribe};
+use super::{auth, expect_authenticated, open, owner, user_of, without_user};
+use crate::vault::{Vault, ada, bob, expect_error, expect_subscribed, folder, subscribe};
 
 #[tokio::test]
 async fn token_lets_subscriptions_begin() {
@@ -180,4 +187,39 @@ async fn disconnect_and_reauthorize_select_the_new_user() {
     assert_eq!(vault.live.disconnect(|_| true), 1, "no user, no predicate");
     assert_eq!(client.receive_close().await.code_and_reason().0, 4403);
     drop(anonymous);
+}
+
+/// Bob's token is withdrawn, and Bob disconnected, while a client waits for its check.
+#[tokio::test]
+async fn token_is_checked_again_after_a_disconnect() {
+    let (started, may_end) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let is_withdrawn = Arc::new(AtomicBool::new(false));
+    let parts = (started.clone(), may_end.clone(), is_withdrawn.clone());
+    let vault = Vault::build(|builder| {
+        builder.authenticate(move |token| {
+            let (started, may_end, is_withdrawn) = parts.clone();
+            async move {
+                let is_valid = !is_withdrawn.load(Ordering::SeqCst);
+                started.add_permits(1);
+                may_end.acquire().await?.forget();
+                if is_valid {
+                    user_of(token).await
+                } else {
+                    Err("withdrawn".into())
+                }
+            }
+        })
+    })
+    .await;
+    let mut client = vault.client(ada());
+    let withdraw = async {
+        started.acquire().await.unwrap().forget();
+        is_withdrawn.store(true, Ordering::SeqCst);
+        assert_eq!(vault.live.disconnect(|person| *person == bob()), 0);
+        may_end.add_permits(2);
+    };
+    let (answer, ()) = tokio::join!(expect_error(&mut client, auth("bob")), withdraw);
+    assert_eq!(answer, (401, "invalid_token".to_owned()));
+    assert_eq!(started.available_permits(), 1, "it was checked twice");
+    assert_eq!(vault.live.disconnect(|person| *person == ada()), 1);
 }

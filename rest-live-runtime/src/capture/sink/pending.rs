@@ -222,6 +222,11 @@ impl PendingWrites {
         Some(write)
     }
 
+    /// Returns whether any write is pending.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().writes.is_empty()
+    }
+
     /// Takes all pending writes.
     pub(crate) fn take_all(&self) -> Vec<Orphan> {
         self.take_if(|_| true)

@@ -7,7 +7,10 @@ use tracing::Span;
 
 use super::{expiry::Expiry, send_queue::SendQueue, socket::SharedSocket};
 use crate::{
-    hub::ids::{SubscriberKey, SubscriptionId},
+    hub::{
+        groups::broadcast_frame::Unit,
+        ids::{SubscriberKey, SubscriptionId},
+    },
     model::permission::Identity,
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v1},
 };
@@ -24,6 +27,9 @@ pub(crate) struct Client {
     pub(crate) subscriptions: Vec<Subscription>,
     /// The subscriptions whose groups have frames for this client.
     pub(crate) backlogs: Vec<SubscriberKey>,
+    /// A unit of which frames were taken before it was published to its end. Until the queue is
+    /// taken again, the message that ends it is in the queue, or follows.
+    pub(crate) open_unit: Option<Arc<Unit>>,
     /// Number of subscriptions; one group under several ids counts as several.
     pub(crate) subscription_count: u32,
     /// Number of reauthorizations and new users: an answer from before the last one does not hold.
@@ -114,6 +120,7 @@ impl Client {
             queue: SendQueue::default(),
             subscriptions: Vec::new(),
             backlogs: Vec::new(),
+            open_unit: None,
             subscription_count: 0,
             rights_version: 0,
             dialect,
@@ -156,6 +163,13 @@ impl Client {
             Sink::Task(_) => None,
             Sink::Socket(socket) => Some(Arc::clone(&socket.socket)),
         }
+    }
+
+    /// Returns whether frames of a unit were taken before its end.
+    pub(crate) fn has_begun(&self, unit: &Arc<Unit>) -> bool {
+        self.open_unit
+            .as_ref()
+            .is_some_and(|begun| Arc::ptr_eq(begun, unit))
     }
 
     pub(crate) fn has_id(&self, id: &Id) -> bool {

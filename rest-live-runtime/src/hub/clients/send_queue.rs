@@ -97,6 +97,16 @@ pub(crate) enum MessageKind {
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
+    /// The message that ends a unit; not counted, because it follows a broadcast that is counted.
+    /// `is_begun` is whether frames of the unit may have been sent: then it is not dropped with the
+    /// others.
+    UnitEnd {
+        is_begun: bool,
+    },
+    /// The same for a replay. It is counted like an answer.
+    ReplayEnd {
+        is_begun: bool,
+    },
     /// A ping or pongs of the websocket protocol; not counted.
     Control,
     /// The close frame, always the last.
@@ -109,13 +119,31 @@ impl MessageKind {
         match self {
             Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
             Self::Reset(_, grant) => grant,
-            Self::Begun | Self::Answer | Self::Control | Self::Close => None,
+            Self::Begun
+            | Self::Answer
+            | Self::UnitEnd { .. }
+            | Self::ReplayEnd { .. }
+            | Self::Control
+            | Self::Close => None,
         }
+    }
+
+    /// Returns whether it shows a row.
+    pub(crate) fn is_frame(self) -> bool {
+        matches!(self, Self::Broadcast(_) | Self::Replayed(_))
+    }
+
+    /// Returns whether it ends a unit.
+    pub(crate) fn is_unit_end(self) -> bool {
+        matches!(self, Self::UnitEnd { .. } | Self::ReplayEnd { .. })
     }
 
     /// Returns whether a reset covers it.
     pub(crate) fn is_covered(self) -> bool {
-        matches!(self, Self::Broadcast(_) | Self::Reset(..))
+        matches!(
+            self,
+            Self::Broadcast(_) | Self::Reset(..) | Self::UnitEnd { .. }
+        )
     }
 }
 
@@ -138,6 +166,11 @@ impl SendQueue {
     pub(crate) fn is_behind(&self) -> bool {
         let slow = self.slow.as_deref();
         slow.is_some_and(|slow| slow.behind.is_some())
+    }
+
+    /// Returns whether everything that was published to the client is queued or sent.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        !self.is_behind() && self.reset.is_none() && !self.ignores_changes()
     }
 
     /// Returns whether frames that were held can be sent, after the reset if there is one.
@@ -187,10 +220,13 @@ impl SendQueue {
     pub(crate) fn keeps(&self, kind: MessageKind) -> bool {
         match kind {
             MessageKind::Begun | MessageKind::Close => true,
-            MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control => {
-                !self.is_urgent
+            MessageKind::Answer
+            | MessageKind::Replayed(_)
+            | MessageKind::ReplayEnd { .. }
+            | MessageKind::Control => !self.is_urgent,
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) | MessageKind::UnitEnd { .. } => {
+                !self.is_urgent && !self.lagging
             }
-            MessageKind::Broadcast(_) | MessageKind::Reset(..) => !self.is_urgent && !self.lagging,
         }
     }
 
@@ -200,7 +236,10 @@ impl SendQueue {
         queued.any(|queued| {
             matches!(
                 queued.kind,
-                MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::Control
+                MessageKind::Answer
+                    | MessageKind::Replayed(_)
+                    | MessageKind::ReplayEnd { .. }
+                    | MessageKind::Control
             )
         })
     }
@@ -290,6 +329,16 @@ impl SendQueue {
             || self.answer_bytes * 2 >= limits.max_pending_bytes
     }
 
+    /// Queues the message that ends a unit of which frames were taken.
+    pub(crate) fn push_unit_end(&mut self, end: Frame, after_event: u64) {
+        self.bytes += end.bytes().len();
+        self.queued.push_back(Queued {
+            kind: MessageKind::UnitEnd { is_begun: true },
+            content: Content::Frame(end),
+            after_event,
+        });
+    }
+
     /// Queues a control frame.
     pub(crate) fn push_control(&mut self, kind: MessageKind, bytes: Bytes, after_event: u64) {
         self.bytes += bytes.len();
@@ -308,12 +357,15 @@ impl SendQueue {
         captured: Option<SystemTime>,
     ) {
         match kind {
-            MessageKind::Answer | MessageKind::Replayed(_) => {
+            MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::ReplayEnd { .. } => {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
             MessageKind::Broadcast(_) | MessageKind::Reset(..) => self.messages += 1,
-            MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
+            MessageKind::Begun
+            | MessageKind::UnitEnd { .. }
+            | MessageKind::Control
+            | MessageKind::Close => {}
         }
         self.bytes += bytes.len();
         self.queued.push_front(Queued {
@@ -326,9 +378,24 @@ impl SendQueue {
     /// Drops what is queued here for the subscription that has this grant.
     pub(crate) fn drop_grant(&mut self, grant: GrantId) {
         self.retain(|kind| kind.grant() != Some(grant));
+        self.drop_empty_units();
     }
 
-    pub(crate) fn retain(&mut self, keep: impl Fn(MessageKind) -> bool) {
+    /// Drops the ends of units whose frames were all dropped, and of which none was sent.
+    pub(crate) fn drop_empty_units(&mut self) {
+        let mut has_frames = false;
+        self.retain(|kind| match kind {
+            MessageKind::UnitEnd { is_begun } | MessageKind::ReplayEnd { is_begun } => {
+                mem::take(&mut has_frames) || is_begun
+            }
+            _ => {
+                has_frames |= kind.is_frame();
+                true
+            }
+        });
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(MessageKind) -> bool) {
         let Self {
             queued,
             messages,
@@ -343,12 +410,17 @@ impl SendQueue {
                 let length = queued.content.len();
                 *bytes -= length;
                 match queued.kind {
-                    MessageKind::Answer | MessageKind::Replayed(_) => {
+                    MessageKind::Answer
+                    | MessageKind::Replayed(_)
+                    | MessageKind::ReplayEnd { .. } => {
                         *answers -= 1;
                         *answer_bytes -= length;
                     }
                     MessageKind::Broadcast(_) | MessageKind::Reset(..) => *messages -= 1,
-                    MessageKind::Begun | MessageKind::Control | MessageKind::Close => {}
+                    MessageKind::Begun
+                    | MessageKind::UnitEnd { .. }
+                    | MessageKind::Control
+                    | MessageKind::Close => {}
                 }
             }
             kept

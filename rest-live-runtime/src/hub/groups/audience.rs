@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    broadcast_frame::{BroadcastFrame, FrameByDialect, FrameIndex},
+    broadcast_frame::{BroadcastFrame, FrameByDialect, FrameIndex, Unit},
     subscriber::Subscriber,
 };
 use crate::{
@@ -38,6 +38,10 @@ pub(crate) enum HubEvent {
     Row(Vec<Publication>),
     /// Unknown rows of this model changed.
     Reset(ScopedModel),
+    /// More events of a unit follow, in a later publish.
+    OpenUnit(Arc<Unit>),
+    /// No more events of the open unit follow.
+    EndUnit,
 }
 
 /// What the subscribers of one group receive for one event.

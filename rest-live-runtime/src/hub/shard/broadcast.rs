@@ -18,14 +18,19 @@ use crate::{
 impl State {
     /// Queues an event for the subscribers whom it concerns.
     pub(crate) fn publish(&mut self, event: HubEvent, at: &EventPosition) {
-        self.clients.event += 1;
         match event {
             HubEvent::Row(publications) => {
+                self.clients.event += 1;
                 for publication in publications {
                     self.publish_row(publication, at.position);
                 }
             }
-            HubEvent::Reset(model) => self.reset_model(&model, at),
+            HubEvent::Reset(model) => {
+                self.clients.event += 1;
+                self.reset_model(&model, at);
+            }
+            HubEvent::OpenUnit(unit) => self.open_unit(unit),
+            HubEvent::EndUnit => self.end_unit(),
         }
     }
 

@@ -37,6 +37,16 @@ pub(crate) struct NewUser {
     pub(crate) lifetime: Lifetime,
 }
 
+/// What became of a new user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetUser {
+    Set,
+    /// Users were disconnected since the token was checked.
+    Outdated,
+    /// The client has left or is to be closed.
+    Gone,
+}
+
 impl State {
     /// Returns the user of a client and the version of its rights; `None` without a user.
     pub(crate) fn rights(&self, id: ClientId) -> Option<Rights> {
@@ -51,17 +61,23 @@ impl State {
     /// earlier user do not hold any more. If the users differ, subscriptions to groups that
     /// `is_decided` selects drop what was queued for the earlier user, and are reset.
     ///
-    /// Returns false if the client has left or is to be closed. Nothing has changed then.
+    /// `is_current` is whether no users were disconnected since the token was checked. Under the
+    /// lock, so that later disconnections see the new user. If the user is not set, nothing has
+    /// changed.
     pub(crate) fn set_user(
         &mut self,
         id: ClientId,
         new: &NewUser,
+        is_current: impl FnOnce() -> bool,
         is_decided: impl Fn(&GroupId) -> bool,
-    ) -> bool {
+    ) -> SetUser {
         let client = self.clients.get_mut(id);
         let Some(client) = client.filter(|client| client.queue.close_code().is_none()) else {
-            return false;
+            return SetUser::Gone;
         };
+        if !is_current() {
+            return SetUser::Outdated;
+        }
         client.user = Some(new.user.clone());
         client.rights_version += 1;
         let mut keys: Vec<_> = client.subscriptions.iter().map(|s| s.key).collect();
@@ -73,7 +89,7 @@ impl State {
             self.renew(id.index, &keys);
         }
         self.clients.set_lifetime(id, new.lifetime, Instant::now());
-        true
+        SetUser::Set
     }
 
     /// Drops what is queued for subscriptions, and what the dispatcher is preparing for them. Their

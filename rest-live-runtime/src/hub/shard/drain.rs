@@ -1,12 +1,15 @@
 //! Takes what is queued for a client, in the order of the events.
 
-use super::State;
+use std::sync::Arc;
+
+use super::{State, unit::UnitEnds};
 use crate::{
     hub::{
         clients::{
             client::Sink,
             send_queue::{Content, MessageKind},
         },
+        groups::broadcast_frame::Unit,
         ids::ClientId,
     },
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, id::Id, v0_7},
@@ -43,13 +46,32 @@ enum Order {
     After,
 }
 
+/// Returns whether two frames belong to one unit.
+fn is_same(one: Option<&Arc<Unit>>, other: Option<&Arc<Unit>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 impl State {
     /// Takes everything that is queued for a client, and passes it to `take`, oldest first.
     ///
     /// For one event, disappearing rows come first: the plain dialect does not name the group of a
-    /// frame, so a client in both groups of a row that moves must end with the row.
+    /// frame, so a client in both groups of a row that moves must end with the row. The last frame
+    /// of a unit is followed by the message that ends it.
     pub(crate) fn drain(&mut self, client: usize, mut take: impl FnMut(MessageKind, Message<'_>)) {
         let queue = &self.clients[client].queue;
+        let mut ends = UnitEnds::new(&self.clients[client]);
+        let mut end = |unit: Option<&Arc<Unit>>, take: &mut dyn FnMut(_, Message<'_>)| {
+            if let Some(unit) = unit
+                && ends.ends(unit, &self.open_unit)
+            {
+                let kind = MessageKind::UnitEnd { is_begun: false };
+                take(kind, Message::Broadcast(&unit.end));
+            }
+        };
         let is_ordered = match (&self.clients[client].backlogs[..], queue.iter().next()) {
             ([], _) => {
                 for queued in queue.iter() {
@@ -58,25 +80,46 @@ impl State {
                 true
             }
             ([_], None) => {
-                self.each_logged(client, |_, kind, message| take(kind, message));
+                let mut last = None;
+                self.each_logged(client, |_, kind, message, unit| {
+                    if !is_same(last, unit) {
+                        end(last, &mut take);
+                    }
+                    last = unit;
+                    take(kind, message);
+                });
+                end(last, &mut take);
                 true
             }
             _ => false,
         };
         if !is_ordered {
             let mut all = Vec::new();
-            self.each_logged(client, |order, kind, message| {
-                all.push((order, kind, message));
+            self.each_logged(client, |order, kind, message, unit| {
+                all.push((order, kind, message, unit));
             });
             all.extend(queue.iter().map(|queued| {
                 let order = (queued.after_event, Order::After);
-                (order, queued.kind, Message::Own(&queued.content))
+                (order, queued.kind, Message::Own(&queued.content), None)
             }));
             all.sort_by_key(|(order, ..)| *order);
-            for (_, kind, message) in all {
+            // Resets and answers may come between the frames of a unit, but no other frame.
+            let mut next = None;
+            for (_, _, message, unit) in all.iter_mut().rev() {
+                if !matches!(message, Message::Own(_)) {
+                    let of_message = *unit;
+                    if is_same(of_message, next) {
+                        *unit = None;
+                    }
+                    next = of_message;
+                }
+            }
+            for (_, kind, message, ended) in all {
                 take(kind, message);
+                end(ended, &mut take);
             }
         }
+        self.note_units(client, ends);
         self.drop_backlogs(client);
         self.clients[client].queue.clear();
         self.clients.gauge(client);
@@ -85,7 +128,7 @@ impl State {
     fn each_logged<'s>(
         &'s self,
         client: usize,
-        mut each: impl FnMut((u64, Order), MessageKind, Message<'s>),
+        mut each: impl FnMut((u64, Order), MessageKind, Message<'s>, Option<&'s Arc<Unit>>),
     ) {
         let client = &self.clients[client];
         for key in &client.backlogs {
@@ -106,10 +149,13 @@ impl State {
                     Some(subscription) => {
                         for id in subscription.ids_at(event) {
                             let message = Message::Addressed(id, &queued.frame);
-                            each((event, order), kind, message);
+                            each((event, order), kind, message, None);
                         }
                     }
-                    None => each((event, order), kind, Message::Broadcast(&queued.frame)),
+                    None => {
+                        let message = Message::Broadcast(&queued.frame);
+                        each((event, order), kind, message, queued.unit.as_ref());
+                    }
                 }
             }
         }

@@ -151,6 +151,8 @@ impl State {
     }
 
     fn resets(&mut self, client: usize, reason: ResetReason) -> Vec<Frame> {
+        // The client drops what it has received of a unit.
+        self.clients[client].open_unit = None;
         let cursor = self.last_cursor();
         let (mut frames, mut models) = (Vec::new(), Vec::new());
         for subscription in &self.clients[client].subscriptions {

@@ -82,6 +82,9 @@ impl State {
         {
             return Err(SubscribeError::Advanced(batch_id));
         }
+        if self.would_interrupt_unit(client, &new.start) {
+            return Err(SubscribeError::UnitOpen);
+        }
         let min_position = match present {
             // It continues after what was dispatched; the log's head may be further.
             Some(present) => {
@@ -125,10 +128,15 @@ impl State {
         }
         match &new.start {
             StartPoint::Now(_) => {}
-            StartPoint::Resumed { replayed, .. } => {
+            StartPoint::Resumed {
+                replayed, unit_end, ..
+            } => {
                 let grant = self.groups.subscriber(key).grant;
                 for frame in replayed {
                     self.clients.replay(id, grant, frame.clone());
+                }
+                if let Some(end) = unit_end {
+                    self.clients.end_replay(id, end.clone());
                 }
             }
             StartPoint::Reset(reason, _) => self.context.metrics.count_resets(*reason, 1),

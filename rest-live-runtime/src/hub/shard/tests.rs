@@ -10,6 +10,7 @@ mod model;
 mod queues;
 mod sockets;
 mod subscriptions;
+mod units;
 
 use std::time::{Instant, SystemTime};
 
@@ -188,6 +189,7 @@ impl Fixture {
         let broadcast = |frame: Frame| BroadcastFrame {
             removes: frame.as_str().starts_with('-'),
             frame,
+            unit: None,
         };
         let mut publications = Vec::new();
         for (group, (_, text)) in groups.into_iter().zip(texts) {
@@ -226,6 +228,7 @@ impl Fixture {
             frames: Arc::new([BroadcastFrame {
                 frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
                 removes: false,
+                unit: None,
             }]),
             delivery: Delivery::Each(seeing.map(|viewer| viewer.receives(0)).collect()),
         };

@@ -86,8 +86,19 @@ impl State {
         let sees_pings = client.socket().is_some_and(|socket| socket.sees_pings);
         self.clients.control(id, MessageKind::Control, ping_frame());
         if sees_pings {
-            self.clients.answer(id, v1::ping());
+            self.ping_message(id);
         }
+    }
+
+    /// Queues a ping message of v1. It carries how far the log is published, unless the client has
+    /// not been sent everything: it is behind, or a reset is due.
+    pub(crate) fn ping_message(&mut self, id: ClientId) {
+        let client = self.clients.get(id);
+        let cursor = client
+            .filter(|client| client.queue.is_up_to_date())
+            .and_then(|_| self.context.published.borrow().clone())
+            .map(|published| published.cursor);
+        self.clients.answer(id, v1::ping(cursor.as_ref()));
     }
 }
 

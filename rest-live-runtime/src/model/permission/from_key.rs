@@ -9,7 +9,7 @@ use crate::data::key::{KeyKind, KeyValue};
 /// | group | type |
 /// |---|---|
 /// | one column | an integer, `String`, `bool` or [`Uuid`] |
-/// | several columns, or a composite primary key | a tuple of these, in the order of the declaration |
+/// | several columns, or a composite primary key | a tuple of these, in their order |
 /// | `all` rows | `()` |
 /// | any | [`KeyValue`] |
 ///

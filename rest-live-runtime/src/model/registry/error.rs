@@ -176,16 +176,6 @@ pub enum RegistryError {
         /// The column.
         column: &'static str,
     },
-    /// Triggers write the events of a model that has a `check_permission`.
-    #[error(
-        "`{label}` has check_permission, but triggers write its events. Triggers write one event for each statement, so \
-         a client could receive a state that was never committed. Remove the triggers and write through live.db(), \
-         or guard the model with authorize instead"
-    )]
-    CapturedPermission {
-        /// The model's label.
-        label: String,
-    },
     /// Triggers write the events of a table that has several models.
     #[error(
         "`{label}` is one of several models of its table, but the triggers of the table write events for only one model: remove \

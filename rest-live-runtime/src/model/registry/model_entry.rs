@@ -202,11 +202,6 @@ impl ModelEntry {
         }
     }
 
-    /// Returns whether a permission decides which users see a row.
-    pub(crate) fn has_permission(&self) -> bool {
-        self.groups.iter().any(GroupEntry::has_permission)
-    }
-
     /// Returns whether a filter or a permission decides who sees a row. Then every change needs the
     /// old row, every column may matter, and neither must receive a row that was never committed.
     pub(crate) fn decides_by_row(&self) -> bool {

@@ -133,6 +133,9 @@ fn other_json_is_refused() {
         r#"{"id":1,"type":"auth","token":7}"#,
         r#"{"type":"auth","token":"secret"}"#,
         r#"{"id":1,"type":7}"#,
+        r#"{"type":"sync"}"#,
+        r#"{"type":"sync","cursor":"k3F9.181"}"#,
+        r#"{"id":1,"type":"sync","cursor":7}"#,
         r#"{"id":1,"type":"subscribe","action":"create","model":"a"}"#,
         r#"{"id":1,"type":"subscribe","action":"retrieve","model":"a"}"#,
         r#"{"id":1,"type":"subscribe","action":"list","model":"a","view_kwargs":[]}"#,
@@ -174,6 +177,17 @@ fn v1_requests_have_an_id_and_maybe_a_type() {
         ),
         (r#"{"id":7,"type":"ping"}"#, Request::Ping),
         (r#"{"type":"ping"}"#, Request::Ping),
+        (r#"{"type":"sync","id":9}"#, Request::Sync { cursor: None }),
+        (
+            r#"{"type":"sync","id":9,"cursor":null}"#,
+            Request::Sync { cursor: None },
+        ),
+        (
+            r#"{"cursor":"k3F9.181","id":9,"type":"sync"}"#,
+            Request::Sync {
+                cursor: Some("k3F9.181".to_owned()),
+            },
+        ),
         (r#"{"type":"pong"}"#, Request::Ignored),
     ] {
         assert_eq!(first(text).request, Ok(request), "{text}");

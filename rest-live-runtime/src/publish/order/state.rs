@@ -1,8 +1,14 @@
 //! What the order knows of each row. [`Order`] calls it under its lock.
 
-use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
+    mem,
+};
 
-use super::known_rows::{KnownBytes, KnownRows};
+use super::{
+    known_rows::{KnownBytes, KnownRows},
+    marks::Marks,
+};
 use crate::data::{cursor::Cursor, event::Row, row_id::RowId, scoped_model::ScopedModel};
 
 #[derive(Debug)]
@@ -15,6 +21,8 @@ pub(super) struct State {
     /// open interval began.
     pub(super) rows: HashMap<RowId, RowState>,
     known_bytes: KnownBytes,
+    /// The rows that wait for a reread, and other events that are appended late.
+    pub(super) marks: Marks,
     /// Number of rows that the last sweep left.
     rows_after_sweep: usize,
     /// When rows were last forgotten that open intervals may need. If a row is not in `rows`, what
@@ -35,6 +43,10 @@ pub(super) struct State {
 pub(super) struct RowState {
     pub(super) phase: Phase,
     pub(super) known_rows: KnownRows,
+    /// Since when the row waits for the reread that runs or comes next.
+    mark: Option<u64>,
+    /// Since when it waits for another one, because the reread that runs may not cover all writes.
+    later_mark: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -68,6 +80,7 @@ impl State {
             open: BTreeSet::new(),
             rows: HashMap::new(),
             known_bytes: KnownBytes::new(max_bytes),
+            marks: Marks::default(),
             rows_after_sweep: 0,
             forgotten_at: 0,
             resets: HashMap::new(),
@@ -90,11 +103,50 @@ impl State {
     }
 
     /// Returns the state of a row, which is created if nothing is known of it.
-    pub(super) fn row_or_default(&mut self, row: &RowId) -> &mut RowState {
-        self.rows.entry(row.clone()).or_insert_with(|| RowState {
+    fn row_in<'r>(
+        rows: &'r mut HashMap<RowId, RowState>,
+        known_bytes: &KnownBytes,
+        row: &RowId,
+    ) -> &'r mut RowState {
+        rows.entry(row.clone()).or_insert_with(|| RowState {
             phase: Phase::Published(0),
-            known_rows: KnownRows::new(&self.known_bytes),
+            known_rows: KnownRows::new(known_bytes),
+            mark: None,
+            later_mark: None,
         })
+    }
+
+    /// Lets everything of a row wait for a reread. Returns whether the caller must start it.
+    pub(super) fn mark_for_reread(
+        &mut self,
+        row: &RowId,
+        known_rows: impl Iterator<Item = Row>,
+    ) -> bool {
+        let row_state = Self::row_in(&mut self.rows, &self.known_bytes, row);
+        row_state.known_rows.extend(known_rows);
+        row_state.mark_for_reread(&mut self.marks) == Verdict::Reread
+    }
+
+    /// Records that a reread is appended. Returns whether more writes arrived during the read.
+    pub(super) fn finish_reread(&mut self, row: &RowId, found: Option<Row>) -> bool {
+        let now = self.tick();
+        let Some(row_state) = self.rows.get_mut(row) else {
+            return false;
+        };
+        // Before the states that arrived meanwhile: in any case this state is older than what the
+        // next read finds.
+        if let Some(found) = found {
+            row_state.known_rows.prepend(found);
+        }
+        if let Some(mark) = row_state.mark.take() {
+            self.marks.close(mark);
+        }
+        if let Phase::Rereading { read_again: true } = row_state.phase {
+            row_state.mark = row_state.later_mark.take();
+            return true;
+        }
+        row_state.phase = Phase::Published(now);
+        false
     }
 
     /// Records that the subscribers of a model receive a reset. Rows for which `is_own` holds are
@@ -106,7 +158,7 @@ impl State {
             // What is being appended, or was read, may be older than what clients fetch.
             let is_published = matches!(row_state.phase, Phase::Published(_));
             if id.model == *model && !is_own(id) && !is_published {
-                row_state.mark_for_reread();
+                row_state.mark_for_reread(&mut self.marks);
             }
         }
     }
@@ -123,7 +175,8 @@ impl State {
         match self.rows.entry(id.clone()) {
             Entry::Vacant(entry) if began < reset_at => {
                 let phase = Phase::Rereading { read_again: true };
-                entry.insert(RowState::new(phase, rows, &self.known_bytes));
+                let row_state = entry.insert(RowState::new(phase, rows, &self.known_bytes));
+                row_state.mark = Some(self.marks.open());
                 Verdict::Reread
             }
             Entry::Vacant(_) if began < self.forgotten_at => Verdict::Reset,
@@ -156,7 +209,7 @@ impl State {
                     return Verdict::Publish;
                 }
                 row_state.known_rows.extend(rows);
-                row_state.mark_for_reread()
+                row_state.mark_for_reread(&mut self.marks)
             }
         }
     }
@@ -228,23 +281,32 @@ impl RowState {
     fn new(phase: Phase, rows: impl Iterator<Item = Row>, known_bytes: &KnownBytes) -> Self {
         let mut known_rows = KnownRows::new(known_bytes);
         known_rows.extend(rows);
-        Self { phase, known_rows }
+        Self {
+            phase,
+            known_rows,
+            mark: None,
+            later_mark: None,
+        }
     }
 
     /// Requires a reread. Returns [`Verdict::Reread`] if the caller must start it, else
     /// [`Verdict::Join`].
-    pub(super) fn mark_for_reread(&mut self) -> Verdict {
+    fn mark_for_reread(&mut self, marks: &mut Marks) -> Verdict {
         match &mut self.phase {
             Phase::Published(_) => {
                 self.phase = Phase::Rereading { read_again: true };
+                self.mark = Some(marks.open());
                 Verdict::Reread
             }
             Phase::Appending { needs_reread } => {
                 *needs_reread = true;
+                self.mark.get_or_insert_with(|| marks.open());
                 Verdict::Join
             }
             Phase::Rereading { read_again } => {
-                *read_again = true;
+                if !mem::replace(read_again, true) {
+                    self.later_mark = Some(marks.open());
+                }
                 Verdict::Join
             }
         }

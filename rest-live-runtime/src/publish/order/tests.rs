@@ -1,3 +1,5 @@
+use futures_util::FutureExt;
+
 use super::*;
 use crate::data::key::KeyValue;
 
@@ -404,4 +406,66 @@ fn large_states_are_forgotten_but_not_the_row() {
     publish(&order, before, update(4, 10));
     let known_rows = order.begin_reread(&id(1)).expect("small states are kept");
     assert_eq!(known_rows.iter().map(state).collect::<Vec<_>>(), [3, 4]);
+}
+
+/// Two writes of a row overlap, and a third arrives while the row is read again. A wait ends with
+/// a read that began after the last write before the wait.
+#[test]
+fn late_appends_cover_the_last_write() {
+    let order = order();
+    let is_done = || order.late_appends().now_or_never().is_some();
+    assert!(is_done());
+    let (first, second) = (order.begin(), order.begin());
+    publish(&order, first, write(1, [0, 1]));
+    assert!(is_done());
+    let admission = order.admit(vec![(write(1, [0, 2]), Some(Arc::new(second)))]);
+    assert_eq!(decisions(&admission), (vec![], vec![id(1)]));
+    let mut early = Box::pin(order.late_appends());
+    assert!((&mut early).now_or_never().is_none());
+
+    order.begin_reread(&id(1));
+    let third = order.begin();
+    let admission = order.admit(vec![(write(1, [2, 3]), Some(Arc::new(third)))]);
+    assert_eq!(decisions(&admission), (vec![], vec![]));
+    let mut late = Box::pin(order.late_appends());
+    assert!((&mut late).now_or_never().is_none());
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 2))),
+        RereadStatus::Again
+    );
+    assert!(early.now_or_never().is_some());
+    assert!((&mut late).now_or_never().is_none());
+    order.begin_reread(&id(1));
+    assert_eq!(
+        order.finish_reread(&id(1), Some(row(1, 3))),
+        RereadStatus::Done
+    );
+    assert!(late.now_or_never().is_some() && is_done());
+}
+
+/// A write overlaps one that is being appended, so that the row is read again after the append.
+#[test]
+fn late_appends_cover_a_reread_that_has_not_begun() {
+    let order = order();
+    let (first, second) = (order.begin(), order.begin());
+    let appending = order.admit(vec![(write(1, [0, 1]), Some(Arc::new(first)))]);
+    order.admit(vec![(write(1, [1, 2]), Some(Arc::new(second)))]);
+    let mut waits = Box::pin(order.late_appends());
+    assert!((&mut waits).now_or_never().is_none());
+    let rereads = order.finish_append(appending.rows, &appending.resets);
+    assert_eq!(rereads, [id(1)]);
+    order.begin_reread(&id(1));
+    assert!((&mut waits).now_or_never().is_none());
+    order.finish_reread(&id(1), Some(row(1, 2)));
+    assert!(waits.now_or_never().is_some());
+}
+
+#[test]
+fn events_published_later_are_late() {
+    let order = order();
+    let late = order.begin_late_append();
+    let mut waits = Box::pin(order.late_appends());
+    assert!((&mut waits).now_or_never().is_none());
+    drop(late);
+    assert!(waits.now_or_never().is_some());
 }

@@ -1,6 +1,6 @@
 //! Reads a tail, and checks the rules that hold for everything that it yields.
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::time::timeout;
@@ -16,8 +16,22 @@ pub(super) struct TailChecker {
     tail: BoxStream<'static, Tail>,
     pub(super) begin: Cursor,
     pub(super) watermark: Cursor,
-    /// Positions and events, in the order in which the tail yielded them.
-    pub(super) events: Vec<(u64, EventValue)>,
+    /// The last moment for which the tail has yielded everything.
+    pub(super) as_of: Option<Instant>,
+    /// In the order in which the tail yielded them.
+    pub(super) events: Vec<TailEvent>,
+    /// Number of items so far.
+    items: usize,
+}
+
+/// An event that a tail has yielded.
+#[derive(Clone, Debug)]
+pub(super) struct TailEvent {
+    pub(super) position: u64,
+    pub(super) unit: u64,
+    pub(super) event: EventValue,
+    /// Number of the item that contained it.
+    pub(super) item: usize,
 }
 
 impl fmt::Debug for TailChecker {
@@ -42,8 +56,10 @@ impl TailChecker {
         Self {
             tail,
             watermark: begin.clone(),
+            as_of: None,
             begin,
             events: Vec::new(),
+            items: 0,
         }
     }
 
@@ -51,8 +67,11 @@ impl TailChecker {
     pub(super) async fn step(&mut self) -> bool {
         match next(&mut self.tail).await {
             Tail::Entries {
-                entries, watermark, ..
+                entries,
+                watermark,
+                as_of,
             } => {
+                self.as_of = as_of.max(self.as_of);
                 assert_eq!(
                     watermark.epoch, self.watermark.epoch,
                     "a new epoch must begin with a reset"
@@ -66,12 +85,17 @@ impl TailChecker {
                     );
                     last = entry.position;
                 }
+                self.items += 1;
                 for entry in &entries {
-                    let position = entry.position;
-                    let is_known = self.events.iter().any(|(other, _)| *other == position);
+                    let (position, unit) = (entry.position, entry.unit);
+                    let is_known = self.events.iter().any(|other| other.position == position);
                     assert!(!is_known, "the tail yielded position {position} twice");
-                    let event = EventValue::from_logged(&entry.event);
-                    self.events.push((position, event));
+                    self.events.push(TailEvent {
+                        position,
+                        unit,
+                        event: EventValue::from_logged(&entry.event),
+                        item: self.items,
+                    });
                 }
                 assert!(
                     self.watermark.position <= watermark.position,
@@ -109,13 +133,14 @@ impl TailChecker {
     }
 
     fn newest_position(&self) -> u64 {
-        let positions = self.events.iter().map(|(position, _)| *position);
+        let positions = self.events.iter().map(|event| event.position);
         positions.max().unwrap_or(self.begin.position)
     }
 
     /// Returns the positions and events in the order of the positions.
     pub(super) fn sorted(&self) -> Vec<(u64, EventValue)> {
-        let mut sorted = self.events.clone();
+        let events = self.events.iter().cloned();
+        let mut sorted: Vec<_> = events.map(|event| (event.position, event.event)).collect();
         sorted.sort_by_key(|(position, _)| *position);
         sorted
     }

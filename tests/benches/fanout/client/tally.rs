@@ -36,6 +36,8 @@ impl Tally {
             Frame::Text(text) => match text.strip_prefix(broadcast.as_bytes()).and_then(due) {
                 Some(due) => self.deliver(due),
                 None if text.starts_with(protocol::RESET.as_bytes()) => self.report.resets += 1,
+                // It ends the broadcasts of a transaction, and is no delivery.
+                None if text.starts_with(protocol::UNIT_END.as_bytes()) => {}
                 None => self.report.unexpected += 1,
             },
             // After a close frame, the stream ends. The end is counted.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use warp::Filter;
 
-use super::Publish;
+use super::{Publish, Variant};
 use crate::protocol::{self, Message};
 
 macro_rules! model {
@@ -99,10 +99,12 @@ struct AskedSerializer {
 pub struct RestLive {
     log: MemoryLog,
     model: Arc<str>,
+    /// Whether each row is a transaction of its own.
+    is_split: bool,
 }
 
 impl RestLive {
-    pub async fn start(listener: TcpListener, model: &str) -> Self {
+    pub async fn start(listener: TcpListener, variant: Variant) -> Self {
         let (live, log) = live().await;
         let user = warp::any().map(User::any);
         let routes =
@@ -110,18 +112,20 @@ impl RestLive {
         tokio::spawn(warp::serve(routes).incoming(listener).run());
         Self {
             log,
-            model: model.into(),
+            model: variant.model().into(),
+            is_split: variant == Variant::Alone,
         }
     }
 }
 
 impl Publish for RestLive {
     async fn publish(&self, messages: Vec<Message>) {
-        let events = messages.iter().map(|message| event(&self.model, message));
-        self.log
-            .append(events.map(Into::into).collect())
-            .await
-            .unwrap();
+        let rows = if self.is_split { 1 } else { messages.len() };
+        for messages in messages.chunks(rows) {
+            let events = messages.iter().map(|message| event(&self.model, message));
+            let append = self.log.append(events.map(Into::into).collect());
+            append.await.unwrap();
+        }
     }
 }
 

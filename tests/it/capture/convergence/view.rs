@@ -80,7 +80,7 @@ impl View {
     /// Returns what is wrong with the frame.
     pub fn apply(&mut self, text: &str) -> Result<(), String> {
         let frame: Frame = serde_json::from_str(text).map_err(|e| format!("{text}: {e}"))?;
-        if frame.r#type.as_deref() == Some(GOODBYE) {
+        if matches!(frame.r#type.as_deref(), Some(GOODBYE | "unit")) {
             return Ok(());
         }
         let (Some(action), Some(card)) = (frame.action, frame.payload) else {

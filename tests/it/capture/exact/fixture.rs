@@ -235,6 +235,7 @@ impl Fixture {
                         resets.entry(model).or_default().push(id);
                     }
                 }
+                Some("unit") => {}
                 _ => panic!("expected a broadcast or a reset, received {frame}"),
             }
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     State::{Deleted, Draft, Listed},
-    World, change, new, subscribe, summary,
+    World, change, new, subscribe, summaries,
 };
 use crate::{entities::post, support::Engine};
 
@@ -19,7 +19,7 @@ async fn missed(world: &World, blog: i32, since: &Value) -> Vec<String> {
     client.send_json(subscribe("r", &group, Some(since))).await;
     let frames = client.received().await;
     assert_eq!(frames[0]["recovered"], true, "{frames:?}");
-    frames[1..].iter().map(summary).collect()
+    summaries(&frames[1..])
 }
 
 #[tokio::test]

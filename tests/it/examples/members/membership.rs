@@ -70,7 +70,7 @@ async fn removed_member_is_notified_then_sees_nothing() {
                 (&json!(403), &json!("revoked"))
             );
             revoked.push(frame["id"].as_i64().unwrap());
-        } else if !is_membership(&frame) {
+        } else if frame["type"] == "broadcast" && !is_membership(&frame) {
             let (task, action) = (&frame["payload"], &frame["action"]);
             tasks.push(json!([action, task["id"], task["text"]]));
         }

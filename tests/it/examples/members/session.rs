@@ -72,3 +72,51 @@ async fn foreign_origin_gets_no_websocket() {
         assert_eq!(refused, status, "{origin}");
     }
 }
+
+/// A page without a cookie: its requests have the token in a header, its websocket in a message.
+#[tokio::test]
+async fn token_signs_in_without_a_cookie() {
+    let app = start().await;
+    let page = anonymous(&app);
+    let (status, signed_in) = page
+        .http("POST", "/api/token", json!({ "name": "ada" }))
+        .await;
+    assert_eq!(status, 200);
+    let token = signed_in["token"].as_str().unwrap();
+    let http = reqwest::Client::new();
+    let name = async |token: &str| {
+        let request = http.get(app.url("/api/session")).bearer_auth(token);
+        read(request.send().await.unwrap()).await
+    };
+    assert_eq!(name(token).await, (200, json!({ "name": "ada" })));
+    assert_eq!(name("wrong").await.0, 401);
+
+    let mut socket = page.v1().await;
+    let own = r#"{"id":1,"model":"members.Membership","group":{"name":"ada"}}"#;
+    socket.send(own).await;
+    assert_eq!(socket.json().await["code"], 403, "still anonymous");
+    let auth = |token: &str| json!({"type": "auth", "id": 2, "token": token}).to_string();
+    socket.send(&auth(token)).await;
+    let answer = socket.json().await;
+    assert_eq!(answer["type"], "authenticated", "{answer}");
+    assert!((1..=60_000).contains(&answer["expires_ms"].as_u64().unwrap()));
+    socket.send(own).await;
+    assert_eq!(socket.json().await["type"], "subscribed");
+
+    // Another token of the session changes nothing for the subscription.
+    let renew = json!({ "session": signed_in["session"] });
+    let (_, renewed) = page.http("POST", "/api/token", renew.clone()).await;
+    let other = renewed["token"].as_str().unwrap();
+    assert_ne!(other, token);
+    socket.send(&auth(other)).await;
+    assert_eq!(socket.json().await["type"], "authenticated");
+
+    let sign_out = http.post(app.url("/api/logout")).bearer_auth(token);
+    assert_eq!(sign_out.send().await.unwrap().status(), 204);
+    assert_eq!(socket.closed().await.0, 4403);
+    assert_eq!(name(other).await.0, 401);
+    assert_eq!(page.http("POST", "/api/token", renew).await.0, 401);
+    for (body, status) in [(json!({}), 400), (json!({"name": "two words"}), 400)] {
+        assert_eq!(page.http("POST", "/api/token", body).await.0, status);
+    }
+}

@@ -52,15 +52,17 @@ impl World {
 
     /// Asserts the next broadcasts, and returns the cursor of the last one.
     async fn expect<const N: usize>(&mut self, expected: [&str; N]) -> Value {
-        let (mut received, mut cursor) = (Vec::new(), Value::Null);
+        let (mut received, mut last) = (Vec::new(), Value::Null);
         for _ in 0..N {
-            let frame = self.client.receive_json().await;
-            cursor = frame["cursor"].clone();
-            received.push(summary(&frame));
+            last = self.client.receive_json().await;
+            received.push(summary(&last));
         }
         received.sort();
         assert_eq!(received, expected);
-        cursor
+        if last.get("unit").is_some() {
+            assert_eq!(self.client.receive_json().await["type"], "unit");
+        }
+        last["cursor"].clone()
     }
 }
 
@@ -107,6 +109,7 @@ async fn triggers_show_what_is_listed() {
     for _ in 0..4 {
         missed.push(summary(&late.receive_json().await));
     }
+    assert_eq!(late.receive_json().await["type"], "unit");
     missed.sort();
     assert_eq!(
         missed,

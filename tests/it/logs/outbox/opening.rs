@@ -1,8 +1,11 @@
 //! Checks that `OutboxLog::open` makes.
 
 use rest_live::log::{EventLog, TransactionalLog};
-use rest_live_outbox::{OutboxError, OutboxLog, migration::Outbox};
-use sea_orm::ConnectionTrait;
+use rest_live_outbox::{
+    OutboxError, OutboxLog,
+    migration::{Outbox, OutboxUnits},
+};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::{Follower, Server, capture, down, event, put, up};
@@ -58,6 +61,49 @@ async fn wrong_installation_is_an_error() {
     db.execute_unprepared("INSERT INTO task (list_id, \"text of it\", token) VALUES (1, 'a', 'b')")
         .await
         .unwrap();
+}
+
+/// The tables of the first version have no units.
+#[tokio::test]
+async fn tables_of_version_1_are_updated() {
+    let database = TestDatabase::start(Engine::Postgres).await;
+    let db = database.connect().await;
+    up(&db, &Outbox).await;
+    let log = OutboxLog::open(db.clone()).await.unwrap();
+    let begin = log.head().await.unwrap();
+    for model in ["a", "b"] {
+        put(&log, &db, model).await;
+    }
+    db.execute_unprepared(
+        "ALTER TABLE live_event DROP COLUMN unit; UPDATE live_meta SET version = 1 WHERE id = 1",
+    )
+    .await
+    .unwrap();
+    let old = OutboxLog::open(db.clone()).await.unwrap_err();
+    assert!(
+        matches!(
+            old,
+            OutboxError::Version {
+                found: 1,
+                needed: 2
+            }
+        ),
+        "{old:?}"
+    );
+    assert!(old.to_string().contains("migration"), "{old}");
+    up(&db, &OutboxUnits).await;
+    let log = OutboxLog::open(db.clone()).await.unwrap();
+    let transaction = db.begin().await.unwrap();
+    for model in ["c", "d"] {
+        put(&log, &transaction, model).await;
+    }
+    transaction.commit().await.unwrap();
+    let read = log.read(begin, 9).await.unwrap();
+    let units: Vec<_> = read.iter().map(|entry| entry.unit).collect();
+    let [a, b, c, d] = units[..] else {
+        panic!("{units:?}")
+    };
+    assert!(a != b && b != c && c == d, "{units:?}");
 }
 
 #[tokio::test]

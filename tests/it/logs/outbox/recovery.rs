@@ -24,6 +24,7 @@ pub(crate) async fn write_with_retries(server: &Server, log: &OutboxLog, model: 
         node: None,
         began: None,
         scope: None,
+        following: 0,
     };
     let events = [event];
     soon("a write", async {
@@ -169,7 +170,8 @@ async fn restored_dump_is_a_new_epoch() {
             "CREATE TABLE saved AS SELECT * FROM live_event WHERE seq < 3; DROP TABLE live_event; \
              CREATE TABLE live_event (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
              at timestamptz NOT NULL DEFAULT clock_timestamp(), model text NOT NULL, op \"char\" NOT NULL, \
-             key json, old json, new json, node text, began text, scope text); \
+             key json, old json, new json, node text, began text, scope text, \
+             unit xid8 DEFAULT pg_current_xact_id()); \
              INSERT INTO live_event OVERRIDING SYSTEM VALUE SELECT * FROM saved; \
              SELECT setval('live_event_seq_seq', 2)",
         )

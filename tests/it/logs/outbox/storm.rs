@@ -121,6 +121,7 @@ async fn write(
                 node: None,
                 began: None,
                 scope: None,
+                following: 0,
             };
             log.append_stored_in(&transaction, &[event]).await.unwrap();
             if random.u8(0..4) == 0 {

@@ -1,9 +1,6 @@
 //! A write and its events commit in one transaction, or not at all.
 
-use rest_live::{
-    __private::{Declaration, GroupDeclaration, GroupKey, Permission},
-    BuildError, Live, LiveEntity, RegistryError, Subscribable,
-};
+use rest_live::{Live, LiveEntity};
 use rest_live_outbox::{
     OutboxLog,
     migration::{Capture, Outbox},
@@ -149,51 +146,4 @@ async fn captured_table_gets_no_second_event() {
     transaction.commit().await.unwrap();
     new_task(1, "b", 2).delete(&db).await.unwrap();
     assert_eq!(world.events().await, "IUID");
-}
-
-/// A serializer of tasks with a permission check, registered in this test only.
-#[derive(serde::Serialize)]
-struct Guarded {}
-
-impl Subscribable for Guarded {
-    type Entity = task::Entity;
-
-    const DECLARATION: Declaration<task::Column> = Declaration {
-        serializer: "Guarded",
-        module: "it",
-        model: Some("todolist.Task"),
-        rank: 0,
-        check_permission: Some(|| Permission::of::<task::Model, ()>(|(), row| !row.done)),
-        filter: None,
-        secret: &[],
-        groups: &[GroupDeclaration {
-            group_key: GroupKey::PrimaryKey { choices: || None },
-            authorize: None,
-            public: false,
-        }],
-    };
-
-    fn from_row(_: &task::Model) -> Self {
-        Self {}
-    }
-}
-
-/// A trigger also captures the intermediate states of a transaction, which were never committed.
-#[tokio::test]
-async fn triggers_are_refused_for_guarded_rows() {
-    let (plain, _database) = database_of(Engine::Postgres).await;
-    up(&plain, &Outbox).await;
-    let build = async || {
-        let log = OutboxLog::open(plain.clone()).await.unwrap();
-        let live = Live::<()>::builder(plain.clone()).discover(false);
-        live.register::<Guarded>().log(log).build()
-    };
-    build().await.unwrap();
-    let capture = Capture::of::<task::Entity>("todolist.Task").named("tasks");
-    up(&plain, &capture).await;
-    let Err(BuildError::Registry(errors)) = build().await else {
-        panic!("the build succeeded");
-    };
-    let label = "todolist.Task".to_owned();
-    assert_eq!(errors, [RegistryError::CapturedPermission { label }]);
 }

@@ -86,10 +86,12 @@ impl Server {
     }
 }
 
-/// Returns the actions and texts of broadcasts, sorted. Other frames stay as they are.
+/// Returns the actions and texts of broadcasts, sorted. Other frames stay as they are, except that
+/// those that end a unit are left out.
 fn broadcasts(frames: &[Value]) -> Vec<String> {
     let mut texts: Vec<_> = frames
         .iter()
+        .filter(|frame| frame["type"] != "unit")
         .map(|frame| match frame["type"].as_str() {
             Some("broadcast") => format!(
                 "{} {}",

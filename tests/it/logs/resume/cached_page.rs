@@ -137,7 +137,14 @@ async fn only_fresh_rows_get_a_fresh_cursor() {
         (Method::HEAD, "fresh", None),
         (Method::HEAD, "stored", Some("old.7")),
         (Method::GET, "missing", None),
-        (Method::POST, "fresh", None),
+        // A cursor after the writes of the request, also if it failed.
+        (Method::POST, "fresh", Some(&*fresh)),
+        (Method::PUT, "fresh", Some(&*fresh)),
+        (Method::PATCH, "missing", Some(&*fresh)),
+        (Method::DELETE, "missing", Some(&*fresh)),
+        (Method::POST, "stored", Some("old.7")),
+        (Method::POST, "without", None),
+        (Method::OPTIONS, "fresh", None),
     ] {
         let response = request(method.clone(), &addr, path).await;
         assert_eq!(cursor(&response), expected, "{method} {path}");

@@ -170,6 +170,9 @@ impl Page {
     async fn follow(&mut self, agrees: impl Fn(&BTreeMap<i32, Value>) -> bool) {
         while !agrees(&self.held) {
             let mut frame = self.client.json().await;
+            if frame["type"] == "unit" {
+                continue;
+            }
             assert_eq!(frame["type"], "broadcast", "{frame}");
             let id = frame["payload"]["id"].as_i64().unwrap().try_into().unwrap();
             match frame["action"].as_str() {

@@ -87,6 +87,7 @@ async fn open_transaction_delays_no_resume() {
         captured: 0,
         node: None,
         began: None,
+        following: 0,
     };
     log.append_stored_in(&open, &[event]).await.unwrap();
     timeout(Duration::from_secs(5), check(&live, &live))

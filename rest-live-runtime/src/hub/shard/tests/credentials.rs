@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::hub::{
-    clients::expiry::Lifetime, groups::audience::Viewer, shard::credentials::NewUser,
+    clients::expiry::Lifetime,
+    groups::audience::Viewer,
+    shard::credentials::{NewUser, SetUser},
 };
 
 /// Begins an event of group 1, up to where the dispatcher knows who is to receive it.
@@ -26,6 +28,7 @@ fn complete(f: &Fixture, viewers: &[Viewer], text: &str) {
         frames: Arc::new([BroadcastFrame {
             frame: Frame::broadcast(text, SystemTime::UNIX_EPOCH),
             removes: false,
+            unit: None,
         }]),
         delivery: Delivery::Each(viewers.iter().map(|viewer| viewer.receives(0)).collect()),
     };
@@ -35,14 +38,14 @@ fn complete(f: &Fixture, viewers: &[Viewer], text: &str) {
         .with(|s| s.publish(HubEvent::Row(vec![publication]), &at));
 }
 
-fn set_user(f: &Fixture, client: ClientId, is_same: bool) -> bool {
+fn set_user(f: &Fixture, client: ClientId, is_same: bool) -> SetUser {
     let new = NewUser {
         user: Identity::new("bob"),
         is_same,
         lifetime: Lifetime::Unlimited,
     };
     f.shard
-        .with(|s| s.set_user(client, &new, |g| *g == group(1)))
+        .with(|s| s.set_user(client, &new, || true, |g| *g == group(1)))
 }
 
 fn user_of(viewers: &[Viewer]) -> Vec<Option<&&str>> {
@@ -65,7 +68,7 @@ fn other_user_receives_nothing_that_was_on_its_way() {
     f.publish_to_each(1, "queued", |_| true);
     f.publish(&[(2, "the same for all")]);
     let viewers = begin(&f);
-    assert!(set_user(&f, client, false));
+    assert_eq!(set_user(&f, client, false), SetUser::Set);
     complete(&f, &viewers, "prepared");
     assert_eq!(f.texts(client), ["the same for all", "bulk"]);
     let viewers = begin(&f);
@@ -81,7 +84,7 @@ fn equal_user_receives_what_was_on_its_way() {
     let client = subscribed(&f);
     f.publish_to_each(1, "queued", |_| true);
     let viewers = begin(&f);
-    assert!(set_user(&f, client, true));
+    assert_eq!(set_user(&f, client, true), SetUser::Set);
     complete(&f, &viewers, "prepared");
     assert_eq!(f.texts(client), ["queued", "prepared"]);
     assert_eq!(user_of(&begin(&f)), [Some(&"bob")]);
@@ -115,7 +118,7 @@ fn answer_about_the_earlier_user_is_outdated() {
     f.begin(100);
     let client = subscribed(&f);
     let rights = f.shard.with(|s| s.rights(client)).unwrap();
-    assert!(set_user(&f, client, true));
+    assert_eq!(set_user(&f, client, true), SetUser::Set);
     let [subscription, _] = &f.subscriptions(client)[..] else {
         panic!("two subscriptions");
     };
@@ -133,7 +136,7 @@ fn closing_client_gets_no_user() {
     let client = f.join();
     f.shard
         .with(|s| s.close_session(client, CloseCode::GoingAway));
-    assert!(!set_user(&f, client, true));
+    assert_eq!(set_user(&f, client, true), SetUser::Gone);
     let rights = f.shard.with(|s| s.rights(client)).unwrap();
     assert!(rights.user.downcast::<&str>().is_none());
 }

@@ -29,7 +29,7 @@ fn close_code(f: &Fixture, client: ClientId) -> Option<CloseCode> {
 }
 
 /// Reads until the shard has written everything, and returns what was received.
-async fn read_all(f: &Fixture, client: ClientId, stream: &mut TcpStream) -> Vec<u8> {
+pub(super) async fn read_all(f: &Fixture, client: ClientId, stream: &mut TcpStream) -> Vec<u8> {
     let socket = f.shard.with(|s| {
         let socket = s.clients[client.index].socket();
         Arc::clone(&socket.expect("a socket").socket)

@@ -107,6 +107,7 @@ fn resume_must_cover_the_batch_that_has_begun() {
     let (since, reached) = (f.cursor(3), f.cursor(9));
     let resume = |batch_id| NewSubscription {
         start: StartPoint::Resumed {
+            unit_end: None,
             since: since.clone(),
             replayed: vec![Frame::answer("missed")],
             batch_id,

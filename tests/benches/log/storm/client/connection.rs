@@ -6,7 +6,7 @@ use std::{io::Write, net::TcpStream, time::Instant};
 use rest_live_benches::frame;
 
 use super::super::{ClientPlan, EVENTS, LISTS, LISTS_PER_CLIENT, Report};
-use crate::model::{SUBSCRIBED, parse_broadcast, parse_number, subscribe};
+use crate::model::{SUBSCRIBED, UNIT_END, parse_broadcast, parse_number, subscribe};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -116,6 +116,10 @@ impl Connection {
             let is_first =
                 list.is_some_and(|list| !std::mem::replace(&mut list.is_subscribed, true));
             return is_first && rest.ends_with(r#""recovered":true}"#);
+        }
+        // The replay of several rows is a unit.
+        if text.starts_with(UNIT_END) {
+            return true;
         }
         let Some((list, id)) = parse_broadcast(text, "CREATED") else {
             return false;

@@ -199,6 +199,7 @@ impl Reader {
                 result.map_err(|mistake| format!("{group:?}: {mistake}"))?;
                 subscription.cursor = frame.cursor;
             }
+            ("unit", None) => {}
             _ => return Err(format!("received {text} unexpectedly")),
         }
         Ok(true)

@@ -2,7 +2,8 @@
 //!
 //! If a filter or a permission decides who sees a row, it must not be asked about a state that was
 //! never committed. Such a state could be shown to users who may see neither the row before the
-//! transaction nor the row after it. A commit calls [`conflate`] before it publishes.
+//! transaction nor the row after it. A commit calls [`conflate`] before it publishes, and the
+//! dispatcher calls it for events that triggers wrote.
 
 use std::collections::HashMap;
 
@@ -13,24 +14,27 @@ use crate::{
         scoped_model::ScopedModel,
     },
     model::registry::Registry,
-    publish::publisher::Committed,
 };
 
 /// Merges the events of each row of a model with a filter or a permission into one, at the position
 /// of the last. Also keeps only the last reset of each model. Events of other models stay as they
-/// are.
-pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Committed> {
+/// are. `join` chooses what is kept of what the two events come with.
+pub(crate) fn conflate<T>(
+    events: Vec<(Event, T)>,
+    registry: &Registry,
+    join: impl Fn(T, T) -> T,
+) -> Vec<(Event, T)> {
     if events.len() < 2 {
         return events;
     }
-    let mut conflated: Vec<Option<Committed>> = Vec::with_capacity(events.len());
+    let mut conflated: Vec<Option<(Event, T)>> = Vec::with_capacity(events.len());
     let mut positions: HashMap<(ScopedModel, Option<KeyValue>), usize> = HashMap::new();
-    for (event, interval) in events {
+    for (event, with) in events {
         let model = registry.model_by_label(&event.model);
         let is_conflated = model.is_some_and(|model| model.decides_by_row());
         let key = event.as_row().map(|row| row.key.clone());
         if key.is_some() && !is_conflated {
-            conflated.push(Some((event, interval)));
+            conflated.push(Some((event, with)));
             continue;
         }
         let row = (event.scoped_model(), key);
@@ -38,8 +42,8 @@ pub(crate) fn conflate(events: Vec<Committed>, registry: &Registry) -> Vec<Commi
             .get(&row)
             .and_then(|position| conflated[*position].take());
         let merged = match earlier {
-            Some((earlier, first)) => merge(earlier, event).map(|event| (event, first)),
-            None => Some((event, interval)),
+            Some((earlier, first)) => merge(earlier, event).map(|event| (event, join(first, with))),
+            None => Some((event, with)),
         };
         if let Some(event) = merged {
             positions.insert(row, conflated.len());
