@@ -57,6 +57,7 @@ pub const WRITES: &[Line] = &[
     line("transaction of 5 inserts", 5, false),
     line("insert_many exec of 10", 10, false),
     line("update_many exec of 10", 10, true),
+    line("update_many exec of 10 to another list", 10, true),
     line("delete_many exec of 10", 10, true),
     live_many("live_insert_many of 10", "insert_many exec of 10", false),
     live_many("live_update_many of 10", "update_many exec of 10", true),

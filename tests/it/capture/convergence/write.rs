@@ -60,9 +60,10 @@ impl Kind {
             | Self::InsertManyUnhooked
             | Self::UpdateUnhooked
             | Self::UpdateManyUnhooked
-            | Self::MoveManyUnhooked
             | Self::DeleteByKeyUnhooked
             | Self::DeleteManyUnhooked => engine != Engine::MariaDb,
+            // On PostgreSQL, a row that begins to match after the old rows are read is a reset.
+            Self::MoveManyUnhooked => engine == Engine::Sqlite,
             _ => true,
         }
     }
