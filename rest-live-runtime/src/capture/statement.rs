@@ -2,8 +2,9 @@
 //!
 //! If the database returns the rows that a statement wrote (SQLite, PostgreSQL), each statement
 //! that SeaQuery built on one subscribed table is made to return whole rows. These rows become the
-//! events, with the old rows that the hooks have read. On other databases, the second hook knows
-//! the new row, and the statement only shows that it was written. What is unknown becomes a reset.
+//! events, with the old rows that the hooks have read, or that a query has read before a bulk
+//! update. On other databases, the second hook knows the new row, and the statement only shows
+//! that it was written. What is unknown becomes a reset.
 //!
 //! Connections and transactions create a [`Call`] for each statement, and run it with a [`Plan`].
 

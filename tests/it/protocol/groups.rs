@@ -2,8 +2,8 @@
 
 use rest_live::{Live, LiveEntity, testing::Client};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, TransactionTrait, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, IntoActiveModel, QueryFilter,
+    TransactionTrait, sea_query::Expr,
 };
 use serde_json::{Value, json};
 
