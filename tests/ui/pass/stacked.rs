@@ -4,7 +4,7 @@
 mod entities;
 
 use entities::task;
-use rest_live::{Subscribable, subscribable};
+use rest_live::{Subscribable, __private::GroupKey, subscribable};
 use sea_orm::DerivePartialModel;
 use serde::Serialize;
 
@@ -30,9 +30,12 @@ fn main() {
     let keys = TaskSerializer::DECLARATION
         .groups
         .iter()
-        .map(|group| group.group_key.map(|(key, _)| key));
+        .map(|group| match group.group_key {
+            GroupKey::PrimaryKey { .. } => None,
+            GroupKey::Columns(columns) => Some(columns.iter().map(|c| c.name).collect::<Vec<_>>()),
+        });
     assert_eq!(
         keys.collect::<Vec<_>>(),
-        [None, Some("list_id"), Some("done")]
+        [None, Some(vec!["list_id"]), Some(vec!["done"])]
     );
 }
