@@ -140,6 +140,7 @@ impl OldRowsQuery {
         }
         let chosen = self.values.iter().map(|index| values.get(*index).cloned());
         let chosen = chosen.collect::<Option<Vec<_>>>()?;
+        // The lock of `row_lock`: the one that the UPDATE itself takes.
         let lock = match self.backend {
             DbBackend::Postgres => " FOR NO KEY UPDATE",
             _ => "",
