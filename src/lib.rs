@@ -88,8 +88,8 @@
 //! * **Session.** Each connection has a session, bounded by [`Limits`]. Its first subscription
 //!   selects the *dialect*, the form of the messages: the plain dialect above, v1 with
 //!   acknowledgements and cursors, or 0.7, the dialect of django-rest-live 0.4 to 0.7. A slow
-//!   client does not delay other clients. It receives a reset. If it stays slow, the server closes
-//!   its connection.
+//!   client does not delay other clients: what is queued for it is dropped, and replayed when it
+//!   reads again. If it reads nothing, the server closes its connection.
 //!
 //! # Guide
 //! * [`guide::first_steps`]: what clients send and receive

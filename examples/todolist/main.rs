@@ -60,9 +60,9 @@ async fn serve() -> server::Result {
     let ws = warp::path!("ws" / "subscribe").and(rest_live::warp::subscriptions(&live));
     let api = api::routes(live.db());
 
-    // NEW: each response has a `Live-Cursor` header. After a GET, a client that subscribes with this
-    // cursor as `since` misses no change between the two requests. After a write, `sync` with this
-    // cursor answers when the client has received the change.
+    // NEW: each response has a `Live-Cursor` header. After a GET, a client that subscribes with
+    // this cursor as `since` misses no change between the two requests. After a write, `sync` with
+    // this cursor answers when the client has received the change.
     let api = api.with(warp::wrap_fn(rest_live::warp::with_cursor(&live)));
 
     let routes = ws.or(api).or(metrics).recover(rest::explain);

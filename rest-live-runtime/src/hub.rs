@@ -93,6 +93,26 @@ impl Hub {
         SessionHandle::new(Arc::clone(shard), shard.join(user, dialect))
     }
 
+    /// Waits until clients that are behind can take the next portion of what they missed, and
+    /// returns their sessions.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost if the future is dropped.
+    pub(crate) async fn catching_up(&self) -> Vec<SessionHandle> {
+        loop {
+            let mut sessions = Vec::new();
+            for shard in &self.shards {
+                let handle = |id| SessionHandle::new(Arc::clone(shard), id);
+                let clients = shard.with(State::take_catching_up);
+                sessions.extend(clients.into_iter().map(handle));
+            }
+            if !sessions.is_empty() {
+                return sessions;
+            }
+            self.context.catching_up.notified().await;
+        }
+    }
+
     /// Returns the sessions that have a user, and their users.
     pub(crate) fn users(&self) -> Vec<(SessionHandle, Identity)> {
         let mut users = Vec::new();

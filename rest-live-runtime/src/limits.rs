@@ -135,18 +135,23 @@ impl Limits {
 
     /// Sets the maximum number of broadcasts that are queued for one client. Default: 1,024.
     ///
-    /// A client that exceeds the limit *lags*: its broadcasts are dropped, and it receives a reset.
-    /// The third lag within a minute closes the connection with 4508. Answers to requests are
-    /// counted separately, with the same limit. If they exceed it, the connection is closed with
-    /// 4508.
+    /// If a client exceeds the limit, its broadcasts are dropped. When it accepts data again, the
+    /// server replays what it missed: one message for each row of each group, in portions of at
+    /// most half of this limit and of [`max_pending_bytes`](Self::max_pending_bytes). If the
+    /// [history](crate::LiveBuilder::replay_capacity) does not reach back, the client receives a
+    /// reset; the third one within a minute closes the connection with 4508.
+    ///
+    /// Answers to requests are counted separately, with the same limit. If they exceed it, the
+    /// connection is closed with 4508.
     pub fn max_pending_messages(mut self, messages: usize) -> Self {
         self.max_pending_messages = messages;
         self
     }
 
-    /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. A client
-    /// that exceeds the limit lags: see [`max_pending_messages`](Self::max_pending_messages). A
-    /// single message that is larger than the limit is still sent.
+    /// Sets the maximum number of bytes that are queued for one client. Default: 262,144. If a
+    /// client exceeds the limit, its broadcasts are dropped and replayed later: see
+    /// [`max_pending_messages`](Self::max_pending_messages). A single message that is larger than
+    /// the limit is still sent.
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.max_pending_bytes = bytes;
         self

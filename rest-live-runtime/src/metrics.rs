@@ -10,7 +10,7 @@ use metrics::{
     gauge, histogram,
 };
 
-use crate::protocol::code::ResetReason;
+use crate::{hub::clients::send_queue::PendingLimit, protocol::code::ResetReason};
 
 /// The metric handles of one `Live`. They belong to the recorder that is installed when the `Live`
 /// is built. Without a recorder they do nothing.
@@ -26,11 +26,24 @@ pub(crate) struct Metrics {
     pub(crate) writes: Counter,
     pub(crate) blocked: Gauge,
     pub(crate) pending: Gauge,
-    pub(crate) lags: Counter,
+    behind: Gauge,
     pub(crate) panics: Counter,
     write_to_send: Histogram,
+    lags: [(PendingLimit, Counter); 2],
+    catch_ups: [(CatchUpEnd, Counter); 3],
     denials: [(Denial, Counter); 6],
     resets: [(ResetReason, Counter); 7],
+}
+
+/// How it ended that a client was behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CatchUpEnd {
+    /// Everything that it missed was replayed.
+    Complete,
+    /// It received a reset.
+    Reset,
+    /// Its connection ended.
+    Closed,
 }
 
 /// Why the server denied something to a client.
@@ -65,9 +78,24 @@ impl Metrics {
             writes: counter!("rest_live_writes_total"),
             blocked: gauge!("rest_live_blocked_connections"),
             pending: gauge!("rest_live_pending_frames"),
-            lags: counter!("rest_live_lags_total"),
+            behind: gauge!("rest_live_behind_connections"),
             panics: counter!("rest_live_panics_total"),
             write_to_send: histogram!("rest_live_write_to_send_seconds"),
+            lags: [PendingLimit::Messages, PendingLimit::Bytes].map(|limit| {
+                let name = match limit {
+                    PendingLimit::Messages => "messages",
+                    PendingLimit::Bytes => "bytes",
+                };
+                (limit, counter!("rest_live_lags_total", "limit" => name))
+            }),
+            catch_ups: [CatchUpEnd::Complete, CatchUpEnd::Reset, CatchUpEnd::Closed].map(|end| {
+                let name = match end {
+                    CatchUpEnd::Complete => "complete",
+                    CatchUpEnd::Reset => "reset",
+                    CatchUpEnd::Closed => "closed",
+                };
+                (end, counter!("rest_live_catch_ups_total", "end" => name))
+            }),
             denials: [
                 Denial::Origin,
                 Denial::Connections,
@@ -94,6 +122,22 @@ impl Metrics {
                 (reason, counter)
             }),
         }
+    }
+
+    /// Counts that a slow client exceeded a limit, and its queue was dropped.
+    pub(crate) fn count_lag(&self, limit: PendingLimit) {
+        count(&self.lags, limit, 1);
+    }
+
+    /// Counts that a client is behind from now on.
+    pub(crate) fn count_behind(&self) {
+        self.behind.increment(1.0);
+    }
+
+    /// Counts that a client is no longer behind.
+    pub(crate) fn count_catch_up(&self, end: CatchUpEnd) {
+        self.behind.decrement(1.0);
+        count(&self.catch_ups, end, 1);
     }
 
     /// Counts a denial.
@@ -176,9 +220,17 @@ fn describe() {
         "rest_live_pending_frames",
         "Frames that are queued for clients now"
     );
+    describe_gauge!(
+        "rest_live_behind_connections",
+        "Connections whose queue was dropped, and whose clients have not yet been replayed what they missed"
+    );
     describe_counter!(
         "rest_live_lags_total",
-        "Times that a client was too slow and its queue was dropped"
+        "Times that a client was too slow and its queue was dropped, by the limit that it exceeded: messages, bytes"
+    );
+    describe_counter!(
+        "rest_live_catch_ups_total",
+        "Times that a client whose queue was dropped stopped being behind, by how: complete (everything was replayed), reset, closed"
     );
     describe_counter!(
         "rest_live_resets_total",

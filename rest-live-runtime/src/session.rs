@@ -8,6 +8,7 @@ mod authenticate;
 mod authorize;
 pub(crate) mod authorize_limiter;
 mod barrier;
+pub(crate) mod catch_up;
 pub(crate) mod connection_limiter;
 pub(crate) mod context;
 mod handshake;
@@ -288,6 +289,11 @@ impl Session {
             ErrorCode::TooManyMessages,
             format!("too many messages: at most {per_second} a second are allowed"),
         ))
+    }
+
+    /// Returns whether the client is too slow, and what it missed has not been replayed to it.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.handle.is_behind()
     }
 
     fn answer(&self, frame: Frame) {

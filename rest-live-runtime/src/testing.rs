@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     hub::shard::drain::Outgoing,
@@ -18,6 +18,9 @@ use crate::{
 
 /// How long a client waits for a frame or a close.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a client asks whether it has received what it missed.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A client in the process of the test, without a socket.
 ///
@@ -80,7 +83,7 @@ impl<U: Send + Sync + 'static> Client<U> {
     /// If a frame arrives, or the server closes the connection.
     pub async fn receive_nothing(&mut self) {
         self.live.wait_until_dispatched().await;
-        match self.next().now_or_never() {
+        match self.queued().await {
             None => {}
             Some(Ok(frame)) => panic!("expected no frame, but received {}", frame.as_str()),
             Some(Err(code)) => panic!("expected no frame, but the server closed with {code:?}"),
@@ -95,7 +98,7 @@ impl<U: Send + Sync + 'static> Client<U> {
     pub async fn received(&mut self) -> Vec<Value> {
         self.live.wait_until_dispatched().await;
         let mut frames = Vec::new();
-        while let Some(next) = self.next().now_or_never() {
+        while let Some(next) = self.queued().await {
             match next {
                 Ok(frame) => frames.push(json(frame.as_str())),
                 Err(code) => panic!("expected frames, but the server closed with {code:?}"),
@@ -118,6 +121,21 @@ impl<U: Send + Sync + 'static> Client<U> {
 
     /// Ends the connection, as dropping the client does.
     pub fn disconnect(self) {}
+
+    /// Returns the next frame or the close, if the server has queued one. If the client was too
+    /// slow, waits until the server has queued what it missed.
+    async fn queued(&mut self) -> Option<Result<Frame, CloseCode>> {
+        loop {
+            let is_behind = self.session.is_behind();
+            if let Some(next) = self.next().now_or_never() {
+                return Some(next);
+            }
+            if !is_behind {
+                return None;
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+    }
 
     async fn next(&mut self) -> Result<Frame, CloseCode> {
         loop {

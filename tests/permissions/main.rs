@@ -32,6 +32,7 @@ mod model;
 mod pressure;
 mod property;
 mod rights;
+mod slow_clients;
 mod tables;
 mod transactions;
 mod vault;

@@ -273,14 +273,14 @@ impl Dispatcher {
         let mut batch = Batch::new(self.hub.shards().len());
         for unit in units(events) {
             if !batch.has_room_for(self.hub.limits(), unit.len()) {
-                self.publish(&mut batch).await;
+                self.publish(&mut batch, false).await;
             }
             self.add_unit(unit, &mut batch).await;
             if batch.is_full(self.hub.limits()) {
-                self.publish(&mut batch).await;
+                self.publish(&mut batch, false).await;
             }
         }
-        self.publish(&mut batch).await;
+        self.publish(&mut batch, true).await;
     }
 
     /// Adds the events of a unit to a batch. If the unit exceeds the limits, publishes it in parts.
@@ -295,7 +295,7 @@ impl Dispatcher {
                     batch.open_unit(unit, &event.at);
                     is_open = true;
                 }
-                self.publish(batch).await;
+                self.publish(batch, false).await;
             }
             self.metrics.events.increment(1);
             let before = batch.events();
@@ -322,13 +322,16 @@ impl Dispatcher {
 
     /// Publishes a batch to each shard when its writer has caught up: a client that reads must not
     /// lag because a transaction was large.
-    async fn publish(&self, batch: &mut Batch) {
+    async fn publish(&self, batch: &mut Batch, is_end: bool) {
         for (shard, events) in self.hub.shards().iter().zip(batch.take()) {
             if !events.is_empty() {
                 shard.room().await;
                 shard.with(|state| {
                     for (event, at) in events {
                         state.publish(event, &at);
+                    }
+                    if is_end {
+                        state.end_batch();
                     }
                 });
             }

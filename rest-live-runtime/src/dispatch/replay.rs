@@ -76,10 +76,19 @@ struct ReplayKey {
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     size: ReplaySize,
-    /// One change for each row, with the row's last event, in the order of these events.
-    changes: Vec<(ConflatedChange, Arc<Event>)>,
+    /// One change for each row, in the order of their last events.
+    changes: Vec<ReplayedChange>,
     /// The broadcasts that were encoded so far, by the index of the change.
     encoded: Mutex<EncodedFrames>,
+}
+
+/// All changes of one row, as one.
+#[derive(Debug)]
+struct ReplayedChange {
+    conflated: ConflatedChange,
+    /// The last event of the row, with its batch and its position.
+    event: Arc<Event>,
+    at: (u64, u64),
 }
 
 /// The size of a replay, which grows with its frames. It counts in the size of all replays until it
@@ -105,7 +114,15 @@ impl Drop for ReplaySize {
 }
 
 /// `None` if the serializer failed.
-type EncodedFrames = HashMap<(usize, Variant), Option<Frame>>;
+type EncodedFrames = HashMap<(usize, Variant, Dialect), Option<Frame>>;
+
+/// A group that is replayed.
+#[derive(Clone, Copy)]
+pub(crate) struct ReplayedGroup<'r> {
+    pub(crate) model: &'r ModelEntry,
+    pub(crate) entry: &'r GroupEntry,
+    pub(crate) group: &'r GroupId,
+}
 
 impl Replays {
     pub(crate) fn new(max_bytes: usize) -> Self {
@@ -213,7 +230,12 @@ impl Replay {
         let mut changes = Vec::with_capacity(rows.len());
         for (last, row_changes) in rows {
             if let Some(conflated) = ConflatedChange::new(entry, group, &row_changes)? {
-                changes.push((conflated, Arc::clone(&events[last].event)));
+                let last = &events[last];
+                changes.push(ReplayedChange {
+                    conflated,
+                    event: Arc::clone(&last.event),
+                    at: (last.batch_id, last.position),
+                });
             }
         }
         let size = ReplaySize {
@@ -241,7 +263,7 @@ impl Replay {
     /// and also get the message that ends it.
     pub(crate) fn frames(
         &self,
-        (model, entry, group): (&ModelEntry, &GroupEntry, &GroupId),
+        group: ReplayedGroup<'_>,
         (user, granted): (&Identity, SerializerSet),
         (since, upto): (&Cursor, &Cursor),
         (max_frames, max_bytes): (usize, usize),
@@ -249,24 +271,11 @@ impl Replay {
     ) -> Option<(Vec<Frame>, Option<Frame>)> {
         let mut room = max_bytes;
         let mut frames = Vec::new();
-        for (index, (conflated, event)) in self.changes.iter().enumerate() {
-            let change = conflated.as_change(entry, group);
-            let variant = conflated.variant_for(&change, user, granted);
-            change.report_panics(model, metrics);
-            let Some(variant) = variant else { continue };
-            let known = self.encoded.lock().get(&(index, variant)).cloned();
-            let frame = known.unwrap_or_else(|| {
-                let row_change = &conflated.row_change;
-                let mut encoder = Encoder::new(model, event, row_change, since, metrics);
-                encoder.begin_change();
-                let frame = encoder.frame(&change, variant, Dialect::V1);
-                let mut encoded = self.encoded.lock();
-                if encoded.insert((index, variant), frame.clone()).is_none() {
-                    let bytes = frame.as_ref().map_or(0, |frame| frame.bytes().len());
-                    self.size.add(bytes + FRAME_BYTES);
-                }
-                frame
-            });
+        for index in 0..self.changes.len() {
+            let Some(variant) = self.variant(index, group, user, granted, metrics) else {
+                continue;
+            };
+            let frame = self.frame(index, group, variant, Dialect::V1, since, metrics);
             let Some(frame) = frame else { continue };
             room = room.checked_sub(frame.bytes().len())?;
             frames.push(frame);
@@ -281,5 +290,64 @@ impl Replay {
             v1::with_cursor(frame.as_str(), cursor, unit)
         });
         Some((replayed.collect(), unit.map(v1::unit)))
+    }
+
+    /// Returns the batch and the position of the last event of each changed row.
+    pub(crate) fn last_events(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.changes.iter().map(|change| change.at)
+    }
+
+    /// Returns what a user sees of the change with an index; `None` if it is nothing.
+    pub(crate) fn variant(
+        &self,
+        index: usize,
+        ReplayedGroup {
+            model,
+            entry,
+            group,
+        }: ReplayedGroup<'_>,
+        user: &Identity,
+        granted: SerializerSet,
+        metrics: &Metrics,
+    ) -> Option<Variant> {
+        let conflated = &self.changes[index].conflated;
+        let change = conflated.as_change(entry, group);
+        let variant = conflated.variant_for(&change, user, granted);
+        change.report_panics(model, metrics);
+        variant
+    }
+
+    /// Returns the frame of a variant of a change, in 0.7 the part after the id; `None` if the
+    /// serializer fails. The cursor of the frame may be that of another client.
+    pub(crate) fn frame(
+        &self,
+        index: usize,
+        ReplayedGroup {
+            model,
+            entry,
+            group,
+        }: ReplayedGroup<'_>,
+        variant: Variant,
+        dialect: Dialect,
+        since: &Cursor,
+        metrics: &Metrics,
+    ) -> Option<Frame> {
+        let key = (index, variant, dialect);
+        if let Some(known) = self.encoded.lock().get(&key) {
+            return known.clone();
+        }
+        let ReplayedChange {
+            conflated, event, ..
+        } = &self.changes[index];
+        let change = conflated.as_change(entry, group);
+        let mut encoder = Encoder::new(model, event, &conflated.row_change, since, metrics);
+        encoder.begin_change();
+        let frame = encoder.frame(&change, variant, dialect);
+        let mut encoded = self.encoded.lock();
+        if encoded.insert(key, frame.clone()).is_none() {
+            let bytes = frame.as_ref().map_or(0, |frame| frame.bytes().len());
+            self.size.add(bytes + FRAME_BYTES);
+        }
+        frame
     }
 }

@@ -121,7 +121,8 @@ impl WithheldRows {
         self.rows.values().filter_map(|withheld| withheld.due).min()
     }
 
-    /// Returns the rows that are due. Each is due once, and stays withheld until an event covers it.
+    /// Returns the rows that are due. Each is due once, and stays withheld until an event covers
+    /// it.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<DueRow> {
         let take = |(row, withheld): (&RowId, &mut WithheldRow)| {
             withheld.due.take_if(|due| *due <= now)?;

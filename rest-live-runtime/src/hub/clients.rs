@@ -30,6 +30,7 @@ use super::{
     ids::{ClientId, GrantId, SubscriptionId},
 };
 use crate::{
+    metrics::CatchUpEnd,
     model::permission::Identity,
     protocol::{code::CloseCode, dialect::Dialect, frame::Frame, v1},
 };
@@ -44,6 +45,10 @@ pub(crate) struct Clients {
     pub(crate) intake: Intake,
     /// Number of the last event of the shard; orders what is queued.
     pub(crate) event: u64,
+    /// Everything up to this position of the event log has been queued.
+    pub(crate) published: u64,
+    /// The clients that are behind and can take the next portion of a replay.
+    pub(crate) catching_up: Vec<ClientId>,
     /// The last number that was given to a client, a subscription or a grant.
     numbers: u64,
     /// Whether the log cannot be reached.
@@ -63,6 +68,8 @@ impl Clients {
             ready: VecDeque::new(),
             intake: Intake::default(),
             event: 0,
+            published: 0,
+            catching_up: Vec::new(),
             numbers: 0,
             is_stale: false,
             closed: None,
@@ -74,6 +81,7 @@ impl Clients {
     pub(crate) fn join(&mut self, user: Option<Identity>, dialect: Option<Dialect>) -> ClientId {
         let number = self.next_number();
         let mut client = Client::new(number, user, dialect);
+        client.position = self.published;
         if let Some(code) = self.closed {
             client.queue.close(code);
         }
@@ -91,6 +99,9 @@ impl Clients {
         let subscriptions = f64::from(client.subscription_count);
         metrics.subscriptions.decrement(subscriptions);
         metrics.pending.decrement(f64::from(client.gauged));
+        if client.queue.is_behind() {
+            metrics.count_catch_up(CatchUpEnd::Closed);
+        }
         if let Sink::Socket(socket) = &client.sink
             && socket.stalled_since.is_some()
         {
@@ -160,13 +171,31 @@ impl Clients {
             return;
         }
         match &mut client.sink {
-            Sink::Task(notify) => notify.notify_one(),
+            Sink::Task(notify) => {
+                notify.notify_one();
+                if std::mem::take(&mut client.is_drained) {
+                    client.position = self.published;
+                }
+            }
             Sink::Socket(socket) => {
                 if socket.state == WriteState::Idle {
+                    client.position = self.published;
                     socket.state = WriteState::Ready(self.intake);
                     self.ready.push_back(index);
                 }
             }
+        }
+    }
+
+    /// Queues a client for the writer again, which has written what it took, if more is queued.
+    pub(crate) fn continue_writing(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        if client.has_work()
+            && let Sink::Socket(socket) = &mut client.sink
+            && socket.state == WriteState::Idle
+        {
+            socket.state = WriteState::Ready(self.intake);
+            self.ready.push_back(index);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::published::Published;
 use crate::{limits::Limits, metrics::Metrics};
@@ -18,6 +18,8 @@ pub(crate) struct HubContext {
     demand: Mutex<usize>,
     /// Whether the log must be read at once.
     is_awaited: watch::Sender<bool>,
+    /// Notified when a client that is behind can take the next portion of a replay.
+    pub(super) catching_up: Notify,
 }
 
 /// While it exists, the log is read at once, as for a subscriber.
@@ -38,6 +40,7 @@ impl HubContext {
             published,
             demand: Mutex::new(0),
             is_awaited: watch::Sender::new(false),
+            catching_up: Notify::new(),
         }
     }
 

@@ -14,6 +14,13 @@ pub(crate) struct ClientId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubscriptionId(pub(super) u64);
 
+impl SubscriptionId {
+    /// Returns the number, which is greater than those of earlier subscriptions.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Identifies what a subscription was granted last. Never used twice in a shard: a subscription
 /// that is shown by other serializers gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use super::{
     new_subscription::{NewSubscription, SubscribeError},
     shard::{
         Shard,
+        catch_up::{CatchUp, Portion, PortionError},
         credentials::{NewUser, Rights, SetUser},
         drain::Outgoing,
         subscriptions::Subscribed,
@@ -79,6 +80,34 @@ impl SessionHandle {
     pub(crate) fn after_catch_up(&self, frame: Frame) {
         self.shard
             .with(|state| state.clients.after_catch_up(self.client, frame));
+    }
+
+    /// Returns whether broadcasts of the client were dropped and have not been replayed to it.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.shard.with(|state| {
+            let client = state.clients.get(self.client);
+            client.is_some_and(|client| client.queue.is_behind())
+        })
+    }
+
+    /// Returns what the client missed, if it is behind.
+    pub(crate) fn catch_up(&self) -> Option<CatchUp> {
+        self.shard.with(|state| state.catch_up(self.client))
+    }
+
+    /// Queues a portion of what the client missed. Returns whether the next one must be prepared at
+    /// once.
+    ///
+    /// # Errors
+    /// Why the portion is not queued. Nothing has changed then.
+    pub(crate) fn apply_portion(&self, portion: &Portion) -> Result<bool, PortionError> {
+        self.shard
+            .with(|state| state.apply_portion(self.client, portion))
+    }
+
+    /// Resets the client, because what it missed cannot be replayed.
+    pub(crate) fn give_up_catch_up(&self) {
+        self.shard.with(|state| state.give_up_catch_up(self.client));
     }
 
     /// Returns how far the dispatcher has come, and the number of the batch that it has begun.

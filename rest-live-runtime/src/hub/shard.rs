@@ -6,6 +6,7 @@
 
 pub(crate) mod backpressure;
 pub(crate) mod broadcast;
+pub(crate) mod catch_up;
 pub(crate) mod credentials;
 pub(crate) mod drain;
 mod progress;
@@ -163,7 +164,17 @@ impl State {
 
     /// Records that the dispatcher begins a batch with a number of events, which ends at `cursor`.
     pub(crate) fn begin_batch(&mut self, cursor: &Cursor, batch_id: u64, events: usize) {
+        // The batches before it are published.
+        let published = self.progress.cursor().map(|cursor| cursor.position);
+        self.clients.published = published.unwrap_or(cursor.position);
         self.clients.event = self.progress.begin_batch(cursor, batch_id, events);
+    }
+
+    /// Records that all events of the batch are published. Otherwise this is known when the next
+    /// batch begins.
+    pub(crate) fn end_batch(&mut self) {
+        let published = self.progress.cursor().map(|cursor| cursor.position);
+        self.clients.published = published.unwrap_or(self.clients.published);
     }
 
     /// Returns which subscribers of a group a change must be encoded for. `same_for_all` is whether

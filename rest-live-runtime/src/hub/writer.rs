@@ -92,6 +92,7 @@ impl Shard {
             state.collect(client, batch);
         }
         state.is_writing = !batch.writes.is_empty();
+        let (published, jumps) = (state.clients.published, state.progress.jumps());
         let has_room = !state.clients.is_far_ahead();
         batch.next_expiry = state.clients.next_due();
         drop(state);
@@ -111,8 +112,10 @@ impl Shard {
             client.written = write(&client.socket, &chunks[client.chunks.clone()], heads);
         }
         let mut state = self.state();
+        // Everything up to it was taken from the queues, unless positions have changed meanwhile.
+        let taken = (state.progress.jumps() == jumps).then_some(published);
         for client in writes.drain(..) {
-            state.finish_write(client, chunks, heads);
+            state.finish_write(client, taken, chunks, heads);
         }
         state.is_writing = false;
         let has_more = !state.clients.ready.is_empty();
@@ -169,8 +172,15 @@ impl State {
         });
     }
 
-    /// Records what was written, and puts back the rest.
-    fn finish_write(&mut self, write: ClientWrite, chunks: &[Chunk], heads: &[u8]) {
+    /// Records what was written, and puts back the rest. `taken` is the position of the event log
+    /// up to which everything had been taken from the queues.
+    fn finish_write(
+        &mut self,
+        write: ClientWrite,
+        taken: Option<u64>,
+        chunks: &[Chunk],
+        heads: &[u8],
+    ) {
         let ClientWrite {
             id,
             socket: shared,
@@ -200,10 +210,17 @@ impl State {
             socket.state = WriteState::Idle;
             socket.stalled_since = None;
             let is_closing = socket.is_closing;
+            if let Some(taken) = taken
+                && !client.queue.is_behind()
+            {
+                client.position = client.position.max(taken);
+            }
             if was_slow {
+                client.queue.unmark();
                 client.queue.recount(QueuedSize::default());
                 self.context.metrics.blocked.decrement(1.0);
             }
+            self.ask_for_portion(id);
             if is_closing && self.clients[id.index].queue.is_empty() {
                 shared.set_state(SocketState::Closed);
             }
@@ -212,6 +229,13 @@ impl State {
             socket.state = WriteState::Blocked;
             if has_progress || socket.stalled_since.is_none() {
                 socket.stalled_since = Some(Instant::now());
+            }
+            if let Some(taken) = taken {
+                let length = |chunks: &[Chunk]| chunks.iter().map(Chunk::len).sum::<usize>();
+                let waiting = length(rest) - written.bytes;
+                let written = length(done) + written.bytes;
+                let reached = client.queue.mark(written, waiting, taken);
+                client.position = client.position.max(reached.unwrap_or(0));
             }
             if !was_slow {
                 self.context.metrics.blocked.increment(1.0);
@@ -224,7 +248,7 @@ impl State {
             shared.set_owes(false);
         }
         self.clients.gauge(id.index);
-        self.clients.wake(id.index);
+        self.clients.continue_writing(id.index);
     }
 
     /// Puts back what the socket did not accept, except for subscriptions that have ended.

@@ -34,6 +34,7 @@ use crate::{
     publish::publisher::Publisher,
     session::{
         authorize_limiter::AuthorizeLimiter,
+        catch_up,
         connection_limiter::ConnectionLimiter,
         context::SessionContext,
         origin::{allowed::AllowedOrigins, log_limit::LogLimit},
@@ -304,35 +305,41 @@ impl<U: Send + Sync + 'static> LiveBuilder<U> {
         );
         let sink = EventSink::autocommit(Arc::new(database));
         let log = Arc::clone(&self.log);
+        let context = Arc::new(SessionContext {
+            registry,
+            log: self.log,
+            hub,
+            history,
+            replays,
+            published,
+            present: SharedRequest::default(),
+            appended: SharedRequest::default(),
+            default_schema,
+            reads: self.session_reads,
+            authorize_limiter: AuthorizeLimiter::new(
+                self.limits.max_concurrent_authorize,
+                metrics.authorize_waiting.clone(),
+            ),
+            limits: self.limits,
+            users: self.users,
+            disconnects: AtomicU64::new(0),
+            origins,
+            connection_limiter: Arc::<ConnectionLimiter>::default(),
+            metrics,
+            other_processes: OtherProcesses::of(&*log),
+            runtime: runtime.clone(),
+        });
+        tasks.push(
+            runtime
+                .spawn(catch_up::run(Arc::clone(&context)))
+                .abort_handle(),
+        );
         Ok(Live {
             inner: Arc::new(Inner {
                 db: LiveConnection::new(self.db.clone(), sink),
                 publisher,
                 plain_sink: OnceLock::new(),
-                context: Arc::new(SessionContext {
-                    registry,
-                    log: self.log,
-                    hub,
-                    history,
-                    replays,
-                    published,
-                    present: SharedRequest::default(),
-                    appended: SharedRequest::default(),
-                    default_schema,
-                    reads: self.session_reads,
-                    authorize_limiter: AuthorizeLimiter::new(
-                        self.limits.max_concurrent_authorize,
-                        metrics.authorize_waiting.clone(),
-                    ),
-                    limits: self.limits,
-                    users: self.users,
-                    disconnects: AtomicU64::new(0),
-                    origins,
-                    connection_limiter: Arc::<ConnectionLimiter>::default(),
-                    metrics,
-                    other_processes: OtherProcesses::of(&*log),
-                    runtime: runtime.clone(),
-                }),
+                context,
                 tasks,
                 runtime,
                 origin_warnings: LogLimit::default(),

@@ -1,9 +1,9 @@
 //! The columns of a model that events keep, and how many bytes a row takes.
 //!
 //! A text, byte string, JSON or array may be large. If no serializer, key, filter or permission
-//! of the model can read such a column, the column is *unused*: capture replaces its value by the default
-//! of its type where it takes a row, and no statement of rest-live asks the database for it. All
-//! rows of a model are treated alike, so they can be compared.
+//! of the model can read such a column, the column is *unused*: capture replaces its value by the
+//! default of its type where it takes a row, and no statement of rest-live asks the database for
+//! it. All rows of a model are treated alike, so they can be compared.
 
 pub(crate) mod heap;
 

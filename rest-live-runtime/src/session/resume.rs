@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use super::{Session, refusal::unavailable, subscribe::SubscribeRequest};
 use crate::{
     data::{cursor::Cursor, serializer_set::SerializerSet},
-    dispatch::history::MissedEvents,
+    dispatch::{history::MissedEvents, replay::ReplayedGroup},
     hub::new_subscription::{NewSubscription, StartPoint},
     log::{LogError, ReadError},
     protocol::{code::ResetReason, refusal::Refusal},
@@ -82,7 +82,11 @@ impl Session {
             context.limits.max_pending_messages / 2,
             context.limits.max_pending_bytes / 2,
         );
-        let target = (request.target.model, request.target.entry, group);
+        let target = ReplayedGroup {
+            model: request.target.model,
+            entry: request.target.entry,
+            group,
+        };
         // The position of this node, or that of the client if it is later.
         let up_to = if since.position < dispatched.position {
             &dispatched

@@ -325,43 +325,6 @@ async fn closes_with_1011(here: impl Io, there: impl Io) {
 }
 
 #[tokio::test]
-async fn lagging_client_is_reset_for_each_id() {
-    let limits = Limits::default().max_pending_messages(3);
-    let app = App::start_with(limits).await;
-    let mut witness = app.client().await;
-    witness
-        .subscribe(r#"{"model":"todolist.Task","list_id":1}"#)
-        .await;
-    let slow = app.live.connect(());
-    for id in ["1", "\"1\"", "2"] {
-        let list = if id == "2" { 2 } else { 1 };
-        slow.receive(&format!(
-            r#"{{"id":{id},"model":"todolist.Task","group":{{"list_id":{list}}}}}"#
-        ))
-        .await;
-        frames(&slow).await;
-    }
-    for id in 1..=5 {
-        app.insert_task(id, "too many", 1).await;
-        witness.json().await;
-    }
-    app.assert_silent(&mut witness).await;
-    let resets = frames(&slow).await;
-    let head: Cursor = resets[0]["cursor"].as_str().unwrap().parse().unwrap();
-    assert_eq!(
-        ids_of_resets(resets, "lagged", &head),
-        [json!("1"), json!(1), json!(2)]
-    );
-    app.insert_task(6, "after", 1).await;
-    let after = frames(&slow).await.remove(0);
-    let cursor: Cursor = after["cursor"].as_str().unwrap().parse().unwrap();
-    assert!(
-        cursor.epoch == head.epoch && cursor.position > head.position,
-        "{cursor} after {head}"
-    );
-}
-
-#[tokio::test]
 async fn keys_are_written_as_in_payloads() {
     let app = App::start().await;
     let mut client = app.client().await;

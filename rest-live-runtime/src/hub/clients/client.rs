@@ -40,6 +40,11 @@ pub(crate) struct Client {
     has_sent_goodbye: bool,
     /// Whether the client received `stale`, and no `live` after it.
     pub(crate) is_stale: bool,
+    /// Everything up to this position of the event log that concerns the client had been sent when
+    /// something was queued for it last while nothing else was. It is never past the truth.
+    pub(crate) position: u64,
+    /// Whether a task has taken everything, for a client without a socket.
+    pub(crate) is_drained: bool,
     /// Number of its frames in the gauge of pending frames.
     pub(crate) gauged: u32,
     pub(crate) sink: Sink,
@@ -126,6 +131,8 @@ impl Client {
             dialect,
             has_sent_goodbye: false,
             is_stale: false,
+            position: 0,
+            is_drained: true,
             gauged: 0,
             sink: Sink::Task(Arc::default()),
         }
@@ -147,7 +154,9 @@ impl Client {
             Sink::Socket(socket) => socket.is_closing,
         };
         let must_close = self.queue.close_code().is_some() && !is_closing;
-        !self.queue.is_empty() || !self.backlogs.is_empty() || must_close
+        // A task that takes the frames also asks for the next portion of a replay.
+        let must_ask = matches!(self.sink, Sink::Task(_)) && self.queue.takes_portion();
+        !self.queue.is_empty() || !self.backlogs.is_empty() || must_close || must_ask
     }
 
     pub(crate) fn socket(&mut self) -> Option<&mut ClientSocket> {

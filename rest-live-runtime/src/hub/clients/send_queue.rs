@@ -1,16 +1,19 @@
 //! The messages queued for one client, apart from the frames in the logs of its groups, and the
 //! limits of both.
 //!
-//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped for
-//! one reset. Broadcasts that follow are dropped until the reset has been sent, because the reset
-//! covers them. So a long lag costs no more than a short one, and the client learns about every
-//! gap. Answers to requests are never dropped. The queue does not encode a reset; the code that
-//! drains the queue does.
+//! A client with more queued than its limits allow *lags*: its queued broadcasts are dropped. The
+//! client is then *behind*: broadcasts that follow are also dropped, until the history has been
+//! replayed to it. If a reset is due already, they are dropped until the reset has been sent, which
+//! covers them. So a long lag costs no more than a short one, and no gap is silent. Answers to
+//! requests are never dropped. The queue does not encode a reset; the code that drains the queue
+//! does.
+
+mod behind;
 
 use std::{
     collections::VecDeque,
     mem,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use tokio_tungstenite::tungstenite::Bytes;
@@ -25,8 +28,8 @@ use crate::{
     },
 };
 
-/// Maximum number of lags within [`LAG_WINDOW`]: at this number the connection is closed, because
-/// its client is slow all the time.
+/// Maximum number of lags within [`LAG_WINDOW`] that end with a reset: at this number the
+/// connection is closed, because its client would do nothing but fetch again.
 const MAX_LAGS: usize = 3;
 /// How long a lag counts.
 const LAG_WINDOW: Duration = Duration::from_secs(60);
@@ -44,13 +47,31 @@ pub(crate) struct SendQueue {
     bytes: usize,
     /// Why the client must reset, after it has received what is queued.
     pub(crate) reset: Option<ResetReason>,
-    /// Whether new broadcasts are dropped, because the reset covers them.
-    lagging: bool,
+    /// Whether new broadcasts are dropped.
+    drops: Drops,
     /// What only slow clients need.
     slow: Option<Box<Slow>>,
     close: Option<CloseCode>,
     /// Whether the close is sent before what is queued.
     is_urgent: bool,
+}
+
+/// Which new broadcasts are dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Drops {
+    #[default]
+    None,
+    /// Those that come before the reset is sent, which covers them.
+    UntilReset,
+    /// Those that come while the client is behind.
+    WhileBehind,
+}
+
+/// The limit that a lagging client has exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PendingLimit {
+    Messages,
+    Bytes,
 }
 
 /// How much is queued.
@@ -97,6 +118,9 @@ pub(crate) enum MessageKind {
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
+    /// A change that the client missed while it was behind, of the subscription with this grant, or
+    /// the end of their unit. It is counted like a broadcast, but a lag does not drop it.
+    CatchUp(Option<GrantId>),
     /// The message that ends a unit; not counted, because it follows a broadcast that is counted.
     /// `is_begun` is whether frames of the unit may have been sent: then it is not dropped with the
     /// others.
@@ -118,7 +142,7 @@ impl MessageKind {
     pub(crate) fn grant(self) -> Option<GrantId> {
         match self {
             Self::Broadcast(grant) | Self::Replayed(grant) => Some(grant),
-            Self::Reset(_, grant) => grant,
+            Self::Reset(_, grant) | Self::CatchUp(grant) => grant,
             Self::Begun
             | Self::Answer
             | Self::UnitEnd { .. }
@@ -130,15 +154,21 @@ impl MessageKind {
 
     /// Returns whether it shows a row.
     pub(crate) fn is_frame(self) -> bool {
-        matches!(self, Self::Broadcast(_) | Self::Replayed(_))
+        matches!(
+            self,
+            Self::Broadcast(_) | Self::Replayed(_) | Self::CatchUp(Some(_))
+        )
     }
 
     /// Returns whether it ends a unit.
     pub(crate) fn is_unit_end(self) -> bool {
-        matches!(self, Self::UnitEnd { .. } | Self::ReplayEnd { .. })
+        matches!(
+            self,
+            Self::UnitEnd { .. } | Self::ReplayEnd { .. } | Self::CatchUp(None)
+        )
     }
 
-    /// Returns whether a reset covers it.
+    /// Returns whether a lag drops it: a replay or a reset covers it.
     pub(crate) fn is_covered(self) -> bool {
         matches!(
             self,
@@ -161,59 +191,19 @@ impl SendQueue {
         self.queued.is_empty() && self.reset.is_none() && !self.releases()
     }
 
-    /// Returns whether the client is behind: its broadcasts were dropped, and a replay has not yet
-    /// brought it to the present.
-    pub(crate) fn is_behind(&self) -> bool {
-        let slow = self.slow.as_deref();
-        slow.is_some_and(|slow| slow.behind.is_some())
-    }
-
     /// Returns whether everything that was published to the client is queued or sent.
     pub(crate) fn is_up_to_date(&self) -> bool {
         !self.is_behind() && self.reset.is_none() && !self.ignores_changes()
-    }
-
-    /// Returns whether frames that were held can be sent, after the reset if there is one.
-    fn releases(&self) -> bool {
-        let slow = self.slow.as_deref();
-        slow.is_some_and(|slow| slow.behind.is_none() && !slow.held.is_empty())
-    }
-
-    /// Keeps a frame until the client is no longer behind and has received its reset. It counts as
-    /// an answer.
-    pub(crate) fn hold(&mut self, limits: &Limits, frame: Frame) {
-        if self.count_answer(limits, frame.bytes().len()) {
-            self.slow.get_or_insert_default().held.push(frame);
-        }
-    }
-
-    /// Takes the frames that were held, if they can be sent now.
-    pub(crate) fn release(&mut self) -> Vec<Frame> {
-        if self.reset.is_none() && self.releases() {
-            self.drop_held()
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// Removes the frames that are held.
-    fn drop_held(&mut self) -> Vec<Frame> {
-        let slow = self.slow.as_deref_mut();
-        let held = slow.map_or_else(Vec::new, |slow| mem::take(&mut slow.held));
-        let bytes: usize = held.iter().map(|frame| frame.bytes().len()).sum();
-        self.answers -= held.len();
-        self.answer_bytes -= bytes;
-        self.bytes -= bytes;
-        held
     }
 
     pub(crate) fn close_code(&self) -> Option<CloseCode> {
         self.close
     }
 
-    /// Returns whether new changes are dropped: the client is to be closed, or a reset covers them.
+    /// Returns whether new changes are dropped: the client is to be closed, or a replay or a reset
+    /// covers them.
     pub(crate) fn ignores_changes(&self) -> bool {
-        self.lagging || self.close.is_some()
+        self.drops != Drops::None || self.close.is_some()
     }
 
     /// Returns whether a message that the socket did not accept stays queued.
@@ -222,10 +212,11 @@ impl SendQueue {
             MessageKind::Begun | MessageKind::Close => true,
             MessageKind::Answer
             | MessageKind::Replayed(_)
+            | MessageKind::CatchUp(_)
             | MessageKind::ReplayEnd { .. }
             | MessageKind::Control => !self.is_urgent,
             MessageKind::Broadcast(_) | MessageKind::Reset(..) | MessageKind::UnitEnd { .. } => {
-                !self.is_urgent && !self.lagging
+                !self.is_urgent && self.drops == Drops::None
             }
         }
     }
@@ -244,25 +235,33 @@ impl SendQueue {
         })
     }
 
-    pub(crate) fn has_room(&self, limits: &Limits, more: QueuedSize) -> bool {
+    /// Returns the limit that would be exceeded if more were queued. A single message is always
+    /// allowed, whatever its length.
+    pub(crate) fn exceeded(&self, limits: &Limits, more: QueuedSize) -> Option<PendingLimit> {
         let is_alone = self.frames() == 0;
         let has_room = self.messages + more.messages <= limits.max_pending_messages;
         let has_bytes = self.bytes + more.bytes <= limits.max_pending_bytes;
-        is_alone && more.messages == 1 || has_room && (is_alone || has_bytes)
+        match (has_room, has_bytes) {
+            _ if is_alone && more.messages == 1 => None,
+            (false, _) => Some(PendingLimit::Messages),
+            (true, false) if !is_alone => Some(PendingLimit::Bytes),
+            (true, _) => None,
+        }
     }
 
-    /// Counts broadcasts that are queued in a log, if the limits allow it. A single message is
-    /// always allowed, whatever its length.
-    #[must_use]
-    pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> bool {
-        let has_room = self.has_room(limits, more);
-        if has_room {
-            self.recount(QueuedSize {
-                messages: self.logged.messages + more.messages,
-                bytes: self.logged.bytes + more.bytes,
-            });
+    /// Counts broadcasts that are queued in a log.
+    ///
+    /// # Errors
+    /// The limit that they would exceed. Nothing is counted then.
+    pub(crate) fn count(&mut self, limits: &Limits, more: QueuedSize) -> Result<(), PendingLimit> {
+        if let Some(limit) = self.exceeded(limits, more) {
+            return Err(limit);
         }
-        has_room
+        self.recount(QueuedSize {
+            messages: self.logged.messages + more.messages,
+            bytes: self.logged.bytes + more.bytes,
+        });
+        Ok(())
     }
 
     /// Replaces the count of what is queued in logs.
@@ -272,20 +271,37 @@ impl SendQueue {
         self.bytes = self.bytes - before.bytes + logged.bytes;
     }
 
-    /// Queues the reset of a model, if the limits allow it.
-    #[must_use]
-    pub(crate) fn push_reset(&mut self, limits: &Limits, reset: Queued) -> bool {
+    /// Queues the reset of a model.
+    ///
+    /// # Errors
+    /// The limit that it would exceed. It is not queued then.
+    pub(crate) fn push_reset(
+        &mut self,
+        limits: &Limits,
+        reset: Queued,
+    ) -> Result<(), PendingLimit> {
         let one = QueuedSize {
             messages: 1,
             bytes: reset.content.len(),
         };
-        let has_room = self.has_room(limits, one);
-        if has_room {
-            self.messages += one.messages;
-            self.bytes += one.bytes;
-            self.queued.push_back(reset);
+        if let Some(limit) = self.exceeded(limits, one) {
+            return Err(limit);
         }
-        has_room
+        self.messages += one.messages;
+        self.bytes += one.bytes;
+        self.queued.push_back(reset);
+        Ok(())
+    }
+
+    /// Queues a part of what the client missed while it was behind, whatever the limits are.
+    pub(crate) fn push_catch_up(&mut self, grant: Option<GrantId>, frame: Frame, after_event: u64) {
+        self.messages += 1;
+        self.bytes += frame.bytes().len();
+        self.queued.push_back(Queued {
+            kind: MessageKind::CatchUp(grant),
+            content: Content::Frame(frame),
+            after_event,
+        });
     }
 
     /// Queues the answer to a request. A client that sends requests and reads no answers is closed.
@@ -361,7 +377,9 @@ impl SendQueue {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
-            MessageKind::Broadcast(_) | MessageKind::Reset(..) => self.messages += 1,
+            MessageKind::Broadcast(_) | MessageKind::Reset(..) | MessageKind::CatchUp(_) => {
+                self.messages += 1;
+            }
             MessageKind::Begun
             | MessageKind::UnitEnd { .. }
             | MessageKind::Control
@@ -416,7 +434,9 @@ impl SendQueue {
                         *answers -= 1;
                         *answer_bytes -= length;
                     }
-                    MessageKind::Broadcast(_) | MessageKind::Reset(..) => *messages -= 1,
+                    MessageKind::Broadcast(_)
+                    | MessageKind::Reset(..)
+                    | MessageKind::CatchUp(_) => *messages -= 1,
                     MessageKind::Begun
                     | MessageKind::UnitEnd { .. }
                     | MessageKind::Control
@@ -432,21 +452,6 @@ impl SendQueue {
         // Nothing follows a close.
         if self.close.is_none() {
             self.reset.get_or_insert(reason);
-        }
-    }
-
-    /// Drops the queued broadcasts for a reset. The caller has dropped those in the logs.
-    pub(crate) fn start_lag(&mut self, now: Instant) {
-        self.recount(QueuedSize::default());
-        self.retain(|kind| !kind.is_covered());
-        self.lagging = true;
-        self.reset = Some(ResetReason::Lagged);
-        let lags = &mut self.slow.get_or_insert_default().lags;
-        lags.retain(|lag| now.duration_since(*lag) < LAG_WINDOW);
-        lags.push(now);
-        if lags.len() >= MAX_LAGS {
-            self.reset = None;
-            self.close = Some(CloseCode::TooSlow);
         }
     }
 
@@ -476,12 +481,16 @@ impl SendQueue {
         self.queued.clear();
         self.logged = QueuedSize::default();
         self.messages = 0;
-        self.lagging = false;
+        if self.drops == Drops::UntilReset {
+            self.drops = Drops::None;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -489,12 +498,12 @@ mod tests {
         let mut queue = SendQueue::default();
         let start = Instant::now();
         for minute in 0..10 {
-            queue.start_lag(start + LAG_WINDOW * minute);
+            queue.lagged(start + LAG_WINDOW * minute);
             assert_eq!(queue.close_code(), None);
         }
-        queue.start_lag(start + LAG_WINDOW * 9);
+        queue.lagged(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), None);
-        queue.start_lag(start + LAG_WINDOW * 9);
+        queue.lagged(start + LAG_WINDOW * 9);
         assert_eq!(queue.close_code(), Some(CloseCode::TooSlow));
     }
 }

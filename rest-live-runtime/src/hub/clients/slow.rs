@@ -2,23 +2,85 @@
 
 use std::time::Instant;
 
-use crate::protocol::frame::Frame;
+use crate::{data::cursor::Cursor, protocol::frame::Frame};
 
 /// The state of a slow client. Clients that were never slow have none.
 #[derive(Debug, Default)]
 pub(crate) struct Slow {
     /// Set while the client is behind.
     pub(crate) behind: Option<Behind>,
+    /// Set while its socket accepts no data.
+    pub(crate) mark: Option<Mark>,
     /// Frames that are sent when the client is no longer behind and has received its reset.
     pub(crate) held: Vec<Frame>,
     /// When the last lags started that end with a reset, oldest first.
     pub(super) lags: Vec<Instant>,
 }
 
-/// A client whose queued broadcasts were dropped. It receives none until a replay from the history
-/// has brought it to the present.
+/// What was queued for a client when its socket was found blocked. So the client's position moves
+/// on although its queue is never empty, and one mark is enough: a queue is bounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mark {
+    /// Number of bytes that are not written yet. If some of them are dropped, the mark is reached
+    /// later than it could be.
+    pub(crate) bytes: usize,
+    /// When they are written, everything up to this position of the event log has been sent.
+    pub(crate) position: u64,
+}
+
+/// A client whose queued broadcasts were dropped. It receives none until the history has been
+/// replayed to it up to the present.
 #[derive(Debug)]
 pub(crate) struct Behind {
     /// Everything up to this position of the event log has been sent.
     pub(crate) since: u64,
+    /// The replay of which a part has been queued.
+    pub(crate) replay: Option<CatchUpReplay>,
+    /// Number of changes of the client's subscriptions: a portion of a replay that was prepared
+    /// before the last change is not sent.
+    pub(crate) version: u64,
+    /// Whether a task prepares the next portion.
+    pub(crate) is_served: bool,
+}
+
+/// A replay of all subscriptions of a client that is behind, from where it fell behind to the end
+/// of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct CatchUpReplay {
+    /// The name of the replay's unit: where the dispatcher was when the replay began.
+    pub(crate) unit: Cursor,
+    /// Whether a frame of the unit has been queued.
+    pub(crate) is_open: bool,
+    /// Where the replay ends.
+    pub(crate) up_to: Cursor,
+    /// Number of the last batch that it covers.
+    pub(crate) batch_id: u64,
+    /// How far it has been queued.
+    pub(crate) sent: ReplayPosition,
+}
+
+/// A place in the order in which the changes of a replay are sent. The order of a row's changes is
+/// that of their last events, as in the log. A batch that comes later has later places, although a
+/// long transaction may bring earlier positions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ReplayPosition {
+    /// Batch and position of the last event of the row.
+    pub(crate) event: (u64, u64),
+    /// For one event, disappearing rows come first, as in [`drain`](crate::hub::shard::drain).
+    pub(crate) appears: bool,
+    /// Number of the subscription.
+    pub(crate) subscription: u64,
+    /// Number of the subscription's ids that have received it, in 0.7.
+    pub(crate) ids: usize,
+}
+
+impl Behind {
+    pub(super) fn new(since: u64) -> Self {
+        Self {
+            since,
+            replay: None,
+            version: 0,
+            is_served: false,
+        }
+    }
 }

@@ -3,7 +3,13 @@
 use std::time::Instant;
 
 use super::{Shard, State};
-use crate::{hub::clients::send_queue::QueuedSize, protocol::dialect::Dialect};
+use crate::{
+    hub::clients::{
+        client::Sink,
+        send_queue::{PendingLimit, QueuedSize},
+    },
+    protocol::dialect::Dialect,
+};
 
 impl Shard {
     /// Waits until the writer has caught up, so that a client that reads does not lag because the
@@ -27,14 +33,26 @@ impl Shard {
 }
 
 impl State {
-    /// Drops what is queued for a slow client: it receives a reset instead.
-    pub(super) fn reset_slow_client(&mut self, client: usize) {
+    /// Drops what is queued for a slow client: it is behind from now on.
+    pub(super) fn start_lag(&mut self, client: usize, limit: PendingLimit) {
         if self.clients[client].queue.ignores_changes() {
             return;
         }
         self.drop_backlogs(client);
-        self.clients[client].queue.start_lag(Instant::now());
-        self.context.metrics.lags.increment(1);
+        let published = self.clients.published;
+        let lagging = &mut self.clients[client];
+        let position = if matches!(lagging.sink, Sink::Task(_)) && lagging.is_drained {
+            published
+        } else {
+            lagging.position
+        };
+        // What the client has received of a unit is replayed with the rest.
+        lagging.open_unit = None;
+        lagging.queue.start_lag(position, Instant::now());
+        if lagging.queue.is_behind() {
+            self.context.metrics.count_behind();
+        }
+        self.context.metrics.count_lag(limit);
         self.clients.gauge(client);
         self.clients.wake(client);
     }

@@ -6,6 +6,7 @@ use super::State;
 use crate::{
     data::cursor::EventPosition,
     hub::{
+        clients::send_queue::PendingLimit,
         groups::{
             audience::{Delivery, HubEvent, Publication, Recipient},
             broadcast_frame::{BroadcastFrame, FrameByDialect},
@@ -77,9 +78,11 @@ impl State {
                 continue;
             };
             let is_slow = client.is_slow();
-            if is_slow && !client.queue.count(limits, subscriber.queued_size(length)) {
+            if is_slow
+                && let Err(limit) = client.queue.count(limits, subscriber.queued_size(length))
+            {
                 group.log.drop_queued(subscriber);
-                lagging.push(subscriber.client);
+                lagging.push((subscriber.client, limit));
                 continue;
             }
             // Otherwise the client is waiting for the writer already, which takes everything.
@@ -136,8 +139,10 @@ impl State {
             }
             let length = frames[usize::from(recipient.frame)].frame.bytes().len();
             let is_slow = client.is_slow();
-            if is_slow && !client.queue.count(limits, subscriber.queued_size(length)) {
-                lagging.push(subscriber.client);
+            if is_slow
+                && let Err(limit) = client.queue.count(limits, subscriber.queued_size(length))
+            {
+                lagging.push((subscriber.client, limit));
                 continue;
             }
             // Otherwise the client is waiting for the writer already, which takes everything.
@@ -159,13 +164,13 @@ impl State {
         self.published(&woken, &lagging);
     }
 
-    fn published(&mut self, woken: &[usize], lagging: &[usize]) {
+    fn published(&mut self, woken: &[usize], lagging: &[(usize, PendingLimit)]) {
         for client in woken {
             self.clients.wake(*client);
             self.clients.gauge(*client);
         }
-        for client in lagging {
-            self.reset_slow_client(*client);
+        for (client, limit) in lagging {
+            self.start_lag(*client, *limit);
         }
     }
 }

@@ -80,6 +80,8 @@ impl State {
         }
         client.user = Some(new.user.clone());
         client.rights_version += 1;
+        // What was prepared for the earlier user is not sent.
+        client.queue.subscriptions_changed();
         let mut keys: Vec<_> = client.subscriptions.iter().map(|s| s.key).collect();
         for key in &keys {
             self.groups.subscriber_mut(*key).user = new.user.clone();

@@ -167,7 +167,10 @@ impl State {
         if let Sink::Socket(_) = client.sink {
             return None;
         }
-        if !client.queue.is_empty() || !client.backlogs.is_empty() {
+        if client.queue.is_empty() && client.backlogs.is_empty() {
+            // What was taken before is sent.
+            self.ask_for_portion(id);
+        } else {
             let mut frames = Vec::new();
             self.drain(id.index, |_, message| match message {
                 Message::Own(Content::Frame(frame)) | Message::Broadcast(frame) => {
@@ -179,6 +182,10 @@ impl State {
             });
             frames.extend(self.take_resets(id.index));
             frames.extend(self.clients[id.index].queue.release());
+            let published = self.clients.published;
+            let client = &mut self.clients[id.index];
+            client.position = published;
+            client.is_drained = true;
             // There is nothing to send about a subscription that has ended since.
             if !frames.is_empty() {
                 return Some(Outgoing::Frames(frames));

@@ -11,6 +11,9 @@ pub(crate) struct Progress {
     batch_id: u64,
     /// Number of the batch's last event in this shard.
     last_event: u64,
+    /// Number of times that the dispatcher continued after another cursor: positions from before
+    /// mean nothing.
+    jumps: u64,
 }
 
 impl Progress {
@@ -31,6 +34,10 @@ impl Progress {
         self.last_event
     }
 
+    pub(crate) fn jumps(&self) -> u64 {
+        self.jumps
+    }
+
     /// Returns the number of the event before the batch.
     pub(super) fn begin_batch(&mut self, cursor: &Cursor, batch_id: u64, events: usize) -> u64 {
         let before = self.last_event;
@@ -43,6 +50,7 @@ impl Progress {
     /// Continues after a cursor, and returns the one before.
     pub(super) fn jump(&mut self, cursor: &Cursor, batch_id: u64) -> Option<Cursor> {
         self.batch_id = batch_id;
+        self.jumps += 1;
         self.cursor.replace(cursor.clone())
     }
 

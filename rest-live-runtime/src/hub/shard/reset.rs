@@ -15,6 +15,7 @@ use crate::{
         },
         ids::{GrantId, SubscriberKey},
     },
+    metrics::CatchUpEnd,
     protocol::{code::ResetReason, dialect::Dialect, frame::Frame},
 };
 
@@ -92,8 +93,10 @@ impl State {
                 content: Content::Frame(frame),
                 after_event,
             };
-            if !queue.ignores_changes() && !queue.push_reset(&self.context.limits, reset) {
-                self.reset_slow_client(index);
+            if !queue.ignores_changes()
+                && let Err(limit) = queue.push_reset(&self.context.limits, reset)
+            {
+                self.start_lag(index, limit);
             }
         }
         self.clients.gauge(index);
@@ -105,6 +108,7 @@ impl State {
     /// Returns how many clients receive a reset.
     pub(crate) fn reset(&mut self, cursor: &Cursor, batch_id: u64, reason: ResetReason) -> usize {
         let before = self.progress.jump(cursor, batch_id);
+        self.clients.published = cursor.position;
         // Positions of another epoch cannot be compared. A log that went back has lost events: it
         // uses their positions again.
         let is_of_epoch = before
@@ -127,6 +131,9 @@ impl State {
         has_missed.dedup();
         for client in &has_missed {
             self.clients[*client].queue.reset(reason);
+        }
+        self.jump_clients(cursor, is_of_epoch);
+        for client in &has_missed {
             self.clients.wake(*client);
         }
         has_missed.len()
@@ -135,10 +142,15 @@ impl State {
     /// Takes the reset of everything that is queued for a client: one frame for each model, or in
     /// v1 one for each id.
     pub(crate) fn take_resets(&mut self, client: usize) -> Vec<Frame> {
-        match self.clients[client].queue.reset.take() {
-            Some(reason) => self.resets(client, reason),
-            None => Vec::new(),
+        let queue = &mut self.clients[client].queue;
+        let Some(reason) = queue.reset.take() else {
+            return Vec::new();
+        };
+        // The reset also covers what the client missed while it was behind.
+        if queue.end_behind().is_some() {
+            self.context.metrics.count_catch_up(CatchUpEnd::Reset);
         }
+        self.resets(client, reason)
     }
 
     /// Returns the cursor of a reset: up to where the dispatcher has begun.

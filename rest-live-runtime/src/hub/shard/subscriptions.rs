@@ -22,6 +22,7 @@ use crate::{
         dialect::Dialect,
         frame::Frame,
         id::Id,
+        v1,
     },
 };
 
@@ -108,6 +109,7 @@ impl State {
             }
             None => self.add(id, new, user, min_position),
         };
+        self.extend_catch_up(id.index);
         // The name also misses what the dispatcher has begun.
         let min_event = self.progress.last_event();
         let client = &mut self.clients[id.index];
@@ -129,13 +131,24 @@ impl State {
         match &new.start {
             StartPoint::Now(_) => {}
             StartPoint::Resumed {
-                replayed, unit_end, ..
+                since,
+                replayed,
+                unit_end,
+                ..
             } => {
                 let grant = self.groups.subscriber(key).grant;
+                // No other unit may come between the frames of one.
+                let unit = self.clients[id.index].queue.catch_up_unit().cloned();
                 for frame in replayed {
-                    self.clients.replay(id, grant, frame.clone());
+                    let frame = match &unit {
+                        Some(unit) => v1::with_cursor(frame.as_str(), since, Some(unit)),
+                        None => frame.clone(),
+                    };
+                    self.clients.replay(id, grant, frame);
                 }
-                if let Some(end) = unit_end {
+                if let Some(end) = unit_end
+                    && unit.is_none()
+                {
                     self.clients.end_replay(id, end.clone());
                 }
             }
@@ -207,6 +220,7 @@ impl State {
                 subscription.names.retain(|name| name.id != *id);
                 let (names, key) = (subscription.names.len(), subscription.key);
                 self.set_names(key, names);
+                self.clients[client.index].queue.subscriptions_changed();
                 self.drop_addressed(client, key);
                 // What is queued for the subscription was counted with this id.
                 self.recount(client.index);
@@ -291,6 +305,7 @@ impl State {
         }
         let grant = self.clients.next_grant();
         self.drop_subscription_queue(client, key);
+        self.clients[client].queue.subscriptions_changed();
         let subscriber = self.groups.subscriber_mut(key);
         subscriber.granted = granted;
         subscriber.grant = grant;
@@ -333,6 +348,7 @@ impl State {
         let key = self.clients[id.index].subscriptions[index].key;
         self.drop_subscription_queue(id.index, key);
         let client = &mut self.clients[id.index];
+        client.queue.subscriptions_changed();
         let subscription = client.subscriptions.swap_remove(index);
         let count = subscription.count();
         client.subscription_count -= count as u32;

@@ -5,6 +5,7 @@
     reason = "a test fails where something is not as expected"
 )]
 
+mod catch_up;
 mod credentials;
 mod model;
 mod queues;
@@ -21,7 +22,7 @@ use tokio::{
 use tracing::Span;
 
 use super::*;
-use super::{drain::Outgoing, subscriptions::Subscribed};
+use super::{catch_up::Portion, drain::Outgoing, subscriptions::Subscribed};
 use crate::{
     data::{
         cursor::{Epoch, EventPosition},
@@ -260,6 +261,32 @@ impl Fixture {
     fn reset(&self, client: ClientId, reason: ResetReason) {
         self.shard
             .with(|s| s.clients[client.index].queue.reset(reason));
+    }
+
+    fn is_behind(&self, client: ClientId) -> bool {
+        self.shard
+            .with(|s| s.clients[client.index].queue.is_behind())
+    }
+
+    /// Takes the clients that can take the next portion of what they missed.
+    fn taken_catching_up(&self) -> Vec<ClientId> {
+        self.shard.with(State::take_catching_up)
+    }
+
+    /// Sends a text as everything that a client missed.
+    fn catch_up(&self, client: ClientId, text: &str) {
+        let missed = self.shard.with(|s| s.catch_up(client));
+        let missed = missed.expect("the client is behind");
+        let portion = Portion {
+            version: missed.version,
+            replay: missed.replay,
+            frames: vec![(Some(missed.subscriptions[0].grant), Frame::answer(text))],
+            resets: Vec::new(),
+            is_last: true,
+            ends: true,
+        };
+        let applied = self.shard.with(|s| s.apply_portion(client, &portion));
+        assert_eq!(applied, Ok(false));
     }
 
     fn next(&self, client: ClientId) -> Option<Outgoing> {
