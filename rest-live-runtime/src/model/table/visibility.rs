@@ -141,7 +141,7 @@ impl Table {
         rows: bool,
     ) -> bool {
         let write_only = self.write_only(inner, name).await;
-        write_only.is_none_or(|found| !found.columns && !(rows && found.rows))
+        !write_only.is_some_and(|found| found.columns || rows && found.rows)
     }
 
     /// Returns whether the relation is a table, whose rows a transaction can lock, and not a view.
