@@ -10,4 +10,5 @@ mod redis;
 mod resume;
 mod secret;
 mod signals;
+mod transfers;
 mod units;

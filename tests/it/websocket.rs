@@ -1,6 +1,7 @@
 //! Websocket connections: valid, hostile, slow and closing ones.
 
 mod autobahn;
+mod floods;
 mod hostile;
 mod metrics;
 mod pages;

@@ -12,7 +12,7 @@ use rest_live::{
     testing::Client,
     transport::{CloseCode, Frame, Handshake, Outgoing, Session},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::{
     frames::{History, Object},
@@ -88,7 +88,8 @@ struct Conversation {
     session: Session,
     /// Shows when all writes so far have reached the session.
     witness: Client<User>,
-    user: User,
+    /// The users that the connection may have had since all frames were read.
+    users: Vec<User>,
     dialect: Option<Dialect>,
     gauges: Gauges,
     rows: Rows,
@@ -96,6 +97,8 @@ struct Conversation {
     writes: u32,
     /// Whether frames may be pending, including a reset.
     may_be_pending: bool,
+    /// The number of barriers that may still be answered.
+    barriers: usize,
     is_closed: bool,
 }
 
@@ -115,13 +118,14 @@ impl Conversation {
             session: live.connect(Handshake::new(user).v1(v1)),
             witness: Client::connect(&live, User::Anonymous),
             live,
-            user,
+            users: vec![user],
             dialect: v1.then_some(Dialect::V1),
             gauges,
             rows: Rows::new(),
             history: History::new(),
             writes: 0,
             may_be_pending: v1,
+            barriers: 0,
             is_closed: false,
         }
     }
@@ -153,19 +157,43 @@ impl Conversation {
     }
 
     async fn send(&mut self, text: &str, reads: bool) {
-        let is_idle = !self.may_be_pending;
+        let is_idle = !self.may_be_pending && self.barriers == 0;
         self.may_be_pending = true;
         let before = (self.dialect, self.gauge("subscriptions"));
-        self.session.receive(text).await;
         let request = Object::parse(text);
+        let token = request.as_ref().map(|request| request.get("token"));
+        let user = match token.as_ref().and_then(Value::as_str) {
+            Some(token) => User::of_token(token.to_owned()).await.ok(),
+            None => None,
+        };
+        self.users.extend(user.map(|(user, _)| user));
+        self.session.receive(text).await;
         let shape = request.as_ref().map_or(Dialect::Plain, Object::shape);
         let granted = self.gauge("subscriptions") > before.1;
         if granted {
             self.dialect.get_or_insert(shape);
         }
+        let dialect = before.0.unwrap_or(shape);
+        let is_barrier = dialect == Dialect::V1
+            && request
+                .as_ref()
+                .is_some_and(|r| r.get("type") == "sync" && r.id().is_some());
+        self.barriers += usize::from(is_barrier);
         if reads && is_idle {
-            let answers = self.read_pending().await;
-            let dialect = before.0.unwrap_or(shape);
+            let mut answers = self.read_pending().await;
+            // A barrier is answered by a task.
+            while is_barrier && answers.is_empty() && !self.is_closed {
+                tokio::task::yield_now().await;
+                answers = self.read_pending().await;
+            }
+            if !answers.is_empty() {
+                self.barriers = 0;
+            }
+            let is_new = answers.iter().any(|a| a.get("type") == "authenticated");
+            if let Some((user, _)) = user.filter(|_| is_new) {
+                // Nothing that only an earlier user may see arrives from now on.
+                self.users = vec![user];
+            }
             assert_answers(request.as_ref(), &answers, dialect, granted);
         } else if reads {
             self.read().await;
@@ -192,14 +220,21 @@ impl Conversation {
             };
             match outgoing {
                 Outgoing::Frames(frames) => {
+                    let is_end = |frame: &&Frame| frame.as_str().starts_with(r#"{"type":"unit""#);
+                    let broadcast = |frame: &&Frame| frame.as_str().contains(r#""action":""#);
+                    let ends = frames.iter().filter(is_end).count();
+                    let broadcasts = frames.iter().filter(broadcast).count();
+                    // The end of a replay may come alone.
+                    assert!(ends <= broadcasts + 1 && broadcasts <= PENDING_MESSAGES);
                     // Each subscription may get a reset after the pending frames, and another one
                     // among them.
-                    assert!(frames.len() <= 2 * (PENDING_MESSAGES + SUBSCRIPTIONS) + 1);
-                    let broadcast = |frame: &&Frame| frame.as_str().contains(r#""action":""#);
-                    assert!(frames.iter().filter(broadcast).count() <= PENDING_MESSAGES);
+                    assert!(frames.len() - ends <= 2 * (PENDING_MESSAGES + SUBSCRIPTIONS) + 1);
                     for frame in frames {
+                        // An error may also be the answer to another request.
+                        let is_synced = frame.as_str().contains(r#""type":"synced""#);
+                        self.barriers -= usize::from(is_synced && self.barriers > 0);
                         let object = Object::parse(frame.as_str()).expect("a frame is an object");
-                        object.assert_frame(self.dialect, self.user, &self.history);
+                        object.assert_frame(self.dialect, &self.users, &self.history);
                         all.push(object);
                     }
                 }
@@ -256,10 +291,21 @@ impl Conversation {
 
 /// Asserts that these frames are the answers to one message.
 fn assert_answers(request: Option<&Object>, answers: &[Object], dialect: Dialect, granted: bool) {
+    let is_auth = request.is_some_and(|request| request.get("type") == "auth");
+    // Another user loses subscriptions, or must fetch again.
+    let is_consequence = |answer: &&Object| is_auth && answer.has("reason");
+    let answers: Vec<_> = answers.iter().filter(|a| !is_consequence(a)).collect();
     let kinds: Vec<_> = answers.iter().map(|answer| answer.get("type")).collect();
     let expected: &[&[&str]] = match (dialect, granted) {
         (Dialect::V1, true) => &[&["subscribed"], &["subscribed", "reset"]],
-        (Dialect::V1, false) => &[&[], &["error"], &["unsubscribed"], &["pong"]],
+        (Dialect::V1, false) => &[
+            &[],
+            &["error"],
+            &["unsubscribed"],
+            &["pong"],
+            &["synced"],
+            &["authenticated"],
+        ],
         (Dialect::Plain | Dialect::V0_7, true) => &[&[]],
         (Dialect::Plain | Dialect::V0_7, false) => &[&[], &["error"]],
     };

@@ -1,6 +1,7 @@
 //! Tokens on an open connection: who the user is, what a new user keeps and loses, and when
 //! credentials expire.
 
+mod contested;
 mod errors;
 mod expiry;
 mod refresh;

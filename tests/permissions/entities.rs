@@ -1,5 +1,7 @@
-//! Three models with the same columns: one without a permission, one with a permission, and one
-//! with three serializers.
+//! Three models with the same columns and group keys: one that all users see, one with a filter and
+//! permissions, and one with three serializers.
+
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
@@ -11,14 +13,54 @@ pub enum User {
     Admin,
 }
 
+/// The tokens of the users.
+const TOKENS: [(&str, User); 4] = [
+    ("nobody", User::Anonymous),
+    ("one", User::Named(1)),
+    ("two", User::Named(2)),
+    ("admin", User::Admin),
+];
+
+impl User {
+    pub fn token(self) -> &'static str {
+        TOKENS.iter().find(|(_, user)| *user == self).unwrap().0
+    }
+
+    /// Returns the user of a token. It does not expire.
+    pub async fn of_token(token: String) -> Result<(Self, Option<SystemTime>), &'static str> {
+        let known = TOKENS.iter().find(|(known, _)| *known == token);
+        known.map(|(_, user)| (*user, None)).ok_or("unknown token")
+    }
+}
+
+/// Returns whether a document exists for subscribers.
+fn is_listed(level: i32) -> bool {
+    level < 3
+}
+
 /// Returns whether this user may see this document.
 fn may_see_document(user: User, owner: i32, level: i32) -> bool {
     user == User::Admin || user == User::Named(owner) || level == 0
 }
 
+/// Returns whether this user may subscribe to the documents of a list that have a level.
+pub fn may_open_level(user: User, level: i32) -> bool {
+    user == User::Admin || level < 2
+}
+
+/// Returns whether this user may subscribe to all documents.
+pub fn may_open_all(user: User) -> bool {
+    user != User::Anonymous
+}
+
 /// Returns whether this user may see the serializer of a task for signed-in users.
 fn may_see_done(user: User, level: i32) -> bool {
     user != User::Anonymous && level <= 1
+}
+
+/// Returns whether the serializer of a task for signed-in users shows tasks of this owner.
+fn shows_done(owner: i32) -> bool {
+    owner == 1
 }
 
 /// Returns whether every user may see this task.
@@ -77,12 +119,12 @@ impl Table {
         } = row;
         match self {
             Self::Notice => Some(json!({"id": id, "text": text})),
-            Self::Document => may_see_document(user, *owner, *level)
+            Self::Document => (is_listed(*level) && may_see_document(user, *owner, *level))
                 .then(|| json!({"id": id, "text": text, "owner": owner})),
             Self::Task if user == User::Admin => Some(
                 json!({"id": id, "text": text, "done": level > &1, "level": level, "secret": SECRET}),
             ),
-            Self::Task if may_see_done(user, *level) => {
+            Self::Task if may_see_done(user, *level) && shows_done(*owner) => {
                 Some(json!({"id": id, "text": text, "done": level > &1}))
             }
             Self::Task => may_see_text(*level).then(|| json!({"id": id, "text": text})),
@@ -155,6 +197,8 @@ macro_rules! table {
 table!(notice "notice" {
     #[subscribable(entity = Entity)]
     #[subscribable(group_key = "list_id")]
+    #[subscribable(group_key = ["list_id", "level"])]
+    #[subscribable(all)]
     #[derive(Serialize)]
     pub struct NoticeSerializer {
         id: i32,
@@ -165,13 +209,31 @@ table!(notice "notice" {
 table!(document "document" {
     use super::User;
 
-    #[subscribable(entity = Entity, check_permission = may_see)]
-    #[subscribable(group_key = "list_id")]
+    #[subscribable(entity = Entity, filter = is_listed, check_permission = may_see, public)]
+    #[subscribable(group_key = "list_id", public)]
+    #[subscribable(group_key = ["list_id", "level"], authorize = may_open_level)]
+    #[subscribable(all, authorize = may_open_all)]
     #[derive(Serialize)]
     pub struct DocumentSerializer {
         id: i32,
         text: String,
         owner: i32,
+    }
+
+    fn is_listed(row: &Model) -> bool {
+        super::is_listed(row.level)
+    }
+
+    async fn may_open_level(
+        user: &User,
+        (_, level): (i32, i32),
+        _: &sea_orm::DatabaseConnection,
+    ) -> bool {
+        super::may_open_level(*user, level)
+    }
+
+    async fn may_open_all(user: &User, (): (), _: &sea_orm::DatabaseConnection) -> bool {
+        super::may_open_all(*user)
     }
 
     fn may_see(user: &User, row: &Model) -> bool {
@@ -184,6 +246,8 @@ table!(task "task" {
 
     #[subscribable(entity = Entity, rank = 2, check_permission = is_admin)]
     #[subscribable(group_key = "list_id")]
+    #[subscribable(group_key = ["list_id", "level"])]
+    #[subscribable(all)]
     #[derive(Serialize)]
     pub struct WholeTask {
         id: i32,
@@ -193,8 +257,16 @@ table!(task "task" {
         secret: String,
     }
 
-    #[subscribable(entity = Entity, rank = 1, check_permission = may_see_done, hooks = false)]
+    #[subscribable(
+        entity = Entity,
+        rank = 1,
+        filter = shows_done,
+        check_permission = may_see_done,
+        hooks = false,
+    )]
     #[subscribable(group_key = "list_id")]
+    #[subscribable(group_key = ["list_id", "level"])]
+    #[subscribable(all)]
     #[derive(Serialize)]
     pub struct SignedInTask {
         id: i32,
@@ -204,6 +276,8 @@ table!(task "task" {
 
     #[subscribable(entity = Entity, check_permission = may_see_text, hooks = false)]
     #[subscribable(group_key = "list_id")]
+    #[subscribable(group_key = ["list_id", "level"])]
+    #[subscribable(all)]
     #[derive(Serialize)]
     pub struct PublicTask {
         id: i32,
@@ -216,6 +290,10 @@ table!(task "task" {
 
     fn may_see_done(user: &User, row: &Model) -> bool {
         super::may_see_done(*user, row.level)
+    }
+
+    fn shows_done(row: &Model) -> bool {
+        super::shows_done(row.owner)
     }
 
     fn may_see_text(_: &User, row: &Model) -> bool {

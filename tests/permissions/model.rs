@@ -26,13 +26,10 @@ use self::{
 };
 use crate::{
     clients::{dialects, users},
-    entities::Table,
+    entities::{Table, User},
     property::assert_property,
-    writes::{Write, ids, lists, tables, writes},
+    writes::{Write, ids, levels, lists, tables, writes},
 };
-
-/// Whether the servers mark the messages of a transaction.
-const UNITS: bool = true;
 
 /// The mark of every row that is never committed. No frame may contain it.
 const ROLLED_BACK: &str = "ROLLEDBACK";
@@ -57,6 +54,8 @@ enum Step {
     /// The subscriber stops reading until its next step.
     Pause(usize),
     Read(usize),
+    /// The subscriber authenticates as this user on its open connection.
+    Refresh(usize, User),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +72,17 @@ fn subscribers_match_their_gets() {
 
 #[test]
 fn subscribers_match_their_gets_over_redis() {
-    assert_model(48, Servers::on_redis());
+    assert_model(96, Servers::on_redis());
 }
 
 #[test]
 fn subscribers_match_their_gets_over_the_outbox() {
-    assert_model(48, Servers::on_outbox());
+    assert_model(64, Servers::on_outbox());
+}
+
+#[test]
+fn subscribers_match_their_gets_over_triggers() {
+    assert_model(32, Servers::on_captured_outbox());
 }
 
 fn assert_model(cases: u32, servers: impl Future<Output = Servers>) {
@@ -100,7 +104,14 @@ fn assert_model(cases: u32, servers: impl Future<Output = Servers>) {
 
 /// Steps, each with the server that it runs at.
 fn steps() -> impl Strategy<Value = (usize, Step)> {
-    let groups = || prop_oneof![ids().prop_map(Group::Row), lists().prop_map(Group::List)];
+    let groups = || {
+        prop_oneof![
+            3 => ids().prop_map(Group::Row),
+            3 => lists().prop_map(Group::List),
+            2 => (lists(), levels()).prop_map(|(list, level)| Group::Level(list, level)),
+            2 => Just(Group::All),
+        ]
+    };
     let subscribe = (any::<usize>(), tables(), groups(), 0..6u8);
     let step = prop_oneof![
         6 => writes().prop_map(Step::Write),
@@ -111,6 +122,7 @@ fn steps() -> impl Strategy<Value = (usize, Step)> {
         1 => any::<usize>().prop_map(Step::Reconnect),
         1 => any::<usize>().prop_map(Step::Pause),
         1 => any::<usize>().prop_map(Step::Read),
+        1 => (any::<usize>(), users()).prop_map(|(subscriber, user)| Step::Refresh(subscriber, user)),
     ];
     let step = (0..SERVERS, step);
     let ends = || {

@@ -115,6 +115,7 @@ impl Tables {
             .discover(false)
             .limits(limits)
             .log(log)
+            .authenticate(User::of_token)
             .register::<notice::NoticeSerializer>()
             .register::<document::DocumentSerializer>()
             .register::<task::WholeTask>()

@@ -130,9 +130,12 @@ pub fn lists() -> impl Strategy<Value = i32> {
     1..=2
 }
 
+pub fn levels() -> impl Strategy<Value = i32> {
+    0..=3
+}
+
 pub fn writes() -> impl Strategy<Value = Write> {
     let texts = || "[a-z]{0,4}";
-    let levels = || 0..=3;
     let owners = || 1..=2;
     let values = (texts(), option::of(lists()), owners(), levels());
     let values = values.prop_map(|(text, list_id, owner, level)| Values {

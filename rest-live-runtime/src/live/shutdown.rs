@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time;
 
 use super::{Inner, Live};
-use crate::{hub::published::Published, protocol::code::CloseCode};
+use crate::{hub::published::Published, log::Present, protocol::code::CloseCode};
 
 /// How long a shutdown waits for open writes to be published. A write may never end.
 const DRAIN_WRITES_TIMEOUT: Duration = Duration::from_secs(1);
@@ -89,17 +89,30 @@ impl<U: Send + Sync + 'static> Live<U> {
     /// Waits until this server has read everything that is in the log now.
     async fn wait_until_caught_up(&self) {
         let context = &self.inner.context;
-        if let Ok(head) = context.log.head().await {
-            let mut published = context.published.clone();
-            // An error means that the dispatcher has ended: nothing more will come.
-            _ = published
-                .wait_for(|published| {
-                    // While the epochs differ, the tail has not reported the new epoch yet.
-                    published.as_ref().is_some_and(|Published { cursor, .. }| {
-                        cursor.epoch == head.epoch && cursor.position >= head.position
-                    })
-                })
-                .await;
+        let Ok(present) = context.log.present().await else {
+            return;
+        };
+        let mut published = context.published.clone();
+        // An error means that the dispatcher has ended: nothing more will come.
+        _ = published
+            .wait_for(|published| {
+                let published = published.as_ref();
+                published.is_some_and(|published| has_read(published, &present))
+            })
+            .await;
+    }
+}
+
+/// Returns whether a server has read the log up to its present, also if it withholds events.
+///
+/// The head of the outbox is no condition: the last numbers may belong to transactions that were
+/// rolled back, and then no event follows them.
+fn has_read(published: &Published, present: &Present) -> bool {
+    match present {
+        // While the epochs differ, the tail has not reported the new epoch yet.
+        Present::Position(head) => {
+            published.cursor.epoch == head.epoch && published.cursor.position >= head.position
         }
+        Present::Moment(moment) => published.as_of.is_some_and(|as_of| as_of >= *moment),
     }
 }

@@ -101,7 +101,9 @@ fn group(object: &mut Object<'_>) -> Result<GroupSelector, Refusal> {
 
 /// Creates the refusal of a group that has no key, or several, if the model has no such group.
 pub(super) fn not_one_key() -> Refusal {
-    Refusal::shape(r#"`group` must have exactly one key, such as {"pk":1} or {"list_id":1}"#)
+    Refusal::shape(
+        r#"the model has no group with so many keys: write one that it has, such as {"pk":1} or {"list_id":1}"#,
+    )
 }
 
 /// Encodes a change for the subscribers of a group.

@@ -15,6 +15,14 @@ struct Broadcast {
     action: Action,
     #[serde(alias = "instance")]
     payload: Payload,
+    unit: Option<String>,
+}
+
+/// The message after the broadcasts of a transaction, in v1.
+#[derive(Deserialize)]
+struct UnitEnd {
+    r#type: String,
+    cursor: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -39,6 +47,8 @@ pub struct Sequence {
     pub last: u64,
     /// Rows that were created and not yet deleted.
     created: VecDeque<i32>,
+    /// The unit whose end has not arrived.
+    unit: Option<String>,
     pub frames: u64,
 }
 
@@ -50,6 +60,14 @@ impl Sequence {
             let beginning: String = text.chars().take(200).collect();
             Err(format!("{problem} after {last}: {}", beginning.trim_end()))
         };
+        if let Ok(end) = serde_json::from_str::<UnitEnd>(text)
+            && end.r#type == "unit"
+        {
+            if self.unit.take() != Some(end.cursor) {
+                return wrong("the end of another unit");
+            }
+            return Ok(());
+        }
         self.frames += 1;
         if text.starts_with(r#"{"type":"unit""#) {
             return Ok(());
@@ -60,6 +78,10 @@ impl Sequence {
         if broadcast.model != MODEL || broadcast.r#type.is_some_and(|name| name != "broadcast") {
             return wrong("an unexpected frame");
         }
+        if self.unit.is_some() && self.unit != broadcast.unit {
+            return wrong("a broadcast within another unit");
+        }
+        self.unit = broadcast.unit;
         let Payload { id, text } = broadcast.payload;
         let number = text.and_then(|text| text.trim_end().parse::<u64>().ok());
         match (broadcast.action, number) {
@@ -76,6 +98,6 @@ impl Sequence {
 
     /// Returns whether all frames up to this number have arrived.
     pub fn is_complete(&self, last: u64) -> bool {
-        self.last == last && self.created.is_empty()
+        self.last == last && self.created.is_empty() && self.unit.is_none()
     }
 }

@@ -39,6 +39,11 @@ impl ScriptedLog {
         self.sender.send(tail).unwrap();
     }
 
+    /// Sets the head, which the tail has not reached.
+    pub fn set_head(&self, cursor: &Cursor) {
+        *self.head.lock().unwrap() = Some(cursor.clone());
+    }
+
     /// Loses everything up to a cursor, which becomes the head.
     pub fn lose_up_to(&self, cursor: &Cursor) {
         *self.head.lock().unwrap() = Some(cursor.clone());

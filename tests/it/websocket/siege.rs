@@ -25,6 +25,14 @@ const WRITES: i32 = 300;
 const GOOD_CLIENTS: usize = 4;
 const IDLE: usize = 2000;
 
+/// Requests that clients send again and again, and whether they read the answers.
+const FLOODS: [(&str, bool); 4] = [
+    (r#"{"type":"sync","id":1}"#, true),
+    (r#"{"type":"sync","id":1}"#, false),
+    (r#"{"type":"auth","id":1,"token":"wrong"}"#, true),
+    (r#"{"type":"auth","id":1,"token":"wrong"}"#, false),
+];
+
 /// A ping of 125 bytes with a mask of zeros.
 fn ping() -> Vec<u8> {
     let mut bytes = vec![0x89, 0x80 | 125, 0, 0, 0, 0];
@@ -144,7 +152,24 @@ impl Attackers {
         for _ in 0..20 {
             attackers.never_reads(app).await;
         }
+        for (text, reads) in FLOODS {
+            attackers.flood(app, text, reads).await;
+        }
         attackers
+    }
+
+    /// Sends a request again and again, and reads the answers or not.
+    async fn flood(&mut self, app: &App, text: &'static str, reads: bool) {
+        let (mut write, mut read) = app.client().await.socket.split();
+        self.tasks.push(tokio::spawn(async move {
+            while write.send(Message::text(text)).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }));
+        self.tasks.push(tokio::spawn(async move {
+            while reads && read.next().await.is_some() {}
+            std::future::pending::<()>().await;
+        }));
     }
 
     async fn slow_handshake(&mut self, app: &App) {

@@ -80,14 +80,14 @@ impl Object {
     }
 
     /// Asserts that this is a valid frame for a connection with this dialect, if it has chosen one,
-    /// and that it shows nothing that the user could never see.
-    pub fn assert_frame(&self, dialect: Option<Dialect>, user: User, history: &History) {
+    /// and that it shows nothing that none of its users could ever see.
+    pub fn assert_frame(&self, dialect: Option<Dialect>, users: &[User], history: &History) {
         let kind = self.get("type");
         let v1_keys = match kind.as_str() {
             None => {
                 assert!(self.has_keys("action model payload"), "{self:?}");
                 assert_eq!((dialect, self.has("id")), (Some(Dialect::Plain), false));
-                return self.assert_visible(&self.get("payload"), user, history);
+                return self.assert_visible(&self.get("payload"), users, history);
             }
             Some("error") => {
                 let all = [Dialect::Plain, Dialect::V1, Dialect::V0_7];
@@ -103,22 +103,23 @@ impl Object {
                 assert!(self.has("id"));
                 let row = self.get("instance");
                 if self.get("action") == "DELETED" {
-                    self.assert_was_visible(&row, user, history);
+                    self.assert_was_visible(&row, users, history);
                 } else {
-                    self.assert_visible(&row, user, history);
+                    self.assert_visible(&row, users, history);
                 }
                 return;
             }
             Some("broadcast") => {
-                self.assert_visible(&self.get("payload"), user, history);
+                self.assert_visible(&self.get("payload"), users, history);
                 if self.has("unit") {
-                    assert!(self.get("unit").is_string(), "{self:?}");
                     "action cursor group model payload type unit"
                 } else {
                     "action cursor group model payload type"
                 }
             }
-            Some("unit") => "cursor type",
+            Some("unit" | "synced") => "cursor type",
+            Some("authenticated") => "type",
+            Some("unsubscribed") if self.has("code") => "code reason type",
             Some("hello") => "max_message_bytes max_subscriptions ping_ms session type",
             Some("subscribed") => "cursor group model recovered type",
             Some("unsubscribed" | "pong") => "type",
@@ -126,8 +127,11 @@ impl Object {
             Some(_) => panic!("{self:?} is not a frame"),
         };
         assert!(self.has_keys(v1_keys), "{self:?}");
-        // Only the answer to a ping may be sent before a dialect is chosen, and be read afterwards.
-        assert!(dialect == Some(Dialect::V1) || kind == "pong", "{self:?}");
+        // These answers may be sent before a dialect is chosen, and be read afterwards.
+        let has_no_dialect = ["pong", "authenticated", "synced"]
+            .map(Value::from)
+            .contains(&kind);
+        assert!(dialect == Some(Dialect::V1) || has_no_dialect, "{self:?}");
     }
 
     fn rows<'h>(&self, row: &Value, history: &'h History) -> (Table, i32, &'h [Values]) {
@@ -138,28 +142,30 @@ impl Object {
         (key.0, key.1, history.get(&key).expect("a row that existed"))
     }
 
-    /// Asserts that the user could see the row with exactly this payload at some time.
-    fn assert_visible(&self, row: &Value, user: User, history: &History) {
+    /// Asserts that a user could see the row with exactly this payload at some time.
+    fn assert_visible(&self, row: &Value, users: &[User], history: &History) {
         let (table, id, states) = self.rows(row, history);
-        let mut visible = states
-            .iter()
-            .filter_map(|state| table.payload_for(user, id, state));
+        let mut visible = states.iter().flat_map(|state| {
+            let payloads = users.iter();
+            payloads.filter_map(move |user| table.payload_for(*user, id, state))
+        });
         assert!(
             visible.any(|visible| visible == *row),
-            "{user:?} must not receive {self:?}"
+            "{users:?} must not receive {self:?}"
         );
     }
 
-    /// Asserts that the user could see the row with this key at some time.
-    fn assert_was_visible(&self, key: &Value, user: User, history: &History) {
+    /// Asserts that a user could see the row with this key at some time.
+    fn assert_was_visible(&self, key: &Value, users: &[User], history: &History) {
         let (table, id, states) = self.rows(key, history);
         assert_eq!(*key, json!({"pk": id, "id": id}));
-        let mut visible = states
-            .iter()
-            .filter_map(|state| table.payload_for(user, id, state));
+        let mut visible = states.iter().flat_map(|state| {
+            let payloads = users.iter();
+            payloads.filter_map(move |user| table.payload_for(*user, id, state))
+        });
         assert!(
             visible.next().is_some(),
-            "{user:?} must not receive {self:?}"
+            "{users:?} must not receive {self:?}"
         );
     }
 }

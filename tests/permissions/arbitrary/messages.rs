@@ -3,14 +3,14 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::json;
 
-use crate::writes::{ids, lists, tables};
+use crate::writes::{ids, levels, lists, tables};
 
 /// A JSON object as pairs of key and raw text. It can hold what no JSON library would write.
 type Draft = Vec<(String, String)>;
 
 pub fn messages() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => valid_message().prop_map(|draft| serialize(&draft)),
+        6 => valid_message().prop_map(|draft| serialize(&draft)).boxed(),
         4 => (valid_message(), vec(mutations(), 1..=2)).prop_map(|(draft, mutations)| {
             let mut draft = draft;
             mutations.iter().for_each(|mutation| mutation.mutate(&mut draft));
@@ -37,15 +37,17 @@ fn serialize(draft: &Draft) -> String {
     format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
 }
 
-fn valid_message() -> impl Strategy<Value = Draft> {
+fn valid_message() -> BoxedStrategy<Draft> {
     let model = || {
         let known = tables().prop_map(|table| table.label());
         prop_oneof![9 => known, 1 => Just("permissions.Unknown")].prop_map(|label| json!(label))
     };
     let group = || {
         prop_oneof![
-            ids().prop_map(|id| ("pk", json!(id))),
-            lists().prop_map(|list| ("list_id", json!(list))),
+            3 => ids().prop_map(|id| json!({"pk": id})),
+            3 => lists().prop_map(|list| json!({"list_id": list})),
+            2 => (lists(), levels()).prop_map(|(list, level)| json!({"list_id": list, "level": level})),
+            2 => Just(json!({})),
         ]
     };
     let id = || {
@@ -60,16 +62,14 @@ fn valid_message() -> impl Strategy<Value = Draft> {
             .map(|(key, value)| ((*key).to_owned(), value.to_string()))
             .collect()
     };
-    let plain = (model(), group(), any::<bool>()).prop_map(move |(model, (key, value), ends)| {
+    let plain = (model(), group(), any::<bool>()).prop_map(move |(model, group, ends)| {
+        let mut message = draft(&[("model", &model)]);
+        let keys = group.as_object().unwrap().iter();
+        message.extend(keys.map(|(key, value)| (key.clone(), value.to_string())));
         if ends {
-            draft(&[
-                ("model", &model),
-                (key, &value),
-                ("unsubscribe", &json!(true)),
-            ])
-        } else {
-            draft(&[("model", &model), (key, &value)])
+            message.push(("unsubscribe".to_owned(), "true".to_owned()));
         }
+        message
     });
     let since = select(vec![
         None,
@@ -79,31 +79,44 @@ fn valid_message() -> impl Strategy<Value = Draft> {
         Some("…"),
         Some("1.99999999999999999999"),
     ]);
-    let v1 = (model(), group(), id(), since).prop_map(move |(model, (key, value), id, since)| {
-        let group = json!({ key: value });
+    let v1 = (model(), group(), id(), since).prop_map(move |(model, group, id, since)| {
         let mut message = draft(&[("id", &id), ("model", &model), ("group", &group)]);
         message.extend(since.map(|since| ("since".to_owned(), json!(since).to_string())));
         message
     });
-    let v0_7 = (model(), group(), id()).prop_map(move |(model, (key, value), id)| {
+    let v0_7 = (model(), group(), id()).prop_map(move |(model, group, id)| {
         let mut message = draft(&[
             ("type", &json!("subscribe")),
             ("id", &id),
             ("model", &model),
         ]);
-        message.extend(match key {
-            "pk" => draft(&[("action", &json!("retrieve")), ("lookup_by", &value)]),
-            _ => draft(&[
-                ("action", &json!("list")),
-                ("view_kwargs", &json!({ key: value })),
-            ]),
+        message.extend(match group.get("pk") {
+            Some(pk) => draft(&[("action", &json!("retrieve")), ("lookup_by", pk)]),
+            None => draft(&[("action", &json!("list")), ("view_kwargs", &group)]),
         });
         message
     });
     let verbs = select(vec!["unsubscribe", "unsubscribe", "ping", "pong", "sync"]);
     let verb =
         (id(), verbs).prop_map(move |(id, verb)| draft(&[("type", &json!(verb)), ("id", &id)]));
-    prop_oneof![3 => plain, 3 => v1, 3 => v0_7, 2 => verb]
+    let tokens = select(vec!["nobody", "one", "two", "admin", "wrong", ""]);
+    let auth = (id(), tokens).prop_map(move |(id, token)| {
+        draft(&[
+            ("type", &json!("auth")),
+            ("id", &id),
+            ("token", &json!(token)),
+        ])
+    });
+    let cursor = select(vec![None, None, Some("k3F9.174"), Some("…")]);
+    let sync = (id(), cursor).prop_map(move |(id, cursor)| {
+        let mut message = draft(&[("type", &json!("sync")), ("id", &id)]);
+        message.extend(cursor.map(|cursor| ("cursor".to_owned(), json!(cursor).to_string())));
+        message
+    });
+    // Boxed, because the value of a union is as large as those of all its parts.
+    let subscribe = prop_oneof![plain.boxed(), v1.boxed(), v0_7.boxed()];
+    let other = prop_oneof![2 => verb.boxed(), 1 => auth.boxed(), 1 => sync.boxed()];
+    prop_oneof![9 => subscribe.boxed(), 4 => other.boxed()].boxed()
 }
 
 #[derive(Clone, Debug)]
@@ -142,6 +155,10 @@ fn mutations() -> impl Strategy<Value = Mutation> {
         "pk",
         "list_id",
         "since",
+        "cursor",
+        "token",
+        "unit",
+        "level",
         "unsubscribe",
         "lookup_by",
         "view_kwargs",
@@ -177,11 +194,16 @@ fn junk() -> impl Strategy<Value = String> {
         r#""\ud800""#,
         r#""\u0061""#,
         r#""subscribe""#,
+        r#""sync""#,
+        r#""auth""#,
         r#""permissions.Task""#,
         r#"{"pk":null}"#,
         r#"{"pk":1,"list_id":1}"#,
         r#"{"owner":1}"#,
         r#"{"level":0}"#,
+        r#"{"level":0,"list_id":1}"#,
+        r#"{"level":null,"list_id":1}"#,
+        r#"{"list_id":1,"level":0,"owner":1}"#,
         r#"[1,2]"#,
         "nonsense",
         "",

@@ -71,7 +71,7 @@ impl Page {
                 self.user
             );
         }
-        if !super::UNITS || self.dialect != Dialect::V1 || units.is_empty() {
+        if self.dialect != Dialect::V1 || units.is_empty() {
             return;
         }
         units.dedup();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clients::Dialect,
-    entities::{Table, User, Values},
+    entities::{Table, User, Values, may_open_all, may_open_level},
     writes::Rows,
 };
 
@@ -14,6 +14,9 @@ use crate::{
 pub enum Group {
     Row(i32),
     List(i32),
+    /// The rows of a list that have a level.
+    Level(i32, i32),
+    All,
 }
 
 impl Group {
@@ -22,6 +25,8 @@ impl Group {
         match self {
             Self::Row(key) => key == id,
             Self::List(list) => row.list_id == Some(list),
+            Self::Level(list, level) => row.list_id == Some(list) && row.level == level,
+            Self::All => true,
         }
     }
 
@@ -30,6 +35,8 @@ impl Group {
         match self {
             Self::Row(id) => json!({"pk": id}),
             Self::List(list) => json!({"list_id": list}),
+            Self::Level(list, level) => json!({"list_id": list, "level": level}),
+            Self::All => json!({}),
         }
     }
 }
@@ -43,6 +50,15 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Returns whether `authorize` grants the subscription.
+    pub fn is_allowed(&self, user: User) -> bool {
+        match (self.table, self.group) {
+            (Table::Document, Group::Level(_, level)) => may_open_level(user, level),
+            (Table::Document, Group::All) => may_open_all(user),
+            _ => true,
+        }
+    }
+
     pub fn request(&self, dialect: Dialect) -> Value {
         let (id, model, keys) = (&self.id, self.table.label(), self.group.keys());
         match (dialect, self.group) {

@@ -25,6 +25,8 @@ type Place = (Value, BTreeMap<i32, Value>);
 pub enum Cause {
     /// Commits, one after the other.
     Commits,
+    /// A replay for the whole connection, or a mixture of a replay and commits.
+    CatchUp,
     /// The replay of one subscription. The other subscriptions are still in the past.
     Resume,
 }
@@ -81,7 +83,7 @@ impl Page {
             let is_contiguous = self.unit.is_empty();
             assert!(is_contiguous, "{frame} is within a unit");
             self.apply(frame, &frame["cursor"], cause);
-            if super::UNITS && cause != Cause::Resume && self.dialect == Dialect::V1 {
+            if cause != Cause::Resume && self.dialect == Dialect::V1 {
                 self.assert_shown_at_a_commit(commits);
             }
         }
@@ -95,6 +97,38 @@ impl Page {
         assert_eq!(self.held, gets, "rows of {:?}", self.user);
         self.commit = commits.len() - 1;
         self.shown = self.show(commits.last().unwrap());
+    }
+
+    pub fn is_at_rest(&self, commits: &[Rows]) -> bool {
+        self.held == self.get_all(commits.last().unwrap())
+    }
+
+    /// Fetches the rows of a subscription again, and continues from a cursor.
+    pub fn reset(&mut self, subscription: &Subscription, cursor: &Value, commits: &[Rows]) {
+        let rows = subscription.get(self.user, commits.last().unwrap());
+        let frame_key = subscription.frame_key(self.dialect);
+        let place = (cursor.clone(), rows.clone());
+        self.places.insert(frame_key.clone(), place);
+        self.held.insert(frame_key, rows);
+    }
+
+    /// Has received everything up to a cursor, in all subscriptions.
+    pub fn reach(&mut self, cursor: &Value) {
+        for (frame_key, (place, rows)) in &mut self.places {
+            if let Some(held) = self.held.get(frame_key)
+                && place != cursor
+            {
+                *place = cursor.clone();
+                rows.clone_from(held);
+            }
+        }
+    }
+
+    /// Drops the rows of subscriptions that have ended.
+    pub fn forget_ended(&mut self) {
+        let subscriptions = self.subscriptions.iter();
+        let keys: Vec<_> = subscriptions.map(|s| s.frame_key(self.dialect)).collect();
+        self.held.retain(|key, _| keys.contains(key));
     }
 
     /// Fetches the rows of all subscriptions again.

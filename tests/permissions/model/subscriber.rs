@@ -1,18 +1,24 @@
 //! A client that applies the frames it receives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use rest_live::{Live, testing::Client};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     expected::without_cursor,
     group::{Group, Subscription},
     page::{Cause, Page},
+    servers::MAX_UNREAD_MESSAGES,
 };
 use crate::{
     clients::Dialect,
     entities::{Table, User},
+    support::{DEADLINE, TICK},
     writes::{Change, Rows},
 };
 
@@ -24,6 +30,8 @@ pub struct Subscriber {
     is_paused: bool,
     /// The changes of each commit since it has last read.
     unread: Vec<Vec<Change>>,
+    /// Whether messages of a catch-up may still arrive. In v1, a barrier is behind them.
+    is_catching_up: bool,
 }
 
 impl Subscriber {
@@ -33,6 +41,7 @@ impl Subscriber {
             page: Page::new(user, dialect),
             is_paused: false,
             unread: Vec::new(),
+            is_catching_up: false,
         }
     }
 
@@ -56,6 +65,9 @@ impl Subscriber {
         let frame_key = subscription.frame_key(page.dialect);
         match page.dialect {
             Dialect::V1 if in_use => return assert_refused(&answers, 409, &subscription.id),
+            _ if !subscription.is_allowed(page.user) => {
+                return assert_refused(&answers, 403, &subscription.id);
+            }
             Dialect::V0_7 if matches!(group, Group::Row(_)) && visible.is_empty() => {
                 return assert_refused(&answers, 404, &subscription.id);
             }
@@ -134,11 +146,27 @@ impl Subscriber {
         }
     }
 
-    /// Reads and applies all messages. Asserts that they are exactly the expected ones, in order.
+    /// Reads and applies all messages.
+    ///
+    /// Asserts that they are exactly the expected ones, in order. If there are more than may wait
+    /// in the server, the client is behind, and receives a replay instead.
     async fn read(&mut self, commits: &[Rows]) {
-        let client = self.client.as_mut().unwrap();
         let unread = std::mem::take(&mut self.unread);
-        let frames = client.received().await;
+        let changes = unread.iter().flatten();
+        let count: usize = changes.map(|c| self.page.expected(c).len()).sum();
+        if count > MAX_UNREAD_MESSAGES {
+            self.catch_up(commits).await;
+            return;
+        }
+        let (mut frames, cursor) = self.receive_all().await;
+        if std::mem::take(&mut self.is_catching_up) {
+            let broadcasts = frames.iter().filter(|f| f["type"] != "unit").count();
+            for frame in frames.drain(..broadcasts.saturating_sub(count)) {
+                let before = self.page.held.clone();
+                self.page.receive(&frame, Cause::CatchUp, commits);
+                assert_eq!(self.page.held, before, "{frame} changes the rows");
+            }
+        }
         for frame in &frames {
             self.page.receive(frame, Cause::Commits, commits);
         }
@@ -151,6 +179,82 @@ impl Subscriber {
         let user = self.page.user;
         assert_eq!(more, [] as [Value; 0], "extra frames for {user:?}");
         self.page.assert_at_rest(commits);
+        // Otherwise the page resumes from the cursors of broadcasts.
+        if let Some(cursor) = cursor.filter(|_| commits.len().is_multiple_of(2)) {
+            self.page.reach(&cursor);
+        }
+    }
+
+    /// Receives a replay of everything that was missed.
+    async fn catch_up(&mut self, commits: &[Rows]) {
+        let start = Instant::now();
+        loop {
+            for frame in self.receive_all().await.0 {
+                self.page.receive(&frame, Cause::CatchUp, commits);
+            }
+            // The other dialects have no barrier that waits for a replay.
+            let is_done = self.page.dialect == Dialect::V1 || self.page.is_at_rest(commits);
+            if is_done || start.elapsed() > DEADLINE {
+                break;
+            }
+            sleep(TICK).await;
+        }
+        self.page.assert_at_rest(commits);
+        self.is_catching_up = self.page.dialect != Dialect::V1;
+    }
+
+    /// Receives all messages that the commits so far cause. In v1, they come before the answer to a
+    /// barrier, whose cursor is the place that the client has reached.
+    async fn receive_all(&mut self) -> (Vec<Value>, Option<Value>) {
+        let client = self.client.as_mut().unwrap();
+        if self.page.dialect == Dialect::V1 {
+            let (frames, cursor) = receive_until_synced(client).await;
+            (frames, Some(cursor))
+        } else {
+            (client.received().await, None)
+        }
+    }
+
+    /// Authenticates as a user, and loses exactly what this user may not see.
+    pub async fn refresh(&mut self, user: User, commits: &[Rows]) {
+        self.resume_reading(commits).await;
+        let (Some(client), Dialect::V1) = (&mut self.client, self.page.dialect) else {
+            return;
+        };
+        let page = &mut self.page;
+        let request = json!({"type": "auth", "id": "auth", "token": user.token()});
+        client.send_json(request).await;
+        let (mut frames, _) = receive_until_synced(client).await;
+        let authenticated = json!({"type": "authenticated", "id": "auth"});
+        let answer = frames.iter().position(|frame| *frame == authenticated);
+        frames.remove(answer.expect("an answer to auth"));
+        let is_same = user == page.user;
+        page.user = user;
+        for subscription in std::mem::take(&mut page.subscriptions) {
+            let frames = frames.extract_if(.., |frame| frame["id"] == subscription.id);
+            match &frames.collect::<Vec<_>>()[..] {
+                [] => page.subscriptions.push(subscription),
+                [ended] if ended["type"] == "unsubscribed" => {
+                    assert_eq!(ended["code"], 403, "{ended}");
+                    assert!(!subscription.is_allowed(user), "{ended} to {user:?}");
+                }
+                [reset] if reset["type"] == "reset" => {
+                    assert!(!is_same, "{reset} although the user is the same");
+                    page.reset(&subscription, &reset["cursor"], commits);
+                    page.subscriptions.push(subscription);
+                }
+                other => panic!("{other:?} for one subscription"),
+            }
+        }
+        assert_eq!(frames, [] as [Value; 0], "after auth of {user:?}");
+        let allowed = |s: &Subscription| s.is_allowed(user);
+        assert!(
+            page.subscriptions.iter().all(allowed),
+            "{:?}",
+            page.subscriptions
+        );
+        page.forget_ended();
+        page.assert_at_rest(commits);
     }
 
     /// Loses all messages that it has not read.
@@ -158,6 +262,7 @@ impl Subscriber {
         self.client = None;
         self.is_paused = false;
         self.unread.clear();
+        self.is_catching_up = false;
         self.page.drop_unit();
     }
 
@@ -170,11 +275,13 @@ impl Subscriber {
             return;
         }
         let mut client = Client::connect(live, self.page.user);
-        // When this returns, all writes so far are dispatched.
-        client.receive_nothing().await;
         if self.page.dialect == Dialect::V1 {
             self.resume(&mut client, commits).await;
+            let (more, _) = receive_until_synced(&mut client).await;
+            assert_eq!(more, [] as [Value; 0], "after the replays");
         } else {
+            // When this returns, all writes so far are dispatched.
+            client.receive_nothing().await;
             self.subscribe_again(&mut client, commits).await;
         }
         self.client = Some(client);
@@ -261,7 +368,7 @@ fn assert_replay(
         assert_eq!(frame["action"], action, "{frame}");
     }
     // A replay of several rows is one unit. Its end is the last message.
-    let is_unit = super::UNITS && broadcasts.len() > 1;
+    let is_unit = broadcasts.len() > 1;
     assert_eq!(ends.len(), usize::from(is_unit), "{frames:?}");
     assert!(
         !is_unit || frames.last().unwrap()["type"] == "unit",
@@ -269,6 +376,22 @@ fn assert_replay(
     );
     let marked = broadcasts.iter().filter(|frame| frame["unit"].is_string());
     assert_eq!(marked.count(), if is_unit { broadcasts.len() } else { 0 });
+}
+
+/// Sends a barrier, and returns the messages before its answer, and the cursor of the answer.
+async fn receive_until_synced(client: &mut Client<User>) -> (Vec<Value>, Value) {
+    client
+        .send_json(json!({"type": "sync", "id": "sync"}))
+        .await;
+    let mut frames = Vec::new();
+    loop {
+        let frame = client.receive_json().await;
+        if frame["type"] == "synced" {
+            assert_eq!(frame["id"], "sync");
+            return (frames, frame["cursor"].clone());
+        }
+        frames.push(frame);
+    }
 }
 
 fn assert_refused(answers: &[Value], code: u16, id: &Value) {

@@ -12,12 +12,11 @@ use super::{
 use crate::{
     clients::Dialect,
     entities::{Table, User},
-    tables::Tables,
     writes::{Change, Rows, Write},
 };
 
 pub struct World<'s> {
-    tables: &'s Tables,
+    servers: &'s Servers,
     lives: Vec<Live<User>>,
     /// The rows after each commit. The first element is empty.
     commits: Vec<Rows>,
@@ -51,7 +50,7 @@ impl<'s> World<'s> {
         let subscribers = subscribers
             .map(|(user, dialect, server)| Subscriber::new(&lives[*server], *user, *dialect));
         Self {
-            tables: &servers.tables,
+            servers,
             subscribers: subscribers.collect(),
             lives,
             _witnesses: witnesses,
@@ -68,7 +67,7 @@ impl<'s> World<'s> {
             Step::Write(write) => {
                 let write = self.with_mark(write, false);
                 let changed = write.apply(&db, &mut rows).await;
-                changed.into_iter().collect()
+                self.merge_by_row(changed.into_iter().collect())
             }
             Step::Transaction(steps, end) => {
                 let transaction = db.begin().await.unwrap();
@@ -79,10 +78,10 @@ impl<'s> World<'s> {
                 };
                 Box::pin(self.run_steps_within(&transaction, &mut open, steps)).await;
                 let is_committed = finish(transaction, *end).await;
-                self.tables.wait_for_rollback().await;
+                self.servers.tables.wait_for_rollback().await;
                 if is_committed {
                     rows = open.rows;
-                    merge_by_row(open.changes)
+                    self.merge_by_row(open.changes)
                 } else {
                     Vec::new()
                 }
@@ -167,6 +166,10 @@ impl<'s> World<'s> {
                 let subscriber = &mut self.subscribers[subscriber % count];
                 subscriber.resume_reading(commits).await;
             }
+            Step::Refresh(subscriber, user) => {
+                let subscriber = &mut self.subscribers[subscriber % count];
+                subscriber.refresh(*user, commits).await;
+            }
             Step::Write(_) | Step::Transaction(..) => {
                 unreachable!("a write is not a step of a subscriber")
             }
@@ -178,23 +181,28 @@ impl<'s> World<'s> {
         let mark = if is_rolled_back { ROLLED_BACK } else { "" };
         write.with_mark(&format!("{mark}{} ", self.writes))
     }
-}
 
-/// Merges the changes of a transaction, as rest-live does for a model with a permission: a row
-/// changes once, and the permission is not called with states from the middle of the transaction.
-fn merge_by_row(changes: Vec<Change>) -> Vec<Change> {
-    let mut merged: Vec<Change> = Vec::new();
-    for mut change in changes {
-        let earlier = merged
-            .iter()
-            .position(|c| (c.table, c.id) == (change.table, change.id));
-        if let Some(index) = earlier.filter(|_| change.table != Table::Notice) {
-            change.old = merged.remove(index).old;
+    /// Merges the changes of a transaction, as rest-live does for a model with a permission: a row
+    /// changes once, and the permission is not called with states from the middle of the
+    /// transaction.
+    fn merge_by_row(&self, changes: Vec<Change>) -> Vec<Change> {
+        let has_triggers = self.servers.has_triggers;
+        let mut merged: Vec<Change> = Vec::new();
+        for mut change in changes {
+            if has_triggers && change.old == change.new {
+                continue;
+            }
+            let earlier = merged
+                .iter()
+                .position(|c| (c.table, c.id) == (change.table, change.id));
+            if let Some(index) = earlier.filter(|_| change.table != Table::Notice) {
+                change.old = merged.remove(index).old;
+            }
+            merged.push(change);
         }
-        merged.push(change);
+        merged.retain(|change| change.old.is_some() || change.new.is_some());
+        merged
     }
-    merged.retain(|change| change.old.is_some() || change.new.is_some());
-    merged
 }
 
 /// Ends the transaction, and returns whether its writes are kept.

@@ -78,10 +78,12 @@ fn burst(actor: &mut Actor<'_>, dialect: Dialect, count: usize) -> Vec<u8> {
 /// Returns a valid request.
 fn request(actor: &mut Actor<'_>, dialect: Dialect) -> Vec<u8> {
     let list = actor.dice.i32(2..=50);
-    frame::text(&match actor.dice.u32(..8) {
+    frame::text(&match actor.dice.u32(..10) {
         0..4 => dialect.subscribe(list),
         4..7 => dialect.unsubscribe(list),
-        _ => dialect.subscribe_to_row(actor.dice.i32(1..=30)),
+        7 => dialect.subscribe_to_row(actor.dice.i32(1..=30)),
+        8 => format!(r#"{{"type":"sync","id":{list}}}"#),
+        _ => format!(r#"{{"type":"auth","id":{list},"token":"{list}"}}"#),
     })
 }
 

@@ -31,6 +31,8 @@ pub struct View {
     /// The rows of each subscription.
     groups: BTreeMap<Group, BTreeMap<i32, Model>>,
     histories: HashMap<i32, History>,
+    /// The broadcasts of a unit whose end has not arrived.
+    unit: Vec<Frame>,
     pub frames: u64,
 }
 
@@ -54,6 +56,8 @@ struct Frame {
     group: Option<HashMap<String, i32>>,
     action: Option<String>,
     payload: Option<Model>,
+    cursor: Option<String>,
+    unit: Option<String>,
 }
 
 /// The type of the frame that the server sends when it shuts down.
@@ -66,6 +70,7 @@ impl View {
             name,
             groups: groups.collect(),
             histories: HashMap::new(),
+            unit: Vec::new(),
             frames: 0,
         }
     }
@@ -74,15 +79,38 @@ impl View {
         self.groups.keys().copied()
     }
 
-    /// Applies a frame to the rows.
+    /// Applies a frame to the rows. The broadcasts of a unit are applied when its end arrives.
     ///
     /// # Errors
     /// Returns what is wrong with the frame.
     pub fn apply(&mut self, text: &str) -> Result<(), String> {
         let frame: Frame = serde_json::from_str(text).map_err(|e| format!("{text}: {e}"))?;
-        if matches!(frame.r#type.as_deref(), Some(GOODBYE | "unit")) {
+        if frame.unit.is_some() {
+            self.unit.push(frame);
+            let is_one = self
+                .unit
+                .windows(2)
+                .all(|pair| pair[0].unit == pair[1].unit);
+            return is_one
+                .then_some(())
+                .ok_or_else(|| format!("{text} is within another unit"));
+        }
+        let unit = std::mem::take(&mut self.unit);
+        let is_end = frame.r#type.as_deref() == Some("unit");
+        if unit.is_empty() == is_end || is_end && unit[0].unit != frame.cursor {
+            return Err(format!("{text} after {unit:?}"));
+        }
+        for part in unit {
+            let text = format!("{part:?}");
+            self.apply_broadcast(part, &text)?;
+        }
+        if is_end || frame.r#type.as_deref() == Some(GOODBYE) {
             return Ok(());
         }
+        self.apply_broadcast(frame, text)
+    }
+
+    fn apply_broadcast(&mut self, frame: Frame, text: &str) -> Result<(), String> {
         let (Some(action), Some(card)) = (frame.action, frame.payload) else {
             return Err(format!("{text} is not a broadcast"));
         };

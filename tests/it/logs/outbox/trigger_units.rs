@@ -1,6 +1,8 @@
 //! Events that triggers write: those of one transaction are a unit, and a permission sees no state
 //! that was never committed.
 
+use std::time::Duration;
+
 use rest_live::{
     __private::{Declaration, GroupDeclaration, GroupKey, Permission},
     Live, Subscribable,
@@ -12,6 +14,7 @@ use rest_live_outbox::{
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::up;
 use crate::{
@@ -176,4 +179,24 @@ async fn transaction_of_several_rows_is_one_unit() {
     for frame in &frames[..2] {
         assert_eq!(frame["unit"], frames[2]["cursor"]);
     }
+}
+
+/// The last numbers of the outbox belong to a transaction that was rolled back, so that no event
+/// follows them.
+#[tokio::test]
+async fn shutdown_ignores_numbers_of_a_rollback() {
+    let world = World::start().await;
+    let live = world.live().await;
+    let mut client = Client::connect(&live, ());
+    let request = json!({"id": 1, "model": "todolist.Task", "group": {"pk": 1}});
+    client.send_json(request).await;
+    assert_eq!(client.receive_json().await["type"], "subscribed");
+    world
+        .run("BEGIN; UPDATE task SET text = 'never'; ROLLBACK")
+        .await;
+    client.receive_nothing().await;
+    let shutdown = timeout(Duration::from_secs(5), live.shutdown());
+    let (in_time, goodbye) = tokio::join!(shutdown, client.receive_json());
+    assert_eq!(goodbye["type"], "goodbye");
+    assert!(in_time.is_ok(), "the shutdown waits for an event");
 }

@@ -16,7 +16,7 @@ use self::reader::{Fetches, Reader};
 use super::{
     cluster::Cluster,
     rule::Rule,
-    view::{Group, Row, View},
+    view::{Broadcast, Group, Row, View},
 };
 use crate::support::{TICK, soon};
 
@@ -42,7 +42,18 @@ struct State {
     is_stale: bool,
     connections: u32,
     frames: u64,
+    /// The broadcasts of a unit whose end has not arrived.
+    unit: Vec<UnitPart>,
+    /// The number of whole units.
+    units: u64,
     resets: BTreeMap<String, u32>,
+}
+
+/// A broadcast of a unit.
+struct UnitPart {
+    unit: String,
+    group: Group,
+    broadcast: Broadcast,
 }
 
 /// A group with what the client holds of it.
@@ -151,8 +162,8 @@ impl Watcher {
         _ = self.task.await;
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         format!(
-            "{} connections, {} frames, resets {:?}",
-            state.connections, state.frames, state.resets
+            "{} connections, {} frames, {} units, resets {:?}",
+            state.connections, state.frames, state.units, state.resets
         )
     }
 }

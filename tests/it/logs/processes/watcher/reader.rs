@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
-use super::{Behavior, State, Subscription};
+use super::{Behavior, State, Subscription, UnitPart};
 use crate::{
     logs::processes::{
         cluster::Cluster,
@@ -42,6 +42,7 @@ struct Frame {
     id: Option<usize>,
     group: Option<BTreeMap<String, i32>>,
     cursor: Option<String>,
+    unit: Option<String>,
     recovered: Option<bool>,
     reason: Option<String>,
     retry: Option<bool>,
@@ -95,6 +96,8 @@ impl Reader {
         {
             let mut state = self.state();
             state.is_stale = false;
+            // The rest of a unit is replayed.
+            state.unit.clear();
             state.connections += 1;
         }
         for (id, group) in Group::all().into_iter().enumerate() {
@@ -185,21 +188,38 @@ impl Reader {
                 subscription.expects_reset = false;
                 subscription.cursor = frame.cursor;
                 self.fetch(group, &mut subscription.view);
+                state.unit.retain(|part| part.group != group);
             }
             ("broadcast", Some(group)) => {
                 state.frames += 1;
                 let broadcast = frame
                     .broadcast
                     .ok_or_else(|| format!("{text} is not a change"))?;
-                let subscription = state.views.get_mut(&group).unwrap();
-                if subscription.expects_reset {
-                    return Err(format!("received {text} instead of a reset"));
+                if state
+                    .unit
+                    .iter()
+                    .any(|part| Some(&part.unit) != frame.unit.as_ref())
+                {
+                    return Err(format!("received {text} within another unit"));
                 }
-                let result = subscription.view.receive(broadcast);
-                result.map_err(|mistake| format!("{group:?}: {mistake}"))?;
-                subscription.cursor = frame.cursor;
+                match frame.unit {
+                    Some(unit) => state.unit.push(UnitPart {
+                        unit,
+                        group,
+                        broadcast,
+                    }),
+                    None => state.apply(group, broadcast, frame.cursor)?,
+                }
             }
-            ("unit", None) => {}
+            ("unit", _) => {
+                state.units += 1;
+                for part in std::mem::take(&mut state.unit) {
+                    if Some(&part.unit) != frame.cursor.as_ref() {
+                        return Err(format!("received {text} as the end of {}", part.unit));
+                    }
+                    state.apply(part.group, part.broadcast, frame.cursor.clone())?;
+                }
+            }
             _ => return Err(format!("received {text} unexpectedly")),
         }
         Ok(true)
@@ -213,6 +233,25 @@ impl Reader {
             let (_, rows) = fetch(&cluster, group).await;
             (group, number, rows)
         }));
+    }
+}
+
+impl State {
+    /// Applies a broadcast, after which the client can resume from `cursor`.
+    fn apply(
+        &mut self,
+        group: Group,
+        broadcast: Broadcast,
+        cursor: Option<String>,
+    ) -> Result<(), String> {
+        let subscription = self.views.get_mut(&group).unwrap();
+        if subscription.expects_reset {
+            return Err(format!("received {broadcast:?} instead of a reset"));
+        }
+        let result = subscription.view.receive(broadcast);
+        result.map_err(|mistake| format!("{group:?}: {mistake}"))?;
+        subscription.cursor = cursor;
+        Ok(())
     }
 }
 
