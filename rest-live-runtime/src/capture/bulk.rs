@@ -3,6 +3,9 @@
 //! SeaORM's own builders do not show a connection which rows they are about to write. The builders
 //! here apply the same `.filter(..)` to a SELECT also. It reads and locks the rows in the
 //! transaction that then writes them. Applications call them through [`LiveEntity`].
+//!
+//! For SeaORM's own `update_many`, capture derives the SELECT from the text instead, if it can: see
+//! [`OldRowsQuery`](super::sql::old_rows::OldRowsQuery).
 
 mod delete;
 mod insert;

@@ -85,17 +85,20 @@ impl LiveConnection {
         }
         let (inner, sink) = (self.inner.clone(), Arc::clone(&self.sink));
         let publisher = &self.sink.database.publisher;
-        if publisher.transactional().is_some() && plan.is_single_write() {
-            let write = Box::pin(write_with_events(inner, sink, call, plan));
-            return publisher.write(write).await;
+        let is_ordered = publisher.transactional().is_some();
+        if plan.reads_old_rows() || is_ordered && plan.is_single_write() {
+            // Its commit announces the write to the log.
+            let write = Box::pin(write_in_transaction(inner, sink, call, plan));
+            return publisher.complete(write).await;
         }
         let write = async move { call.run(&inner, &sink, plan).await };
         publisher.write(Box::pin(write)).await
     }
 }
 
-/// Runs a statement that commits by itself, and appends its events in the same transaction.
-async fn write_with_events(
+/// Runs a statement that commits by itself in an internal transaction. It holds the locks of the rows
+/// that are read first, and a log that orders writes appends the events in it.
+async fn write_in_transaction(
     inner: DatabaseConnection,
     sink: Arc<EventSink>,
     call: Call,

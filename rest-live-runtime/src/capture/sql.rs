@@ -6,6 +6,7 @@
 //! * [`Effect`](effect::Effect) names the tables that any text may write.
 //! * [`Dml`](dml::Dml) also names the columns that are set and returned, for a statement that
 //!   SeaQuery built.
+//! * [`OldRowsQuery`](old_rows::OldRowsQuery) reads the rows that an UPDATE is about to change.
 //! * [`SchemaSwitch`] is how a text switches the schema of unqualified tables.
 //! * [`cache::AnalysisCache`] keeps what was found out about a text. The rest of capture asks it.
 //!
@@ -19,6 +20,7 @@ pub(crate) mod cache;
 mod dml;
 mod effect;
 mod lexer;
+pub(crate) mod old_rows;
 mod schema_switch;
 mod settings;
 

@@ -2,16 +2,19 @@
 //!
 //! If the database returns the rows that a statement wrote (SQLite, PostgreSQL), each statement
 //! that SeaQuery built on one subscribed table is made to return whole rows. These rows become the
-//! events, with the old rows that the hooks have read. On other databases, the second hook knows
-//! the new row, and the statement only shows that it was written. What is unknown becomes a reset.
+//! events, with the old rows that the hooks have read, or that a query has read before a bulk
+//! update. On other databases, the second hook knows the new row, and the statement only shows
+//! that it was written. What is unknown becomes a reset.
 //!
 //! Connections and transactions create a [`Call`] for each statement, and run it with a [`Plan`].
 
 pub(crate) mod answer;
 mod exec_result;
+mod old_rows;
 pub(crate) mod plan;
 mod returned;
 pub(crate) mod row_read;
+mod table_rows;
 
 use std::{mem, pin::pin, sync::Arc};
 
@@ -24,6 +27,7 @@ use sea_orm::{
 use self::{
     answer::Answer,
     exec_result::exec_result,
+    old_rows::OldRows,
     plan::{Plan, ReturningPlan},
     returned::ReturnedRows,
     row_read::{mark_existing_rows, read_written_row},
@@ -112,20 +116,32 @@ impl Call {
                 is_single,
                 counts_all_rows,
             } => {
-                let returns = self.statement.sql.contains(" RETURNING ");
-                let answer = self.pass_through(inner).await;
-                let wrote_nothing = match &answer {
-                    Ok(Answer::Executed(result)) => counts_all_rows && result.rows_affected() == 0,
-                    Ok(Answer::One(row)) => counts_all_rows && returns && row.is_none(),
-                    Ok(Answer::All(rows)) => counts_all_rows && returns && rows.is_empty(),
-                    Err(error) => is_single && is_refusal(error),
-                };
-                if !wrote_nothing {
-                    sink.record_resets(&models).await;
-                }
-                answer
+                self.run_unknown(inner, sink, &models, is_single, counts_all_rows)
+                    .await
             }
         }
+    }
+
+    async fn run_unknown(
+        self,
+        inner: &impl Inner,
+        sink: &EventSink,
+        models: &[usize],
+        is_single: bool,
+        counts_all_rows: bool,
+    ) -> Result<Answer, DbErr> {
+        let returns = self.statement.sql.contains(" RETURNING ");
+        let answer = self.pass_through(inner).await;
+        let wrote_nothing = match &answer {
+            Ok(Answer::Executed(result)) => counts_all_rows && result.rows_affected() == 0,
+            Ok(Answer::One(row)) => counts_all_rows && returns && row.is_none(),
+            Ok(Answer::All(rows)) => counts_all_rows && returns && rows.is_empty(),
+            Err(error) => is_single && is_refusal(error),
+        };
+        if !wrote_nothing {
+            sink.record_resets(models).await;
+        }
+        answer
     }
 
     async fn run_returning(
@@ -134,13 +150,24 @@ impl Call {
         sink: &EventSink,
         mut plan: ReturningPlan,
     ) -> Result<Answer, DbErr> {
+        let old = match plan.old_rows.take() {
+            Some(statements) => {
+                let old = OldRows::read(inner, sink, &plan.table, &statements).await?;
+                if old.is_unknown() && plan.table.needs_old_everywhere() {
+                    let models: Vec<_> = plan.table.model_indices().collect();
+                    return self.run_unknown(inner, sink, &models, true, true).await;
+                }
+                old
+            }
+            None => OldRows::default(),
+        };
         self.statement.sql = mem::take(&mut plan.sql);
         let method = self.method;
         // The interval begins before the statement can take effect. In a transaction it begins
         // when the statement returns: its rows are locked then, so no other write of them can take
         // effect until the transaction ends.
         let before = (!sink.is_transaction()).then(|| sink.begin_interval());
-        let mut returned = ReturnedRows::new(sink, plan);
+        let mut returned = ReturnedRows::new(sink, plan, old);
         let (rows, count) = match self.collect_rows(inner, &mut returned).await {
             Ok(rows) => rows,
             Err(error) => {

@@ -56,7 +56,12 @@ pub const WRITES: &[Line] = &[
     line("raw update with values", 1, true),
     line("transaction of 5 inserts", 5, false),
     line("insert_many exec of 10", 10, false),
+    line("update_many exec of 1", 1, true),
     line("update_many exec of 10", 10, true),
+    line("update_many exec of 100", 100, true),
+    line("update_many exec of 1 to another list", 1, true),
+    line("update_many exec of 10 to another list", 10, true),
+    line("update_many exec of 100 to another list", 100, true),
     line("delete_many exec of 10", 10, true),
     live_many("live_insert_many of 10", "insert_many exec of 10", false),
     live_many("live_update_many of 10", "update_many exec of 10", true),
@@ -79,6 +84,12 @@ pub fn rows_of(n: i32, rows: i32) -> Range<i32> {
     first..first + rows
 }
 
+/// Returns the number of rows in the name of a bulk write.
+fn count_of(what: &str) -> i32 {
+    let count = what.split(' ').find_map(|word| word.parse().ok());
+    count.unwrap_or_else(|| panic!("{what:?} has no number of rows"))
+}
+
 fn text(n: i32) -> String {
     format!("version {n} of a text of ordinary length")
 }
@@ -93,7 +104,7 @@ macro_rules! model {
                 sea_query::{Expr, OnConflict},
             };
 
-            use super::{LIST, OTHER_LIST, rows_of, text};
+            use super::{LIST, OTHER_LIST, count_of, rows_of, text};
 
             #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
             #[sea_orm(table_name = "task")]
@@ -134,8 +145,8 @@ macro_rules! model {
                 }
             }
 
-            fn is_row_of(n: i32) -> sea_orm::sea_query::SimpleExpr {
-                let rows = rows_of(n, 10);
+            fn is_row_of(what: &str, n: i32) -> sea_orm::sea_query::SimpleExpr {
+                let rows = rows_of(n, count_of(what));
                 Column::Id.between(rows.start, rows.end - 1)
             }
 
@@ -212,23 +223,22 @@ macro_rules! model {
                         Entity::insert_many((0..10).map(new)).exec(db).await?;
                         return Ok(());
                     }
-                    "update_many exec of 10" => {
-                        let update = Entity::update_many()
-                            .col_expr(Column::Text, Expr::value(text(-n)));
-                        update.filter(is_row_of(n)).exec(db).await?.rows_affected
-                    }
-                    "update_many exec of 10 to another list" => {
-                        let update = Entity::update_many()
-                            .col_expr(Column::ListId, Expr::value(OTHER_LIST));
-                        update.filter(is_row_of(n)).exec(db).await?.rows_affected
+                    _ if what.starts_with("update_many exec of") => {
+                        let update = Entity::update_many();
+                        let update = if what.ends_with("to another list") {
+                            update.col_expr(Column::ListId, Expr::value(OTHER_LIST))
+                        } else {
+                            update.col_expr(Column::Text, Expr::value(text(-n)))
+                        };
+                        update.filter(is_row_of(what, n)).exec(db).await?.rows_affected
                     }
                     "delete_many exec of 10" => {
-                        let delete = Entity::delete_many().filter(is_row_of(n));
+                        let delete = Entity::delete_many().filter(is_row_of(what, n));
                         delete.exec(db).await?.rows_affected
                     }
                     _ => panic!("there is no write {what:?}"),
                 };
-                assert_eq!(written, 10, "{what}");
+                assert_eq!(written, count_of(what) as u64, "{what}");
                 Ok(())
             }
         }
@@ -279,15 +289,15 @@ model! { live,
             "live_update_many of 10" => {
                 let update = Entity::live_update_many()
                     .col_expr(Column::Text, Expr::value(text(-n)));
-                update.filter(is_row_of(n)).exec(db).await?.rows_affected
+                update.filter(is_row_of(what, n)).exec(db).await?.rows_affected
             }
             "live_update_many of 10 to another list" => {
                 let update = Entity::live_update_many()
                     .col_expr(Column::ListId, Expr::value(OTHER_LIST));
-                update.filter(is_row_of(n)).exec(db).await?.rows_affected
+                update.filter(is_row_of(what, n)).exec(db).await?.rows_affected
             }
             "live_delete_many of 10" => {
-                let delete = Entity::live_delete_many().filter(is_row_of(n));
+                let delete = Entity::live_delete_many().filter(is_row_of(what, n));
                 delete.exec(db).await?.rows_affected
             }
             _ => panic!("there is no write {what:?}"),

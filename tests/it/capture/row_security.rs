@@ -4,13 +4,19 @@ use rest_live::{
     Live, LiveBuilder,
     log::{EventLog, MemoryLog},
 };
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, Statement};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Statement,
+    sea_query::Expr,
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    GateLog, Log,
-    secured::{Follower, Received, Secured, begin, increment, prepare},
-    soon, task,
+use crate::{
+    entities::task as task_entity,
+    support::{
+        GateLog, Log,
+        secured::{Follower, Received, Secured, begin, increment, prepare},
+        soon, task,
+    },
 };
 
 const WRITERS: usize = 8;
@@ -351,4 +357,25 @@ async fn retrieve_reads_with_the_settings_of_the_session() {
         builder.prepare_session_reads(|_, _, _| async { Err(DbErr::Custom("no".to_owned())) })
     };
     assert_eq!(retrieve(&secured, failing).await, json!([null, 500]));
+}
+
+/// The query of the old rows sees what the update sees: the rows of the user.
+#[tokio::test]
+async fn update_many_moves_the_rows_of_the_user() {
+    let secured = Secured::start().await;
+    let live = secured.build(MemoryLog::default(), |builder| builder);
+    let db = &secured.admin;
+    let rows = "INSERT INTO task (id, text, done, list_id, owner) VALUES (2, 'a', false, 1, 'u1'), (3, 'b', false, 1, 'u1'), (4, 'c', false, 1, 'u2')";
+    db.execute_unprepared(rows).await.unwrap();
+    let list = r#"{"model":"todolist.Task","list_id":1}"#;
+    let follower = Follower::of(&live, list).await;
+    let transaction = begin(&live).await;
+    let update = task_entity::Entity::update_many()
+        .col_expr(task_entity::Column::ListId, Expr::value(2))
+        .filter(task_entity::Column::ListId.eq(1));
+    let updated = update.exec(&transaction).await.unwrap();
+    assert_eq!(updated.rows_affected, 2);
+    transaction.commit().await.unwrap();
+    let received = follower.finish(&live).await;
+    assert_eq!(counts(&received), json!({"DELETED": 2}));
 }

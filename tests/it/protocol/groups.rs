@@ -2,7 +2,7 @@
 
 use rest_live::{Live, LiveEntity, testing::Client};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, IntoActiveModel, QueryFilter,
     TransactionTrait, sea_query::Expr,
 };
 use serde_json::{Value, json};
@@ -153,12 +153,8 @@ async fn unknown_rows_reset_every_group() {
     let app = App::start().await;
     question(1, 1, Some(7)).insert(&app.db()).await.unwrap();
     let mut clients = follow(&app.live).await;
-    question::Entity::update_many()
-        .col_expr(question::Column::QueueId, Expr::value(8))
-        .filter(question::Column::Id.eq(1))
-        .exec(&app.db())
-        .await
-        .unwrap();
+    let update = "UPDATE question SET queue_id = 8 WHERE id = 1";
+    app.db().execute_unprepared(update).await.unwrap();
     for client in &mut clients {
         let frames = client.received().await;
         assert_eq!(frames.len(), 1, "{frames:?}");

@@ -96,16 +96,32 @@ impl EventSink {
         rows: bool,
     ) -> bool {
         let scope = self.scope();
+        let name = self.table_of(model, scope.as_ref());
+        model.table.may_read(inner, name, rows).await
+    }
+
+    /// Returns whether the relation of a model is a table, and not a view.
+    pub(crate) async fn is_plain_table(
+        &self,
+        inner: &impl ConnectionTrait,
+        model: &ModelEntry,
+    ) -> bool {
+        let scope = self.scope();
+        let name = self.table_of(model, scope.as_ref());
+        model.table.is_table(inner, name).await
+    }
+
+    /// Returns which table the name of a model stands for.
+    fn table_of<'s>(&self, model: &ModelEntry, scope: Option<&'s Scope>) -> TableOf<'s> {
         let is_default = || {
             let index = self.registry().index_by_label(&model.label);
             index.is_some_and(|index| self.is_default_table(index))
         };
-        let name = match &scope {
+        match scope {
             Some(scope) => TableOf::Scope(scope),
             None if self.may_be_foreign() && !is_default() => TableOf::Unknown,
             None => TableOf::DefaultSchema,
-        };
-        model.table.may_read(inner, name, rows).await
+        }
     }
 
     fn may_be_foreign(&self) -> bool {

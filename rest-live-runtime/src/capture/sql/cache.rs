@@ -12,6 +12,7 @@ use sea_orm::DbBackend;
 use super::{
     dml::{Dml, Verb},
     effect::Effect,
+    old_rows::OldRowsQuery,
     schema_switch::{SchemaSwitch, may_call_set_config},
     settings::SettingChanges,
 };
@@ -44,6 +45,9 @@ pub(crate) struct TableAnalysis {
     /// The text changed to return whole rows. `None` if their columns could be confused with
     /// something else that the text returns.
     pub(crate) returning: Option<String>,
+    /// The query of the rows before the write. `None` if no model needs them, or if the text does
+    /// not surely name the same rows in two statements.
+    pub(crate) old_rows: Option<OldRowsQuery>,
     /// What the changed text reads that the original one does not.
     pub(crate) added_reading: AddedReading,
 }
@@ -163,15 +167,24 @@ impl TableAnalysis {
         (!models.is_empty()).then(|| {
             let columns = all_columns(registry, &models, backend);
             let returning = returning_text(sql, &dml, &columns, models.len());
+            let needs_old = models.iter().any(|model| model.needs_old);
+            let is_paired = needs_old && returning.is_some() && !sets_key(&dml, registry, &models);
+            let old_columns = is_paired.then(|| column_list(&columns, &[]));
             let adds_columns = returning.as_deref().is_some_and(|changed| changed != sql);
             Self {
                 verb: dml.verb,
+                old_rows: old_columns.and_then(|columns| OldRowsQuery::new(sql, &columns, backend)),
                 returning,
                 models,
                 skips_existing_rows: dml.skips_existing_rows,
                 added_reading: AddedReading::of(&dml, adds_columns, backend),
             }
         })
+    }
+
+    /// Returns whether the event of each model needs the row as it was before the write.
+    pub(crate) fn needs_old_everywhere(&self) -> bool {
+        self.models.iter().all(|model| model.needs_old)
     }
 
     /// Returns the indices of the table's models in the registry.
@@ -229,16 +242,33 @@ fn returning_text(
     if !dml.returning.iter().all(is_column) {
         return None;
     }
-    let missing = columns
-        .iter()
-        .filter(|(column, _)| !dml.returning.contains(column));
-    let missing = missing.map(|(column, constant)| constant.unwrap_or(column));
-    let missing = missing.collect::<Vec<_>>().join(", ");
+    let missing = column_list(columns, &dml.returning);
     Some(match (missing.is_empty(), dml.returning.is_empty()) {
         (true, _) => sql.to_owned(),
         (false, true) => format!("{sql} RETURNING {missing}"),
         (false, false) => format!("{sql}, {missing}"),
     })
+}
+
+/// Returns the list of the columns that are not among `present`, as SQL.
+fn column_list(columns: &[(&str, Option<&str>)], present: &[&str]) -> String {
+    let missing = columns
+        .iter()
+        .filter(|(column, _)| !present.contains(column));
+    let missing = missing.map(|(column, constant)| constant.unwrap_or(column));
+    missing.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns whether an update sets a column of a primary key. The row before and the row after it
+/// could then not be paired.
+fn sets_key(dml: &Dml<'_>, registry: &Registry, models: &[TableModel]) -> bool {
+    let is_key = |column: &&str| {
+        let mut tables = models
+            .iter()
+            .map(|model| &registry.model(model.index).table);
+        tables.any(|table| table.is_key_column(column))
+    };
+    dml.set_columns.iter().any(is_key)
 }
 
 impl RawAnalysis {

@@ -44,6 +44,30 @@ impl<'s> Token<'s> {
         identifier.is_some_and(|identifier| identifier.eq_ignore_ascii_case(name))
     }
 
+    /// Returns whether the token is a keyword or an unquoted name.
+    pub(super) fn is_word(&self) -> bool {
+        self.kind == Kind::Word
+    }
+
+    /// Returns whether the token is a quoted name.
+    pub(super) fn is_quoted_name(&self) -> bool {
+        self.kind == Kind::Name
+    }
+
+    /// Returns the number of PostgreSQL's parameter, such as 1 of `$1`, and its length in bytes.
+    pub(super) fn parameter(&self) -> Option<(usize, usize)> {
+        let number = self
+            .text
+            .strip_prefix('$')
+            .filter(|_| self.kind == Kind::Literal)?;
+        Some((number.parse().ok()?, self.text.len()))
+    }
+
+    /// Returns whether the token is a string, a number or a parameter of PostgreSQL.
+    pub(super) fn is_literal(&self) -> bool {
+        self.kind == Kind::Literal
+    }
+
     /// Returns the content of a plain string, without its quotes.
     pub(super) fn string(&self) -> Option<&'s str> {
         let content = self.text.strip_prefix('\'')?.strip_suffix('\'')?;

@@ -15,6 +15,7 @@ use crate::capture::{
         SchemaSwitch, SettingChanges,
         cache::{AddedReading, Analysis, RawAnalysis, TableAnalysis},
         may_call_set_config,
+        old_rows::OldRowsStatements,
     },
 };
 
@@ -62,6 +63,9 @@ pub(crate) struct ReturningPlan {
     pub(crate) table: Arc<TableAnalysis>,
     /// The text that runs in place of the original one.
     pub(crate) sql: String,
+    /// The statements that read the rows first, if their old state is needed and no hook reads it.
+    /// They need a transaction.
+    pub(crate) old_rows: Option<Box<OldRowsStatements>>,
     /// The pending writes that the statement carries out, each with its model.
     pub(crate) pending: Vec<(usize, PendingWrite)>,
 }
@@ -111,14 +115,20 @@ impl Plan {
         // If only a DELETE returns rows, and a hook has announced it, then the hook has read the
         // row already.
         if database.returns_rows || database.returns_rows_of(table.verb) && !has_pending {
-            // Otherwise each model needs an old row that no hook has read.
-            let is_useful = has_pending || table.models.iter().any(|model| !model.needs_old);
-            if let Some(sql) = table.returning.clone().filter(|_| is_useful) {
-                return Self::Returning(ReturningPlan {
-                    table,
+            // One row more than the maximum shows that there are too many.
+            let limit = database.max_rows_per_statement.saturating_add(1);
+            let old_rows = table.old_rows.as_ref().filter(|_| !has_pending);
+            let old_rows = old_rows.and_then(|query| query.with_values(values, limit));
+            if let Some(sql) = table.returning.clone() {
+                let plan = ReturningPlan {
+                    table: Arc::clone(&table),
                     sql,
+                    old_rows: old_rows.map(Box::new),
                     pending,
-                });
+                };
+                if plan.is_useful() {
+                    return Self::Returning(plan);
+                }
             }
         } else if has_pending {
             return Self::FromHooks { table, pending };
@@ -133,25 +143,27 @@ impl Plan {
     /// Leaves the text as it is if PostgreSQL may not allow the role to read what the text writes:
     /// the write would fail, or skip rows, because of the rows that it is made to return.
     pub(crate) async fn without_forbidden_reading(
-        self,
+        mut self,
         inner: &impl ConnectionTrait,
         sink: &EventSink,
     ) -> Self {
-        let Self::Returning(plan) = &self else {
+        let Self::Returning(plan) = &mut self else {
             return self;
         };
         let added = plan.table.added_reading;
-        if added == AddedReading::None {
-            return self;
-        }
         let Some(model) = plan.table.models.first() else {
             return self;
         };
         let model = sink.registry().model(model.index);
-        if sink
-            .may_read_table(inner, model, added == AddedReading::Rows)
-            .await
-        {
+        let may_return = added == AddedReading::None
+            || sink
+                .may_read_table(inner, model, added == AddedReading::Rows)
+                .await;
+        // What a view shows may depend on rows that are not locked.
+        if plan.old_rows.is_some() && !sink.is_plain_table(inner, model).await {
+            plan.old_rows = None;
+        }
+        if may_return && plan.is_useful() {
             return self;
         }
         Self::Unknown {
@@ -211,6 +223,16 @@ impl Plan {
         }
     }
 
+    /// Returns whether rows are read and locked before the statement, which needs a transaction.
+    pub(crate) fn reads_old_rows(&self) -> bool {
+        match self {
+            Self::Returning(plan) => plan.old_rows.is_some(),
+            Self::PassThrough | Self::FromHooks { .. } | Self::Unknown { .. } | Self::Switch(_) => {
+                false
+            }
+        }
+    }
+
     /// Returns whether the text is surely a single write, which may run in a transaction.
     pub(crate) fn is_single_write(&self) -> bool {
         match self {
@@ -233,6 +255,14 @@ impl Plan {
             Self::Unknown { models, .. } => models.clone(),
             Self::Switch(plan) => plan.then.model_indices(),
         }
+    }
+}
+
+impl ReturningPlan {
+    /// Returns whether an event of any model can be exact. Otherwise each model needs an old row
+    /// that neither a hook nor a query reads.
+    fn is_useful(&self) -> bool {
+        !self.pending.is_empty() || self.old_rows.is_some() || !self.table.needs_old_everywhere()
     }
 }
 

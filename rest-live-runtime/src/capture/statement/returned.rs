@@ -4,40 +4,26 @@ use std::sync::Arc;
 
 use sea_orm::QueryResult;
 
-use super::plan::ReturningPlan;
+use super::{old_rows::OldRows, plan::ReturningPlan, table_rows::TableRows};
 use crate::{
-    capture::{EventSink, database::Database, sql::Verb},
-    data::{
-        event::{Event, Row},
-        key::KeyValue,
-    },
+    capture::{EventSink, sql::Verb},
+    data::{event::Event, key::KeyValue},
     publish::{order::Interval, publisher::Committed},
 };
 
-/// The rows that one statement returned, for each model of its table.
+/// The rows that a write returned, for each model of its table.
 pub(super) struct ReturnedRows<'s> {
-    sink: &'s EventSink,
+    rows: TableRows<'s>,
     plan: ReturningPlan,
-    /// In the order of the plan's models.
-    models: Vec<ModelRows>,
-}
-
-/// The rows of one model of the table.
-#[derive(Default)]
-struct ModelRows {
-    rows: Vec<(KeyValue, Row)>,
-    bytes: usize,
-    /// Whether there were too many rows, or one could not be read.
-    is_unknown: bool,
+    old: OldRows,
 }
 
 impl<'s> ReturnedRows<'s> {
-    pub(super) fn new(sink: &'s EventSink, plan: ReturningPlan) -> Self {
-        let models = plan.table.models.iter().map(|_| ModelRows::default());
+    pub(super) fn new(sink: &'s EventSink, plan: ReturningPlan, old: OldRows) -> Self {
         Self {
-            sink,
-            models: models.collect(),
+            rows: TableRows::new(sink, Arc::clone(&plan.table)),
             plan,
+            old,
         }
     }
 
@@ -47,27 +33,7 @@ impl<'s> ReturnedRows<'s> {
 
     /// Adds a row to each model of the table.
     pub(super) fn add(&mut self, result: &QueryResult) {
-        for (index, model_rows) in self.plan.table.model_indices().zip(&mut self.models) {
-            if model_rows.is_unknown {
-                continue;
-            }
-            let model = self.sink.registry().model(index);
-            match model.decode_keyed(result) {
-                Ok((Some(key), row)) if model_rows.has_room(&row, &self.sink.database) => {
-                    model_rows.bytes += row.bytes();
-                    model_rows.rows.push((key, row));
-                }
-                Ok(_) => model_rows.mark_unknown(),
-                Err(error) => {
-                    tracing::error!(
-                        model = &*model.label,
-                        error,
-                        "a written row could not be decoded: the model's subscribers receive a reset"
-                    );
-                    model_rows.mark_unknown();
-                }
-            }
-        }
+        self.rows.add(result);
     }
 
     /// Returns the events of the rows, and the key of the last row.
@@ -76,10 +42,12 @@ impl<'s> ReturnedRows<'s> {
         interval: &Arc<Interval>,
     ) -> (Vec<Committed>, Option<KeyValue>) {
         let (mut events, mut last_key) = (Vec::new(), None);
-        for (model, model_rows) in self.plan.table.models.iter().zip(self.models) {
-            let label = &self.sink.registry().model(model.index).label;
+        let sink = self.rows.sink;
+        for (model, model_rows) in self.plan.table.models.iter().zip(self.rows.models) {
+            let label = &sink.registry().model(model.index).label;
             let start = events.len();
             let mut is_unknown = model_rows.is_unknown;
+            let mut old_rows = self.old.take_model(model.index);
             for (key, row) in model_rows.rows {
                 last_key = Some(key.clone());
                 let position = self.plan.pending.iter().position(|(index, write)| {
@@ -87,16 +55,16 @@ impl<'s> ReturnedRows<'s> {
                 });
                 let write = position.map(|position| self.plan.pending.swap_remove(position).1);
                 let (old, was_missing, interval) = match write {
-                    Some(write) if write.was_missing || !self.sink.is_transaction() => {
+                    Some(write) if write.was_missing || !sink.is_transaction() => {
                         (write.old, write.was_missing, write.interval)
                     }
                     Some(write) => (write.old, false, Arc::clone(interval)),
-                    None => (None, false, Arc::clone(interval)),
+                    None => (old_rows.remove(&key), false, Arc::clone(interval)),
                 };
                 // Another writer has inserted the missing row within the interval. The order
                 // detects this, and the publisher rereads the row. With a transactional log,
                 // neither does.
-                let is_reread = was_missing && !self.sink.is_ordered_by_log();
+                let is_reread = was_missing && !sink.is_ordered_by_log();
                 is_unknown |= model.needs_old && old.is_none() && !is_reread;
                 let label = Arc::clone(label);
                 let event = match self.plan.table.verb {
@@ -106,25 +74,13 @@ impl<'s> ReturnedRows<'s> {
                 };
                 events.push((event, Some(interval)));
             }
+            // A row that was read and not written: a trigger has skipped it, or has changed its key.
+            is_unknown |= !old_rows.is_empty();
             if is_unknown {
                 events.truncate(start);
                 events.push((Event::reset(Arc::clone(label)), None));
             }
         }
         (events, last_key)
-    }
-}
-
-impl ModelRows {
-    /// Returns whether this row can be sent by itself. A single row always can.
-    fn has_room(&self, row: &Row, database: &Database) -> bool {
-        let bytes = self.bytes + row.bytes();
-        self.rows.len() < database.max_rows_per_statement
-            && (self.rows.is_empty() || bytes <= database.max_statement_bytes)
-    }
-
-    fn mark_unknown(&mut self) {
-        self.is_unknown = true;
-        self.rows = Vec::new();
     }
 }

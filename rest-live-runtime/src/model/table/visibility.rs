@@ -18,13 +18,15 @@ const MYSQL_KIND: &str = "SELECT CAST(table_type <> 'VIEW' AS SIGNED) FROM infor
 /// Returns whether row security applies to this role and in this transaction.
 const POSTGRES_HIDES: &str = "SELECT row_security_active(to_regclass($1)::oid)";
 
-/// Returns whether a role may be able to write rows that it cannot read, and columns.
+/// Returns whether a role may be able to write rows that it cannot read, and columns; and whether
+/// the relation is a table.
 const POSTGRES_WRITE_ONLY: &str = "\
     SELECT c.relrowsecurity OR c.relkind NOT IN ('r', 'p'), \
     EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) \
     OR EXISTS (SELECT FROM aclexplode(c.relacl) g GROUP BY g.grantee \
     HAVING bool_or(g.privilege_type IN ('INSERT', 'UPDATE', 'DELETE')) \
-    AND NOT bool_or(g.privilege_type = 'SELECT')) \
+    AND NOT bool_or(g.privilege_type = 'SELECT')), \
+    c.relkind IN ('r', 'p') \
     FROM pg_class c WHERE c.oid = to_regclass($1)";
 
 /// What some role may be able to write and not to read.
@@ -32,6 +34,7 @@ const POSTGRES_WRITE_ONLY: &str = "\
 pub(super) struct WriteOnly {
     rows: bool,
     columns: bool,
+    is_table: bool,
 }
 
 /// Which table an unqualified name stands for.
@@ -137,22 +140,33 @@ impl Table {
         name: TableOf<'_>,
         rows: bool,
     ) -> bool {
+        let write_only = self.write_only(inner, name).await;
+        !write_only.is_some_and(|found| found.columns || rows && found.rows)
+    }
+
+    /// Returns whether the relation is a table, whose rows a transaction can lock, and not a view.
+    /// The answer is kept as that of [`may_read`](Self::may_read).
+    pub(crate) async fn is_table(&self, inner: &impl ConnectionTrait, name: TableOf<'_>) -> bool {
+        let write_only = self.write_only(inner, name).await;
+        write_only.is_none_or(|found| found.is_table)
+    }
+
+    /// Returns what a role may be able to write and not to read. Returns `None` if the database has
+    /// no such rights, or if it cannot answer: the write itself fails then, and reports the error.
+    async fn write_only(
+        &self,
+        inner: &impl ConnectionTrait,
+        name: TableOf<'_>,
+    ) -> Option<WriteOnly> {
         if inner.get_database_backend() != DbBackend::Postgres {
-            return true;
+            return None;
         }
-        let write_only = match self.known_write_only(name) {
-            Some(known) => known,
-            None => match self.query_write_only(inner).await {
-                Ok(Some(found)) => {
-                    self.keep_write_only(name, found);
-                    found
-                }
-                // The write itself fails also, and reports the error.
-                Ok(None) | Err(_) => return true,
-            },
-        };
-        let may_refuse = write_only.columns || rows && write_only.rows;
-        !may_refuse
+        if let Some(known) = self.known_write_only(name) {
+            return Some(known);
+        }
+        let found = self.query_write_only(inner).await.ok().flatten()?;
+        self.keep_write_only(name, found);
+        Some(found)
     }
 
     fn known_write_only(&self, name: TableOf<'_>) -> Option<WriteOnly> {
@@ -189,6 +203,7 @@ impl Table {
             Ok(WriteOnly {
                 rows: row.try_get_by_index(0)?,
                 columns: row.try_get_by_index(1)?,
+                is_table: row.try_get_by_index(2)?,
             })
         };
         row.map(decode).transpose()

@@ -31,6 +31,7 @@ pub enum Kind {
     Save,
     Move,
     UpdateAndMove,
+    MoveManyUnhooked,
     LiveMoveMany,
     /// Of a row that was read.
     Delete,
@@ -46,6 +47,7 @@ pub const WEIGHTS: &[(Kind, u32)] = &[
     (Kind::Insert, 14), (Kind::InsertUnhooked, 3), (Kind::InsertManyUnhooked, 2), (Kind::LiveInsertMany, 3),
     (Kind::InsertNew, 2), (Kind::Update, 18), (Kind::UpdateUnhooked, 3), (Kind::UpdateManyUnhooked, 4),
     (Kind::LiveUpdateMany, 3), (Kind::Save, 6), (Kind::Move, 12), (Kind::UpdateAndMove, 8), (Kind::LiveMoveMany, 3),
+    (Kind::MoveManyUnhooked, 3),
     (Kind::Delete, 5), (Kind::DeleteByKey, 6), (Kind::DeleteByKeyUnhooked, 3), (Kind::DeleteManyUnhooked, 1),
     (Kind::LiveDeleteMany, 2),
 ];
@@ -60,6 +62,8 @@ impl Kind {
             | Self::UpdateManyUnhooked
             | Self::DeleteByKeyUnhooked
             | Self::DeleteManyUnhooked => engine != Engine::MariaDb,
+            // On PostgreSQL, a row that begins to match after the old rows are read is a reset.
+            Self::MoveManyUnhooked => engine == Engine::Sqlite,
             _ => true,
         }
     }
@@ -111,6 +115,7 @@ impl Write {
                 | Kind::LiveInsertMany
                 | Kind::UpdateManyUnhooked
                 | Kind::LiveUpdateMany
+                | Kind::MoveManyUnhooked
                 | Kind::LiveMoveMany
                 | Kind::DeleteManyUnhooked
                 | Kind::LiveDeleteMany
@@ -152,7 +157,7 @@ impl Write {
                 card.version = counted(self.engine);
                 card.save(db).await.map(drop)
             }
-            Kind::UpdateManyUnhooked => {
+            Kind::UpdateManyUnhooked | Kind::MoveManyUnhooked => {
                 let update = Entity::update_many().set(self.bulk_change());
                 update
                     .filter(self.update_condition())
@@ -216,7 +221,7 @@ impl Write {
     fn bulk_change(&self) -> ActiveModel {
         let sets_list = matches!(
             self.kind,
-            Kind::Move | Kind::UpdateAndMove | Kind::LiveMoveMany
+            Kind::Move | Kind::UpdateAndMove | Kind::MoveManyUnhooked | Kind::LiveMoveMany
         );
         let sets_text = self.is_doomed || self.kind != Kind::Move;
         ActiveModel {

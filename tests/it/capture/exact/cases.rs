@@ -66,6 +66,8 @@ const PARCEL: &str = "it.Parcel";
 const NONE: [usize; 3] = [0, 0, 0];
 /// The old row is read first.
 const OLD: [usize; 3] = [1, 1, 1];
+/// The old rows are read first if the statement returns the new ones. SQLite is made a writer.
+const OLD_IF_RETURNED: [usize; 3] = [2, 1, 0];
 /// The old row is read first if the statement does not return it.
 const OLD_IF_NOT_RETURNED: [usize; 3] = [0, 0, 1];
 
@@ -81,11 +83,19 @@ const UPDATED: Delivery = Delivery::Exactly(&["list 1 UPDATED one!", "task 1 UPD
 const UPDATED_IF_RETURNED: Delivery =
     Delivery::Returned(&["list 1 UPDATED one!", "task 1 UPDATED one!"], TASK);
 const TWO_UPDATED: &[&str] = &["list 1 UPDATED !", "task 1 UPDATED !", "list 1 UPDATED !"];
-const MOVED: Delivery = Delivery::Exactly(&[
+const ONE_MOVED: &[&str] = &[
     "list 1 DELETED one",
     "list 2 CREATED one",
     "task 1 UPDATED one",
-]);
+];
+const MOVED: Delivery = Delivery::Exactly(ONE_MOVED);
+const TWO_MOVED: &[&str] = &[
+    "list 1 DELETED one",
+    "list 1 DELETED two",
+    "list 2 CREATED one",
+    "list 2 CREATED two",
+    "task 1 UPDATED one",
+];
 const DELETED: Delivery = Delivery::Exactly(&["list 1 DELETED one", "task 1 DELETED one"]);
 const TWO_DELETED: &[&str] = &[
     "list 1 DELETED one",
@@ -122,11 +132,15 @@ pub const WRITES: &[Case] = &[
     case("Entity::insert that conflicts", Delivery::Nothing, NONE),
     case("Entity::update exec", UPDATED_IF_RETURNED, NONE),
     case("Entity::update exec_without_returning", UPDATED_IF_RETURNED, NONE),
-    case("Entity::update to another list", Delivery::Reset(TASK), NONE),
+    case("Entity::update to another list", Delivery::Returned(ONE_MOVED, TASK), OLD_IF_RETURNED),
     case("update_many exec", Delivery::Returned(TWO_UPDATED, TASK), NONE),
     case("update_many exec_with_returning", Delivery::OnlyReturned(TWO_UPDATED), NONE),
     case("update_many of no row", Delivery::Nothing, NONE),
-    case("update_many to another list", Delivery::Reset(TASK), NONE),
+    case("update_many to another list", Delivery::Returned(TWO_MOVED, TASK), OLD_IF_RETURNED),
+    case("update_many with returning to another list", Delivery::OnlyReturned(TWO_MOVED), OLD_IF_RETURNED),
+    case("update_many of no row to another list", Delivery::Nothing, OLD_IF_RETURNED),
+    case("update_many of a subquery to another list", Delivery::Reset(TASK), NONE),
+    case("update_many to another key", Delivery::Reset(TASK), NONE),
     case("Entity::delete exec", DELETED, NONE),
     case("delete_by_id exec", DELETED, NONE),
     case("delete_by_id exec_with_returning", Delivery::OnlyReturned(&["list 1 DELETED one", "task 1 DELETED one"]), NONE),
@@ -150,7 +164,9 @@ pub const WRITES: &[Case] = &[
     case("parcel: update_without_returning", Delivery::Exactly(&["shelf 1 UPDATED one!", "parcel 1 UPDATED one!"]), [1, 1, 2]),
     case("parcel: delete", Delivery::Exactly(&["shelf 1 DELETED one", "parcel 1 DELETED one"]), OLD_IF_NOT_RETURNED),
     case("parcel: insert_many", Delivery::Returned(&["shelf 2 CREATED five"], PARCEL), NONE),
-    case("parcel: update_many", Delivery::Reset(PARCEL), NONE),
+    case("parcel: update_many", Delivery::Returned(&["shelf 1 UPDATED !", "parcel 1 UPDATED !", "shelf 1 UPDATED !"], PARCEL), OLD_IF_RETURNED),
+    case("parcel: update_many that hides", Delivery::Returned(&["shelf 1 DELETED one", "parcel 1 DELETED one", "shelf 1 DELETED two"], PARCEL), OLD_IF_RETURNED),
+    case("parcel: update_many that shows", Delivery::Returned(&["shelf 1 CREATED hidden", "shelf 1 UPDATED one", "parcel 1 UPDATED one", "shelf 1 UPDATED two"], PARCEL), OLD_IF_RETURNED),
     case("parcel: delete_many", Delivery::Exactly(&["shelf 1 DELETED one", "parcel 1 DELETED one", "shelf 1 DELETED two"]), NONE),
 ];
 
@@ -160,7 +176,7 @@ pub const LIVE: &[Case] = &[
     case("live_insert_many", Delivery::Exactly(TWO_CREATED), [1, 1, 4]),
     case("live_update_many", Delivery::Exactly(TWO_UPDATED), [3, 2, 3]),
     case("live_update_many with returning", Delivery::Exactly(TWO_UPDATED), [3, 2, 3]),
-    case("live_update_many to another list", Delivery::Exactly(&["list 1 DELETED one", "list 1 DELETED two", "list 2 CREATED one", "list 2 CREATED two", "task 1 UPDATED one"]), [3, 2, 3]),
+    case("live_update_many to another list", Delivery::Exactly(TWO_MOVED), [3, 2, 3]),
     case("live_update_many of no row", Delivery::Nothing, [2, 1, 1]),
     case("live_delete_many", Delivery::Exactly(TWO_DELETED), [1, 1, 2]),
     case("live_delete_many with returning", Delivery::Exactly(TWO_DELETED), [1, 1, 2]),

@@ -99,6 +99,7 @@ pub async fn abandoned_write_is_sent(engine: Engine) {
         "update to another list",
         "delete by its key",
         "delete_many exec",
+        "update_many to another list",
     ] {
         let case = WRITES.iter().find(|case| case.name == what).unwrap();
         // The number of polls that a write needs varies.

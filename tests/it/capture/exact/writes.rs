@@ -4,7 +4,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait,
-    QueryFilter, Statement, TransactionTrait,
+    QueryFilter, QuerySelect, QueryTrait, Statement, TransactionTrait,
     sea_query::{Expr, IntoCondition, OnConflict},
 };
 
@@ -180,6 +180,30 @@ where
             let result = update.filter(is_in_list_1()).exec(db).await?;
             assert_eq!(result.rows_affected, 2);
         }
+        "update_many with returning to another list" => {
+            let update = task::Entity::update_many().col_expr(task::Column::ListId, Expr::value(2));
+            let rows = update.filter(is_in_list_1()).exec_with_returning(db);
+            assert!(rows.await?.iter().all(|row| row.list_id == 2));
+        }
+        "update_many of no row to another list" => {
+            let update = task::Entity::update_many().col_expr(task::Column::ListId, Expr::value(2));
+            let result = update.filter(task::Column::Id.eq(9)).exec(db).await?;
+            assert_eq!(result.rows_affected, 0);
+        }
+        "update_many of a subquery to another list" => {
+            let parcels = parcel::Entity::find()
+                .select_only()
+                .column(parcel::Column::Id);
+            let is_parcel = task::Column::Id.in_subquery(parcels.into_query());
+            let update = task::Entity::update_many().col_expr(task::Column::ListId, Expr::value(2));
+            let result = update.filter(is_parcel).exec(db).await?;
+            assert_eq!(result.rows_affected, 3);
+        }
+        "update_many to another key" => {
+            let update = task::Entity::update_many().col_expr(task::Column::Id, Expr::value(4));
+            let result = update.filter(task::Column::Id.eq(1)).exec(db).await?;
+            assert_eq!(result.rows_affected, 1);
+        }
         "Entity::delete exec" => {
             let result = task::Entity::delete(text_of(1, "?")).exec(db).await?;
             assert_eq!(result.rows_affected, 1);
@@ -280,6 +304,11 @@ where
         "parcel: update_many" => {
             let update =
                 parcel::Entity::update_many().col_expr(parcel::Column::Text, Expr::value("!"));
+            _ = update.filter(parcel::Column::Shelf.eq(1)).exec(db).await?;
+        }
+        "parcel: update_many that hides" | "parcel: update_many that shows" => {
+            let shows = Expr::value(what.ends_with("shows"));
+            let update = parcel::Entity::update_many().col_expr(parcel::Column::Open, shows);
             _ = update.filter(parcel::Column::Shelf.eq(1)).exec(db).await?;
         }
         "parcel: delete_many" => {

@@ -118,14 +118,15 @@ async fn failed_statement_leaves_no_event() {
         "{error}"
     );
     assert_eq!((world.rows().await, &*world.events().await), (1, "I"));
-    // A bulk update of unknown rows is a reset, in the same transaction.
-    task::Entity::update_many()
-        .col_expr(task::Column::ListId, Expr::value(2))
-        .filter(task::Column::Id.eq(1))
-        .exec(&db)
-        .await
-        .unwrap();
-    assert_eq!(world.events().await, "IT");
+    // A bulk update reads the old rows in the same transaction.
+    let update = task::Entity::update_many().col_expr(task::Column::ListId, Expr::value(2));
+    let update = update.filter(task::Column::Id.eq(1));
+    update.exec(&db).await.unwrap();
+    assert_eq!(world.events().await, "IU");
+    // One of unknown rows is a reset, also in the same transaction.
+    let update = "UPDATE task SET list_id = 3 WHERE id = 1";
+    db.execute_unprepared(update).await.unwrap();
+    assert_eq!(world.events().await, "IUT");
     // A statement that PostgreSQL refuses in a transaction still works.
     db.execute_unprepared("VACUUM task").await.unwrap();
 }
