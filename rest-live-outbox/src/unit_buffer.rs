@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use rest_live_runtime::{Entry, LoggedEvent, StoredEvent};
-use serde_json::value::RawValue;
 
 /// Maximum number of events that are held back.
 const MAX_EVENTS: usize = 10_000;
@@ -89,15 +88,13 @@ fn entry_bytes(entry: &Entry) -> usize {
     };
     let StoredEvent { key, old, new, .. } = &**event;
     let texts = key.iter().chain(old).chain(new);
-    size_of::<StoredEvent>()
-        + texts
-            .map(|text| text.get().len())
-            .sum::<usize>()
+    size_of::<StoredEvent>() + texts.map(|text| text.get().len()).sum::<usize>()
 }
 
 #[cfg(test)]
 mod tests {
     use rest_live_runtime::Operation;
+    use serde_json::value::RawValue;
 
     use super::*;
 

@@ -142,21 +142,18 @@ async fn connection_may_end_while_behind() {
     let (app, recorder) = measured().await;
     let mut client = connect(&app).await;
     client.send(subscribe(Dialect::V1).into()).await.unwrap();
-    let subscribed = soon("the answer", client.next()).await.unwrap().unwrap();
-    let subscribed: Value = serde_json::from_str(&subscribed.to_string()).unwrap();
+    soon("the answer", client.next()).await.unwrap().unwrap();
     for id in 1..=40 {
         app.insert_task(id, &"x".repeat(ROW_BYTES / 2), 1).await;
     }
     // It has read a part of the replay.
-    let mut last = subscribed["cursor"].clone();
-    loop {
+    let last = loop {
         let message = soon("a broadcast", client.next()).await.unwrap().unwrap();
         let frame: Value = serde_json::from_str(&message.to_string()).unwrap();
-        last = frame["cursor"].clone();
         if frame.get("unit").is_some() {
-            break;
+            break frame["cursor"].clone();
         }
-    }
+    };
     drop(client);
     let mut closed = 0;
     soon("the end of the connection", async {
