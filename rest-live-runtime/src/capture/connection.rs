@@ -96,8 +96,8 @@ impl LiveConnection {
     }
 }
 
-/// Runs a statement that commits by itself in an internal transaction. It holds the locks of the rows
-/// that are read first, and a log that orders writes appends the events in it.
+/// Runs a statement that commits by itself in an internal transaction. It holds the locks of the
+/// rows that are read first, and a log that orders writes appends the events in it.
 async fn write_in_transaction(
     inner: DatabaseConnection,
     sink: Arc<EventSink>,

@@ -74,7 +74,7 @@ impl<'s> ReturnedRows<'s> {
                 };
                 events.push((event, Some(interval)));
             }
-            // A row that was read and not written: a trigger has skipped it, or has changed its key.
+            // A row that was read and not written: a trigger has skipped it, or changed its key.
             is_unknown |= !old_rows.is_empty();
             if is_unknown {
                 events.truncate(start);

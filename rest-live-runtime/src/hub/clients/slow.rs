@@ -52,8 +52,8 @@ pub(crate) struct Behind {
 pub(crate) struct CatchUpReplay {
     /// The name of the replay's unit: where the dispatcher was when the replay began.
     pub(crate) unit: Cursor,
-    /// Whether the message that ends the unit must follow, because a frame of it has been queued, or
-    /// because another unit was interrupted.
+    /// Whether the message that ends the unit must follow, because a frame of it has been queued,
+    /// or because another unit was interrupted.
     pub(crate) is_open: bool,
     /// Where the replay ends.
     pub(crate) up_to: Cursor,
