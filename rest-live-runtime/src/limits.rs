@@ -126,8 +126,9 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum length of the text in the value of a group key, such as `{"owner":"..."}`,
-    /// in bytes. Default: 1,024. A request with a longer text is refused with error 400.
+    /// Sets the maximum length of the texts in the value of a group's key, such as
+    /// `{"owner":"..."}`, in bytes, together. Default: 1,024. A request with longer texts is refused
+    /// with error 400.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = bytes;
         self
@@ -225,7 +226,8 @@ impl Limits {
     /// 4. Further requests wait in the order of their arrival; `None` disables the limit.
     ///
     /// A connection has at most one request that runs or waits. So clients that send many requests
-    /// do not delay the others. The query for the row of a `retrieve` (0.7) counts as a call.
+    /// do not delay the others. The query for the row of a `retrieve` (0.7) counts as a call, and so
+    /// does a token that [`authenticate`](crate::LiveBuilder::authenticate) checks.
     /// Groups whose serializers have no `authorize` do not wait. [`Live::reauthorize`] overtakes
     /// the requests that wait.
     ///
@@ -250,8 +252,9 @@ impl Limits {
         self
     }
 
-    /// Sets how long one call of an `authorize`, or the query for one row, may take, from when the
-    /// call begins. Default: 10 s. After that, the request is refused with error 503.
+    /// Sets how long one call of an `authorize` or of
+    /// [`authenticate`](crate::LiveBuilder::authenticate), or the query for one row, may take, from
+    /// when the call begins. Default: 10 s. After that, the request is refused with error 503.
     pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
         self.authorize_timeout = timeout;
         self

@@ -54,7 +54,6 @@ impl Access {
 /// * A response that [`without_cursor`] returned has none.
 /// * Responses to HEAD and responses with status 304 have none: an HTTP cache would attach their
 ///   header to an older body that it stored.
-///
 /// * A write that runs on after its handler has returned, such as one in the body of a streamed
 ///   response, is not included in the cursor. A rejection of a route has no cursor.
 ///

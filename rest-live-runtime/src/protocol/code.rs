@@ -14,7 +14,7 @@ pub enum ErrorCode {
     BadId,
     /// The connection uses another dialect.
     WrongDialect,
-    /// The `view_kwargs` of a 0.7 request contain no group key, or several.
+    /// The `view_kwargs` of a 0.7 request select no group, or two with the same number of columns.
     UnknownViewKwargs,
     /// The connection has no user yet: the client must send `auth` first.
     Unauthenticated,
@@ -50,8 +50,8 @@ pub enum ErrorCode {
     TooManyAuths,
     /// The server failed; the application log has the cause.
     Internal,
-    /// The server cannot reach the event log, or an `authorize` or a query took longer than
-    /// [`Limits::authorize_timeout`](crate::Limits::authorize_timeout).
+    /// The server cannot reach the event log, or a check of a permission or of a token took longer
+    /// than [`Limits::authorize_timeout`](crate::Limits::authorize_timeout).
     Unavailable,
 }
 
@@ -118,7 +118,7 @@ pub enum CloseCode {
     TooMany,
     /// The server shuts down. It has sent `goodbye`, which contains a time window for reconnecting.
     Draining,
-    /// The client read too slowly. It should reconnect and fetch again.
+    /// The client read too slowly. It should reconnect and resume.
     TooSlow,
 }
 

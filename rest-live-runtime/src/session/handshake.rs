@@ -32,8 +32,8 @@ impl<U> Handshake<U> {
     }
 
     /// Creates the handshake of a client that has no user until it authenticates by the message
-    /// `auth`: see [`LiveBuilder::authenticate`](crate::LiveBuilder::authenticate). Its other
-    /// requests are refused with error 401. If it does not authenticate within
+    /// `auth`: see [`LiveBuilder::authenticate`](crate::LiveBuilder::authenticate). Its
+    /// subscribe requests are refused with error 401. If it does not authenticate within
     /// [`Limits::auth_timeout`](crate::Limits::auth_timeout), the connection is closed with 4401.
     pub fn without_user() -> Self {
         Self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rest_live::{
-    Limits, Live,
+    Limits, Live, LiveEntity,
     testing::Client,
     transport::{CloseCode, Handshake},
 };
@@ -450,4 +450,34 @@ async fn client_that_is_behind_is_closed() {
     assert_eq!(f.live.disconnect(|()| true), 2);
     assert_eq!(slow.receive_close().await, CloseCode::Forbidden);
     soon("the shutdown", f.live.shutdown()).await;
+}
+
+/// The client reads the beginning of a large transaction, and then nothing for a while. What it
+/// keeps until a unit ends is then the whole transaction.
+#[tokio::test]
+async fn interrupted_unit_ends_with_the_replay() {
+    const ROWS: i32 = 20;
+    let f = Fixture::start().await;
+    let mut client = f.client(&[v1(1, 1)]).await;
+    let db = f.live.db();
+    let write = tokio::spawn(async move {
+        let rows = (1..=ROWS).map(|id| task(id, "new", 1));
+        task_model::Entity::live_insert_many(rows).exec(&db).await
+    });
+    let mut frames = vec![client.receive_json().await];
+    soon("the write", write).await.unwrap().unwrap();
+    frames.extend(client.received().await);
+    let end = frames.pop().unwrap();
+    assert_eq!(end["type"], "unit", "{frames:?}");
+    let units: Vec<_> = frames.iter().map(|frame| frame["unit"].as_str()).collect();
+    let (begun, replayed) = (units[0], units[units.len() - 1]);
+    assert!(begun.is_some() && replayed == end["cursor"].as_str());
+    assert_ne!(begun, replayed, "the client was not too slow");
+    let texts = frames
+        .iter()
+        .map(|f| (&f["payload"]["id"], &f["payload"]["text"]));
+    let rows: BTreeMap<i64, &Value> = texts
+        .map(|(id, text)| (id.as_i64().unwrap(), text))
+        .collect();
+    assert_eq!(rows.len(), ROWS as usize, "{rows:?}");
 }
