@@ -172,7 +172,12 @@ impl Dispatcher {
                         match event.as_row() {
                             Some(change) => {
                                 let row = event.row_id(&change.key);
-                                withheld.published(&row, source.began.as_ref());
+                                let (began, new) = (source.began.as_ref(), change.new.as_ref());
+                                if withheld.published(&row, began, new)
+                                    && self.publisher.mark_for_reread(&row, new.cloned(), false)
+                                {
+                                    rereads.push(row);
+                                }
                             }
                             None => withheld.model_reset(&event.scoped_model(), entry.position),
                         }
@@ -193,11 +198,10 @@ impl Dispatcher {
                         known_rows,
                         creates,
                     } = reread;
-                    let known = known_rows.clone();
-                    if self.publisher.mark_for_reread(&row, known, creates) {
-                        rereads.push(row.clone());
+                    withheld.add_own(row.clone(), entry.position);
+                    if self.publisher.mark_for_reread(&row, known_rows, creates) {
+                        rereads.push(row);
                     }
-                    withheld.add(row, entry.position, known_rows, creates, Instant::now());
                     continue;
                 }
             }

@@ -256,8 +256,7 @@ impl Replay {
     }
 
     /// Returns the frames that bring a user from one cursor to another, as far as the user may see
-    /// the rows now; `None` if there are more than `max_frames`, or several that have more than
-    /// `max_bytes`.
+    /// the rows now; `None` if there are more than `max_frames`, or more than `max_bytes`.
     ///
     /// Each frame carries the cursor from which the client loses nothing if it receives no further
     /// frame: `since` in all frames but the last, which carries `upto`. Several frames are a unit,
@@ -278,14 +277,11 @@ impl Replay {
             };
             let frame = self.frame(index, group, variant, Dialect::V1, since, metrics);
             let Some(frame) = frame else { continue };
-            let length = frame.bytes().len();
+            room = room.checked_sub(frame.bytes().len())?;
             frames.push(frame);
-            // A single frame may have any length, as among the broadcasts.
-            let fits = length <= room && frames.len() <= max_frames;
-            if !fits && frames.len() > 1 {
+            if frames.len() > max_frames {
                 return None;
             }
-            room = room.saturating_sub(length);
         }
         let last = frames.len().saturating_sub(1);
         let unit = (frames.len() > 1).then_some(upto);

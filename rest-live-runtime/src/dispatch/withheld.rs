@@ -26,6 +26,9 @@ const MAX_ROWS: usize = 4_096;
 /// The withheld events that no later event covers.
 #[derive(Debug, Default)]
 pub(crate) struct WithheldRows {
+    /// The rows that this node reads again at once, with the positions of their first and their
+    /// last event that is not covered.
+    own: HashMap<RowId, (u64, u64)>,
     rows: HashMap<RowId, WithheldRow>,
 }
 
@@ -83,37 +86,65 @@ impl WithheldRows {
         withheld.due = Some(due);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    /// Records that an event of a row is withheld, and that this node reads the row at once.
+    pub(crate) fn add_own(&mut self, row: RowId, position: u64) {
+        self.own.entry(row).or_insert((position, position)).1 = position;
     }
 
-    /// Records that an event of a row is published. It covers the withheld events that its node had
-    /// read before its write began.
-    pub(crate) fn published(&mut self, row: &RowId, began: Option<&Cursor>) {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.own.is_empty()
+    }
+
+    /// Records that an event of a row is published, which leaves the row in a state. The event
+    /// covers the withheld events that its node had read before its write began.
+    ///
+    /// Returns whether this node reads the row because of another event: subscribers may then also
+    /// hold this state.
+    pub(crate) fn published(
+        &mut self,
+        row: &RowId,
+        began: Option<&Cursor>,
+        state: Option<&Row>,
+    ) -> bool {
         let began = began.map_or(0, |began| began.position);
         if let Some(withheld) = self.rows.get_mut(row) {
             if withheld.last <= began {
                 self.rows.remove(row);
             } else {
                 withheld.first = withheld.first.max(began.saturating_add(1));
+                withheld.known_rows.extend(state.cloned());
             }
         }
+        let Some((first, last)) = self.own.get_mut(row) else {
+            return false;
+        };
+        if *last <= began {
+            self.own.remove(row);
+            return false;
+        }
+        *first = (*first).max(began.saturating_add(1));
+        true
     }
 
     /// Records that the reset of a model is published: its subscribers fetch again.
     pub(crate) fn model_reset(&mut self, model: &ScopedModel, position: u64) {
         self.rows
             .retain(|row, withheld| row.model != *model || withheld.last > position);
+        self.own
+            .retain(|row, (_, last)| row.model != *model || *last > position);
     }
 
     /// Returns the position of the first withheld event that no later event covers.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.rows.values().map(|withheld| withheld.first).min()
+        let others = self.rows.values().map(|withheld| withheld.first);
+        let own = self.own.values().map(|(first, _)| *first);
+        others.chain(own).min()
     }
 
     /// Forgets all rows, because subscribers fetch again.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
+        self.own.clear();
     }
 
     /// Returns when the next row is due.
@@ -172,12 +203,12 @@ mod tests {
     async fn later_state_covers_a_withheld_event() {
         let mut rows = WithheldRows::default();
         rows.add(row(1), 7, Vec::new(), false, Instant::now());
-        rows.published(&row(2), Some(&at(9)));
-        rows.published(&row(1), None);
+        rows.published(&row(2), Some(&at(9)), None);
+        rows.published(&row(1), None, None);
         // Its node had not read the withheld event.
-        rows.published(&row(1), Some(&at(6)));
+        rows.published(&row(1), Some(&at(6)), None);
         assert!(rows.next_due().is_some());
-        rows.published(&row(1), Some(&at(7)));
+        rows.published(&row(1), Some(&at(7)), None);
         assert_eq!((rows.next_due(), rows.first()), (None, None));
     }
 
@@ -189,11 +220,11 @@ mod tests {
         }
         assert_eq!(rows.first(), Some(7));
         // The events of row 1 up to position 9 are covered, and the last one is not.
-        rows.published(&row(1), Some(&at(9)));
+        rows.published(&row(1), Some(&at(9)), None);
         assert_eq!(rows.first(), Some(8));
-        rows.published(&row(2), Some(&at(9)));
+        rows.published(&row(2), Some(&at(9)), None);
         assert_eq!(rows.first(), Some(10));
-        rows.published(&row(1), Some(&at(20)));
+        rows.published(&row(1), Some(&at(20)), None);
         assert_eq!(rows.first(), None);
     }
 

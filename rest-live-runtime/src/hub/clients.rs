@@ -115,6 +115,10 @@ impl Clients {
         self.numbers
     }
 
+    pub(crate) fn next_lag(&mut self) -> u64 {
+        self.next_number()
+    }
+
     pub(crate) fn next_subscription(&mut self) -> SubscriptionId {
         SubscriptionId(self.next_number())
     }
@@ -160,7 +164,7 @@ impl Clients {
         let clients = self.clients.iter();
         clients.filter_map(|(index, client)| {
             let number = client.number;
-            Some((ClientId { index, number }, client.user.clone()?))
+            Some((ClientId { index, number }, client.current_user()?.clone()))
         })
     }
 
@@ -236,14 +240,15 @@ impl Clients {
     }
 
     /// Queues a frame that must not be sent before the client has received what was dropped: after
-    /// the catch-up of a client that is behind, after the reset if one is due, else as an answer.
+    /// the catch-up of a client that is behind, after the reset if one is due, else at once. If the
+    /// client falls behind before the frame is sent, it is held back.
     pub(crate) fn after_catch_up(&mut self, id: ClientId, frame: Frame) {
         let context = Arc::clone(&self.context);
         let Some(client) = self.get_mut(id) else {
             return;
         };
         if !client.queue.is_behind() && client.queue.reset.is_none() {
-            return self.answer(id, frame);
+            return self.push_answer(id, MessageKind::Barrier, frame);
         }
         client.queue.hold(&context.limits, frame);
         self.gauge(id.index);

@@ -3,7 +3,7 @@
 //! Each method locks the shard once. Sessions, and the tasks that act for several sessions, call
 //! them.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, mem, sync::Arc, time::Instant};
 
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Bytes;
@@ -27,6 +27,7 @@ use crate::{
         frame::Frame,
         id::Id,
     },
+    user_code,
 };
 
 /// Addresses a client in its shard. [`Hub::join`](super::Hub::join) creates it. After the client
@@ -187,10 +188,13 @@ impl SessionHandle {
         is_current: impl FnOnce() -> bool,
         is_decided: impl Fn(&GroupId) -> bool,
     ) -> SetUser {
-        let set = self
-            .shard
-            .with(|state| state.set_user(self.client, new, is_current, is_decided));
+        let (set, replaced) = self.shard.with(|state| {
+            let set = state.set_user(self.client, new, is_current, is_decided);
+            (set, mem::take(&mut state.replaced_users))
+        });
         self.shard.work.notify_one();
+        // A user may run application code when it is dropped.
+        _ = user_code::call(|| drop(replaced));
         set
     }
 

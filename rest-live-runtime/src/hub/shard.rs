@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) clients: Clients,
     pub(crate) groups: Groups,
     pub(crate) progress: Progress,
+    /// Users that were replaced. They are dropped after the lock: a user is application code.
+    pub(crate) replaced_users: Vec<Identity>,
     pub(crate) open_unit: OpenUnit,
     /// Whether the writer is writing what it took from the queues.
     pub(super) is_writing: bool,
@@ -68,6 +70,7 @@ impl Shard {
             clients: Clients::new(Arc::clone(&context)),
             groups: Groups::new(Arc::clone(&context)),
             progress: Progress::default(),
+            replaced_users: Vec::new(),
             open_unit: OpenUnit::default(),
             is_writing: false,
         };

@@ -86,6 +86,20 @@ impl Frame {
         }
     }
 
+    /// Creates the frame of bytes that [`bytes`](Self::bytes) returned.
+    pub(crate) fn of_bytes(bytes: Bytes) -> Self {
+        let text_start = match bytes.get(1) {
+            Some(126) => 4,
+            Some(127) => 10,
+            _ => 2,
+        };
+        Self {
+            bytes,
+            text_start,
+            captured: None,
+        }
+    }
+
     /// Creates the common suffix of messages with different prefixes, one prefix for each
     /// subscription. It is not a message yet.
     pub(crate) fn suffix(text: String, captured: SystemTime) -> Self {
@@ -137,6 +151,7 @@ mod tests {
             let frame = Frame::answer(&text);
             assert_eq!(frame.bytes(), &[head, text.as_bytes()].concat());
             assert_eq!(frame.as_str(), text);
+            assert_eq!(Frame::of_bytes(frame.bytes().clone()), frame);
         }
     }
 }

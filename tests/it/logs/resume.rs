@@ -81,20 +81,6 @@ async fn too_many_missed_rows_are_a_reset() {
     assert_eq!(resume(&app, &since).await[1]["reason"], "too_far");
 }
 
-/// A single row may have any size, as among the broadcasts.
-#[tokio::test]
-async fn large_row_is_replayed() {
-    let app = App::start().await;
-    let (_client, since) = subscribed(&app).await;
-    let text = "x".repeat(400_000);
-    task(1, &text, 1).insert(&app.db()).await.unwrap();
-    let frames = resume(&app, &since).await;
-    assert_eq!(frames[0]["recovered"], true);
-    assert_eq!(frames[1]["payload"]["text"], text);
-    task(2, "small", 1).insert(&app.db()).await.unwrap();
-    assert_eq!(resume(&app, &since).await[1]["reason"], "too_far");
-}
-
 #[tokio::test]
 async fn missed_bulk_update_is_a_reset() {
     let app = App::start().await;

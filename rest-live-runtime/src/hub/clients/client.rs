@@ -21,6 +21,9 @@ pub(crate) struct Client {
     pub(crate) number: u64,
     /// `None` until the client has authenticated.
     pub(crate) user: Option<Identity>,
+    /// Whether the credentials of the user have expired. The user is kept until the client is
+    /// dropped, after the lock.
+    pub(crate) is_expired: bool,
     /// When the credentials of the user expire.
     pub(crate) expiry: Option<Box<Expiry>>,
     pub(crate) queue: SendQueue,
@@ -121,6 +124,7 @@ impl Client {
         Self {
             number,
             user,
+            is_expired: false,
             expiry: None,
             queue: SendQueue::default(),
             subscriptions: Vec::new(),
@@ -136,6 +140,11 @@ impl Client {
             gauged: 0,
             sink: Sink::Task(Arc::default()),
         }
+    }
+
+    /// Returns the user, unless the credentials have expired.
+    pub(crate) fn current_user(&self) -> Option<&Identity> {
+        self.user.as_ref().filter(|_| !self.is_expired)
     }
 
     /// Returns whether the client may be slow, so that its queue is limited. Otherwise the next

@@ -98,6 +98,14 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    /// Returns the whole frame of a message of which nothing is sent.
+    fn into_frame(self) -> Frame {
+        match self {
+            Self::Frame(frame) => frame,
+            Self::Raw(bytes, _) => Frame::of_bytes(bytes),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Frame(frame) => frame.bytes().len(),
@@ -115,6 +123,9 @@ pub(crate) enum MessageKind {
     /// The reset of the model whose label has this address; in v1 of one subscription.
     Reset(usize, Option<GrantId>),
     Answer,
+    /// A message that says up to where everything was sent: `synced`, or a ping. It is counted like
+    /// an answer. A lag holds it back until the client has received what was dropped.
+    Barrier,
     /// A change that a subscription missed. It is counted like an answer, and dropped with the
     /// subscription.
     Replayed(GrantId),
@@ -145,6 +156,7 @@ impl MessageKind {
             Self::Reset(_, grant) | Self::CatchUp(grant) => grant,
             Self::Begun
             | Self::Answer
+            | Self::Barrier
             | Self::UnitEnd { .. }
             | Self::ReplayEnd { .. }
             | Self::Control
@@ -211,6 +223,7 @@ impl SendQueue {
         match kind {
             MessageKind::Begun | MessageKind::Close => true,
             MessageKind::Answer
+            | MessageKind::Barrier
             | MessageKind::Replayed(_)
             | MessageKind::CatchUp(_)
             | MessageKind::ReplayEnd { .. }
@@ -228,6 +241,7 @@ impl SendQueue {
             matches!(
                 queued.kind,
                 MessageKind::Answer
+                    | MessageKind::Barrier
                     | MessageKind::Replayed(_)
                     | MessageKind::ReplayEnd { .. }
                     | MessageKind::Control
@@ -373,7 +387,10 @@ impl SendQueue {
         captured: Option<SystemTime>,
     ) {
         match kind {
-            MessageKind::Answer | MessageKind::Replayed(_) | MessageKind::ReplayEnd { .. } => {
+            MessageKind::Answer
+            | MessageKind::Barrier
+            | MessageKind::Replayed(_)
+            | MessageKind::ReplayEnd { .. } => {
                 self.answers += 1;
                 self.answer_bytes += bytes.len();
             }
@@ -386,6 +403,10 @@ impl SendQueue {
             | MessageKind::Close => {}
         }
         self.bytes += bytes.len();
+        if kind == MessageKind::Barrier && self.drops != Drops::None {
+            let slow = self.slow.get_or_insert_default();
+            return slow.held.insert(0, Frame::of_bytes(bytes));
+        }
         self.queued.push_front(Queued {
             kind,
             content: Content::Raw(bytes, captured),
@@ -429,6 +450,7 @@ impl SendQueue {
                 *bytes -= length;
                 match queued.kind {
                     MessageKind::Answer
+                    | MessageKind::Barrier
                     | MessageKind::Replayed(_)
                     | MessageKind::ReplayEnd { .. } => {
                         *answers -= 1;

@@ -1,6 +1,6 @@
 //! What is kept for a client only while it is slow, or because it was.
 
-use std::time::Instant;
+use std::{mem, time::Instant};
 
 use crate::{data::cursor::Cursor, protocol::frame::Frame};
 
@@ -39,11 +39,19 @@ pub(crate) struct Behind {
     pub(crate) interrupts_unit: bool,
     /// The replay of which a part has been queued.
     pub(crate) replay: Option<CatchUpReplay>,
-    /// Number of changes of the client's subscriptions: a portion of a replay that was prepared
-    /// before the last change is not sent.
-    pub(crate) version: u64,
+    /// A portion of a replay is sent only if it was prepared for this version.
+    pub(crate) version: BehindVersion,
     /// Whether a task prepares the next portion.
     pub(crate) is_served: bool,
+}
+
+/// The version of the state of a client that is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BehindVersion {
+    /// Number of the lag, never used twice in a shard.
+    pub(crate) lag: u64,
+    /// Number of portions that were queued, and of changes of the client's subscriptions.
+    pub(crate) changes: u64,
 }
 
 /// A replay of all subscriptions of a client that is behind, from where it fell behind to the end
@@ -79,13 +87,25 @@ pub(crate) struct ReplayPosition {
 }
 
 impl Behind {
-    pub(crate) fn new(since: u64, interrupts_unit: bool) -> Self {
+    pub(crate) fn new(lag: u64, since: u64, interrupts_unit: bool) -> Self {
         Self {
             since,
             interrupts_unit,
             replay: None,
-            version: 0,
+            version: BehindVersion { lag, changes: 0 },
             is_served: false,
         }
+    }
+
+    /// Returns the replay, and begins it if there is none: up to a batch that ends at a cursor.
+    pub(crate) fn begin_replay(&mut self, up_to: Cursor, batch_id: u64) -> &mut CatchUpReplay {
+        let is_open = &mut self.interrupts_unit;
+        self.replay.get_or_insert_with(|| CatchUpReplay {
+            unit: up_to.clone(),
+            is_open: mem::take(is_open),
+            up_to,
+            batch_id,
+            sent: ReplayPosition::default(),
+        })
     }
 }

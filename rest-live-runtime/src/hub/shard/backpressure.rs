@@ -41,6 +41,7 @@ impl State {
         }
         self.drop_backlogs(client);
         let published = self.clients.published;
+        let lag = self.clients.next_lag();
         let lagging = &mut self.clients[client];
         let position = if matches!(lagging.sink, Sink::Task(_)) && lagging.is_drained {
             published
@@ -53,8 +54,8 @@ impl State {
         let is_writing = socket.is_some_and(|socket| socket.state == WriteState::Writing);
         let interrupts_unit =
             lagging.open_unit.take().is_some() || is_writing || lagging.queue.has_begun_unit();
-        let lag = Behind::new(position, interrupts_unit);
-        lagging.queue.start_lag(lag, Instant::now());
+        let behind = Behind::new(lag, position, interrupts_unit);
+        lagging.queue.start_lag(behind, Instant::now());
         if lagging.queue.is_behind() {
             self.context.metrics.count_behind();
         }

@@ -12,7 +12,10 @@ use super::State;
 use crate::{
     data::{cursor::Cursor, group_id::GroupId, serializer_set::SerializerSet},
     hub::{
-        clients::{client::Subscription, slow::CatchUpReplay},
+        clients::{
+            client::Subscription,
+            slow::{BehindVersion, CatchUpReplay},
+        },
         ids::{ClientId, GrantId, SubscriptionId},
     },
     metrics::CatchUpEnd,
@@ -27,8 +30,9 @@ pub(crate) struct CatchUp {
     pub(crate) since: Cursor,
     pub(crate) replay: CatchUpReplay,
     pub(crate) subscriptions: Vec<MissedSubscription>,
-    /// Number of changes of the subscriptions.
-    pub(crate) version: u64,
+    pub(crate) version: BehindVersion,
+    /// Whether the client speaks v1.
+    pub(crate) is_v1: bool,
 }
 
 /// A subscription of a client that is behind.
@@ -50,7 +54,7 @@ pub(crate) struct MissedSubscription {
 #[derive(Debug)]
 pub(crate) struct Portion {
     /// [`CatchUp::version`] from before it was prepared.
-    pub(crate) version: u64,
+    pub(crate) version: BehindVersion,
     /// The replay, as far as it has been queued with this portion.
     pub(crate) replay: CatchUpReplay,
     /// The frames, each with the grant of its subscription. The end of a unit has none.
@@ -102,14 +106,7 @@ impl State {
             epoch: dispatched.epoch.clone(),
             position: behind.since,
         };
-        let is_open = &mut behind.interrupts_unit;
-        let replay = behind.replay.get_or_insert_with(|| CatchUpReplay {
-            unit: dispatched.clone(),
-            is_open: mem::take(is_open),
-            up_to: dispatched,
-            batch_id,
-            sent: Default::default(),
-        });
+        let replay = behind.begin_replay(dispatched, batch_id);
         let (replay, version) = (replay.clone(), behind.version);
         let missed = |subscription: &Subscription| {
             let subscriber = self.groups.subscriber(subscription.key);
@@ -132,6 +129,7 @@ impl State {
             replay,
             subscriptions,
             version,
+            is_v1: client.dialect == Some(Dialect::V1),
         })
     }
 
@@ -157,6 +155,7 @@ impl State {
         if portion.ends && portion.replay.batch_id != batch_id {
             return Err(PortionError::Advanced(batch_id));
         }
+        behind.version.changes += 1;
         let is_empty = portion.frames.is_empty() && portion.resets.is_empty();
         let must_continue = is_empty && !portion.ends;
         behind.is_served = must_continue;
@@ -244,6 +243,17 @@ impl State {
             client.queue.lagged(Instant::now());
             self.context.metrics.count_catch_up(CatchUpEnd::Reset);
             self.clients.wake(id.index);
+        }
+    }
+
+    /// Begins the replay of a client that has received a part of a unit: what a subscription
+    /// replays then joins the unit of this replay, which also ends the interrupted one.
+    pub(super) fn begin_interrupting_replay(&mut self, client: usize) {
+        if let Some(behind) = self.clients[client].queue.behind()
+            && behind.interrupts_unit
+            && let Some((dispatched, batch_id)) = self.progress.dispatched()
+        {
+            behind.begin_replay(dispatched, batch_id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The users of clients: how another user replaces the current one, and how credentials expire.
 
-use std::{sync::Arc, time::Instant};
+use std::{mem, time::Instant};
 
 use super::State;
 use crate::{
@@ -53,7 +53,7 @@ impl State {
         let client = self.clients.get(id)?;
         Some(Rights {
             version: client.rights_version,
-            user: client.user.clone()?,
+            user: client.current_user()?.clone(),
         })
     }
 
@@ -78,13 +78,16 @@ impl State {
         if !is_current() {
             return SetUser::Outdated;
         }
-        client.user = Some(new.user.clone());
+        self.replaced_users
+            .extend(client.user.replace(new.user.clone()));
         client.rights_version += 1;
         // What was prepared for the earlier user is not sent.
         client.queue.subscriptions_changed();
         let mut keys: Vec<_> = client.subscriptions.iter().map(|s| s.key).collect();
         for key in &keys {
-            self.groups.subscriber_mut(*key).user = new.user.clone();
+            let user = &mut self.groups.subscriber_mut(*key).user;
+            self.replaced_users
+                .push(mem::replace(user, new.user.clone()));
         }
         if !new.is_same {
             keys.retain(|key| is_decided(&self.groups[key.group()].id));
@@ -99,12 +102,12 @@ impl State {
     /// request that changes the user follows a subscription.
     fn renew(&mut self, client: usize, keys: &[SubscriberKey]) {
         let cursor = self.last_cursor();
+        let after_event = self.clients.event;
         let queue = &self.clients[client].queue;
         let is_slow = queue.ignores_changes() || queue.is_behind();
         for key in keys {
             self.drop_subscription_queue(client, *key);
             let grant = self.clients.next_grant();
-            let model = Arc::clone(&self.groups[key.group()].model);
             let subscriber = self.groups.subscriber_mut(*key);
             subscriber.grant = grant;
             // The reset covers everything up to the cursor.
@@ -112,10 +115,19 @@ impl State {
             let subscription = self.clients[client].subscription(*key);
             let ids = subscription.into_iter().flat_map(Subscription::ids);
             let reset = |id| v1::reset(id, ResetReason::Bulk, &cursor);
-            let frames = ids.map(reset).collect();
-            if !is_slow {
-                self.push_resets(client, &model, Some(grant), frames);
+            let frames: Vec<_> = ids.map(reset).collect();
+            if is_slow {
+                continue;
             }
+            let metrics = &self.context.metrics;
+            metrics.count_resets(ResetReason::Bulk, frames.len());
+            let queue = &mut self.clients[client].queue;
+            for frame in frames {
+                // A lag must not drop it: no replay covers what was dropped here.
+                queue.push_catch_up(Some(grant), frame, after_event);
+            }
+            self.clients.gauge(client);
+            self.clients.wake(client);
         }
         if is_slow && !keys.is_empty() {
             // What was dropped cannot be sent to this user.
@@ -146,7 +158,7 @@ impl State {
                 }
                 DueExpiry::Expired => {
                     // What an authorize still answers about this user does not hold.
-                    client.user = None;
+                    client.is_expired = true;
                     client.rights_version += 1;
                     self.close_at_once(id, CloseCode::Unauthenticated);
                 }

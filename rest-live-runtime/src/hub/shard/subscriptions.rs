@@ -99,7 +99,7 @@ impl State {
             epoch: start.epoch,
             position: min_position,
         });
-        let Some(user) = client.user.clone() else {
+        let Some(user) = client.current_user().cloned() else {
             return Err(SubscribeError::Gone);
         };
         let index = match present {
@@ -138,6 +138,7 @@ impl State {
             } => {
                 let grant = self.groups.subscriber(key).grant;
                 // No other unit may come between the frames of one.
+                self.begin_interrupting_replay(id.index);
                 let unit = self.clients[id.index].queue.catch_up_unit().cloned();
                 for frame in replayed {
                     let frame = match &unit {

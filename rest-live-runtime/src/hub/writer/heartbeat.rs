@@ -98,7 +98,11 @@ impl State {
             .filter(|client| client.queue.is_up_to_date())
             .and_then(|_| self.context.published.borrow().clone())
             .map(|published| published.cursor);
-        self.clients.answer(id, v1::ping(cursor.as_ref()));
+        let ping = v1::ping(cursor.as_ref());
+        match cursor {
+            Some(_) => self.clients.after_catch_up(id, ping),
+            None => self.clients.answer(id, ping),
+        }
     }
 }
 

@@ -267,10 +267,7 @@ impl PortionFrames {
     ) -> Portion {
         let mut replay = catch_up.replay.clone();
         replay.sent = self.sent;
-        let is_v1 = catch_up
-            .subscriptions
-            .iter()
-            .any(|s| s.dialect == Dialect::V1);
+        let is_v1 = catch_up.is_v1;
         // A change that stands alone has the cursor that the client has reached.
         let is_alone = !replay.is_open && is_last && self.frames.len() == 1;
         let (cursor, unit) = if is_alone {

@@ -64,6 +64,11 @@ impl SendQueue {
     pub(crate) fn start_lag(&mut self, behind: Behind, now: Instant) {
         self.recount(QueuedSize::default());
         self.retain(|kind| !kind.is_covered());
+        if behind.interrupts_unit {
+            // The end of the catch-up also ends these.
+            self.retain(|kind| !matches!(kind, MessageKind::ReplayEnd { .. }));
+        }
+        self.hold_barriers();
         if self.reset.is_some() {
             self.drops = Drops::UntilReset;
             return self.count_lag(now);
@@ -83,6 +88,22 @@ impl SendQueue {
             ..behind
         });
         self.drops = Drops::WhileBehind;
+    }
+
+    /// Holds the queued barriers back: broadcasts before them were dropped. They stay counted.
+    fn hold_barriers(&mut self) {
+        let is_barrier = |queued: &Queued| queued.kind == MessageKind::Barrier;
+        if !self.queued.iter().any(is_barrier) {
+            return;
+        }
+        let queued = mem::take(&mut self.queued).into_iter();
+        let (barriers, others): (Vec<_>, Vec<_>) = queued.partition(is_barrier);
+        self.queued = others.into();
+        let slow = self.slow.get_or_insert_default();
+        let frames = barriers
+            .into_iter()
+            .map(|queued| queued.content.into_frame());
+        slow.held.extend(frames);
     }
 
     /// Returns whether frames of a unit were sent whose end is queued.
@@ -114,7 +135,7 @@ impl SendQueue {
     /// being prepared is not sent. Some ids may have ended.
     pub(crate) fn subscriptions_changed(&mut self) {
         if let Some(behind) = self.behind() {
-            behind.version += 1;
+            behind.version.changes += 1;
             if let Some(replay) = &mut behind.replay {
                 replay.sent.ids = 0;
             }

@@ -60,6 +60,41 @@ fn portion_follows_what_is_queued() {
     assert_eq!(f.texts(client), ["last"]);
 }
 
+/// It says that everything before it was sent.
+#[test]
+fn barrier_follows_what_was_dropped_before_it() {
+    let f = Fixture::with(2, 1024);
+    let client = f.join();
+    f.subscribe_as(client, 1, "1", Dialect::V1).expect("room");
+    f.publish(&[(1, "dropped")]);
+    let barrier = Frame::answer("barrier");
+    f.shard.with(|s| s.clients.after_catch_up(client, barrier));
+    for _ in 0..3 {
+        f.publish(&[(1, "dropped")]);
+    }
+    assert!(f.is_behind(client));
+    assert_eq!(f.next(client), None);
+    let last = portion(&missed(&f, client), &["last"], true);
+    assert_eq!(apply(&f, client, &last), Ok(false));
+    assert_eq!(f.texts(client), ["last", "barrier"]);
+}
+
+/// The user or the rows may have changed since the earlier lag.
+#[test]
+fn portion_of_an_earlier_lag_is_outdated() {
+    let f = Fixture::with(2, 1024);
+    let client = behind(&f);
+    let earlier = portion(&missed(&f, client), &["secret"], true);
+    let last = portion(&missed(&f, client), &["last"], true);
+    assert_eq!(apply(&f, client, &last), Ok(false));
+    assert_eq!(f.texts(client), ["last"]);
+    for _ in 0..3 {
+        f.publish(&[(1, "dropped")]);
+    }
+    assert!(f.is_behind(client));
+    assert_eq!(apply(&f, client, &earlier), Err(PortionError::Outdated));
+}
+
 /// What the dispatcher has begun is in the replay. Later events are not.
 #[test]
 fn later_batch_is_not_covered() {
