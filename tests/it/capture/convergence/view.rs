@@ -98,7 +98,10 @@ impl View {
         }
         let unit = std::mem::take(&mut self.unit);
         let is_end = frame.r#type.as_deref() == Some("unit");
-        if unit.is_empty() == is_end {
+        // The end of a replay is that of its broadcasts, if it has any.
+        let is_of_last = unit.last().is_none_or(|part| part.unit == frame.cursor);
+        let is_one = unit.windows(2).all(|pair| pair[0].unit == pair[1].unit);
+        if unit.is_empty() == is_end || is_end && !is_of_last && !is_one {
             return Err(format!("{text} after {unit:?}"));
         }
         for part in unit {
