@@ -127,8 +127,8 @@ impl Limits {
     }
 
     /// Sets the maximum length of the texts in the value of a group's key, such as
-    /// `{"owner":"..."}`, in bytes, together. Default: 1,024. A request with longer texts is refused
-    /// with error 400.
+    /// `{"owner":"..."}`, in bytes, together. Default: 1,024. A request with longer texts is
+    /// refused with error 400.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = bytes;
         self
@@ -226,8 +226,8 @@ impl Limits {
     /// 4. Further requests wait in the order of their arrival; `None` disables the limit.
     ///
     /// A connection has at most one request that runs or waits. So clients that send many requests
-    /// do not delay the others. The query for the row of a `retrieve` (0.7) counts as a call, and so
-    /// does a token that [`authenticate`](crate::LiveBuilder::authenticate) checks.
+    /// do not delay the others. The query for the row of a `retrieve` (0.7) counts as a call, and
+    /// so does a token that [`authenticate`](crate::LiveBuilder::authenticate) checks.
     /// Groups whose serializers have no `authorize` do not wait. [`Live::reauthorize`] overtakes
     /// the requests that wait.
     ///
