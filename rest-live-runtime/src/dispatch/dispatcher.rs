@@ -173,11 +173,7 @@ impl Dispatcher {
                             Some(change) => {
                                 let row = event.row_id(&change.key);
                                 let (began, new) = (source.began.as_ref(), change.new.as_ref());
-                                if withheld.published(&row, began, new)
-                                    && self.publisher.mark_for_reread(&row, new.cloned(), false)
-                                {
-                                    rereads.push(row);
-                                }
+                                withheld.published(&row, began, new);
                             }
                             None => withheld.model_reset(&event.scoped_model(), entry.position),
                         }

@@ -97,15 +97,7 @@ impl WithheldRows {
 
     /// Records that an event of a row is published, which leaves the row in a state. The event
     /// covers the withheld events that its node had read before its write began.
-    ///
-    /// Returns whether this node reads the row because of another event: subscribers may then also
-    /// hold this state.
-    pub(crate) fn published(
-        &mut self,
-        row: &RowId,
-        began: Option<&Cursor>,
-        state: Option<&Row>,
-    ) -> bool {
+    pub(crate) fn published(&mut self, row: &RowId, began: Option<&Cursor>, state: Option<&Row>) {
         let began = began.map_or(0, |began| began.position);
         if let Some(withheld) = self.rows.get_mut(row) {
             if withheld.last <= began {
@@ -115,15 +107,13 @@ impl WithheldRows {
                 withheld.known_rows.extend(state.cloned());
             }
         }
-        let Some((first, last)) = self.own.get_mut(row) else {
-            return false;
-        };
-        if *last <= began {
-            self.own.remove(row);
-            return false;
+        if let Some((first, last)) = self.own.get_mut(row) {
+            if *last <= began {
+                self.own.remove(row);
+            } else {
+                *first = (*first).max(began.saturating_add(1));
+            }
         }
-        *first = (*first).max(began.saturating_add(1));
-        true
     }
 
     /// Records that the reset of a model is published: its subscribers fetch again.

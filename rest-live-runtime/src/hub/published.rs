@@ -43,6 +43,14 @@ impl Published {
     pub(crate) fn reaches_moment(&self, moment: Instant) -> bool {
         self.first_withheld.is_none() && self.as_of.is_some_and(|as_of| as_of >= moment)
     }
+
+    /// Returns the state without the events that are withheld: their rows come later.
+    pub(crate) fn without_withheld(&self) -> Self {
+        Self {
+            first_withheld: None,
+            ..self.clone()
+        }
+    }
 }
 
 #[cfg(test)]

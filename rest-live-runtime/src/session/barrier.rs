@@ -23,6 +23,28 @@ pub(super) enum NotReached {
 }
 
 impl SessionContext {
+    /// Waits until everything that was committed before this call, on any node, is in the queues of
+    /// the sessions and in the history. Does not wait for rows that are read again: they come
+    /// later, in a state that is not older.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    pub(super) async fn reach_present(&self) -> Result<(), NotReached> {
+        let _demand = self.hub.demand_log();
+        let mut published = self.published.clone();
+        wait_for(&mut published, |_| true).await?;
+        match self.present().await? {
+            Present::Position(head) => {
+                wait_for(&mut published, |p| p.without_withheld().reaches(&head)).await?;
+            }
+            Present::Moment(moment) => {
+                let reaches = |p: &Published| p.without_withheld().reaches_moment(moment);
+                wait_for(&mut published, reaches).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until everything up to a cursor is in the queues of the sessions. Without a cursor,
     /// waits for everything that was committed before this call, on any node.
     ///

@@ -175,7 +175,7 @@ impl Session {
     pub(super) async fn reach_present(&self) -> Result<(), Refusal> {
         let present = timeout(
             self.context.limits.authorize_timeout,
-            self.context.reach(None),
+            self.context.reach_present(),
         );
         let mut published = self.context.published.clone();
         let away = published.wait_for(|p| p.as_ref().is_some_and(|p| p.is_away));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rest_live::{
-    Live,
+    Limits, Live,
     log::{Operation, StoredEvent},
 };
 use rest_live_outbox::OutboxLog;
@@ -24,7 +24,9 @@ pub struct HttpServer {
 
 impl HttpServer {
     pub async fn start(servers: &Servers) -> Self {
-        let live = servers.live().await;
+        // A page of these tests sends more than the default rate allows.
+        let limits = Limits::default().message_rate(100_000, 100_000);
+        let live = servers.builder().await.limits(limits).build().unwrap();
         let db = live.db();
         let write = warp::path!(i32 / String).and(warp::method()).then(
             move |row: i32, how: String, _: warp::http::Method| {
