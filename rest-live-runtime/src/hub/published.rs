@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::data::cursor::Cursor;
+use crate::data::cursor::{Cursor, Epoch};
 
 /// What the dispatcher has queued for the sessions, in all shards.
 #[derive(Clone, Debug)]
@@ -44,6 +44,12 @@ impl Published {
         self.first_withheld.is_none() && self.as_of.is_some_and(|as_of| as_of >= moment)
     }
 
+    /// Returns whether the log has begun an epoch that is neither of these: nothing of them is
+    /// published any more.
+    pub(crate) fn has_left(&self, begin: &Epoch, target: &Epoch) -> bool {
+        self.cursor.epoch != *begin && self.cursor.epoch != *target
+    }
+
     /// Returns the state without the events that are withheld: their rows come later.
     pub(crate) fn without_withheld(&self) -> Self {
         Self {
@@ -58,7 +64,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::data::cursor::Epoch;
 
     fn at(epoch: &str, position: u64) -> Cursor {
         Cursor {

@@ -32,10 +32,12 @@ impl SessionContext {
     pub(super) async fn reach_present(&self) -> Result<(), NotReached> {
         let _demand = self.hub.demand_log();
         let mut published = self.published.clone();
-        wait_for(&mut published, |_| true).await?;
+        let begin = wait_for(&mut published, |_| true).await?;
         match self.present().await? {
             Present::Position(head) => {
-                wait_for(&mut published, |p| p.without_withheld().reaches(&head)).await?;
+                let is_over = |p: &Published| p.has_left(&begin.cursor.epoch, &head.epoch);
+                let reaches = |p: &Published| p.without_withheld().reaches(&head);
+                wait_for(&mut published, |p| reaches(p) || is_over(p)).await?;
             }
             Present::Moment(moment) => {
                 let reaches = |p: &Published| p.without_withheld().reaches_moment(moment);
@@ -68,7 +70,7 @@ impl SessionContext {
         cursor: Option<&Cursor>,
     ) -> Result<(), NotReached> {
         // The tail of a log begins before anything else can be known of it.
-        wait_for(&mut published, |_| true).await?;
+        let begin = wait_for(&mut published, |_| true).await?;
         match self.present().await? {
             Present::Position(head) => {
                 let is_known = |cursor: &Cursor| {
@@ -78,7 +80,11 @@ impl SessionContext {
                     return Err(NotReached::UnknownCursor);
                 }
                 let target = cursor.unwrap_or(&head);
-                wait_for(&mut published, |published| published.reaches(target)).await?;
+                let is_over = |p: &Published| p.has_left(&begin.cursor.epoch, &target.epoch);
+                let reached = wait_for(&mut published, |p| p.reaches(target) || is_over(p)).await?;
+                if cursor.is_some() && is_over(&reached) {
+                    return Err(NotReached::UnknownCursor);
+                }
             }
             Present::Moment(moment) => {
                 let reaches =
