@@ -22,7 +22,7 @@ pub struct World<'s> {
     commits: Vec<Rows>,
     subscribers: Vec<Subscriber>,
     /// Keeps one subscription open on each server, so that it reads the log at once.
-    _witnesses: Vec<Client<User>>,
+    witnesses: Vec<Client<User>>,
     /// The number of writes so far. It makes the text of each write unique.
     writes: u32,
 }
@@ -53,7 +53,7 @@ impl<'s> World<'s> {
             servers,
             subscribers: subscribers.collect(),
             lives,
-            _witnesses: witnesses,
+            witnesses: witnesses,
             commits: vec![Rows::new()],
             writes: 0,
         }
@@ -92,6 +92,10 @@ impl<'s> World<'s> {
             }
         };
         self.commits.push(rows);
+        // A server without a subscriber has read the log by the next step, which may subscribe.
+        for witness in &mut self.witnesses {
+            witness.receive_nothing().await;
+        }
         for subscriber in &mut self.subscribers {
             let changes = changes.clone();
             subscriber.receive_commit(changes, &self.commits).await;

@@ -104,7 +104,7 @@ pub async fn abandoned_write_is_sent(engine: Engine) {
         let case = WRITES.iter().find(|case| case.name == what).unwrap();
         // The number of polls that a write needs varies.
         let mut written = 0;
-        for polls in (1..=64).cycle().take(64 * 20) {
+        for polls in (1..=64).cycle().take(64 * 60) {
             fixture.refresh().await;
             let before = fixture.rows().await;
             let db = fixture.live.db();
