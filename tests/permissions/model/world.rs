@@ -53,7 +53,7 @@ impl<'s> World<'s> {
             servers,
             subscribers: subscribers.collect(),
             lives,
-            witnesses: witnesses,
+            witnesses,
             commits: vec![Rows::new()],
             writes: 0,
         }
